@@ -1,0 +1,71 @@
+import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
+
+/** A write names who makes it and why; both go into the audit with it. */
+export interface Author {
+  principal: string;
+  reason: string;
+}
+
+/** What a write of a route stores; the store adds etag and time. */
+export type RouteDraft = Pick<RouteState, "route" | "buckets">;
+
+/** One change of the stored routes, in the order the writes were made. */
+export interface RouteEvent {
+  event: "put" | "delete";
+  /** The state after a put, the last state before a delete. */
+  state: RouteState;
+  /** Store-wide sequence number of the write; only grows, also over restarts. */
+  sequence: bigint;
+}
+
+/**
+ * Store keeps desired routes and the audit of their changes.
+ *
+ * Every write is one transaction that compares the etag, stores the route and
+ * appends the audit entry: all of it or nothing. Names are "namespace/name".
+ */
+export interface Store {
+  /** Undefined when there is no such route. */
+  get(name: string): Promise<RouteState | undefined>;
+  /** All routes, ordered by name, and the sequence number of the newest write. */
+  list(): Promise<{ routes: RouteState[]; sequence: bigint }>;
+  /**
+   * Creates or replaces a route.
+   * @param etag "" writes over anything; "0" only creates; else it must be the stored one.
+   * @throws StaleEtagError, StoreUnavailableError
+   */
+  put(
+    name: string,
+    draft: RouteDraft,
+    etag: string,
+    action: string,
+    author: Author,
+  ): Promise<RouteState>;
+  /** Deletes a route. @throws StaleEtagError, NotStoredError, StoreUnavailableError */
+  delete(name: string, etag: string, author: Author): Promise<RouteState>;
+  /** Newest first; name "" means all routes. */
+  audit(name: string, limit: number): Promise<AuditEntry[]>;
+  /** Changes after the given sequence number, then each new one, until the signal aborts. */
+  watch(after: bigint, signal: AbortSignal): AsyncIterable<RouteEvent>;
+  close(): Promise<void>;
+}
+
+/** The etag of a write is not the stored one. */
+export class StaleEtagError extends Error {
+  override name = "StaleEtagError";
+  readonly current: string;
+  constructor(route: string, given: string, current: string) {
+    super(`etag "${given}" of ${route} is stale: the current one is "${current}"`);
+    this.current = current;
+  }
+}
+
+/** There is no route of that name. */
+export class NotStoredError extends Error {
+  override name = "NotStoredError";
+}
+
+/** The store cannot be read or written now (disk full, closed, unreachable). */
+export class StoreUnavailableError extends Error {
+  override name = "StoreUnavailableError";
+}
