@@ -1,0 +1,61 @@
+import { CanaryPolicy } from "../canary/config";
+import { applyCanary } from "../canary/filter";
+import { CompressionPolicy } from "../compression/config";
+import { applyCompression } from "../compression/filter";
+import { CANARY, COMPRESSION, policyOf, RATE_LIMIT, Route, SHADOW } from "../document";
+import {
+  modeHeader,
+  noteClaimed,
+  removeClaimed,
+  tagHeader,
+  tenantHeader,
+  tierHeader,
+  variantHeader,
+} from "../plugin";
+import { RateLimitPolicy } from "../rate-limit/config";
+import { applyRateLimit } from "../rate-limit/filter";
+import { CONTINUE, STOP_ITERATION } from "../sdk";
+import { ShadowPolicy } from "../shadow/config";
+import { applyShadow } from "../shadow/filter";
+
+/**
+ * The four decisions over one header read. The rate limit comes first: who is
+ * refused costs nothing more, and nothing of theirs goes on to be cleaned.
+ */
+export function decide(at: usize): i32 {
+  if (at == 0) {
+    cleanIdentity();
+    cleanShadow();
+    removeClaimed(variantHeader);
+    return CONTINUE;
+  }
+  const route = changetype<Route>(at);
+  const rateLimit = policyOf(route, RATE_LIMIT);
+  if (rateLimit == 0) cleanIdentity();
+  else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit))) return STOP_ITERATION;
+
+  const shadow = policyOf(route, SHADOW);
+  if (shadow == 0) cleanShadow();
+  else applyShadow(changetype<ShadowPolicy>(shadow));
+
+  const canary = policyOf(route, CANARY);
+  if (canary == 0) removeClaimed(variantHeader);
+  else {
+    noteClaimed(variantHeader);
+    applyCanary(changetype<CanaryPolicy>(canary));
+  }
+
+  const compression = policyOf(route, COMPRESSION);
+  if (compression != 0) applyCompression(changetype<CompressionPolicy>(compression));
+  return CONTINUE;
+}
+
+function cleanIdentity(): void {
+  removeClaimed(tenantHeader);
+  removeClaimed(tierHeader);
+}
+
+function cleanShadow(): void {
+  removeClaimed(modeHeader);
+  removeClaimed(tagHeader);
+}

@@ -1,0 +1,152 @@
+import { Route } from "../document";
+import {
+  failJson,
+  jsonFailure,
+  member,
+  nextElement,
+  nextMember,
+  numberRead,
+  openArray,
+  openObject,
+  readInteger,
+  stringBytes,
+  stringPtr,
+} from "../format/json";
+import { readHeaderName, readLabel, readText, readTexts } from "../format/values";
+import { xxh64 } from "../format/xxh64";
+import { readSources } from "../identity";
+import { countedBy } from "../report";
+import { isText, Metric, Region, Text, textBytes, textPtr } from "../sdk";
+import { BUCKETS } from "./choice";
+
+const MOST_VARIANTS: i32 = 16;
+const MOST_RUNS: i32 = 10000;
+
+/** Message CanaryPolicy. */
+@unmanaged
+export class CanaryPolicy {
+  stickyBy: usize;
+  /** Hash seed made of the salt. */
+  seed: u64;
+  /** u32 first bucket behind the run | u32 variant, per run. */
+  runs: usize;
+  runCount: i32;
+  /** Text pointer | metric pointer, per variant. */
+  variants: usize;
+  variantCount: i32;
+  forceHeader: Text;
+  forceFrom: usize;
+  identity: usize;
+}
+
+export function variantName(policy: CanaryPolicy, index: i32): Text {
+  return load<usize>(policy.variants + ((<usize>index) << 3));
+}
+export function variantMetric(policy: CanaryPolicy, index: i32): Metric {
+  return changetype<Metric>(load<usize>(policy.variants + ((<usize>index) << 3), 4));
+}
+
+/** Number of a variant; -1 when the policy has none of that name. */
+export function variantIndex(policy: CanaryPolicy, ptr: usize, bytes: usize): i32 {
+  for (let i = 0; i < policy.variantCount; i++)
+    if (isText(variantName(policy, i), ptr, bytes)) return i;
+  return -1;
+}
+
+/** Runs of (next, variant name, bucket behind): the document may list the buckets before the variants. */
+let runNames: usize = 0;
+
+export function parseCanary(region: Region): usize {
+  const policy = changetype<CanaryPolicy>(region.alloc(offsetof<CanaryPolicy>()));
+  policy.variants = region.alloc((<usize>MOST_VARIANTS) << 3);
+  openObject();
+  while (nextMember()) {
+    if (member("stickyBy")) policy.stickyBy = readSources(region);
+    else if (member("salt")) readSalt(policy, region);
+    else if (member("buckets")) readRuns(policy, region);
+    else if (member("variants")) readVariants(policy, region);
+    else if (member("force")) readForce(policy, region);
+    else if (member("identity")) policy.identity = readSources(region);
+    else failJson("is an unknown field");
+  }
+  if (jsonFailure.length == 0) layOut(policy, region);
+  return changetype<usize>(policy);
+}
+
+function readSalt(policy: CanaryPolicy, region: Region): void {
+  const salt = readText(region, 256);
+  if (salt != 0) policy.seed = xxh64(textPtr(salt), textBytes(salt), 0);
+}
+
+function readVariants(policy: CanaryPolicy, region: Region): void {
+  openArray();
+  while (nextElement()) {
+    const name = readLabel(region);
+    if (name == 0) return;
+    if (policy.variantCount >= MOST_VARIANTS) failJson("is one variant too many: 16 are allowed");
+    else if (variantIndex(policy, stringPtr, stringBytes) >= 0) failJson("is named twice");
+    else {
+      store<usize>(policy.variants + ((<usize>policy.variantCount) << 3), name);
+      policy.variantCount++;
+    }
+  }
+}
+
+function readRuns(policy: CanaryPolicy, region: Region): void {
+  let behind: u32 = 0;
+  runNames = 0;
+  openArray();
+  while (nextElement()) {
+    const run = region.alloc(16);
+    openObject();
+    while (nextMember()) {
+      if (member("variant")) store<usize>(run, readLabel(region), 4);
+      else if (member("count")) {
+        if (readInteger(1, BUCKETS)) behind += <u32>numberRead;
+      } else failJson("is an unknown field");
+    }
+    if (jsonFailure.length > 0) return;
+    if (load<usize>(run, 4) == 0) failJson("has no variant");
+    policy.runCount++;
+    if (policy.runCount > MOST_RUNS) failJson("is one run too many: 10000 are allowed");
+    store<usize>(run, runNames);
+    store<u32>(run, behind, 8);
+    runNames = run;
+  }
+  if (behind != BUCKETS) failJson("must have counts that sum to 10000");
+}
+
+function readForce(policy: CanaryPolicy, region: Region): void {
+  openObject();
+  while (nextMember()) {
+    if (member("header")) policy.forceHeader = readHeaderName(region);
+    else if (member("from")) policy.forceFrom = readTexts(region, 256);
+    else failJson("is an unknown field");
+  }
+  if (jsonFailure.length == 0 && policy.forceHeader == 0) failJson("has no header");
+}
+
+/** Turns the runs, read in reverse, into the table that ./choice searches. */
+function layOut(policy: CanaryPolicy, region: Region): void {
+  if (policy.variantCount == 0) failJson("has no variants");
+  else if (policy.runCount == 0) failJson("has no buckets");
+  policy.runs = region.alloc((<usize>policy.runCount) << 3);
+  let slot = policy.runs + ((<usize>policy.runCount) << 3);
+  for (let run = runNames; run != 0; run = load<usize>(run)) {
+    const name = load<usize>(run, 4);
+    const index = variantIndex(policy, textPtr(name), textBytes(name));
+    if (index < 0) failJson("has a bucket of a variant that variants does not have");
+    slot -= 8;
+    store<u32>(slot, load<u32>(run, 8));
+    store<i32>(slot, index, 4);
+  }
+}
+
+/** Takes the counters of the variants. */
+export function bindCanary(at: usize, route: Route): void {
+  const policy = changetype<CanaryPolicy>(at);
+  for (let i = 0; i < policy.variantCount; i++) {
+    const metric = countedBy("canary_requests", route.name, "variant", variantName(policy, i));
+    store<usize>(policy.variants + ((<usize>i) << 3), changetype<usize>(metric), 4);
+  }
+}

@@ -1,0 +1,24 @@
+import { COMPRESSION, policyOf, Route, registerMember } from "../document";
+import { nameFilter, openRequest } from "../plugin";
+import { CONTINUE } from "../sdk";
+import { bindCompression, CompressionPolicy, parseCompression } from "./config";
+import { applyCompression } from "./filter";
+
+export {
+  proxy_on_configure,
+  proxy_on_delete,
+  proxy_on_request_trailers,
+  proxy_on_response_trailers,
+  proxy_on_tick,
+} from "../plugin";
+export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
+
+nameFilter("compression");
+registerMember(COMPRESSION, parseCompression, bindCompression);
+
+export function proxy_on_request_headers(_context: u32, _count: u32, _endOfStream: u32): i32 {
+  const route = openRequest();
+  const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), COMPRESSION);
+  if (policy != 0) applyCompression(changetype<CompressionPolicy>(policy));
+  return CONTINUE;
+}

@@ -1,0 +1,49 @@
+import { Region, Text } from "../sdk";
+
+/** The members of a route that filters read; each filter registers a parser for its own. */
+export const CANARY: i32 = 0;
+export const RATE_LIMIT: i32 = 1;
+export const SHADOW: i32 = 2;
+export const COMPRESSION: i32 = 3;
+export const TOKEN_LIMIT: i32 = 4;
+export const MEMBERS: i32 = 5;
+
+/** What one InferenceRoute asks of the filters. */
+@unmanaged
+export class Route {
+  /** "namespace/name". */
+  name: Text;
+  /** Text pointers of its hosts, side by side. */
+  hosts: usize;
+  hostCount: i32;
+  next: usize;
+  // MEMBERS pointers to the parsed policies follow; 0 where the route has none.
+}
+
+/** The parsed policy of one member, or 0. */
+export function policyOf(route: Route, member: i32): usize {
+  return load<usize>(changetype<usize>(route) + offsetof<Route>() + ((<usize>member) << 2));
+}
+export function setPolicy(route: Route, member: i32, policy: usize): void {
+  store<usize>(changetype<usize>(route) + offsetof<Route>() + ((<usize>member) << 2), policy);
+}
+export function createRoute(region: Region): Route {
+  return changetype<Route>(region.alloc(offsetof<Route>() + ((<usize>MEMBERS) << 2)));
+}
+
+/** One whole configuration: message FilterConfig of proto/weir/v1/filter.proto. */
+@unmanaged
+export class Document {
+  region: Region;
+  revision: Text;
+  /** Linked list of Route, in reverse order of the document. */
+  routes: usize;
+  /** See ./hosts. */
+  hostSlots: usize;
+  hostMask: usize;
+  anyHost: usize;
+  /** 0 where the filters report to no one. */
+  reportCluster: Text;
+  reportAuthority: Text;
+  reportIntervalMs: u32;
+}

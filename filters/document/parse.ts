@@ -1,0 +1,154 @@
+import {
+  closeJson,
+  failJson,
+  jsonFailure,
+  member,
+  nextElement,
+  nextMember,
+  numberRead,
+  openArray,
+  openJson,
+  openObject,
+  readInteger,
+  skipValue,
+} from "../format/json";
+import { readText } from "../format/values";
+import { Region, Text } from "../sdk";
+import { createRoute, Document, MEMBERS, policyOf, Route, setPolicy } from "./document";
+import { indexHosts } from "./hosts";
+
+const MOST_ROUTES: i32 = 2000;
+const MOST_HOSTS: i32 = 64;
+
+/** Reads the member the JSON parser stands before; 0 after a failure. */
+export type PolicyParser = (region: Region) => usize;
+/** Called once the whole route is known, to take what lives longer than the region: metrics and buckets. */
+export type PolicyBinder = (policy: usize, route: Route) => void;
+/** Called before the region is freed, to give back what was taken. */
+export type PolicyReleaser = (policy: usize) => void;
+
+const parsers = new StaticArray<PolicyParser | null>(MEMBERS);
+const binders = new StaticArray<PolicyBinder | null>(MEMBERS);
+const releasers = new StaticArray<PolicyReleaser | null>(MEMBERS);
+
+/** Names the parser of a filter's own member; the members of other filters are only checked for syntax. */
+export function registerMember(
+  member: i32,
+  parser: PolicyParser,
+  binder: PolicyBinder,
+  releaser: PolicyReleaser | null = null,
+): void {
+  parsers[member] = parser;
+  binders[member] = binder;
+  releasers[member] = releaser;
+}
+
+let hostCount: usize = 0;
+
+/** Parses a configuration that lies in memory of its own region; null after a failure, told by jsonFailure. */
+export function parseDocument(region: Region, ptr: usize, bytes: usize): Document | null {
+  const document = changetype<Document>(region.alloc(offsetof<Document>()));
+  document.region = region;
+  hostCount = 0;
+  openJson(ptr, bytes) && openObject();
+  while (nextMember()) {
+    if (member("revision")) document.revision = readText(region, 128);
+    else if (member("routes")) parseRoutes(document);
+    else if (member("report")) parseReport(document);
+    else failJson("is an unknown field");
+  }
+  if (jsonFailure.length == 0 && document.revision == 0) failJson("has no revision");
+  if (jsonFailure.length == 0 && !indexHosts(document, hostCount))
+    failJson("has two routes for one host");
+  return closeJson() ? document : null;
+}
+
+function parseRoutes(document: Document): void {
+  let count = 0;
+  openArray();
+  while (nextElement()) {
+    if (++count > MOST_ROUTES) failJson("has more than 2000 routes");
+    else parseRoute(document);
+  }
+}
+
+function parseRoute(document: Document): void {
+  const region = document.region;
+  const route = createRoute(region);
+  openObject();
+  while (nextMember()) {
+    if (member("name")) route.name = readText(region, 256);
+    else if (member("hosts")) parseHosts(route, region);
+    else if (member("canary")) parseMember(route, 0, region);
+    else if (member("rateLimit")) parseMember(route, 1, region);
+    else if (member("shadow")) parseMember(route, 2, region);
+    else if (member("compression")) parseMember(route, 3, region);
+    else if (member("tokenLimit")) parseMember(route, 4, region);
+    else failJson("is an unknown field");
+  }
+  if (jsonFailure.length > 0) return;
+  if (route.name == 0) failJson("has no name");
+  else if (route.hostCount == 0) failJson("has no hosts");
+  route.next = document.routes;
+  document.routes = changetype<usize>(route);
+}
+
+function parseMember(route: Route, member: i32, region: Region): void {
+  const parser = parsers[member];
+  if (parser === null) skipValue();
+  else setPolicy(route, member, parser(region));
+}
+
+function parseHosts(route: Route, region: Region): void {
+  route.hosts = region.alloc((<usize>MOST_HOSTS) << 2);
+  openArray();
+  while (nextElement()) {
+    if (route.hostCount >= MOST_HOSTS) {
+      failJson("has more than 64 hosts");
+      return;
+    }
+    const host: Text = readText(region, 255);
+    if (host == 0) return;
+    store<usize>(route.hosts + ((<usize>route.hostCount) << 2), host);
+    route.hostCount++;
+    hostCount++;
+  }
+}
+
+function parseReport(document: Document): void {
+  const region = document.region;
+  document.reportIntervalMs = 1000;
+  openObject();
+  while (nextMember()) {
+    if (member("cluster")) document.reportCluster = readText(region, 512);
+    else if (member("authority")) document.reportAuthority = readText(region, 255);
+    else if (member("intervalMs")) {
+      if (readInteger(100, 60000)) document.reportIntervalMs = <u32>numberRead;
+    } else failJson("is an unknown field");
+  }
+  if (jsonFailure.length > 0) return;
+  if (document.reportCluster == 0) failJson("has no cluster");
+  else if (document.reportAuthority == 0) failJson("has no authority");
+}
+
+/** Lets the filters take what they keep outside the region: metrics and buckets. */
+export function bindDocument(document: Document): void {
+  for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
+    const route = changetype<Route>(at);
+    for (let member = 0; member < MEMBERS; member++) {
+      const binder = binders[member];
+      const policy = policyOf(route, member);
+      if (binder !== null && policy != 0) binder(policy, route);
+    }
+  }
+}
+
+/** Gives back what bindDocument took. */
+export function releaseDocument(document: Document): void {
+  for (let at = document.routes; at != 0; at = changetype<Route>(at).next)
+    for (let member = 0; member < MEMBERS; member++) {
+      const releaser = releasers[member];
+      const policy = policyOf(changetype<Route>(at), member);
+      if (releaser !== null && policy != 0) releaser(policy);
+    }
+}

@@ -1,0 +1,28 @@
+import { jsonFailure, pathDepth, pathIndex, pathNameBytes, pathNamePtr } from "../format/json";
+import { beginText, logError, write, writeByte, writeSafe, writeUint } from "../sdk";
+
+/** Logs the one line that tells why a configuration was refused: filter, JSON path, reason. */
+export function logRefusal(filter: string): void {
+  beginText();
+  write("weir ");
+  write(filter);
+  write(": configuration refused: ");
+  let named = false;
+  for (let level = 0; level < pathDepth(); level++) {
+    const index = pathIndex(level);
+    if (index >= 0) {
+      writeByte(0x5b);
+      writeUint(index);
+      writeByte(0x5d);
+      named = true;
+    } else if (pathNamePtr(level) != 0) {
+      if (named) writeByte(0x2e);
+      writeSafe(pathNamePtr(level), pathNameBytes(level));
+      named = true;
+    }
+  }
+  if (!named) write("the document");
+  write(" ");
+  write(jsonFailure);
+  logError();
+}

@@ -1,0 +1,134 @@
+import {
+  configurationBytes,
+  configurationPtr,
+  literal,
+  propertyBytes,
+  propertyPtr,
+  Region,
+  readConfiguration,
+  readProperty,
+  sameBytes,
+} from "../sdk";
+import { Document } from "./document";
+import { bindDocument, parseDocument, releaseDocument } from "./parse";
+import { logRefusal } from "./refusal";
+
+// A root context is one configuration of one plug-in in this VM. While a
+// configuration is replaced, the old root and the new one live side by side;
+// plug-ins that share the module share the VM as well. Streams that start
+// belong to the newest root of their plug-in.
+//
+//   VM (one per worker) -> roots, newest first -> document -> region
+@unmanaged
+class Root {
+  next: usize;
+  id: u32;
+  document: Document | null;
+  /** Envoy's name of the plug-in, bytes behind this struct. */
+  nameBytes: u32;
+}
+
+let newest: usize = 0;
+let plugins: i32 = 0;
+const pluginName = literal("plugin_name");
+
+function nameOf(root: Root): usize {
+  return changetype<usize>(root) + offsetof<Root>();
+}
+
+function samePlugin(root: Root, name: usize, nameBytes: usize): bool {
+  return root.nameBytes == <u32>nameBytes && sameBytes(nameOf(root), name, nameBytes);
+}
+
+/** Takes a configuration for a root context; on a refusal what ran before goes on. */
+export function configureRoot(id: u32, bytes: usize, filter: string): bool {
+  const region = Region.create();
+  const document = readInto(region, bytes);
+  if (document === null) {
+    logRefusal(filter);
+    region.free();
+    return false;
+  }
+  bindDocument(document);
+  deleteRoot(id);
+  addRoot(id, document);
+  return true;
+}
+
+function readInto(region: Region, bytes: usize): Document | null {
+  // The parser decodes strings in place, so the text is copied out of the host's buffer first.
+  readConfiguration(bytes);
+  const copy = region.alloc(configurationBytes + 1);
+  memory.copy(copy, configurationPtr, configurationBytes);
+  return parseDocument(region, copy, configurationBytes);
+}
+
+function addRoot(id: u32, document: Document): void {
+  const named = readProperty(pluginName);
+  const nameBytes: usize = named ? propertyBytes : 0;
+  const root = changetype<Root>(heap.alloc(offsetof<Root>() + nameBytes));
+  root.id = id;
+  root.document = document;
+  root.nameBytes = <u32>nameBytes;
+  if (nameBytes > 0) memory.copy(nameOf(root), propertyPtr, nameBytes);
+  root.next = newest;
+  newest = changetype<usize>(root);
+  countPlugins();
+}
+
+/** Forgets a root context; ids of streams and unknown ones are ignored. */
+export function deleteRoot(id: u32): void {
+  let before: usize = 0;
+  for (let at = newest; at != 0; at = changetype<Root>(at).next) {
+    const root = changetype<Root>(at);
+    if (root.id != id) {
+      before = at;
+      continue;
+    }
+    if (before == 0) newest = root.next;
+    else changetype<Root>(before).next = root.next;
+    const document = root.document;
+    if (document !== null) {
+      releaseDocument(document);
+      document.region.free();
+    }
+    heap.free(at);
+    countPlugins();
+    return;
+  }
+}
+
+function countPlugins(): void {
+  plugins = 0;
+  for (let at = newest; at != 0; at = changetype<Root>(at).next)
+    if (isNewest(changetype<Root>(at))) plugins++;
+}
+
+function isNewest(root: Root): bool {
+  for (let at = newest; at != changetype<usize>(root); at = changetype<Root>(at).next)
+    if (samePlugin(changetype<Root>(at), nameOf(root), root.nameBytes)) return false;
+  return true;
+}
+
+/**
+ * The configuration that applies to a stream that starts now. Only where
+ * several plug-ins share the VM does it cost a host call to tell which one runs.
+ */
+export function currentDocument(): Document | null {
+  if (newest == 0) return null;
+  const root = changetype<Root>(newest);
+  if (plugins <= 1 || !readProperty(pluginName)) return root.document;
+  for (let at = newest; at != 0; at = changetype<Root>(at).next)
+    if (samePlugin(changetype<Root>(at), propertyPtr, propertyBytes))
+      return changetype<Root>(at).document;
+  return root.document;
+}
+
+/** The document of a root context, if it is the newest of its plug-in. */
+export function documentOfRoot(id: u32): Document | null {
+  for (let at = newest; at != 0; at = changetype<Root>(at).next) {
+    const root = changetype<Root>(at);
+    if (root.id == id) return isNewest(root) ? root.document : null;
+  }
+  return null;
+}

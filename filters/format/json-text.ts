@@ -1,0 +1,122 @@
+// The strings of RFC 8259 section 7: checks and unescapes one in place.
+
+/** Where the decoded string ends, and where reading goes on; set by decodeString. */
+export let decodedEnd: usize = 0;
+export let stringEnd: usize = 0;
+
+function hex4(at: usize): i32 {
+  let value = 0;
+  for (let i: usize = 0; i < 4; i++) {
+    const c = <i32>load<u8>(at + i);
+    const lower = c | 0x20;
+    if (c >= 48 && c <= 57) value = (value << 4) | (c - 48);
+    else if (lower >= 97 && lower <= 102) value = (value << 4) | (lower - 87);
+    else return -1;
+  }
+  return value;
+}
+
+function unescape(letter: u8): i32 {
+  switch (letter) {
+    case 0x62:
+      return 8;
+    case 0x66:
+      return 12;
+    case 0x6e:
+      return 10;
+    case 0x72:
+      return 13;
+    case 0x74:
+      return 9;
+    case 0x22:
+    case 0x5c:
+    case 0x2f:
+      return letter;
+  }
+  return -1;
+}
+
+function putUtf8(out: usize, point: i32): usize {
+  if (point < 0x80) {
+    store<u8>(out, <u8>point);
+    return out + 1;
+  }
+  if (point < 0x800) {
+    store<u8>(out, <u8>(0xc0 | (point >> 6)));
+    store<u8>(out, <u8>(0x80 | (point & 63)), 1);
+    return out + 2;
+  }
+  if (point < 0x10000) {
+    store<u8>(out, <u8>(0xe0 | (point >> 12)));
+    store<u8>(out, <u8>(0x80 | ((point >> 6) & 63)), 1);
+    store<u8>(out, <u8>(0x80 | (point & 63)), 2);
+    return out + 3;
+  }
+  store<u8>(out, <u8>(0xf0 | (point >> 18)));
+  store<u8>(out, <u8>(0x80 | ((point >> 12) & 63)), 1);
+  store<u8>(out, <u8>(0x80 | ((point >> 6) & 63)), 2);
+  store<u8>(out, <u8>(0x80 | (point & 63)), 3);
+  return out + 4;
+}
+
+/** Bytes of the UTF-8 sequence at `at`, or 0 when it is not valid (RFC 3629). */
+export function utf8Length(at: usize, end: usize): usize {
+  const lead = load<u8>(at);
+  if (lead < 0x80) return 1;
+  const need: usize = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || end - at < need) return 0;
+  const second = load<u8>(at, 1);
+  if (lead == 0xe0 && second < 0xa0) return 0;
+  if (lead == 0xed && second > 0x9f) return 0;
+  if (lead == 0xf0 && second < 0x90) return 0;
+  if (lead == 0xf4 && second > 0x8f) return 0;
+  for (let i: usize = 1; i < need; i++) if ((load<u8>(at + i) & 0xc0) != 0x80) return 0;
+  return need;
+}
+
+/** Decodes the string whose opening quote is before `from`; false when it is not a string. */
+export function decodeString(from: usize, end: usize): bool {
+  let at = from;
+  let out = from;
+  while (at < end) {
+    const c = load<u8>(at);
+    if (c == 0x22) {
+      decodedEnd = out;
+      stringEnd = at + 1;
+      return true;
+    }
+    if (c < 0x20) return false;
+    if (c != 0x5c) {
+      const length = utf8Length(at, end);
+      if (length == 0) return false;
+      memory.copy(out, at, length);
+      at += length;
+      out += length;
+      continue;
+    }
+    if (end - at < 2) return false;
+    const letter = load<u8>(at, 1);
+    at += 2;
+    if (letter != 0x75) {
+      const byte = unescape(letter);
+      if (byte < 0) return false;
+      store<u8>(out, <u8>byte);
+      out++;
+      continue;
+    }
+    if (end - at < 4) return false;
+    let point = hex4(at);
+    at += 4;
+    // A NUL would end a name early in whatever reads it later; a lone surrogate is no character.
+    if (point <= 0 || (point >= 0xdc00 && point <= 0xdfff)) return false;
+    if (point >= 0xd800 && point <= 0xdbff) {
+      if (end - at < 6 || load<u16>(at) != 0x755c) return false;
+      const low = hex4(at + 2);
+      if (low < 0xdc00 || low > 0xdfff) return false;
+      point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+      at += 6;
+    }
+    out = putUtf8(out, point);
+  }
+  return false;
+}

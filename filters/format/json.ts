@@ -1,0 +1,241 @@
+import { isLiteral } from "../sdk";
+import { decodeNumber, numberEnd, numberValue } from "./json-number";
+import { decodedEnd, decodeString, stringEnd } from "./json-text";
+import { addName, closeNameSet, openNameSet } from "./name-set";
+import { xxh64 } from "./xxh64";
+
+// A strict pull parser for one document at a time (RFC 8259): what asks for a
+// value that is not there gets false, and the first failure is kept with the
+// path where it happened. Strings are decoded in place, so the document's bytes
+// must belong to the caller.
+
+/** Deeper documents are refused. */
+export const MOST_DEPTH: i32 = 32;
+/** Larger documents are refused. */
+export const MOST_BYTES: usize = 1 << 20;
+
+let at: usize = 0;
+let end: usize = 0;
+let depth: i32 = 0;
+let objects: u64 = 0;
+
+/** One entry per open object or array: where its current name stands, or the index. */
+@unmanaged
+class Frame {
+  namePtr: usize;
+  nameBytes: usize;
+  /** -1 in an object. */
+  index: i32;
+  started: bool;
+  /** Number of the object in its document. */
+  id: u64;
+}
+const frames: usize = memory.data(1056, 8);
+
+/** What was wrong, empty while nothing is; a literal. */
+export let jsonFailure: string = "";
+
+/** The string or the member name read last. */
+export let stringPtr: usize = 0;
+export let stringBytes: usize = 0;
+/** The number read last. */
+export let numberRead: f64 = 0;
+
+function frame(level: i32): Frame {
+  return changetype<Frame>(frames + <usize>level * offsetof<Frame>());
+}
+
+/** Starts a document; a byte order mark is skipped. */
+export function openJson(ptr: usize, bytes: usize): bool {
+  at = ptr;
+  end = ptr + bytes;
+  depth = 0;
+  objects = 0;
+  jsonFailure = "";
+  if (bytes > MOST_BYTES) return failJson("is over 1048576 bytes");
+  if (bytes >= 3 && load<u8>(ptr) == 0xef && load<u8>(ptr, 1) == 0xbb && load<u8>(ptr, 2) == 0xbf)
+    at += 3;
+  let names: usize = 0;
+  for (let p = at; p < end; p++) if (load<u8>(p) == 0x3a) names++;
+  openNameSet(names);
+  return true;
+}
+
+/** Ends a document: nothing may follow the value. True when all of it was right. */
+export function closeJson(): bool {
+  closeNameSet();
+  if (jsonFailure.length > 0) return false;
+  skipSpace();
+  return at == end || failJson("has text after its end");
+}
+
+/** Records a failure at the current path, if it is the first. Always false. */
+export function failJson(message: string): bool {
+  if (jsonFailure.length == 0) jsonFailure = message;
+  return false;
+}
+
+function skipSpace(): void {
+  while (at < end) {
+    const c = load<u8>(at);
+    if (c != 0x20 && c != 0x0a && c != 0x0d && c != 0x09) return;
+    at++;
+  }
+}
+
+function take(byte: u8): bool {
+  skipSpace();
+  if (at >= end || load<u8>(at) != byte) return false;
+  at++;
+  return true;
+}
+
+function peek(): u8 {
+  skipSpace();
+  return at < end ? load<u8>(at) : 0;
+}
+
+function open(index: i32): bool {
+  if (depth >= MOST_DEPTH) return failJson("is nested deeper than 32");
+  const top = frame(depth);
+  top.namePtr = 0;
+  top.nameBytes = 0;
+  top.index = index;
+  top.started = false;
+  top.id = ++objects;
+  depth++;
+  return true;
+}
+
+export function openObject(): bool {
+  if (!take(0x7b)) return failJson("must be an object");
+  return open(-1);
+}
+
+/** Moves to the next member and reads its name; false at the end of the object and after a failure. */
+export function nextMember(): bool {
+  if (jsonFailure.length > 0) return false;
+  const top = frame(depth - 1);
+  if (take(0x7d)) {
+    depth--;
+    return false;
+  }
+  if (top.started && !take(0x2c)) return failJson("is not valid JSON");
+  top.started = true;
+  if (!take(0x22) || !decodeString(at, end)) return failJson("is not valid JSON");
+  stringPtr = at;
+  stringBytes = decodedEnd - at;
+  at = stringEnd;
+  top.namePtr = stringPtr;
+  top.nameBytes = stringBytes;
+  if (!take(0x3a)) return failJson("is not valid JSON");
+  if (!addName(xxh64(stringPtr, stringBytes, top.id))) return failJson("is there twice");
+  return true;
+}
+
+/** Whether the member read last has this name. */
+export function member(name: string): bool {
+  const top = frame(depth - 1);
+  return isLiteral(name, top.namePtr, top.nameBytes);
+}
+
+export function openArray(): bool {
+  if (!take(0x5b)) return failJson("must be a list");
+  return open(0);
+}
+
+/** Moves to the next element; false at the end of the list and after a failure. */
+export function nextElement(): bool {
+  if (jsonFailure.length > 0) return false;
+  const top = frame(depth - 1);
+  if (take(0x5d)) {
+    depth--;
+    return false;
+  }
+  if (top.started) {
+    if (!take(0x2c)) return failJson("is not valid JSON");
+    top.index++;
+  }
+  top.started = true;
+  return true;
+}
+
+/** Reads a string into stringPtr and stringBytes. */
+export function readString(): bool {
+  if (jsonFailure.length > 0) return false;
+  if (!take(0x22)) return failJson("must be a string");
+  if (!decodeString(at, end)) return failJson("is not a valid string");
+  stringPtr = at;
+  stringBytes = decodedEnd - at;
+  at = stringEnd;
+  return true;
+}
+
+/** Reads a number between two limits, both included, into numberRead. */
+export function readNumber(least: f64, most: f64): bool {
+  if (jsonFailure.length > 0) return false;
+  skipSpace();
+  if (!decodeNumber(at, end)) return failJson("must be a number");
+  at = numberEnd;
+  numberRead = numberValue;
+  return (numberRead >= least && numberRead <= most) || failJson("is out of range");
+}
+
+/** Reads a whole number; proto JSON writes those of 64 bits as strings, which is accepted too. */
+export function readInteger(least: f64, most: f64): bool {
+  if (peek() == 0x22) {
+    if (!readString()) return false;
+    if (!decodeNumber(stringPtr, stringPtr + stringBytes) || numberEnd != stringPtr + stringBytes)
+      return failJson("must be a whole number");
+    numberRead = numberValue;
+    if (numberRead < least || numberRead > most) return failJson("is out of range");
+  } else if (!readNumber(least, most)) return false;
+  return Math.floor(numberRead) == numberRead || failJson("must be a whole number");
+}
+
+/** Reads true or false; the result is only meaningful without a failure. */
+export function readBool(): bool {
+  if (word("true")) return true;
+  if (!word("false")) failJson("must be true or false");
+  return false;
+}
+
+function word(text: string): bool {
+  skipSpace();
+  const bytes = <usize>text.length;
+  if (end - at < bytes || !isLiteral(text, at, bytes)) return false;
+  at += bytes;
+  return true;
+}
+
+/** Reads any value and checks that it is well formed. */
+export function skipValue(): bool {
+  const c = peek();
+  if (c == 0x7b) {
+    openObject();
+    while (nextMember()) skipValue();
+  } else if (c == 0x5b) {
+    openArray();
+    while (nextElement()) skipValue();
+  } else if (c == 0x22) readString();
+  else if (!word("true") && !word("false") && !word("null")) {
+    skipSpace();
+    if (!decodeNumber(at, end)) return failJson("is not valid JSON");
+    at = numberEnd;
+  }
+  return jsonFailure.length == 0;
+}
+
+/** Depth of the failure's path, and its segments from the outside in. */
+export function pathDepth(): i32 {
+  return depth;
+}
+export function pathIndex(level: i32): i32 {
+  return frame(level).index;
+}
+export function pathNamePtr(level: i32): usize {
+  return frame(level).namePtr;
+}
+export function pathNameBytes(level: i32): usize {
+  return frame(level).nameBytes;
+}

@@ -1,0 +1,75 @@
+import { copyText, Region, Text } from "../sdk";
+import { failJson, nextElement, openArray, readString, stringBytes, stringPtr } from "./json";
+
+// Values that several members share, read into the region of a configuration.
+
+/** Bytes of a non-empty string of at most `most` bytes; 0 after a failure. */
+export function readText(region: Region, most: usize): Text {
+  if (!readString()) return 0;
+  if (stringBytes == 0) failJson("must not be empty");
+  else if (stringBytes > most) failJson("is too long");
+  else return copyText(region, stringPtr, stringBytes);
+  return 0;
+}
+
+/** A header name as it stands on the wire: a lower-case token of RFC 9110, section 5.6.2. */
+export function readHeaderName(region: Region): Text {
+  const name = readText(region, 128);
+  if (name == 0) return 0;
+  for (let i: usize = 0; i < stringBytes; i++) {
+    const c = load<u8>(stringPtr + i);
+    const letter = c >= 0x61 && c <= 0x7a;
+    const digit = c >= 0x30 && c <= 0x39;
+    const mark =
+      c == 0x2d ||
+      c == 0x5f ||
+      c == 0x2e ||
+      c == 0x21 ||
+      c == 0x7e ||
+      (c >= 0x23 && c <= 0x27) ||
+      c == 0x2a ||
+      c == 0x2b ||
+      c == 0x5e ||
+      c == 0x60 ||
+      c == 0x7c;
+    if (letter || digit || mark) continue;
+    failJson("must be a lower-case header name");
+    return 0;
+  }
+  return name;
+}
+
+/** A DNS-1123 label. */
+export function readLabel(region: Region): Text {
+  const label = readText(region, 63);
+  if (label != 0 && !isLabel(stringPtr, stringBytes)) {
+    failJson("must be a DNS-1123 label");
+    return 0;
+  }
+  return label;
+}
+
+export function isLabel(ptr: usize, bytes: usize): bool {
+  if (bytes == 0 || bytes > 63) return false;
+  for (let i: usize = 0; i < bytes; i++) {
+    const c = load<u8>(ptr + i);
+    const inner = c == 0x2d && i > 0 && i < bytes - 1;
+    if (!inner && !((c >= 0x61 && c <= 0x7a) || (c >= 0x30 && c <= 0x39))) return false;
+  }
+  return true;
+}
+
+/** A list of texts as a linked list of (next, text), in reverse order; 0 when empty or after a failure. */
+export function readTexts(region: Region, most: usize): usize {
+  let list: usize = 0;
+  openArray();
+  while (nextElement()) {
+    const text = readText(region, most);
+    if (text == 0) return 0;
+    const link = region.alloc(8);
+    store<usize>(link, list);
+    store<usize>(link, text, 4);
+    list = link;
+  }
+  return list;
+}

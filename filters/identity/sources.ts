@@ -1,0 +1,64 @@
+import {
+  failJson,
+  jsonFailure,
+  member,
+  nextElement,
+  nextMember,
+  openArray,
+  openObject,
+  readBool,
+} from "../format/json";
+
+import { readHeaderName } from "../format/values";
+import { Region, Text } from "../sdk";
+
+export const HEADER: i32 = 0;
+export const API_KEY: i32 = 1;
+export const SOURCE_IP: i32 = 2;
+
+const MOST_SOURCES: i32 = 8;
+
+/** One place of a request that tells who is calling; message KeySource. */
+@unmanaged
+export class KeySource {
+  next: usize;
+  kind: i32;
+  /** Name of the header, for HEADER. */
+  header: Text;
+}
+
+/** Reads a list of sources in its order; 0 when it is empty or wrong. */
+export function readSources(region: Region): usize {
+  let head: usize = 0;
+  let last: usize = 0;
+  let count = 0;
+  openArray();
+  while (nextElement()) {
+    if (++count > MOST_SOURCES) failJson("has more than 8 sources");
+    const source = readSource(region);
+    if (jsonFailure.length > 0) return 0;
+    if (last == 0) head = source;
+    else changetype<KeySource>(last).next = source;
+    last = source;
+  }
+  return head;
+}
+
+function readSource(region: Region): usize {
+  const source = changetype<KeySource>(region.alloc(offsetof<KeySource>()));
+  let members = 0;
+  openObject();
+  while (nextMember()) {
+    members++;
+    if (member("header")) {
+      source.kind = HEADER;
+      source.header = readHeaderName(region);
+    } else if (member("apiKey") || member("sourceIp")) {
+      source.kind = member("apiKey") ? API_KEY : SOURCE_IP;
+      if (!readBool()) failJson("must be true");
+    } else failJson("is an unknown field");
+  }
+  if (jsonFailure.length == 0 && members != 1)
+    failJson("must have exactly one of header, apiKey and sourceIp");
+  return changetype<usize>(source);
+}

@@ -1,0 +1,54 @@
+import {
+  counter,
+  findHeader,
+  literal,
+  Metric,
+  REQUEST_HEADERS,
+  readHeaders,
+  removeHeader,
+  Text,
+  textBytes,
+  textPtr,
+} from "../sdk";
+
+// The headers that only Weir may set. A client that sends one claims what is
+// not its to claim, so it is removed before anyone reads it.
+export const variantHeader = literal("x-weir-variant");
+export const tenantHeader = literal("x-weir-tenant");
+export const tierHeader = literal("x-weir-tier");
+export const modeHeader = literal("x-shadow-mode");
+export const tagHeader = literal("x-traffic-tag");
+
+const spoofedName = literal("weir_spoofed_headers_total");
+let spoofed: usize = 0;
+
+/** Defines the counter of removed claims; call it while a configuration is taken. */
+export function countClaims(): void {
+  spoofed = changetype<usize>(counter(textPtr(spoofedName), textBytes(spoofedName)));
+}
+
+/** Removes a control header that the client sent. */
+export function removeClaimed(name: Text): void {
+  if (findHeader(name) < 0) return;
+  removeHeader(REQUEST_HEADERS, name);
+  if (spoofed != 0) changetype<Metric>(spoofed).pending++;
+}
+
+/** Counts a claim that is overwritten rather than removed. */
+export function noteClaimed(name: Text): void {
+  if (spoofed != 0 && findHeader(name) >= 0) changetype<Metric>(spoofed).pending++;
+}
+
+/** Removes control headers from trailers, which no filter decides on but a pod may read. */
+export function cleanTrailers(map: i32): void {
+  if (!readHeaders(map)) return;
+  cleanTrailer(map, variantHeader);
+  cleanTrailer(map, tenantHeader);
+  cleanTrailer(map, tierHeader);
+  cleanTrailer(map, modeHeader);
+  cleanTrailer(map, tagHeader);
+}
+
+function cleanTrailer(map: i32, name: Text): void {
+  if (findHeader(name) >= 0) removeHeader(map, name);
+}

@@ -1,0 +1,18 @@
+export {
+  modeHeader,
+  noteClaimed,
+  removeClaimed,
+  tagHeader,
+  tenantHeader,
+  tierHeader,
+  variantHeader,
+} from "./claims";
+export {
+  nameFilter,
+  proxy_on_configure,
+  proxy_on_delete,
+  proxy_on_request_trailers,
+  proxy_on_response_trailers,
+  proxy_on_tick,
+} from "./lifecycle";
+export { openRequest } from "./request";

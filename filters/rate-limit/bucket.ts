@@ -1,0 +1,48 @@
+/**
+ * What this worker knows of one token bucket. Kept for the whole VM, not in a
+ * configuration, so that a new configuration does not forget leased tokens.
+ */
+@unmanaged
+export class Bucket {
+  next: usize;
+  /** Hash of route and tenant: the bucket's name in shared data. */
+  fingerprint: u64;
+  /** Configurations that use it. */
+  users: i32;
+  /** Tokens leased from the shared bucket and not yet spent. */
+  tokens: i32;
+  /** Until then the shared bucket was seen empty; no need to ask before. */
+  emptyUntilNs: u64;
+  /** Theoretical arrival time of the worker's own bucket, for when shared data fails. */
+  ownTatNs: u64;
+}
+
+const CHAINS: usize = 1024;
+const chains: usize = memory.data(4096, 8);
+
+/** The bucket of that fingerprint, made if needed; give it back with releaseBucket. */
+export function acquireBucket(fingerprint: u64): Bucket {
+  const chain = chains + ((<usize>fingerprint & (CHAINS - 1)) << 2);
+  for (let at = load<usize>(chain); at != 0; at = changetype<Bucket>(at).next) {
+    const known = changetype<Bucket>(at);
+    if (known.fingerprint != fingerprint) continue;
+    known.users++;
+    return known;
+  }
+  const made = changetype<Bucket>(heap.alloc(offsetof<Bucket>()));
+  memory.fill(changetype<usize>(made), 0, offsetof<Bucket>());
+  made.fingerprint = fingerprint;
+  made.users = 1;
+  made.next = load<usize>(chain);
+  store<usize>(chain, changetype<usize>(made));
+  return made;
+}
+
+/** Frees the bucket when no configuration uses it any more. */
+export function releaseBucket(bucket: Bucket): void {
+  if (--bucket.users > 0) return;
+  let link = chains + ((<usize>bucket.fingerprint & (CHAINS - 1)) << 2);
+  while (load<usize>(link) != changetype<usize>(bucket)) link = load<usize>(link);
+  store<usize>(link, bucket.next);
+  heap.free(changetype<usize>(bucket));
+}

@@ -1,0 +1,135 @@
+import { Route } from "../document";
+import {
+  failJson,
+  jsonFailure,
+  member,
+  nextMember,
+  numberRead,
+  openObject,
+  readBool,
+  readInteger,
+  readNumber,
+  stringBytes,
+  stringPtr,
+} from "../format/json";
+import { isLabel, readLabel } from "../format/values";
+import { readSources } from "../identity";
+import { countedBy } from "../report";
+import { copyText, Region, Text } from "../sdk";
+import {
+  addTenant,
+  closeTenants,
+  openTenants,
+  releaseBuckets,
+  Tenants,
+  takeBuckets,
+} from "./tenants";
+import { Tier } from "./tier";
+
+const MOST_TIERS: i32 = 16;
+
+/** Message RateLimitPolicy. */
+@unmanaged
+export class RateLimitPolicy {
+  identity: usize;
+  tiers: usize;
+  tenants: Tenants;
+  defaultTier: Text;
+  forwardTenant: bool;
+  forwardTier: bool;
+}
+
+export function parseRateLimit(region: Region): usize {
+  const policy = changetype<RateLimitPolicy>(region.alloc(offsetof<RateLimitPolicy>()));
+  policy.tenants = openTenants(region);
+  openObject();
+  while (nextMember()) {
+    if (member("identity")) policy.identity = readSources(region);
+    else if (member("tiers")) readTiers(policy, region);
+    else if (member("tenants")) readTenants(policy, region);
+    else if (member("default")) policy.defaultTier = readLabel(region);
+    else if (member("forward")) readForward(policy);
+    else failJson("is an unknown field");
+  }
+  if (jsonFailure.length > 0) return 0;
+  if (policy.identity == 0) failJson("has no identity");
+  else if (policy.defaultTier == 0) failJson("has no default tier");
+  else if (!closeTenants(policy.tenants, policy.tiers, policy.defaultTier, region))
+    failJson("names a tier that tiers does not have");
+  return changetype<usize>(policy);
+}
+
+function readTiers(policy: RateLimitPolicy, region: Region): void {
+  let count = 0;
+  openObject();
+  while (nextMember()) {
+    if (!isLabel(stringPtr, stringBytes)) failJson("must be named by a DNS-1123 label");
+    else if (++count > MOST_TIERS) failJson("is one tier too many: 16 are allowed");
+    else {
+      const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
+      tier.name = copyText(region, stringPtr, stringBytes);
+      readTier(tier);
+      tier.next = policy.tiers;
+      policy.tiers = changetype<usize>(tier);
+    }
+  }
+}
+
+function readTier(tier: Tier): void {
+  let rate: f64 = -1;
+  let burst: f64 = 0;
+  openObject();
+  while (nextMember()) {
+    if (member("requestsPerSecond")) {
+      if (readNumber(0, 1000000)) rate = numberRead;
+    } else if (member("burst")) {
+      if (readInteger(0, 1000000)) burst = numberRead;
+    } else if (member("concurrent")) readInteger(0, 1000000);
+    else if (member("tokensPerMinute")) readInteger(0, 1000000000);
+    else if (member("priority")) readInteger(0, 100);
+    else failJson("is an unknown field");
+  }
+  if (jsonFailure.length > 0) return;
+  // proto JSON leaves out a rate of 0, which refuses all.
+  if (rate <= 0) return;
+  if (burst == 0) burst = Math.ceil(rate);
+  if (burst < rate) {
+    failJson("has a burst below its requestsPerSecond");
+    return;
+  }
+  tier.burst = <u32>burst;
+  tier.intervalNs = <u64>Math.round(1000000000 / rate);
+  tier.windowNs = tier.intervalNs * <u64>burst;
+}
+
+function readTenants(policy: RateLimitPolicy, region: Region): void {
+  openObject();
+  while (nextMember()) {
+    const name = copyText(region, stringPtr, stringBytes);
+    if (stringBytes == 0 || stringBytes > 256) failJson("must be named by 1 to 256 bytes");
+    else addTenant(policy.tenants, name, readLabel(region), region);
+  }
+}
+
+function readForward(policy: RateLimitPolicy): void {
+  openObject();
+  while (nextMember()) {
+    if (member("tenant")) policy.forwardTenant = readBool();
+    else if (member("tier")) policy.forwardTier = readBool();
+    else failJson("is an unknown field");
+  }
+}
+
+export function bindRateLimit(at: usize, route: Route): void {
+  const policy = changetype<RateLimitPolicy>(at);
+  for (let tier = policy.tiers; tier != 0; tier = changetype<Tier>(tier).next) {
+    const each = changetype<Tier>(tier);
+    each.admitted = countedBy("rate_limit_admitted", route.name, "tier", each.name);
+    each.refused = countedBy("rate_limit_refused", route.name, "tier", each.name);
+  }
+  takeBuckets(policy.tenants, route.name);
+}
+
+export function releaseRateLimit(at: usize): void {
+  releaseBuckets(changetype<RateLimitPolicy>(at).tenants);
+}

@@ -1,0 +1,57 @@
+import { nowNs } from "../sdk";
+import { Bucket } from "./bucket";
+import { available, clampTat, waitNs } from "./gcra";
+import { EMPTY, LEASED, lease, leased, leaseWaitNs } from "./shared-bucket";
+import { Tier } from "./tier";
+
+/** When the last request was refused: time until the next one would be admitted. */
+export let refusedForNs: u64 = 0;
+
+const FOREVER_NS: u64 = 60_000_000_000;
+
+/**
+ * Admits or refuses one request of a bucket. The limit holds for the proxy:
+ * a worker spends tokens that it leased from the bucket all workers share.
+ * In any time T a proxy admits at most rate x T + burst + the leases its
+ * workers hold (an eighth of the burst each), whatever the load's skew; idle
+ * leases stay with their worker, which costs at most their sum once.
+ * Should shared data fail, each worker limits for itself at the full rate.
+ */
+export function admit(bucket: Bucket, tier: Tier): bool {
+  if (tier.intervalNs == 0) {
+    refusedForNs = FOREVER_NS;
+    return false;
+  }
+  if (bucket.tokens > 0) {
+    bucket.tokens--;
+    return true;
+  }
+  const now = nowNs();
+  const empty = bucket.emptyUntilNs;
+  // A wait longer than the bucket takes to fill comes from a clock that jumped.
+  if (empty > now && empty - now <= tier.windowNs) {
+    refusedForNs = empty - now;
+    return false;
+  }
+  const result = lease(bucket.fingerprint, now, tier.intervalNs, tier.windowNs);
+  if (result == LEASED) {
+    bucket.tokens = leased - 1;
+    return true;
+  }
+  if (result == EMPTY) {
+    bucket.emptyUntilNs = now + leaseWaitNs;
+    refusedForNs = leaseWaitNs;
+    return false;
+  }
+  return admitAlone(bucket, tier, now);
+}
+
+function admitAlone(bucket: Bucket, tier: Tier, now: u64): bool {
+  const tat = clampTat(bucket.ownTatNs, now, tier.windowNs);
+  if (available(tat, now, tier.intervalNs, tier.windowNs) == 0) {
+    refusedForNs = waitNs(tat, now, tier.intervalNs, tier.windowNs);
+    return false;
+  }
+  bucket.ownTatNs = tat + tier.intervalNs;
+  return true;
+}

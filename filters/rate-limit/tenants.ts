@@ -1,0 +1,105 @@
+import { xxh64 } from "../format/xxh64";
+import { isText, literal, Region, Text, textBytes, textPtr } from "../sdk";
+import { acquireBucket, Bucket, releaseBucket } from "./bucket";
+import { Tier, tierNamed } from "./tier";
+
+/** A tenant of one route: its tier and its bucket. */
+@unmanaged
+export class Tenant {
+  next: usize;
+  name: Text;
+  tierName: Text;
+  tier: Tier;
+  bucket: Bucket;
+}
+
+/** The tenants of one route, found by name in constant time. */
+@unmanaged
+export class Tenants {
+  list: usize;
+  count: usize;
+  slots: usize;
+  mask: usize;
+  /** Everyone else; one bucket for all of them. */
+  others: Tenant;
+}
+
+/** Name of those whom no one knows; not a name that a header can carry. */
+const anonymous = literal("\0");
+
+export function openTenants(region: Region): Tenants {
+  return changetype<Tenants>(region.alloc(offsetof<Tenants>()));
+}
+
+export function addTenant(tenants: Tenants, name: Text, tierName: Text, region: Region): void {
+  const tenant = changetype<Tenant>(region.alloc(offsetof<Tenant>()));
+  tenant.name = name;
+  tenant.tierName = tierName;
+  tenant.next = tenants.list;
+  tenants.list = changetype<usize>(tenant);
+  tenants.count++;
+}
+
+/** Resolves the tiers and builds the index; false when a tier is not there. */
+export function closeTenants(
+  tenants: Tenants,
+  tiers: usize,
+  defaultTier: Text,
+  region: Region,
+): bool {
+  let size: usize = 8;
+  while (size < tenants.count << 1) size <<= 1;
+  tenants.slots = region.alloc(size << 2);
+  tenants.mask = size - 1;
+  for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next) {
+    const tenant = changetype<Tenant>(at);
+    if (!resolve(tenant, tiers)) return false;
+    let slot = slotOf(tenants, textPtr(tenant.name), textBytes(tenant.name));
+    while (load<usize>(tenants.slots + (slot << 2)) != 0) slot = (slot + 1) & tenants.mask;
+    store<usize>(tenants.slots + (slot << 2), at);
+  }
+  const others = changetype<Tenant>(region.alloc(offsetof<Tenant>()));
+  others.name = anonymous;
+  others.tierName = defaultTier;
+  tenants.others = others;
+  return resolve(others, tiers);
+}
+
+function resolve(tenant: Tenant, tiers: usize): bool {
+  const tier = tierNamed(tiers, textPtr(tenant.tierName), textBytes(tenant.tierName));
+  tenant.tier = changetype<Tier>(tier);
+  return tier != 0;
+}
+
+function slotOf(tenants: Tenants, ptr: usize, bytes: usize): usize {
+  return <usize>(xxh64(ptr, bytes, 0) >> 32) & tenants.mask;
+}
+
+/** The tenant of that name, or the others. */
+export function tenantNamed(tenants: Tenants, ptr: usize, bytes: usize): Tenant {
+  let slot = slotOf(tenants, ptr, bytes);
+  while (true) {
+    const at = load<usize>(tenants.slots + (slot << 2));
+    if (at == 0) return tenants.others;
+    if (isText(changetype<Tenant>(at).name, ptr, bytes)) return changetype<Tenant>(at);
+    slot = (slot + 1) & tenants.mask;
+  }
+}
+
+/** Takes each tenant's bucket; routes do not share them. */
+export function takeBuckets(tenants: Tenants, route: Text): void {
+  const seed = xxh64(textPtr(route), textBytes(route), 0);
+  for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next)
+    takeBucket(changetype<Tenant>(at), seed);
+  takeBucket(tenants.others, seed);
+}
+
+function takeBucket(tenant: Tenant, seed: u64): void {
+  tenant.bucket = acquireBucket(xxh64(textPtr(tenant.name), textBytes(tenant.name), seed));
+}
+
+export function releaseBuckets(tenants: Tenants): void {
+  for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next)
+    releaseBucket(changetype<Tenant>(at).bucket);
+  releaseBucket(tenants.others.bucket);
+}

@@ -1,0 +1,2 @@
+export { countedBy } from "./counters";
+export { onReportTick } from "./report";

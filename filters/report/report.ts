@@ -1,0 +1,100 @@
+import { Document } from "../document";
+import {
+  arenaAlloc,
+  beginPair,
+  beginPairs,
+  beginText,
+  endPair,
+  flushMetrics,
+  httpCall,
+  literal,
+  metricTotal,
+  nowNs,
+  overflowed,
+  propertyBytes,
+  propertyPtr,
+  readProperty,
+  write,
+  writeByte,
+  writeHex,
+  writeSafe,
+  writeText,
+  writeUint,
+  written,
+  writtenBytes,
+} from "../sdk";
+import { Counted, firstCounted } from "./counters";
+import { epoch, isReporter } from "./election";
+
+const TIMEOUT_MS: u32 = 2000;
+const nodeId = literal("xds\0node\0id");
+
+/** Flushes the worker's counters and, on the elected worker, reports the proxy's; call it on each tick. */
+export function onReportTick(document: Document | null): void {
+  flushMetrics();
+  if (document === null || document.reportCluster == 0) return;
+  const now = nowNs();
+  if (isReporter(now)) post(document, epoch(now));
+}
+
+/** Posts message ReportRequest as Connect's unary JSON; the answer is not waited for. */
+function post(document: Document, epoch: u64): void {
+  writeReport(document, epoch);
+  if (overflowed()) return;
+  const bodyBytes = writtenBytes();
+  const body = arenaAlloc(bodyBytes);
+  if (body == 0) return;
+  memory.copy(body, written(), bodyBytes);
+  beginPairs(5);
+  pair(0, ":method", "POST");
+  pair(1, ":path", "/weir.v1.ReportService/Report");
+  beginPair(2, ":authority");
+  writeText(document.reportAuthority);
+  endPair(2);
+  pair(3, "content-type", "application/json");
+  pair(4, "connect-protocol-version", "1");
+  httpCall(document.reportCluster, written(), writtenBytes(), body, bodyBytes, TIMEOUT_MS);
+}
+
+function pair(index: u32, key: string, value: string): void {
+  beginPair(index, key);
+  write(value);
+  endPair(index);
+}
+
+function writeReport(document: Document, epoch: u64): void {
+  const known = readProperty(nodeId);
+  beginText();
+  write('{"node":"');
+  if (known) writeSafe(propertyPtr, propertyBytes);
+  write('","epoch":"');
+  writeHex(epoch);
+  write('","revision":"');
+  writeText(document.revision);
+  write('","counters":[');
+  let any = false;
+  for (let at = firstCounted; at != 0; at = changetype<Counted>(at).next) {
+    const counted = changetype<Counted>(at);
+    const total = metricTotal(counted.metric);
+    if (total == 0) continue;
+    if (any) writeByte(0x2c);
+    any = true;
+    writeCounter(counted, total);
+  }
+  write("]}");
+}
+
+function writeCounter(counted: Counted, total: u64): void {
+  let at = changetype<usize>(counted) + offsetof<Counted>();
+  write('{"name":"');
+  writeSafe(at, counted.nameBytes);
+  at += counted.nameBytes;
+  write('","route":"');
+  writeSafe(at, counted.routeBytes);
+  at += counted.routeBytes;
+  write('","label":"');
+  writeSafe(at, counted.labelBytes);
+  write('","value":"');
+  writeUint(total);
+  write('"}');
+}

@@ -1,0 +1,45 @@
+export { configurationBytes, configurationPtr, readConfiguration } from "./buffer";
+export { nowNs, setTick } from "./clock";
+export {
+  findHeader,
+  REQUEST_HEADERS,
+  REQUEST_TRAILERS,
+  RESPONSE_TRAILERS,
+  readHeaders,
+  removeHeader,
+  setHeader,
+  valueBytes,
+  valuePtr,
+} from "./headers";
+export { httpCall } from "./http-call";
+export { logError, logWarning } from "./log";
+export {
+  arenaAlloc,
+  proxy_abi_version_0_2_1,
+  proxy_on_memory_allocate,
+  resetArena,
+  sameBytes,
+} from "./memory";
+export { counter, flushMetrics, gauge, Metric, metricTotal, setGauge } from "./metrics";
+export { propertyBytes, propertyPtr, readProperty } from "./property";
+export { Region } from "./region";
+export { reply } from "./reply";
+export { readShared, sharedBytes, sharedPtr, writeShared } from "./shared-data";
+export { CAS_MISMATCH, CONTINUE, NOT_FOUND, OK, STOP_ITERATION } from "./status";
+export { copyText, isLiteral, isText, literal, Text, tagOf, textBytes, textPtr } from "./text";
+export {
+  beginPair,
+  beginPairs,
+  beginText,
+  endPair,
+  overflowed,
+  write,
+  writeByte,
+  writeBytes,
+  writeHex,
+  writeSafe,
+  writeText,
+  writeUint,
+  written,
+  writtenBytes,
+} from "./writer";

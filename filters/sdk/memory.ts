@@ -1,0 +1,68 @@
+// Linear memory, by lifetime:
+//
+//   static        | literals, tables, the arena           | the VM
+//   arena 64 KiB  | buffers the host hands us             | one callback
+//   spill blocks  | host buffers that do not fit          | one callback
+//   regions       | a configuration, see ./region         | its root context
+//
+// Nothing is garbage collected and nothing on the request path allocates but
+// the host, through proxy_on_memory_allocate.
+
+const ARENA_BYTES: usize = 65536;
+const SPILL_BLOCKS: i32 = 8;
+const LARGEST_BUFFER: usize = 16 << 20;
+
+const arena: usize = memory.data(65536, 16);
+const spilled: usize = memory.data(64, 8);
+let arenaUsed: usize = 0;
+let spilledCount: i32 = 0;
+
+/** Two words the host writes its results to, e.g. a pointer and a size. */
+export const outPtr: usize = memory.data(8, 8);
+export const outSize: usize = memory.data(8, 8);
+
+/** Forgets every host buffer of the callback before; call it first in each callback. */
+export function resetArena(): void {
+  arenaUsed = 0;
+  while (spilledCount > 0) {
+    spilledCount--;
+    heap.free(load<usize>(spilled + ((<usize>spilledCount) << 3)));
+  }
+}
+
+/** Memory for this callback; 0 when the request is beyond every bound. */
+export function arenaAlloc(bytes: usize): usize {
+  const size = (bytes + 15) & ~15;
+  if (size <= ARENA_BYTES - arenaUsed) {
+    const ptr = arena + arenaUsed;
+    arenaUsed += size;
+    return ptr;
+  }
+  if (bytes > LARGEST_BUFFER || spilledCount >= SPILL_BLOCKS) return 0;
+  const block = heap.alloc(size);
+  store<usize>(spilled + ((<usize>spilledCount) << 3), block);
+  spilledCount++;
+  return block;
+}
+
+/** The host calls this, nested inside our own calls, for every buffer it returns. */
+export function proxy_on_memory_allocate(bytes: i32): usize {
+  return arenaAlloc(<usize>(<u32>bytes));
+}
+
+/** Marks the module as speaking ABI 0.2.1; the host only looks at the name. */
+export function proxy_abi_version_0_2_1(): void {}
+
+/** Whether two byte ranges of the same length are equal. */
+export function sameBytes(a: usize, b: usize, bytes: usize): bool {
+  let i: usize = 0;
+  while (i + 8 <= bytes) {
+    if (load<u64>(a + i) != load<u64>(b + i)) return false;
+    i += 8;
+  }
+  while (i < bytes) {
+    if (load<u8>(a + i) != load<u8>(b + i)) return false;
+    i++;
+  }
+  return true;
+}

@@ -1,0 +1,98 @@
+import { Text, textBytes, textPtr } from "./text";
+
+// One buffer for what a callback builds: a reply's headers and body, a log
+// line, a report. What does not fit is left out and `overflowed` says so.
+const CAPACITY: usize = 262144;
+let buffer: usize = 0;
+let used: usize = 0;
+let full: bool = false;
+
+/** Starts an empty text. The buffer is taken from the heap once, on first use. */
+export function beginText(): void {
+  if (buffer == 0) buffer = heap.alloc(CAPACITY);
+  used = 0;
+  full = false;
+}
+
+/** Where the text written so far stands; valid until the next beginText. */
+export function written(): usize {
+  return buffer;
+}
+export function writtenBytes(): usize {
+  return used;
+}
+export function overflowed(): bool {
+  return full;
+}
+
+export function writeByte(byte: u8): void {
+  if (used >= CAPACITY) {
+    full = true;
+    return;
+  }
+  store<u8>(buffer + used, byte);
+  used++;
+}
+
+export function writeBytes(ptr: usize, bytes: usize): void {
+  if (bytes > CAPACITY - used) {
+    full = true;
+    return;
+  }
+  memory.copy(buffer + used, ptr, bytes);
+  used += bytes;
+}
+
+export function writeText(text: Text): void {
+  writeBytes(textPtr(text), textBytes(text));
+}
+
+/** An ASCII literal. */
+export function write(value: string): void {
+  for (let i = 0; i < value.length; i++)
+    writeByte(load<u8>(changetype<usize>(value) + ((<usize>i) << 1)));
+}
+
+export function writeUint(value: u64): void {
+  let divisor: u64 = 1;
+  while (value / divisor >= 10) divisor *= 10;
+  for (; divisor > 0; divisor /= 10) writeByte(<u8>(48 + ((value / divisor) % 10)));
+}
+
+export function writeHex(value: u64): void {
+  for (let shift = 60; shift >= 0; shift -= 4) {
+    const digit = <u8>((value >> shift) & 15);
+    writeByte(digit < 10 ? 48 + digit : 87 + digit);
+  }
+}
+
+/** Bytes a stranger chose, made safe for a JSON string or a log line: all but printable ASCII becomes "?". */
+export function writeSafe(ptr: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i++) {
+    const byte = load<u8>(ptr + i);
+    writeByte(byte < 0x20 || byte > 0x7e || byte == 0x22 || byte == 0x5c ? 0x3f : byte);
+  }
+}
+
+/** Starts a pair list of the ABI (u32 count, sizes, then the bytes) for at most `count` pairs. */
+export function beginPairs(count: u32): usize {
+  beginText();
+  store<u32>(buffer, count);
+  used = 4 + ((<usize>count) << 3);
+  return 0;
+}
+
+let pairStart: usize = 0;
+
+/** Writes the key of pair number `index`; its value is what is written until endPair. */
+export function beginPair(index: u32, key: string): void {
+  store<u32>(buffer + 4 + ((<usize>index) << 3), <u32>key.length);
+  write(key);
+  writeByte(0);
+  pairStart = used;
+}
+
+export function endPair(index: u32): void {
+  store<u32>(buffer + 8 + ((<usize>index) << 3), <u32>(used - pairStart));
+  writeByte(0);
+}

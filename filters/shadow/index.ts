@@ -1,0 +1,28 @@
+import { policyOf, Route, registerMember, SHADOW } from "../document";
+import { modeHeader, nameFilter, openRequest, removeClaimed, tagHeader } from "../plugin";
+import { CONTINUE } from "../sdk";
+import { bindShadow, parseShadow, ShadowPolicy } from "./config";
+import { applyShadow } from "./filter";
+
+export {
+  proxy_on_configure,
+  proxy_on_delete,
+  proxy_on_request_trailers,
+  proxy_on_response_trailers,
+  proxy_on_tick,
+} from "../plugin";
+export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
+
+nameFilter("shadow");
+registerMember(SHADOW, parseShadow, bindShadow);
+
+export function proxy_on_request_headers(_context: u32, _count: u32, _endOfStream: u32): i32 {
+  const route = openRequest();
+  const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), SHADOW);
+  if (policy != 0) applyShadow(changetype<ShadowPolicy>(policy));
+  else {
+    removeClaimed(modeHeader);
+    removeClaimed(tagHeader);
+  }
+  return CONTINUE;
+}

@@ -1,0 +1,29 @@
+// Compiles each filter to build/<name>.wasm (all/ to build/weir.wasm) and lists
+// them with size and digest in build/filters.json.
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import asc from "assemblyscript/asc";
+
+const entries = {
+  weir: "filters/all/index.ts",
+  "rate-limit": "filters/rate-limit/index.ts",
+  compression: "filters/compression/index.ts",
+  shadow: "filters/shadow/index.ts",
+  canary: "filters/canary/index.ts",
+};
+
+rmSync("build", { recursive: true, force: true });
+mkdirSync("build", { recursive: true });
+/** @type {Record<string, { bytes: number, sha256: string }>} */
+const list = {};
+for (const [name, entry] of Object.entries(entries)) {
+  const out = `build/${name}.wasm`;
+  const { error, stderr } = await asc.main([entry, "--config", "asconfig.json", "--outFile", out]);
+  if (error) {
+    console.error(stderr.toString());
+    throw error;
+  }
+  const wasm = readFileSync(out);
+  list[name] = { bytes: wasm.length, sha256: createHash("sha256").update(wasm).digest("hex") };
+}
+writeFileSync("build/filters.json", `${JSON.stringify(list, null, 2)}\n`);
