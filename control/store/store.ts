@@ -1,13 +1,11 @@
 import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
+import type { RouteDraft } from "../route/index.ts";
 
 /** A write names who makes it and why; both go into the audit with it. */
 export interface Author {
   principal: string;
   reason: string;
 }
-
-/** What a write of a route stores; the store adds etag and time. */
-export type RouteDraft = Pick<RouteState, "route" | "buckets">;
 
 /** One change of the stored routes, in the order the writes were made. */
 export interface RouteEvent {

@@ -16,7 +16,7 @@ function hex4(at: usize): i32 {
   return value;
 }
 
-function unescape(letter: u8): i32 {
+function unescaped(letter: u8): i32 {
   switch (letter) {
     case 0x62:
       return 8;
@@ -98,7 +98,7 @@ export function decodeString(from: usize, end: usize): bool {
     const letter = load<u8>(at, 1);
     at += 2;
     if (letter != 0x75) {
-      const byte = unescape(letter);
+      const byte = unescaped(letter);
       if (byte < 0) return false;
       store<u8>(out, <u8>byte);
       out++;

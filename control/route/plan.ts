@@ -1,0 +1,48 @@
+import { equals, toJson } from "@bufbuild/protobuf";
+import { createTwoFilesPatch } from "diff";
+import { stringify } from "yaml";
+import { type InferenceRoute, InferenceRouteSchema } from "../gen/weir/v1/route_pb.ts";
+import type { Move, RouteState } from "../gen/weir/v1/service_pb.ts";
+import { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
+import type { RouteDraft } from "./draft.ts";
+
+/** What storing a document would change. */
+export interface Plan {
+  changed: boolean;
+  /** Unified diff of the two documents as YAML; empty when they are equal. */
+  diff: string;
+  moves: Move[];
+}
+
+/** Whether two documents say the same. */
+export function sameRoute(a: InferenceRoute | undefined, b: InferenceRoute | undefined): boolean {
+  return a !== undefined && b !== undefined && equals(InferenceRouteSchema, a, b);
+}
+
+/** The route with its bucket table: edited from the stored one, or laid out anew. */
+export function draftRoute(route: InferenceRoute, stored: RouteState | undefined): RouteDraft {
+  const variants = route.spec?.variants ?? [];
+  const buckets =
+    stored && stored.buckets.length > 0
+      ? shiftBuckets(stored.buckets, variants)
+      : initialBuckets(variants);
+  return { route, buckets };
+}
+
+export function planRoute(route: InferenceRoute, stored: RouteState | undefined): Plan {
+  const before = stored?.route ? toYaml(stored.route) : "";
+  const changed = !sameRoute(stored?.route, route);
+  const moves = stored ? movesBetween(stored.buckets, draftRoute(route, stored).buckets) : [];
+  return {
+    changed,
+    diff: changed
+      ? createTwoFilesPatch("stored", "given", before, toYaml(route), "", "", { context: 3 })
+      : "",
+    moves,
+  };
+}
+
+/** The document as people write it. */
+export function toYaml(route: InferenceRoute): string {
+  return stringify(toJson(InferenceRouteSchema, route), { lineWidth: 0 });
+}

@@ -1,0 +1,9 @@
+export { openStore } from "./open.ts";
+export {
+  type Author,
+  NotStoredError,
+  type RouteEvent,
+  StaleEtagError,
+  type Store,
+  StoreUnavailableError,
+} from "./store.ts";

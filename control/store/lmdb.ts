@@ -1,0 +1,140 @@
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { open } from "lmdb";
+import { AuditEntrySchema, type RouteState, RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
+import { createBroadcast } from "./broadcast.ts";
+import { type Change, deleteChange, eventOf, putChange } from "./change.ts";
+import { takeDirectory } from "./directory.ts";
+import { openRecord, sealRecord } from "./record.ts";
+import { NotStoredError, StaleEtagError, type Store, StoreUnavailableError } from "./store.ts";
+
+/**
+ * The embedded store: an LMDB file in a directory of its own, for one process.
+ * A write is on the disk when its promise resolves.
+ * @throws StoreUnavailableError when the directory cannot be used or its content is not whole
+ */
+export function createLmdbStore(path: string, now: () => Date = () => new Date()): Store {
+  const directory = takeDirectory(path);
+  // Without overlapping sync a commit has been flushed when it returns.
+  const root = open({
+    path,
+    encoding: "binary",
+    overlappingSync: false,
+    maxDbs: 4,
+    noSubdir: false,
+  });
+  const routes = root.openDB<Buffer, string>({ name: "routes", encoding: "binary" });
+  const log = root.openDB<Buffer, number>({
+    name: "audit",
+    encoding: "binary",
+    keyEncoding: "uint32",
+  });
+  const broadcast = createBroadcast();
+  let closed = false;
+
+  const read = <Desc extends DescMessage>(
+    schema: Desc,
+    sealed: Buffer,
+    what: string,
+  ): MessageShape<Desc> => fromBinary(schema, openRecord(sealed, what));
+  const stored = (name: string): RouteState | undefined => {
+    const sealed = routes.get(name);
+    return sealed ? read(RouteStateSchema, sealed, `route ${name}`) : undefined;
+  };
+  const newest = (): number => {
+    for (const key of log.getKeys({ reverse: true, limit: 1 })) return key;
+    return 0;
+  };
+  const entries = (range: object) =>
+    [...log.getRange(range)].map(({ key, value }) =>
+      read(AuditEntrySchema, value, `audit entry ${key}`),
+    );
+
+  function write(
+    name: string,
+    make: (stored: RouteState | undefined, sequence: bigint) => Change,
+  ): Change {
+    let change: Change | undefined;
+    guard(() =>
+      root.transactionSync(() => {
+        const sequence = newest() + 1;
+        const made = make(stored(name), BigInt(sequence));
+        if (made.state) routes.putSync(name, sealRecord(toBinary(RouteStateSchema, made.state)));
+        else routes.removeSync(name);
+        log.putSync(sequence, sealRecord(toBinary(AuditEntrySchema, made.entry)));
+        change = made;
+      }),
+    );
+    const done = change as unknown as Change;
+    const event = eventOf(done.entry);
+    if (event) broadcast.send(event);
+    return done;
+  }
+
+  function guard<T>(work: () => T): T {
+    if (closed) throw new StoreUnavailableError("the store is closed");
+    try {
+      return work();
+    } catch (error) {
+      if (
+        error instanceof StaleEtagError ||
+        error instanceof NotStoredError ||
+        error instanceof StoreUnavailableError
+      )
+        throw error;
+      throw new StoreUnavailableError(
+        `the store ${path} failed: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  }
+
+  return {
+    async get(name) {
+      return guard(() => stored(name));
+    },
+    async list() {
+      return guard(() => ({
+        routes: [...routes.getRange()].map(({ key, value }) =>
+          read(RouteStateSchema, value, `route ${key}`),
+        ),
+        sequence: BigInt(newest()),
+      }));
+    },
+    async put(name, draft, etag, action, author) {
+      const change = write(name, (before, sequence) =>
+        putChange(name, draft, etag, before, sequence, action, author, now()),
+      );
+      return change.state as RouteState;
+    },
+    async delete(name, etag, author) {
+      const change = write(name, (before, sequence) =>
+        deleteChange(name, etag, before, sequence, author, now()),
+      );
+      return change.entry.before as RouteState;
+    },
+    async audit(name, limit) {
+      return guard(() => {
+        if (name === "") return entries({ reverse: true, limit });
+        const found = [];
+        for (const { key, value } of log.getRange({ reverse: true })) {
+          const entry = read(AuditEntrySchema, value, `audit entry ${key}`);
+          if (entry.name === name) found.push(entry);
+          if (found.length >= limit) break;
+        }
+        return found;
+      });
+    },
+    watch(after, signal) {
+      const backlog = guard(() => entries({ start: Number(after) + 1 })).flatMap(
+        (entry) => eventOf(entry) ?? [],
+      );
+      return broadcast.watch(backlog, signal);
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      broadcast.close();
+      await root.close();
+      directory.release();
+    },
+  };
+}

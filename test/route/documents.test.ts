@@ -1,0 +1,229 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
+import { parseRoute, parseRoutes, shiftWeights, validateRoute } from "../../control/route/index.ts";
+import { exampleDocument, messageWith, routeWith } from "./documents.ts";
+
+const example = readFileSync("examples/canary/route.yaml", "utf8");
+
+/** All problems of a document, as "code path: message". */
+function problemsOf(document: unknown): string[] {
+  return parseRoutes(stringify(document)).problems.map(
+    ({ code, path, message }) => `${code} ${path}: ${message}`,
+  );
+}
+function changed(
+  edit: (spec: Record<string, any>, document: Record<string, any>) => void,
+): unknown {
+  const document = exampleDocument();
+  edit(document.spec, document);
+  return document;
+}
+
+it("accepts the example", () => {
+  expect(parseRoutes(example).problems).toEqual([]);
+  expect(parseRoutes(example).routes).toHaveLength(1);
+});
+
+describe("weights", () => {
+  const { rows } = JSON.parse(readFileSync("test/vectors/weights.json", "utf8")) as {
+    rows: { name: string; weights: unknown[]; valid: boolean }[];
+  };
+  it.each(rows)("$name", ({ weights, valid }) => {
+    const document = routeWith(Object.fromEntries(weights.map((weight, i) => [`v${i}`, weight])));
+    const { problems } = parseRoutes(stringify(document));
+    expect(problems.length === 0, JSON.stringify(problems)).toBe(valid);
+  });
+  it("are refused with the sum that they have", () => {
+    expect(problemsOf(routeWith({ a: 50, b: 49 }))).toEqual([
+      "weights-sum spec.variants: weights must sum to exactly 100, not 99",
+    ]);
+  });
+});
+
+describe("a document with something wrong in it", () => {
+  it.each<[string, unknown, string]>([
+    [
+      "an unknown field",
+      changed((spec) => {
+        spec.rateLimit.tier = {};
+      }),
+      'unknown-field spec.rateLimit.tier: unknown field "tier", did you mean "tiers"?',
+    ],
+    [
+      "a wrong type",
+      changed((spec) => {
+        spec.service.port = "8000";
+      }),
+      'wrong-type spec.service.port: port must be a whole number, not "8000"',
+    ],
+    [
+      "two variants of one name",
+      changed((spec) => {
+        spec.variants[1].name = "stable";
+      }),
+      'duplicate-variant spec.variants[1]: variant "stable" is there twice',
+    ],
+    [
+      "a name that is no DNS label",
+      changed((_, document) => {
+        document.metadata.name = "Chat_1";
+      }),
+      'bad-value metadata.name: name must be a DNS-1123 label, not "Chat_1"',
+    ],
+    [
+      "a path for a name",
+      changed((spec) => {
+        spec.variants[1].name = "../x";
+      }),
+      'bad-value spec.variants[1].name: name must be a DNS-1123 label, not "../x"',
+    ],
+    [
+      "no variants",
+      changed((spec) => {
+        spec.variants = [];
+      }),
+      "missing-field spec.variants: variants must not be empty",
+    ],
+    [
+      "a missing tier",
+      changed((spec) => {
+        spec.rateLimit.tenants.acme = "platinum";
+      }),
+      'unknown-tier spec.rateLimit.tenants.acme: tier "platinum" is not one of gold, silver, bronze',
+    ],
+    [
+      "a burst below the rate",
+      changed((spec) => {
+        spec.rateLimit.tiers.gold.burst = 50;
+      }),
+      "burst-too-small spec.rateLimit.tiers.gold.burst: burst must be at least requestsPerSecond 100, not 50",
+    ],
+    [
+      "a negative rate",
+      changed((spec) => {
+        spec.rateLimit.tiers.gold.requestsPerSecond = -1;
+      }),
+      "out-of-range spec.rateLimit.tiers.gold.requestsPerSecond: requestsPerSecond must be at least 0, not -1",
+    ],
+    [
+      "a shadow variant with a weight",
+      changed((spec) => {
+        spec.shadow = { variant: "canary", tag: "t", percent: 5 };
+      }),
+      "shadow-weight spec.shadow.variant: variant canary takes shadow traffic only: its weight must be 0, not 10",
+    ],
+    [
+      "two key sources in one",
+      changed((spec) => {
+        spec.canary.stickyBy[0].apiKey = true;
+      }),
+      "one-of spec.canary.stickyBy[0]: stickyBy[0] must have exactly one of header, apiKey, sourceIp",
+    ],
+    [
+      "a control header as identity",
+      changed((spec) => {
+        spec.rateLimit.identity = [{ header: "x-weir-tenant" }];
+      }),
+      "control-header spec.rateLimit.identity[0].header: header x-weir-tenant is set by weir and tells nothing about the caller",
+    ],
+    [
+      "a short timeout",
+      changed((spec) => {
+        spec.resilience.timeout = "0s";
+      }),
+      "out-of-range spec.resilience.timeout: timeout must be at least 0.001s",
+    ],
+    [
+      "a bad endpoint",
+      changed((spec) => {
+        spec.variants[0].endpoints = ["127.0.0.1:70000"];
+      }),
+      'bad-endpoint spec.variants[0].endpoints[0]: endpoint "127.0.0.1:70000" has a port outside 1 to 65535',
+    ],
+  ])("is refused for %s", (_name, document, problem) => {
+    expect(problemsOf(document)).toContain(problem);
+  });
+
+  it("is told everything at once", () => {
+    const document = changed((spec) => {
+      spec.hosts = ["UPPER.example.com"];
+      spec.service.port = 0;
+      spec.nonsense = 1;
+    });
+    expect(problemsOf(document)).toHaveLength(3);
+  });
+
+  it("never shows a key that was pasted where a tenant belongs", () => {
+    const problems = problemsOf(
+      changed((spec) => {
+        spec.rateLimit.tenants["sk-very-secret"] = "gold";
+      }),
+    );
+    expect(problems).toHaveLength(1);
+    expect(problems.join()).not.toContain("secret");
+  });
+});
+
+it.each([
+  ["nothing", ""],
+  ["broken YAML", "a: [1"],
+  ["two keys of one name", "apiVersion: a\napiVersion: b"],
+  ["binary", "\u0000\u0001"],
+  [
+    "an alias bomb",
+    `a: &a [x,x,x,x,x,x,x,x,x,x]\n${"bcdefgh"
+      .split("")
+      .map((k, i) => `${k}: &${k} [${Array(10).fill(`*${"abcdefgh"[i]}`).join(",")}]`)
+      .join("\n")}`,
+  ],
+  ["a megabyte", `a: ${"x".repeat(1 << 20)}`],
+])("refuses %s without a crash", (_name, text) => {
+  const { routes, problems } = parseRoutes(text);
+  expect(routes).toEqual([]);
+  expect(problems.length).toBeGreaterThan(0);
+});
+
+it("refuses two routes of one name or one host in a file", () => {
+  const { problems } = parseRoutes(`${example}\n---\n${example}`);
+  expect(problems.map(({ code }) => code)).toEqual(["duplicate-route"]);
+  const other = parse(example) as { metadata: { name: string } };
+  other.metadata.name = "other";
+  expect(
+    parseRoutes(`${example}\n---\n${stringify(other)}`).problems.map(({ code }) => code),
+  ).toEqual(["host-taken"]);
+});
+
+describe("a shift", () => {
+  const route = messageWith({ stable: 90, canary: 10, next: 0 });
+  const weightsAfter = (weights: Record<string, number>) =>
+    Object.fromEntries(
+      shiftWeights(route, weights).route?.spec?.variants.map(({ name, weight }) => [
+        name,
+        weight,
+      ]) ?? [],
+    );
+
+  it("takes what it gives from the others in proportion", () => {
+    expect(weightsAfter({ canary: 30 })).toEqual({ stable: 70, canary: 30, next: 0 });
+    expect(weightsAfter({ next: 33.33 })).toEqual({ stable: 60, canary: 6.67, next: 33.33 });
+  });
+  it.each([
+    [{ canary: 101 }, "out-of-range"],
+    [{ canary: -1 }, "out-of-range"],
+    [{ canary: Number.NaN }, "out-of-range"],
+    [{ canary: 1.234 }, "too-precise"],
+    [{ green: 5 }, "unknown-variant"],
+    [{ stable: 60, canary: 60 }, "weights-sum"],
+    [{}, "missing-field"],
+  ])("of %j is refused", (weights, code) => {
+    expect(
+      shiftWeights(route, weights as Record<string, number>).problems.map((each) => each.code),
+    ).toEqual([code]);
+  });
+  it("leaves a right document", () => {
+    const { route: shifted } = shiftWeights(route, { canary: 55.55 });
+    expect(shifted && validateRoute(shifted)).toEqual([]);
+    expect(parseRoute(undefined).problems).toHaveLength(1);
+  });
+});
