@@ -1,6 +1,97 @@
-// Generates the TypeScript of Weir's own protos and of the Envoy API into control/gen.
+// Generates TypeScript into control/gen: Weir's own protos, and the part of the
+// Envoy API that the xDS server speaks, from the protos that an npm package ships.
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 
-rmSync("control/gen", { recursive: true, force: true });
-execFileSync("buf", ["generate"], { stdio: "inherit", shell: process.platform === "win32" });
+const out = resolve("control/gen");
+const shipped = "node_modules/@grpc/grpc-js-xds/deps";
+const modules = ["envoy-api", "googleapis", "protoc-gen-validate", "xds"];
+const entries = [
+  "envoy/service/discovery/v3/discovery.proto",
+  "envoy/config/cluster/v3/cluster.proto",
+  "envoy/config/endpoint/v3/endpoint.proto",
+  "envoy/config/listener/v3/listener.proto",
+  "envoy/config/route/v3/route.proto",
+  "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+  "envoy/extensions/filters/http/wasm/v3/wasm.proto",
+  "envoy/extensions/filters/http/compressor/v3/compressor.proto",
+  "envoy/extensions/filters/http/router/v3/router.proto",
+  "envoy/extensions/compression/gzip/compressor/v3/gzip.proto",
+  "envoy/extensions/compression/brotli/compressor/v3/brotli.proto",
+  "envoy/extensions/compression/zstd/compressor/v3/zstd.proto",
+  "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
+];
+
+/** @param {string[]} args @param {string} cwd */
+function buf(args, cwd) {
+  const PATH = `${resolve("node_modules/.bin")}:${process.env.PATH}`;
+  execFileSync("buf", args, { cwd, stdio: "inherit", env: { ...process.env, PATH } });
+}
+
+const template = {
+  version: "v2",
+  plugins: [
+    {
+      local: "protoc-gen-es",
+      out,
+      opt: ["target=ts", "import_extension=ts", "erasable_syntax=true"],
+      include_imports: true,
+    },
+  ],
+};
+
+function generateEnvoy() {
+  const work = mkdtempSync(join(tmpdir(), "weir-envoy-api-"));
+  try {
+    for (const module of modules)
+      cpSync(join(shipped, module), join(work, module), { recursive: true });
+    completeValidate(join(work, "protoc-gen-validate/validate/validate.proto"));
+    completeWasm(join(work, "envoy-api/envoy/extensions/wasm/v3/wasm.proto"));
+    const config = { version: "v2", modules: modules.map((path) => ({ path })) };
+    writeFileSync(join(work, "buf.yaml"), JSON.stringify(config));
+    writeFileSync(join(work, "buf.gen.yaml"), JSON.stringify(template));
+    buf(["generate", ...entries.flatMap((entry) => ["--path", entryPath(entry)])], work);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** @param {string} entry */
+function entryPath(entry) {
+  return join("envoy-api", entry);
+}
+
+/**
+ * The shipped validate.proto is older than the Envoy protos beside it, which
+ * use a field of StringRules that it lacks.
+ * @param {string} file
+ */
+function completeValidate(file) {
+  const text = readFileSync(file, "utf8");
+  const rules = text.indexOf("message StringRules {") + "message StringRules {".length;
+  if (/ignore_empty = 26/.test(text)) return;
+  writeFileSync(
+    file,
+    `${text.slice(0, rules)}\n    optional bool ignore_empty = 26;${text.slice(rules)}`,
+  );
+}
+
+/**
+ * What Envoy does after a trap came to its API (1.33) after these protos.
+ * @param {string} file
+ */
+function completeWasm(file) {
+  const text = readFileSync(file, "utf8");
+  if (/failure_policy = 7/.test(text)) return;
+  const policies =
+    "enum FailurePolicy { UNSPECIFIED = 0; FAIL_RELOAD = 1; FAIL_CLOSED = 2; FAIL_OPEN = 3; }";
+  const plugin = text.indexOf("message PluginConfig {") + "message PluginConfig {".length;
+  const field = "\n  FailurePolicy failure_policy = 7;";
+  writeFileSync(file, `${text.slice(0, plugin)}${field}${text.slice(plugin)}\n${policies}\n`);
+}
+
+rmSync(out, { recursive: true, force: true });
+buf(["generate"], ".");
+generateEnvoy();

@@ -1,0 +1,31 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ProblemsSchema } from "../gen/weir/v1/service_pb.ts";
+import type { Problem } from "../route/index.ts";
+import { NotStoredError, StaleEtagError, StoreUnavailableError } from "../store/index.ts";
+
+/** All problems of a document as one error: the first in the message, every one in the detail. */
+export function problemsError(problems: readonly Problem[]): ConnectError {
+  const [first, ...others] = problems;
+  const more = others.length > 0 ? ` (and ${others.length} more)` : "";
+  const message = first
+    ? `${first.path ? `${first.path}: ` : ""}${first.message}${more}`
+    : "refused";
+  return new ConnectError(message, Code.InvalidArgument, undefined, [
+    { desc: ProblemsSchema, value: { problems: [...problems] } },
+  ]);
+}
+
+export function notFound(name: string): ConnectError {
+  return new ConnectError(`there is no route ${name}`, Code.NotFound);
+}
+
+/** The one place where what went wrong inside becomes what a client is told. */
+export function toConnectError(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof StaleEtagError) return new ConnectError(error.message, Code.Aborted);
+  if (error instanceof NotStoredError) return new ConnectError(error.message, Code.NotFound);
+  if (error instanceof StoreUnavailableError)
+    return new ConnectError(error.message, Code.Unavailable);
+  // Its words may hold what is no one's business: they go to the log, not to the client.
+  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}

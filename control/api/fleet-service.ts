@@ -1,0 +1,54 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { ReportService } from "../gen/weir/v1/report_pb.ts";
+import type { AuditService, FleetService } from "../gen/weir/v1/service_pb.ts";
+import { resolveName, routeName } from "../route/index.ts";
+import type { ApiContext } from "./context.ts";
+
+export function createFleetService({ fleet }: ApiContext): ServiceImpl<typeof FleetService> {
+  return {
+    listProxies: () => ({ proxies: fleet.list() }),
+    async *watchProxies(_request, { signal }) {
+      let wake = () => {};
+      const stop = fleet.onChange(() => wake());
+      const aborted = () => wake();
+      signal.addEventListener("abort", aborted);
+      try {
+        while (!signal.aborted) {
+          const changed = new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          yield { proxies: fleet.list() };
+          await changed;
+        }
+      } finally {
+        stop();
+        signal.removeEventListener("abort", aborted);
+      }
+    },
+  };
+}
+
+export function createAuditService({ store }: ApiContext): ServiceImpl<typeof AuditService> {
+  return {
+    async listAudit({ name: word, limit }) {
+      const names = (await store.list()).routes.flatMap(({ route }) =>
+        route ? [routeName(route)] : [],
+      );
+      const name = word === "" ? "" : resolveName(word, names);
+      return { entries: await store.audit(name, Math.min(limit || 100, 10_000)) };
+    },
+  };
+}
+
+export function createReportService({
+  fleet,
+  ledger,
+}: ApiContext): ServiceImpl<typeof ReportService> {
+  return {
+    report(request) {
+      fleet.reported(request.node, request.revision);
+      ledger.add(request);
+      return {};
+    },
+  };
+}

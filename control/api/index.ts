@@ -1,0 +1,31 @@
+import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { ReportService } from "../gen/weir/v1/report_pb.ts";
+import { AuditService, FleetService, RouteService } from "../gen/weir/v1/service_pb.ts";
+import type { ApiContext } from "./context.ts";
+import { toConnectError } from "./errors.ts";
+import { createAuditService, createFleetService, createReportService } from "./fleet-service.ts";
+import { createRouteService } from "./route-service.ts";
+
+export type { ApiContext } from "./context.ts";
+
+/** Larger messages are refused before they are read. */
+export const mostMessageBytes = 1 << 20;
+
+/** Turns whatever a handler throws into an error that may be shown. */
+export const errorInterceptor: Interceptor = (next) => async (request) => {
+  try {
+    return await next(request);
+  } catch (error) {
+    throw toConnectError(error);
+  }
+};
+
+/** Registers all services. */
+export function createApi(context: ApiContext): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(RouteService, createRouteService(context));
+    router.service(FleetService, createFleetService(context));
+    router.service(AuditService, createAuditService(context));
+    router.service(ReportService, createReportService(context));
+  };
+}

@@ -1,0 +1,145 @@
+import { randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type CompletionRequest,
+  completion,
+  completionChunks,
+  goodPod,
+  type PodBehaviour,
+} from "./completion.ts";
+
+const mostBodyBytes = 4 << 20;
+/** Headers whose values the pod tells back, so that one sees what reached it. */
+const toldBack = [
+  "x-weir-variant",
+  "x-weir-tier",
+  "x-weir-tenant",
+  "x-shadow-mode",
+  "x-traffic-tag",
+  "accept-encoding",
+];
+
+/** A running fake inference pod. */
+export interface Pod {
+  port: number;
+  /** Requests it has served, by path. */
+  served: ReadonlyMap<string, number>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a fake inference pod: OpenAI's chat completions, streamed or not, with
+ * usage. It names itself in the header x-pod; PUT /behaviour changes how it behaves.
+ */
+export async function startPod(
+  name: string,
+  host: string,
+  port: number,
+  behaviour: Partial<PodBehaviour> = {},
+): Promise<Pod> {
+  const state = { ...goodPod, ...behaviour };
+  const served = new Map<string, number>();
+  const server = createServer((req, res) => {
+    const path = (req.url ?? "/").split("?", 1)[0] ?? "/";
+    served.set(path, (served.get(path) ?? 0) + 1);
+    res.setHeader("x-pod", name);
+    for (const header of toldBack) {
+      const value = req.headers[header];
+      if (value !== undefined) res.setHeader(`x-seen-${header}`, value);
+    }
+    handle(path, req, res, state).catch(() => res.destroy());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    served,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function handle(
+  path: string,
+  req: IncomingMessage,
+  res: ServerResponse,
+  state: PodBehaviour,
+): Promise<void> {
+  if (path === "/health") return json(res, 200, { status: "ok" });
+  if (path === "/v1/models")
+    return json(res, 200, { object: "list", data: [{ id: "tiny", object: "model" }] });
+  const body = await readBody(req);
+  if (body === undefined) return json(res, 413, { error: { message: "the request is too large" } });
+  if (path === "/behaviour" && req.method === "PUT") {
+    Object.assign(state, JSON.parse(body));
+    return json(res, 200, state);
+  }
+  if (path !== "/v1/chat/completions")
+    return json(res, 404, { error: { message: `no such path: ${path}` } });
+  const request = parse(body);
+  if (request === undefined)
+    return json(res, 400, { error: { message: "the body is not valid JSON" } });
+  if (Math.random() < state.errorRate)
+    return json(res, 500, { error: { message: "the model failed" } });
+  const id = `chatcmpl-${randomUUID()}`;
+  await sleep(state.firstTokenMs);
+  if (request.stream === true) return stream(id, request, res, state);
+  return json(res, 200, completion(id, request, state));
+}
+
+async function stream(
+  id: string,
+  request: CompletionRequest,
+  res: ServerResponse,
+  state: PodBehaviour,
+): Promise<void> {
+  res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+  const cut = Math.random() < state.cutRate;
+  let events = 0;
+  for (const chunk of completionChunks(id, request, state)) {
+    if (res.destroyed) return;
+    if (events++ > 0) await sleep(state.tokenGapMs);
+    res.write(`data: ${JSON.stringify(chunk)}\n\n`);
+    if (cut && events > 2) {
+      res.destroy();
+      return;
+    }
+  }
+  res.end("data: [DONE]\n\n");
+}
+
+function parse(body: string): CompletionRequest | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readBody(req: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > mostBodyBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function json(res: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  res.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+  });
+  res.end(text);
+}

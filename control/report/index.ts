@@ -1,0 +1,1 @@
+export { type Count, createLedger, type Ledger } from "./ledger.ts";

@@ -1,0 +1,63 @@
+import { stringify } from "yaml";
+import type { Address } from "./resources/options.ts";
+
+export interface BootstrapOptions {
+  /** Unique among the proxies. */
+  node: string;
+  /** The control service's xDS address, as the proxy reaches it. */
+  xds: Address;
+  /** Envoy's admin interface. */
+  admin: Address;
+  delta?: boolean;
+}
+
+/** Labels in the names of the filters' metrics, as Envoy's statistics shall show them. */
+const tags = ["route", "variant", "tier"];
+
+/** The bootstrap of an Envoy that gets everything else from Weir, as YAML. */
+export function bootstrap({ node, xds, admin, delta }: BootstrapOptions): string {
+  const socketAddress = ({ host, port }: Address) => ({
+    socket_address: { address: host, port_value: port },
+  });
+  const source = { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "0s" };
+  return stringify({
+    node: { id: node, cluster: "weir" },
+    admin: { address: socketAddress(admin) },
+    stats_config: {
+      stats_tags: tags.map((tag) => ({ tag_name: tag, regex: `(${tag}=\\.=(.*?);\\.;)` })),
+    },
+    dynamic_resources: {
+      ads_config: {
+        api_type: delta ? "DELTA_GRPC" : "GRPC",
+        transport_api_version: "V3",
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: "weir_xds" } }],
+      },
+      cds_config: source,
+      lds_config: source,
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: "weir_xds",
+          type: "STATIC",
+          connect_timeout: "1s",
+          typed_extension_protocol_options: {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+              "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+              explicit_http_config: {
+                http2_protocol_options: {
+                  connection_keepalive: { interval: "30s", timeout: "5s" },
+                },
+              },
+            },
+          },
+          load_assignment: {
+            cluster_name: "weir_xds",
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(xds) } }] }],
+          },
+        },
+      ],
+    },
+  });
+}

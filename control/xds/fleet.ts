@@ -1,0 +1,177 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { type Proxy, ProxyResourceSchema, ProxySchema } from "../gen/weir/v1/service_pb.ts";
+import { resourceTypes, type TypeName } from "./types.ts";
+
+/** Who a proxy says it is, in the first request of its stream. */
+export interface NodeInfo {
+  id: string;
+  cluster: string;
+  version: string;
+}
+
+interface TypeState {
+  sent: string;
+  acked: string;
+  /** Every version this proxy refused: Envoy acknowledges a refused extension when it comes again. */
+  refused: Set<string>;
+  nackedVersion: string;
+  nackMessage: string;
+}
+
+interface ProxyState {
+  node: NodeInfo;
+  streams: number;
+  since: Date;
+  types: Map<TypeName, TypeState>;
+  reportedRevision: string;
+  reportedAt?: Date;
+}
+
+/** What is known of every proxy that has been seen. */
+export interface Fleet {
+  /** A stream of the proxy opened; call the result when it closes. */
+  connected(node: NodeInfo): () => void;
+  sent(node: string, type: TypeName, version: string): void;
+  acked(node: string, type: TypeName, version: string): void;
+  nacked(node: string, type: TypeName, version: string, message: string): void;
+  /** The filters of the proxy say which revision they run. */
+  reported(node: string, revision: string): void;
+  /** Whether the proxy runs exactly this version of the type. */
+  runs(node: string, type: TypeName, version: string): boolean;
+  list(): Proxy[];
+  /** Calls back, at most once per turn of the event loop, after something changed. */
+  onChange(listener: () => void): () => void;
+}
+
+/** Proxies that are gone are forgotten beyond this number, the ones gone longest first. */
+const mostRemembered = 20_000;
+
+export function createFleet(now: () => Date = () => new Date()): Fleet {
+  const proxies = new Map<string, ProxyState>();
+  const listeners = new Set<() => void>();
+  let scheduled = false;
+
+  function changed(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      for (const listener of listeners) listener();
+    });
+  }
+
+  function typeState(node: string, type: TypeName): TypeState | undefined {
+    const proxy = proxies.get(node);
+    if (proxy === undefined) return undefined;
+    let state = proxy.types.get(type);
+    if (state === undefined) {
+      state = { sent: "", acked: "", refused: new Set(), nackedVersion: "", nackMessage: "" };
+      proxy.types.set(type, state);
+    }
+    return state;
+  }
+
+  function forget(): void {
+    if (proxies.size < mostRemembered) return;
+    for (const [id, { streams }] of proxies) {
+      if (streams > 0) continue;
+      proxies.delete(id);
+      return;
+    }
+  }
+
+  return {
+    connected(node) {
+      forget();
+      const known = proxies.get(node.id);
+      const proxy = known ?? {
+        node,
+        streams: 0,
+        since: now(),
+        types: new Map(),
+        reportedRevision: "",
+      };
+      proxy.node = node;
+      if (proxy.streams === 0) {
+        proxy.since = now();
+        // A new stream may be a new process: what the old one acknowledged proves nothing.
+        for (const state of proxy.types.values()) Object.assign(state, { sent: "", acked: "" });
+      }
+      proxy.streams++;
+      proxies.delete(node.id);
+      proxies.set(node.id, proxy);
+      changed();
+      return () => {
+        proxy.streams--;
+        changed();
+      };
+    },
+    sent(node, type, version) {
+      const state = typeState(node, type);
+      if (state === undefined) return;
+      state.sent = version;
+      changed();
+    },
+    acked(node, type, version) {
+      const state = typeState(node, type);
+      if (state === undefined || state.refused.has(version)) return;
+      state.acked = version;
+      state.nackedVersion = "";
+      state.nackMessage = "";
+      changed();
+    },
+    nacked(node, type, version, message) {
+      const state = typeState(node, type);
+      if (state === undefined) return;
+      state.refused.add(version);
+      state.nackedVersion = version;
+      state.nackMessage = message;
+      changed();
+    },
+    reported(node, revision) {
+      const proxy = proxies.get(node);
+      if (proxy === undefined) return;
+      proxy.reportedAt = now();
+      if (proxy.reportedRevision === revision) return;
+      proxy.reportedRevision = revision;
+      changed();
+    },
+    runs(node, type, version) {
+      const proxy = proxies.get(node);
+      return proxy !== undefined && proxy.streams > 0 && proxy.types.get(type)?.acked === version;
+    },
+    list() {
+      return [...proxies.values()].map(toProxy).sort((a, b) => (a.node < b.node ? -1 : 1));
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+function toProxy(state: ProxyState): Proxy {
+  const resources = resourceTypes.flatMap(({ name }) => {
+    const type = state.types.get(name);
+    if (type === undefined) return [];
+    return create(ProxyResourceSchema, {
+      type: name,
+      sentVersion: type.sent,
+      ackedVersion: type.acked,
+      nackedVersion: type.nackedVersion,
+      nackMessage: type.nackMessage,
+    });
+  });
+  return create(ProxySchema, {
+    node: state.node.id,
+    cluster: state.node.cluster,
+    version: state.node.version,
+    connected: state.streams > 0,
+    since: timestampFromDate(state.since),
+    resources,
+    reportedRevision: state.reportedRevision,
+    ...(state.reportedAt ? { reportedAt: timestampFromDate(state.reportedAt) } : {}),
+    inSync: state.streams > 0 && resources.every((each) => each.sentVersion === each.ackedVersion),
+  });
+}

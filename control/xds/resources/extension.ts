@@ -1,0 +1,44 @@
+import { create } from "@bufbuild/protobuf";
+import { StringValueSchema } from "@bufbuild/protobuf/wkt";
+import {
+  type TypedExtensionConfig,
+  TypedExtensionConfigSchema,
+} from "../../gen/envoy/config/core/v3/extension_pb.ts";
+import { WasmSchema } from "../../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
+import { FailurePolicy } from "../../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
+import { pack } from "./common.ts";
+import { filterName, type ResourceOptions } from "./options.ts";
+
+/**
+ * The filters with their configuration. The code and everything else that
+ * names the VM stays the same over changes of configuration, so a change
+ * costs no compilation and keeps what the workers know.
+ */
+export function wasmFilter({
+  wasm,
+  filterConfig,
+}: Pick<ResourceOptions, "wasm" | "filterConfig">): TypedExtensionConfig {
+  const specifier =
+    "bytes" in wasm
+      ? { case: "inlineBytes" as const, value: wasm.bytes }
+      : { case: "filename" as const, value: wasm.file };
+  return create(TypedExtensionConfigSchema, {
+    name: filterName,
+    typedConfig: pack(WasmSchema, {
+      config: {
+        name: filterName,
+        rootId: filterName,
+        // A trap must not leave a worker without limits until someone restarts it.
+        failurePolicy: FailurePolicy.FAIL_RELOAD,
+        vm: {
+          case: "vmConfig",
+          value: {
+            runtime: "envoy.wasm.runtime.v8",
+            code: { specifier: { case: "local", value: { specifier } } },
+          },
+        },
+        configuration: pack(StringValueSchema, { value: filterConfig }),
+      },
+    }),
+  });
+}

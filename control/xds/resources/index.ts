@@ -1,0 +1,66 @@
+import type { DescMessage, Message } from "@bufbuild/protobuf";
+import { ClusterSchema } from "../../gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { TypedExtensionConfigSchema } from "../../gen/envoy/config/core/v3/extension_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
+import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
+import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
+import type { TypeName } from "../types.ts";
+import { reportCluster, variantCluster, variantEndpoints } from "./cluster.ts";
+import { wasmFilter } from "./extension.ts";
+import { gatewayListener } from "./listener.ts";
+import {
+  filterName,
+  listenerName,
+  type ResourceOptions,
+  reportClusterName,
+  routeConfigName,
+} from "./options.ts";
+import { routeConfiguration } from "./routes.ts";
+
+export { type ResourceOptions, reportClusterName } from "./options.ts";
+
+/** A resource before it is encoded. */
+export interface Resource {
+  name: string;
+  schema: DescMessage;
+  message: Message;
+}
+
+/** Everything an Envoy is told, by type. Routes without endpoints are Istio's alone and left out. */
+export function buildResources(
+  states: readonly RouteState[],
+  options: ResourceOptions,
+): Record<TypeName, Resource[]> {
+  const routes = states
+    .flatMap(({ route }) => route ?? [])
+    .filter((route) => route.spec?.variants.some(({ endpoints }) => endpoints.length > 0));
+  const pairs = routes.flatMap((route) =>
+    (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
+  );
+  return {
+    CDS: [
+      ...pairs.map(({ route, variant }) => named(ClusterSchema, variantCluster(route, variant))),
+      { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options.report) },
+    ],
+    EDS: pairs.map(({ route, variant }) => {
+      const message = variantEndpoints(route, variant);
+      return { name: message.clusterName, schema: ClusterLoadAssignmentSchema, message };
+    }),
+    LDS: [
+      { name: listenerName, schema: ListenerSchema, message: gatewayListener(routes, options) },
+    ],
+    RDS: [
+      {
+        name: routeConfigName,
+        schema: RouteConfigurationSchema,
+        message: routeConfiguration(routes),
+      },
+    ],
+    ECDS: [{ name: filterName, schema: TypedExtensionConfigSchema, message: wasmFilter(options) }],
+  };
+}
+
+function named(schema: DescMessage, message: Message & { name: string }): Resource {
+  return { name: message.name, schema, message };
+}

@@ -1,0 +1,75 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { type Listener, ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
+import { RouterSchema } from "../../gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import {
+  HttpConnectionManagerSchema,
+  type HttpFilterSchema,
+} from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
+import { adsSource, pack, seconds, socketAddress } from "./common.ts";
+import { compressors } from "./compressors.ts";
+import { wasmFilter } from "./extension.ts";
+import { filterName, listenerName, type ResourceOptions, routeConfigName } from "./options.ts";
+
+const wasmTypeUrl = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/** Takes over until the first configuration arrives: limits nothing, but removes what clients may not claim. */
+const emptyConfig = JSON.stringify({ revision: "none" });
+
+/** The one listener: Weir's filter over ECDS, the compressors, the router. It does not change with a weight. */
+export function gatewayListener(
+  routes: readonly InferenceRoute[],
+  options: ResourceOptions,
+): Listener {
+  const manager = pack(HttpConnectionManagerSchema, {
+    statPrefix: listenerName,
+    routeSpecifier: {
+      case: "rds",
+      value: { routeConfigName, configSource: adsSource() },
+    },
+    useRemoteAddress: true,
+    stripPortMode: { case: "stripAnyHostPort", value: true },
+    normalizePath: true,
+    mergeSlashes: true,
+    // A model may think longer than any default idle timeout; TCP keep-alive finds dead clients.
+    streamIdleTimeout: seconds(0),
+    httpFilters: [
+      weirFilter(options),
+      ...compressors(routes),
+      {
+        name: "envoy.filters.http.router",
+        configType: { case: "typedConfig", value: pack(RouterSchema, {}) },
+      },
+    ],
+  });
+  return create(ListenerSchema, {
+    name: listenerName,
+    address: socketAddress(options.gateway),
+    filterChains: [
+      {
+        filters: [
+          {
+            name: "envoy.filters.network.http_connection_manager",
+            configType: { case: "typedConfig", value: manager },
+          },
+        ],
+      },
+    ],
+  });
+}
+
+function weirFilter({ wasm }: ResourceOptions): MessageInitShape<typeof HttpFilterSchema> {
+  const fallback = wasmFilter({ wasm, filterConfig: emptyConfig }).typedConfig;
+  return {
+    name: filterName,
+    configType: {
+      case: "configDiscovery",
+      value: {
+        configSource: adsSource(seconds(5)),
+        typeUrls: [wasmTypeUrl],
+        ...(fallback ? { defaultConfig: fallback } : {}),
+      },
+    },
+  };
+}

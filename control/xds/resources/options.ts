@@ -1,0 +1,25 @@
+/** An address to listen on or to reach. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** What the Envoy messages need beyond the routes. */
+export interface ResourceOptions {
+  /** Where the proxies listen for clients. */
+  gateway: Address;
+  /** The filters' module: its bytes, or a path on the proxy's machine. */
+  wasm: { bytes: Uint8Array } | { file: string };
+  /** The filters' configuration, as they read it. */
+  filterConfig: string;
+  /** Where the filters report to. */
+  report: Address;
+}
+
+/** Cluster that the filters report to; named in their configuration. */
+export const reportClusterName = "weir_control";
+
+/** Names of the one listener, route configuration and filter. */
+export const listenerName = "weir";
+export const routeConfigName = "weir";
+export const filterName = "weir";
