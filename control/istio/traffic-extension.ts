@@ -1,0 +1,75 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { type AttachPoint, targetRefJson } from "./attach.ts";
+import { defined, type Manifest, metadataFor } from "./manifest.ts";
+
+/** Where the filters' code comes from, and what they are told. */
+export interface FilterCode {
+  /** file, http(s) or oci URL of weir.wasm. */
+  wasmUrl: string;
+  /** SHA-256 of the code in hex; absent: not checked. */
+  wasmSha256?: string | undefined;
+  /** The FilterConfig document of the routes. */
+  pluginConfig: JsonObject;
+}
+
+/** Root id of the filter with all four decisions in it. */
+const pluginName = "weir";
+
+/**
+ * Filters of one phase run by priority, high ones first. Written down because
+ * Istio sorts an absent priority differently from the 0 it documents.
+ */
+export const filterPriority = 10;
+
+/**
+ * The TrafficExtension (Istio 1.30 and later) of an attach point: the filters
+ * run after authentication and authorization, before the router.
+ */
+export function trafficExtension(point: AttachPoint, code: FilterCode): Manifest {
+  return {
+    object: {
+      apiVersion: "extensions.istio.io/v1alpha1",
+      kind: "TrafficExtension",
+      metadata: metadataFor(point.name, point.namespace, point.routes),
+      spec: defined({
+        ...attachment(point),
+        phase: "UNSPECIFIED",
+        priority: filterPriority,
+        wasm: wasm(code),
+      }),
+    },
+    origins: [
+      { path: [], text: filterOrigin(point, "TrafficExtension") },
+      { path: ["spec", "wasm", "pluginConfig"], text: pluginConfigOrigin },
+    ],
+  };
+}
+
+export const pluginConfigOrigin =
+  "spec.canary, spec.rateLimit, spec.compression, spec.shadow of the routes";
+
+export function filterOrigin(point: AttachPoint, kind: string): string {
+  return `${kind} of ${point.routes.join(", ")}: spec.attach`;
+}
+
+/** The part that both kinds write alike: code, what it is told, and what happens when it fails. */
+export function wasm(code: FilterCode): JsonObject {
+  return defined({
+    url: code.wasmUrl,
+    sha256: code.wasmSha256,
+    pluginName,
+    // A trap starts a new VM instead of refusing requests for good.
+    failStrategy: "FAIL_RELOAD",
+    pluginConfig: code.pluginConfig,
+  });
+}
+
+/** The filter's proxies, and in the mesh the side of the sidecar it runs on. */
+export function attachment(point: AttachPoint): JsonObject {
+  const byReference = point.targetRefs.length > 0;
+  return defined({
+    selector: byReference ? undefined : { matchLabels: point.selector },
+    targetRefs: byReference ? point.targetRefs.map(targetRefJson) : undefined,
+    match: point.side === "gateway" ? undefined : [{ mode: point.side.toUpperCase() }],
+  });
+}

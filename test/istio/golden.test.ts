@@ -1,0 +1,33 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { toYaml } from "../../control/istio/index.ts";
+import { examples, renderFolder } from "./render-file.ts";
+
+// Refresh with: npx vitest run test/istio/golden.test.ts -u
+describe("golden files", () => {
+  for (const name of readdirSync("test/istio/golden")) {
+    test(name, async () => {
+      const { manifests, problems } = renderFolder(`test/istio/golden/${name}`);
+      if (name.startsWith("refused-")) {
+        expect(manifests).toEqual([]);
+        const lines = problems.map(
+          (each) => `${each.route} ${each.code} ${each.path}: ${each.message}\n`,
+        );
+        await expect(lines.join("")).toMatchFileSnapshot(`golden/${name}/problems.txt`);
+      } else {
+        expect(problems).toEqual([]);
+        await expect(toYaml(manifests)).toMatchFileSnapshot(`golden/${name}/istio.yaml`);
+      }
+    });
+  }
+});
+
+describe("examples", () => {
+  for (const name of examples) {
+    test(name, async () => {
+      const { manifests, problems } = renderFolder(`examples/${name}`);
+      expect(problems).toEqual([]);
+      await expect(toYaml(manifests)).toMatchFileSnapshot(`../../examples/${name}/istio.yaml`);
+    });
+  }
+});

@@ -1,0 +1,25 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
+import { type Rendering, type RenderOptions, renderIstio } from "../../control/istio/index.ts";
+import { draftRoute, parseRoutes } from "../../control/route/index.ts";
+
+/** Folders of examples. */
+export const examples = readdirSync("examples").filter((name) => !name.endsWith(".md"));
+
+/** The states of newly stored routes, written as YAML. */
+export function statesOf(text: string): RouteState[] {
+  const { routes, problems } = parseRoutes(text);
+  if (problems.length > 0) throw new Error(JSON.stringify(problems, null, 2));
+  return routes.map((route) => create(RouteStateSchema, draftRoute(route, undefined)));
+}
+
+/** Renders DIR/route.yaml, with the options of DIR/options.json when there are any. */
+export function renderFolder(dir: string): Rendering {
+  const optionsFile = join(dir, "options.json");
+  const options = existsSync(optionsFile)
+    ? (JSON.parse(readFileSync(optionsFile, "utf8")) as RenderOptions)
+    : {};
+  return renderIstio(statesOf(readFileSync(join(dir, "route.yaml"), "utf8")), options);
+}

@@ -1,0 +1,115 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { clusterOf } from "./cluster-of.ts";
+import { buildIstio, type IstioTools, mayGoWithout, run } from "./istio-tools.ts";
+import { examples, statesOf } from "./render-file.ts";
+
+const buildTimeoutMs = 40 * 60_000;
+
+const folders = [
+  ...examples.map((name) => `examples/${name}`),
+  ...readdirSync("test/istio/golden")
+    .filter((name) => !name.startsWith("refused-"))
+    .map((name) => `test/istio/golden/${name}`),
+];
+
+describe.skipIf(mayGoWithout)("Istio's own validators", () => {
+  let tools: IstioTools;
+  let scratch: string;
+  beforeAll(() => {
+    tools = buildIstio("crd-check", "istioctl");
+    scratch = mkdtempSync(join(tmpdir(), "weir-istio-"));
+  }, buildTimeoutMs);
+  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+  const write = (name: string, text: string): string => {
+    const file = join(scratch, name);
+    writeFileSync(file, text);
+    return file;
+  };
+  const analyze = (...files: string[]) =>
+    findings(
+      run(tools.istioctl, "analyze", "--use-kube=false", "-A", "-o", "json", ...files).stdout,
+    );
+
+  test("the API server's schema and CEL rules accept every rendering", () => {
+    const files = folders.map((folder) => `${folder}/istio.yaml`);
+    const { code, stdout } = run(tools["crd-check"], ...files);
+    expect(stdout).toMatch(/^checked \d\d+ objects\n$/);
+    expect(code).toBe(0);
+  });
+
+  test.each(folders)("istioctl validate accepts %s", (folder) => {
+    const file = `${folder}/istio.yaml`;
+    const { code, stdout, stderr } = run(tools.istioctl, "validate", "-f", file);
+    const said = (stdout + stderr).split("\n").filter((line) => line.trim() !== "");
+    const unexpected = said.filter(
+      (line) =>
+        !line.includes("EnvoyFilter exposes internal implementation details") &&
+        ![`"${file}" is valid`, `"${file}" has warnings: `].includes(line),
+    );
+    expect(unexpected).toEqual([]);
+    expect(code).toBe(0);
+  });
+
+  test.each(folders)("istioctl analyze finds nothing but IST0133 in %s", (folder) => {
+    const cluster = clusterOf(statesOf(readFileSync(`${folder}/route.yaml`, "utf8")));
+    const rendered = `${folder}/istio.yaml`;
+    const found = analyze(rendered, write("cluster.yaml", cluster));
+    const filters = readFileSync(rendered, "utf8").match(/^kind: EnvoyFilter$/gm) ?? [];
+    expect(found.map(({ code }) => code)).toEqual(filters.map(() => "IST0133"));
+  });
+
+  test("Kubernetes reads every word back as it was meant", () => {
+    const file = "test/istio/golden/odd-names/istio.yaml";
+    const read = run(tools["crd-check"], "--print", file).stdout.trim().split("\n");
+    const meant = parseAllDocuments(readFileSync(file, "utf8")).map((each) => each.toJS());
+    expect(read.map((line) => JSON.parse(line))).toEqual(meant);
+  });
+
+  describe("they do refuse what is wrong", () => {
+    const good = readFileSync("examples/canary/istio.yaml", "utf8");
+    const change = (from: string, to: string): string => {
+      expect(good).toContain(from);
+      return write("changed.yaml", good.replace(from, to));
+    };
+
+    test("the schema: a timeout of 0s", () => {
+      const { code, stdout } = run(tools["crd-check"], change("timeout: 600s", "timeout: 0s"));
+      expect(code).toBe(1);
+      expect(stdout).toContain("must be a valid duration greater than 1ms");
+    });
+
+    test("the schema: an unknown field", () => {
+      const { stdout } = run(tools["crd-check"], change("failStrategy:", "failureStrategy:"));
+      expect(stdout).toContain("unknown fields [spec.wasm.failureStrategy]");
+    });
+
+    test("istioctl validate: weights of nothing", () => {
+      const { code, stderr } = run(
+        tools.istioctl,
+        "validate",
+        "-f",
+        change("weight: 90", "weight: -90"),
+      );
+      expect(code).not.toBe(0);
+      expect(stderr).toContain("weight -90 < 0");
+    });
+
+    test("istioctl analyze: a route to a subset that is not there", () => {
+      const cluster = clusterOf(statesOf(readFileSync("examples/canary/route.yaml", "utf8")));
+      const changed = change("subset: canary", "subset: canari");
+      const found = analyze(changed, write("cluster.yaml", cluster));
+      expect(found.map(({ code }) => code)).toContain("IST0101");
+    });
+  });
+});
+
+/** The findings of istioctl's JSON, which stands among its progress messages. */
+function findings(output: string): { code: string; message: string }[] {
+  const json = /^\[[\s\S]*^\]/m.exec(output)?.[0] ?? "[]";
+  return JSON.parse(json) as { code: string; message: string }[];
+}

@@ -1,0 +1,133 @@
+// Builds Istio's own programs from its Go module, once, into a cache:
+//   node tools/build-istio.js crd-check istioctl [pilot-discovery ...]
+// Prints {"NAME": "PATH"} on stdout, progress on stderr. Exits 3 when there is
+// no Go that can build them, 1 when the build fails.
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+const moduleDir = new URL("../test/istio/go", import.meta.url).pathname;
+const istioPackages = {
+  istioctl: "istio.io/istio/istioctl/cmd/istioctl",
+  "pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery",
+};
+const wanted = process.argv.slice(2);
+const known = [...Object.keys(istioPackages), ...ownPrograms()];
+const unknown = wanted.filter((name) => !known.includes(name));
+if (wanted.length === 0 || unknown.length > 0) {
+  console.error(`usage: node tools/build-istio.js NAME..., each one of ${known.join(", ")}`);
+  process.exit(2);
+}
+
+const cache = join(process.env.WEIR_CACHE ?? join(homedir(), ".cache", "weir"), "istio");
+/** @type {Record<string, string>} */
+const built = {};
+for (const name of wanted) built[name] = build(name);
+console.log(JSON.stringify(built));
+
+function ownPrograms() {
+  return readdirSync(moduleDir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
+/** @param {string} name */
+function build(name) {
+  const target = join(cache, `${name}-${sourceDigest(name)}`);
+  if (existsSync(target)) return target;
+  mkdirSync(cache, { recursive: true });
+  const unlock = lock(`${target}.lock`);
+  try {
+    if (existsSync(target)) return target;
+    const goEnv = goEnvironment();
+    console.error(`building ${name} from Istio's module; the first time takes minutes`);
+    const started = Date.now();
+    const partial = `${target}.${process.pid}`;
+    const source = istioPackages[/** @type {"istioctl"} */ (name)] ?? `./${name}`;
+    const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", partial, source];
+    const run = spawnSync("go", args, { cwd: moduleDir, env: goEnv, stdio: ["ignore", 2, 2] });
+    if (run.status !== 0) {
+      rmSync(partial, { force: true });
+      fail(1, `building ${name} failed: go ${args.join(" ")} in ${moduleDir}`);
+    }
+    renameSync(partial, target);
+    console.error(`built ${name} in ${Math.round((Date.now() - started) / 1000)} s: ${target}`);
+    return target;
+  } finally {
+    unlock();
+  }
+}
+
+/** What the program is made from: the module's versions, and its source when it is ours. */
+function sourceDigest(/** @type {string} */ name) {
+  const hash = createHash("sha256");
+  for (const file of ["go.mod", "go.sum"]) hash.update(readFileSync(join(moduleDir, file)));
+  if (!(name in istioPackages)) {
+    for (const file of readdirSync(join(moduleDir, name)).sort()) {
+      hash.update(readFileSync(join(moduleDir, name, file)));
+    }
+  }
+  return hash.digest("hex").slice(0, 12);
+}
+
+/** The environment to build in; an older Go fetches the one that go.mod names by itself. */
+function goEnvironment() {
+  let version;
+  try {
+    version = execFileSync("go", ["env", "GOVERSION"], { encoding: "utf8", cwd: "/" }).trim();
+  } catch {
+    return fail(
+      3,
+      "Go is not installed: Istio's own validators are Go programs (https://go.dev/dl)",
+    );
+  }
+  const [, major, minor] = /^go(\d+)\.(\d+)/.exec(version) ?? [];
+  if (Number(major) === 1 && Number(minor) < 21) {
+    return fail(3, `${version} is too old to build Istio: 1.26 is needed, 1.21 can fetch it`);
+  }
+  const env = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-buildvcs=false" };
+  return Number(minor) < 26 ? { ...env, GOTOOLCHAIN: "auto" } : env;
+}
+
+/** One build of a program at a time, also over several test workers. */
+function lock(/** @type {string} */ file) {
+  for (;;) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: "wx" });
+      return () => rmSync(file, { force: true });
+    } catch {
+      if (!isHeld(file)) rmSync(file, { force: true });
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    }
+  }
+}
+
+/** Whether the process that wrote the lock still runs. */
+function isHeld(/** @type {string} */ file) {
+  try {
+    process.kill(Number(readFileSync(file, "utf8")), 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {number} code
+ * @param {string} message
+ * @returns {never}
+ */
+function fail(code, message) {
+  console.error(`error: ${message}`);
+  process.exit(code);
+}
