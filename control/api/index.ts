@@ -7,6 +7,8 @@ import { createAuditService, createFleetService, createReportService } from "./f
 import { createRouteService } from "./route-service.ts";
 
 export type { ApiContext } from "./context.ts";
+export { problemsError } from "./errors.ts";
+export { checkBearer } from "./token.ts";
 
 /** Larger messages are refused before they are read. */
 export const mostMessageBytes = 1 << 20;
