@@ -1,0 +1,21 @@
+import { InvalidArgumentError } from "commander";
+import type { Address } from "../xds/index.ts";
+
+/** Parses HOST:PORT; an IPv6 host is bracketed. */
+export function parseAddress(text: string): Address {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65535)
+    throw new InvalidArgumentError("give HOST:PORT with a port from 0 to 65535.");
+  return { host, port };
+}
+
+export function showAddress({ host, port }: Address): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Parses a list of HOST:PORT, separated by commas. */
+export function parseAddresses(text: string): Address[] {
+  return text.split(",").map(parseAddress);
+}

@@ -1,0 +1,14 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Path of a file of the package: whether this runs from the sources or from dist/. */
+export function packaged(path: string): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, "package.json")) && dirname(directory) !== directory)
+    directory = dirname(directory);
+  return join(directory, path);
+}
+
+/** The filters that were built with this command. */
+export const builtWasm = packaged("build/weir.wasm");

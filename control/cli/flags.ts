@@ -1,0 +1,19 @@
+/** Flags that several commands have; spread into commander's option calls. */
+
+const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value];
+
+export const files = [
+  "-f, --file <file>",
+  'route document; "-" is standard input; may be repeated',
+  collect,
+] as [string, string, (value: string, before: string[] | undefined) => string[]];
+export const formats = ["-o, --output <format>", "json or yaml, for programs"] as const;
+export const server = [
+  "-s, --server <address>",
+  "control service (default: WEIR_SERVER, else 127.0.0.1:8080)",
+] as const;
+export const tokenFile = [
+  "--token-file <file>",
+  "file with the bearer token (default: WEIR_TOKEN)",
+] as const;
+export const reason = ["--reason <text>", "why; kept in the audit", ""] as [string, string, string];

@@ -1,0 +1,40 @@
+import { Command } from "commander";
+import { addApply } from "./apply.ts";
+import { addAudit, addDelete } from "./audit.ts";
+import { addBootstrap } from "./bootstrap.ts";
+import { addCheck } from "./check.ts";
+import { addGet } from "./get.ts";
+import { addPlan } from "./plan.ts";
+import { addRender } from "./render.ts";
+import { addServe } from "./serve.ts";
+import { addShift } from "./shift.ts";
+import { addProxies, addStatus } from "./status.ts";
+import { addUp } from "./up.ts";
+
+/** All commands, in the order of the help. */
+export function createProgram(version: string): Command {
+  const program = new Command("weir")
+    .description("Traffic control for GPU inference on Envoy and Istio.")
+    .version(version)
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride();
+  for (const add of [
+    addUp,
+    addServe,
+    addBootstrap,
+    addCheck,
+    addRender,
+    addPlan,
+    addApply,
+    addGet,
+    addShift,
+    addStatus,
+    addProxies,
+    addAudit,
+    addDelete,
+  ])
+    add(program);
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}

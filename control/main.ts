@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { CommanderError } from "commander";
+import { packaged } from "./cli/built.ts";
+import { FailedError, UsageError } from "./cli/exit.ts";
+import { createProgram } from "./cli/program.ts";
+
+/** Exit codes: 0 done, 1 refused or failed, 2 wrong usage. */
+async function main(argv: readonly string[]): Promise<number> {
+  const { version } = JSON.parse(readFileSync(packaged("package.json"), "utf8")) as {
+    version: string;
+  };
+  const program = createProgram(version);
+  if (argv.length === 0) {
+    program.outputHelp({ error: true });
+    return 2;
+  }
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof UsageError) return complain(error, 2);
+    if (error instanceof FailedError) return complain(error, 1);
+    return complain(error, 1);
+  }
+}
+
+function complain(error: unknown, code: number): number {
+  const message = error instanceof Error ? error.message : String(error);
+  for (const line of message.split("\n").filter(Boolean)) process.stderr.write(`error: ${line}\n`);
+  return code;
+}
+
+// `weir get | head` closes the pipe: that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+process.exitCode = await main(process.argv.slice(2));
