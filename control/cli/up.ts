@@ -74,8 +74,8 @@ async function up(flags: UpFlags): Promise<void> {
   const undo: Undo[] = [];
   const stopped = untilStopped();
   try {
-    const failed = await start(flags, undo);
-    const reason = await Promise.race([stopped, failed]);
+    const { ended } = await start(flags, undo);
+    const reason = await Promise.race([stopped, ended]);
     if (reason) throw new FailedError(reason);
     print("stopping ...");
   } finally {
@@ -83,8 +83,8 @@ async function up(flags: UpFlags): Promise<void> {
   }
 }
 
-/** Starts all parts; the promise it gives resolves when one of them ends by itself. */
-async function start(flags: UpFlags, undo: Undo[]): Promise<{ then: Promise<string>["then"] }> {
+/** Starts all parts; `ended` resolves with a reason when one of them ends by itself. */
+async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<string> }> {
   const [route] = readRoutes([flags.route]);
   if (route === undefined) throw new FailedError(`${flags.route} has no route`);
   const binary = await findEnvoy((line) => print(line));
@@ -117,7 +117,7 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ then: Promise<stri
   await untilServed(flags.gateway, route.spec?.hosts[0] ?? "");
   print(tryLines({ page: server.listen, gateway: flags.gateway, route, server: server.listen }));
   print("ready");
-  return envoy.ended;
+  return { ended: envoy.ended };
 }
 
 /** What a store brought along is kept: a demonstration must not undo someone's shift. */

@@ -34,13 +34,14 @@ export function compressors(
   const minContentLength = Math.min(...policies.map((policy) => policy.minBytes ?? 1024));
   return libraries
     .filter(({ algorithm }) => algorithms.has(algorithm))
-    .map(({ algorithm, name, schema }) => ({
+    .map(({ algorithm, name, schema }, index, all) => ({
       name: `weir.compressor.${algorithm}`,
       configType: {
         case: "typedConfig",
         value: pack(CompressorSchema, {
           responseDirectionConfig: {
-            removeAcceptEncodingHeader: true,
+            // Each one reads the header as it comes by: only the last may take it away.
+            removeAcceptEncodingHeader: index === all.length - 1,
             commonConfig: { contentType, minContentLength },
           },
           compressorLibrary: { name, typedConfig: pack(schema, {}) },

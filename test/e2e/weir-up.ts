@@ -1,0 +1,109 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const weirBin = "dist/control/main.js";
+
+/** A `weir up` of its own, on free ports. */
+export interface WeirUp {
+  gateway: string;
+  server: string;
+  admin: string;
+  store: string;
+  /** Runs a weir command against it; rejects when it fails. */
+  weir(...args: string[]): Promise<string>;
+  child: ChildProcess;
+  output(): string;
+  stop(): Promise<void>;
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((resolve) =>
+        server.listen(0, "127.0.0.1", () => resolve(server)),
+      );
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Runs a command to its end, whatever its exit code. */
+export async function weir(
+  args: readonly string[],
+  input?: string,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [weirBin, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += chunk;
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.end(input ?? "");
+  const code = await new Promise<number>((resolve) =>
+    child.on("close", (status) => resolve(status ?? -1)),
+  );
+  return { code, stdout, stderr };
+}
+
+export async function weirUp(flags: readonly string[] = []): Promise<WeirUp> {
+  const [listen, xds, gateway, admin, ...pods] = await freePorts(6);
+  const at = (port: number | undefined) => `127.0.0.1:${port}`;
+  const store = mkdtempSync(join(tmpdir(), "weir-e2e-"));
+  const args = [
+    "up",
+    "--listen",
+    at(listen),
+    "--xds",
+    at(xds),
+    "--gateway",
+    at(gateway),
+    "--admin",
+    at(admin),
+  ];
+  const child = spawn(
+    process.execPath,
+    [weirBin, ...args, "--pods", pods.map(at).join(","), "--store", `lmdb:${store}`, ...flags],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  let output = "";
+  const ended = new Promise<void>((resolve) => child.on("exit", () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      output += chunk;
+      if (/^ready$/m.test(output)) resolve();
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.on("exit", (code) => reject(new Error(`weir up ended with ${code}:\n${output}`)));
+  });
+  return {
+    gateway: `http://${at(gateway)}`,
+    server: `http://${at(listen)}`,
+    admin: `http://${at(admin)}`,
+    store,
+    child,
+    output: () => output,
+    weir: async (...command) =>
+      (await run(process.execPath, [weirBin, ...command, "--server", at(listen)])).stdout,
+    async stop() {
+      child.kill("SIGINT");
+      await ended;
+      rmSync(store, { recursive: true, force: true });
+    },
+  };
+}
