@@ -11,6 +11,7 @@ import {
   readInteger,
   stringBytes,
   stringPtr,
+  unknownField,
 } from "../format/json";
 import { readHeaderName, readLabel, readText, readTexts } from "../format/values";
 import { xxh64 } from "../format/xxh64";
@@ -67,7 +68,7 @@ export function parseCanary(region: Region): usize {
     else if (member("variants")) readVariants(policy, region);
     else if (member("force")) readForce(policy, region);
     else if (member("identity")) policy.identity = readSources(region);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length == 0) layOut(policy, region);
   return changetype<usize>(policy);
@@ -103,7 +104,7 @@ function readRuns(policy: CanaryPolicy, region: Region): void {
       if (member("variant")) store<usize>(run, readLabel(region), 4);
       else if (member("count")) {
         if (readInteger(1, BUCKETS)) behind += <u32>numberRead;
-      } else failJson("is an unknown field");
+      } else unknownField();
     }
     if (jsonFailure.length > 0) return;
     if (load<usize>(run, 4) == 0) failJson("has no variant");
@@ -121,7 +122,7 @@ function readForce(policy: CanaryPolicy, region: Region): void {
   while (nextMember()) {
     if (member("header")) policy.forceHeader = readHeaderName(region);
     else if (member("from")) policy.forceFrom = readTexts(region, 256);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length == 0 && policy.forceHeader == 0) failJson("has no header");
 }

@@ -11,6 +11,7 @@ import {
   readString,
   stringBytes,
   stringPtr,
+  unknownField,
 } from "../format/json";
 import { countedBy } from "../report";
 import { isLiteral, Metric, Region } from "../sdk";
@@ -33,7 +34,7 @@ export function parseCompression(region: Region): usize {
   while (nextMember()) {
     if (member("algorithms")) readAlgorithms(policy);
     else if (member("secrets")) readSecrets(policy);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length == 0 && policy.algorithmCount == 0) failJson("has no algorithms");
   return changetype<usize>(policy);

@@ -6,6 +6,7 @@ import {
   openAcceptEncoding,
 } from "../format/accept-encoding";
 import {
+  Ascii,
   findHeader,
   isLiteral,
   isText,
@@ -78,12 +79,12 @@ function mayCompress(policy: CompressionPolicy): bool {
   );
 }
 
-function isValue(value: string, row: i32): bool {
+function isValue(value: Ascii, row: i32): bool {
   return isLiteral(value, valuePtr(row), valueBytes(row));
 }
 
 /** Whether a value of the header has the word in it, in any case. */
-function contains(name: Text, lower: string): bool {
+function contains(name: Text, lower: Ascii): bool {
   for (let row = findHeader(name); row >= 0; row = findHeader(name, row + 1)) {
     const ptr = valuePtr(row);
     const bytes = <i32>valueBytes(row);
@@ -93,11 +94,11 @@ function contains(name: Text, lower: string): bool {
   return false;
 }
 
-function startsAt(ptr: usize, lower: string): bool {
+function startsAt(ptr: usize, lower: Ascii): bool {
   for (let i = 0; i < lower.length; i++) {
     const c = load<u8>(ptr + <usize>i);
     const folded = c >= 0x41 && c <= 0x5a ? c | 0x20 : c;
-    if (<u16>folded != load<u16>(changetype<usize>(lower) + ((<usize>i) << 1))) return false;
+    if (folded != load<u8>(lower.ptr + <usize>i)) return false;
   }
   return true;
 }

@@ -11,6 +11,7 @@ import {
   openObject,
   readInteger,
   skipValue,
+  unknownField,
 } from "../format/json";
 import { readText } from "../format/values";
 import { Region, Text } from "../sdk";
@@ -27,9 +28,9 @@ export type PolicyBinder = (policy: usize, route: Route) => void;
 /** Called before the region is freed, to give back what was taken. */
 export type PolicyReleaser = (policy: usize) => void;
 
-const parsers = new StaticArray<PolicyParser | null>(MEMBERS);
-const binders = new StaticArray<PolicyBinder | null>(MEMBERS);
-const releasers = new StaticArray<PolicyReleaser | null>(MEMBERS);
+// One row per member: parser | binder | releaser, 0 where a filter reads none.
+const ROW: usize = 12;
+const table: usize = memory.data(60, 8);
 
 /** Names the parser of a filter's own member; the members of other filters are only checked for syntax. */
 export function registerMember(
@@ -38,9 +39,10 @@ export function registerMember(
   binder: PolicyBinder,
   releaser: PolicyReleaser | null = null,
 ): void {
-  parsers[member] = parser;
-  binders[member] = binder;
-  releasers[member] = releaser;
+  const row = table + <usize>member * ROW;
+  store<usize>(row, changetype<usize>(parser));
+  store<usize>(row, changetype<usize>(binder), 4);
+  store<usize>(row, changetype<usize>(releaser), 8);
 }
 
 let hostCount: usize = 0;
@@ -55,7 +57,7 @@ export function parseDocument(region: Region, ptr: usize, bytes: usize): Documen
     if (member("revision")) document.revision = readText(region, 128);
     else if (member("routes")) parseRoutes(document);
     else if (member("report")) parseReport(document);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length == 0 && document.revision == 0) failJson("has no revision");
   if (jsonFailure.length == 0 && !indexHosts(document, hostCount))
@@ -84,7 +86,7 @@ function parseRoute(document: Document): void {
     else if (member("shadow")) parseMember(route, 2, region);
     else if (member("compression")) parseMember(route, 3, region);
     else if (member("tokenLimit")) parseMember(route, 4, region);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length > 0) return;
   if (route.name == 0) failJson("has no name");
@@ -94,9 +96,9 @@ function parseRoute(document: Document): void {
 }
 
 function parseMember(route: Route, member: i32, region: Region): void {
-  const parser = parsers[member];
-  if (parser === null) skipValue();
-  else setPolicy(route, member, parser(region));
+  const parser = load<usize>(table + <usize>member * ROW);
+  if (parser == 0) skipValue();
+  else setPolicy(route, member, changetype<PolicyParser>(parser)(region));
 }
 
 function parseHosts(route: Route, region: Region): void {
@@ -124,7 +126,7 @@ function parseReport(document: Document): void {
     else if (member("authority")) document.reportAuthority = readText(region, 255);
     else if (member("intervalMs")) {
       if (readInteger(100, 60000)) document.reportIntervalMs = <u32>numberRead;
-    } else failJson("is an unknown field");
+    } else unknownField();
   }
   if (jsonFailure.length > 0) return;
   if (document.reportCluster == 0) failJson("has no cluster");
@@ -136,9 +138,9 @@ export function bindDocument(document: Document): void {
   for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
     const route = changetype<Route>(at);
     for (let member = 0; member < MEMBERS; member++) {
-      const binder = binders[member];
+      const binder = load<usize>(table + <usize>member * ROW, 4);
       const policy = policyOf(route, member);
-      if (binder !== null && policy != 0) binder(policy, route);
+      if (binder != 0 && policy != 0) changetype<PolicyBinder>(binder)(policy, route);
     }
   }
 }
@@ -147,8 +149,8 @@ export function bindDocument(document: Document): void {
 export function releaseDocument(document: Document): void {
   for (let at = document.routes; at != 0; at = changetype<Route>(at).next)
     for (let member = 0; member < MEMBERS; member++) {
-      const releaser = releasers[member];
+      const releaser = load<usize>(table + <usize>member * ROW, 8);
       const policy = policyOf(changetype<Route>(at), member);
-      if (releaser !== null && policy != 0) releaser(policy);
+      if (releaser != 0 && policy != 0) changetype<PolicyReleaser>(releaser)(policy);
     }
 }

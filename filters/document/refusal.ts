@@ -1,8 +1,8 @@
 import { jsonFailure, pathDepth, pathIndex, pathNameBytes, pathNamePtr } from "../format/json";
-import { beginText, logError, write, writeByte, writeSafe, writeUint } from "../sdk";
+import { Ascii, beginText, logError, write, writeByte, writeSafe, writeUint } from "../sdk";
 
 /** Logs the one line that tells why a configuration was refused: filter, JSON path, reason. */
-export function logRefusal(filter: string): void {
+export function logRefusal(filter: Ascii): void {
   beginText();
   write("weir ");
   write(filter);

@@ -1,4 +1,6 @@
 import {
+  Ascii,
+  allocate,
   configurationBytes,
   configurationPtr,
   literal,
@@ -7,6 +9,7 @@ import {
   Region,
   readConfiguration,
   readProperty,
+  release,
   sameBytes,
 } from "../sdk";
 import { Document } from "./document";
@@ -41,7 +44,7 @@ function samePlugin(root: Root, name: usize, nameBytes: usize): bool {
 }
 
 /** Takes a configuration for a root context; on a refusal what ran before goes on. */
-export function configureRoot(id: u32, bytes: usize, filter: string): bool {
+export function configureRoot(id: u32, bytes: usize, filter: Ascii): bool {
   const region = Region.create();
   const document = readInto(region, bytes);
   if (document === null) {
@@ -66,7 +69,7 @@ function readInto(region: Region, bytes: usize): Document | null {
 function addRoot(id: u32, document: Document): void {
   const named = readProperty(pluginName);
   const nameBytes: usize = named ? propertyBytes : 0;
-  const root = changetype<Root>(heap.alloc(offsetof<Root>() + nameBytes));
+  const root = changetype<Root>(allocate(offsetof<Root>() + nameBytes));
   root.id = id;
   root.document = document;
   root.nameBytes = <u32>nameBytes;
@@ -92,7 +95,7 @@ export function deleteRoot(id: u32): void {
       releaseDocument(document);
       document.region.free();
     }
-    heap.free(at);
+    release(at);
     countPlugins();
     return;
   }

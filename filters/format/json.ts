@@ -1,4 +1,4 @@
-import { isLiteral } from "../sdk";
+import { Ascii, isLiteral } from "../sdk";
 import { decodeNumber, numberEnd, numberValue } from "./json-number";
 import { decodedEnd, decodeString, stringEnd } from "./json-text";
 import { addName, closeNameSet, openNameSet } from "./name-set";
@@ -33,7 +33,7 @@ class Frame {
 const frames: usize = memory.data(1056, 8);
 
 /** What was wrong, empty while nothing is; a literal. */
-export let jsonFailure: string = "";
+export let jsonFailure: Ascii = "";
 
 /** The string or the member name read last. */
 export let stringPtr: usize = 0;
@@ -70,9 +70,18 @@ export function closeJson(): bool {
 }
 
 /** Records a failure at the current path, if it is the first. Always false. */
-export function failJson(message: string): bool {
+export function failJson(message: Ascii): bool {
   if (jsonFailure.length == 0) jsonFailure = message;
   return false;
+}
+
+/** Records that the member read last is none that is known here. */
+export function unknownField(): void {
+  failJson("is an unknown field");
+}
+
+function notJson(): bool {
+  return failJson("is not valid JSON");
 }
 
 function skipSpace(): void {
@@ -120,21 +129,21 @@ export function nextMember(): bool {
     depth--;
     return false;
   }
-  if (top.started && !take(0x2c)) return failJson("is not valid JSON");
+  if (top.started && !take(0x2c)) return notJson();
   top.started = true;
-  if (!take(0x22) || !decodeString(at, end)) return failJson("is not valid JSON");
+  if (!take(0x22) || !decodeString(at, end)) return notJson();
   stringPtr = at;
   stringBytes = decodedEnd - at;
   at = stringEnd;
   top.namePtr = stringPtr;
   top.nameBytes = stringBytes;
-  if (!take(0x3a)) return failJson("is not valid JSON");
+  if (!take(0x3a)) return notJson();
   if (!addName(xxh64(stringPtr, stringBytes, top.id))) return failJson("is there twice");
   return true;
 }
 
 /** Whether the member read last has this name. */
-export function member(name: string): bool {
+export function member(name: Ascii): bool {
   const top = frame(depth - 1);
   return isLiteral(name, top.namePtr, top.nameBytes);
 }
@@ -153,7 +162,7 @@ export function nextElement(): bool {
     return false;
   }
   if (top.started) {
-    if (!take(0x2c)) return failJson("is not valid JSON");
+    if (!take(0x2c)) return notJson();
     top.index++;
   }
   top.started = true;
@@ -200,7 +209,7 @@ export function readBool(): bool {
   return false;
 }
 
-function word(text: string): bool {
+function word(text: Ascii): bool {
   skipSpace();
   const bytes = <usize>text.length;
   if (end - at < bytes || !isLiteral(text, at, bytes)) return false;
@@ -220,7 +229,7 @@ export function skipValue(): bool {
   } else if (c == 0x22) readString();
   else if (!word("true") && !word("false") && !word("null")) {
     skipSpace();
-    if (!decodeNumber(at, end)) return failJson("is not valid JSON");
+    if (!decodeNumber(at, end)) return notJson();
     at = numberEnd;
   }
   return jsonFailure.length == 0;

@@ -1,3 +1,5 @@
+import { allocate, release } from "../sdk";
+
 /**
  * Finds a name that one JSON object holds twice, for any number of objects in
  * one document: an open-addressing table of hashes that are salted with the
@@ -10,13 +12,13 @@ let mask: usize = 0;
 export function openNameSet(names: usize): void {
   let size: usize = 64;
   while (size < names << 1) size <<= 1;
-  slots = heap.alloc(size << 3);
+  slots = allocate(size << 3);
   memory.fill(slots, 0, size << 3);
   mask = size - 1;
 }
 
 export function closeNameSet(): void {
-  if (slots != 0) heap.free(slots);
+  if (slots != 0) release(slots);
   slots = 0;
 }
 

@@ -7,8 +7,8 @@ import {
   openArray,
   openObject,
   readBool,
+  unknownField,
 } from "../format/json";
-
 import { readHeaderName } from "../format/values";
 import { Region, Text } from "../sdk";
 
@@ -56,7 +56,7 @@ function readSource(region: Region): usize {
     } else if (member("apiKey") || member("sourceIp")) {
       source.kind = member("apiKey") ? API_KEY : SOURCE_IP;
       if (!readBool()) failJson("must be true");
-    } else failJson("is an unknown field");
+    } else unknownField();
   }
   if (jsonFailure.length == 0 && members != 1)
     failJson("must have exactly one of header, apiKey and sourceIp");

@@ -2,6 +2,7 @@ import { configureRoot, Document, deleteRoot, documentOfRoot } from "../document
 import { xxh64 } from "../format/xxh64";
 import { onReportTick } from "../report";
 import {
+  Ascii,
   CONTINUE,
   gauge,
   literal,
@@ -18,10 +19,10 @@ import { cleanTrailers, countClaims } from "./claims";
 const TICK_MS: u32 = 1000;
 const revisionName = literal("weir_config_revision");
 
-let filterName: string = "";
+let filterName: Ascii = "";
 
 /** Names the filter in its log lines. */
-export function nameFilter(name: string): void {
+export function nameFilter(name: Ascii): void {
   filterName = name;
 }
 

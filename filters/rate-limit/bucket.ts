@@ -1,3 +1,4 @@
+import { allocate, release } from "../sdk";
 /**
  * What this worker knows of one token bucket. Kept for the whole VM, not in a
  * configuration, so that a new configuration does not forget leased tokens.
@@ -29,7 +30,7 @@ export function acquireBucket(fingerprint: u64): Bucket {
     known.users++;
     return known;
   }
-  const made = changetype<Bucket>(heap.alloc(offsetof<Bucket>()));
+  const made = changetype<Bucket>(allocate(offsetof<Bucket>()));
   memory.fill(changetype<usize>(made), 0, offsetof<Bucket>());
   made.fingerprint = fingerprint;
   made.users = 1;
@@ -44,5 +45,5 @@ export function releaseBucket(bucket: Bucket): void {
   let link = chains + ((<usize>bucket.fingerprint & (CHAINS - 1)) << 2);
   while (load<usize>(link) != changetype<usize>(bucket)) link = load<usize>(link);
   store<usize>(link, bucket.next);
-  heap.free(changetype<usize>(bucket));
+  release(changetype<usize>(bucket));
 }

@@ -11,6 +11,7 @@ import {
   readNumber,
   stringBytes,
   stringPtr,
+  unknownField,
 } from "../format/json";
 import { isLabel, readLabel } from "../format/values";
 import { readSources } from "../identity";
@@ -49,7 +50,7 @@ export function parseRateLimit(region: Region): usize {
     else if (member("tenants")) readTenants(policy, region);
     else if (member("default")) policy.defaultTier = readLabel(region);
     else if (member("forward")) readForward(policy);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length > 0) return 0;
   if (policy.identity == 0) failJson("has no identity");
@@ -87,7 +88,7 @@ function readTier(tier: Tier): void {
     } else if (member("concurrent")) readInteger(0, 1000000);
     else if (member("tokensPerMinute")) readInteger(0, 1000000000);
     else if (member("priority")) readInteger(0, 100);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length > 0) return;
   // proto JSON leaves out a rate of 0, which refuses all.
@@ -116,7 +117,7 @@ function readForward(policy: RateLimitPolicy): void {
   while (nextMember()) {
     if (member("tenant")) policy.forwardTenant = readBool();
     else if (member("tier")) policy.forwardTier = readBool();
-    else failJson("is an unknown field");
+    else unknownField();
   }
 }
 

@@ -3,15 +3,23 @@
 // request at the sustained rate. A bucket of `burst` tokens is empty when the
 // TAT is `burst` intervals ahead of now.
 
-/** A TAT as it may be trusted: no earlier than now, no further ahead than a clock that never jumped back allows. */
+/** Workers read the clock at slightly different times; more than this ahead is a clock that jumped back. */
+const JUMP_NS: u64 = 1_000_000_000;
+
+/**
+ * A TAT as it may be trusted: no earlier than now, and now where it lies
+ * further ahead than any request can have moved it. A clock that jumps back so
+ * costs at most one free burst and locks no one out.
+ */
 export function clampTat(tatNs: u64, nowNs: u64, windowNs: u64): u64 {
   if (tatNs < nowNs) return nowNs;
-  return tatNs - nowNs > windowNs ? nowNs + windowNs : tatNs;
+  return tatNs - nowNs > windowNs + JUMP_NS ? nowNs : tatNs;
 }
 
 /** Tokens in the bucket. */
 export function available(tatNs: u64, nowNs: u64, intervalNs: u64, windowNs: u64): u64 {
-  return (nowNs + windowNs - tatNs) / intervalNs;
+  const end = nowNs + windowNs;
+  return tatNs >= end ? 0 : (end - tatNs) / intervalNs;
 }
 
 /** Time until the bucket holds a token; 0 when it does. */

@@ -36,6 +36,8 @@ export function admit(bucket: Bucket, tier: Tier): bool {
   const result = lease(bucket.fingerprint, now, tier.intervalNs, tier.windowNs);
   if (result == LEASED) {
     bucket.tokens = leased - 1;
+    // A lease that emptied the bucket tells as well until when there is no use in asking.
+    bucket.emptyUntilNs = now + leaseWaitNs;
     return true;
   }
   if (result == EMPTY) {

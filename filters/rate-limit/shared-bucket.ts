@@ -20,7 +20,7 @@ const set: usize = memory.data(64, 8);
 
 /** Tokens that the last lease brought. */
 export let leased: i32 = 0;
-/** When the last lease brought none: time until there is one. */
+/** Time until the bucket holds another token, after the last lease. */
 export let leaseWaitNs: u64 = 0;
 
 /** What came of a lease. */
@@ -45,9 +45,11 @@ export function lease(fingerprint: u64, nowNs: u64, intervalNs: u64, windowNs: u
     }
     const take = min(max(there / LEASE_SHARE, 1), MOST_LEASE);
     store<u64>(way, fingerprint);
-    store<u64>(way, tat + take * intervalNs, 8);
+    const next = tat + take * intervalNs;
+    store<u64>(way, next, 8);
     const status = writeShared(key, KEY, set, SET);
     leased = <i32>take;
+    leaseWaitNs = waitNs(next, nowNs, intervalNs, windowNs);
     if (status == OK) return LEASED;
     if (status != CAS_MISMATCH) return UNAVAILABLE;
   }

@@ -1,4 +1,6 @@
 import {
+  Ascii,
+  allocate,
   beginText,
   counter,
   Metric,
@@ -31,7 +33,7 @@ export let firstCounted: usize = 0;
  * name carries the labels the way Istio's tag extraction and Weir's bootstrap
  * read them: "route=.=inference/chat;.;variant=.=canary;.;weir_canary_requests_total".
  */
-export function countedBy(name: string, route: Text, key: string, label: Text): Metric {
+export function countedBy(name: Ascii, route: Text, key: Ascii, label: Text): Metric {
   beginText();
   writeLabel("route", route);
   if (label != 0) writeLabel(key, label);
@@ -45,20 +47,20 @@ export function countedBy(name: string, route: Text, key: string, label: Text): 
   return metric;
 }
 
-function writeLabel(key: string, value: Text): void {
+function writeLabel(key: Ascii, value: Text): void {
   write(key);
   write("=.=");
   writeText(value);
   write(";.;");
 }
 
-function addCounted(name: string, route: Text, label: Text, metric: Metric): void {
+function addCounted(name: Ascii, route: Text, label: Text, metric: Metric): void {
   const labelBytes: usize = label == 0 ? 0 : textBytes(label);
   beginText();
   write(name);
   writeText(route);
   if (label != 0) writeText(label);
-  const counted = changetype<Counted>(heap.alloc(offsetof<Counted>() + writtenBytes()));
+  const counted = changetype<Counted>(allocate(offsetof<Counted>() + writtenBytes()));
   counted.metric = metric;
   counted.nameBytes = <u32>name.length;
   counted.routeBytes = <u32>textBytes(route);

@@ -1,5 +1,6 @@
 import { Document } from "../document";
 import {
+  Ascii,
   arenaAlloc,
   beginPair,
   beginPairs,
@@ -56,7 +57,7 @@ function post(document: Document, epoch: u64): void {
   httpCall(document.reportCluster, written(), writtenBytes(), body, bodyBytes, TIMEOUT_MS);
 }
 
-function pair(index: u32, key: string, value: string): void {
+function pair(index: u32, key: Ascii, value: Ascii): void {
   beginPair(index, key);
   write(value);
   endPair(index);

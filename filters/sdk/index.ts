@@ -1,3 +1,4 @@
+export { Ascii } from "./ascii";
 export { configurationBytes, configurationPtr, readConfiguration } from "./buffer";
 export { nowNs, setTick } from "./clock";
 export {
@@ -11,6 +12,7 @@ export {
   valueBytes,
   valuePtr,
 } from "./headers";
+export { allocate, release } from "./heap";
 export { httpCall } from "./http-call";
 export { logError, logWarning } from "./log";
 export {

@@ -1,3 +1,5 @@
+import { allocate, release } from "./heap";
+
 // Linear memory, by lifetime:
 //
 //   static        | literals, tables, the arena           | the VM
@@ -26,7 +28,7 @@ export function resetArena(): void {
   arenaUsed = 0;
   while (spilledCount > 0) {
     spilledCount--;
-    heap.free(load<usize>(spilled + ((<usize>spilledCount) << 3)));
+    release(load<usize>(spilled + ((<usize>spilledCount) << 3)));
   }
 }
 
@@ -39,7 +41,7 @@ export function arenaAlloc(bytes: usize): usize {
     return ptr;
   }
   if (bytes > LARGEST_BUFFER || spilledCount >= SPILL_BLOCKS) return 0;
-  const block = heap.alloc(size);
+  const block = allocate(size);
   store<usize>(spilled + ((<usize>spilledCount) << 3), block);
   spilledCount++;
   return block;

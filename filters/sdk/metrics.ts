@@ -4,6 +4,7 @@ import {
   proxy_increment_metric,
   proxy_record_metric,
 } from "./env";
+import { allocate } from "./heap";
 import { outPtr, sameBytes } from "./memory";
 import { OK } from "./status";
 
@@ -43,7 +44,7 @@ function metric(type: i32, name: usize, nameBytes: usize): Metric {
       return known;
     if (metricCount >= MOST_METRICS) return known;
   }
-  const made = changetype<Metric>(heap.alloc(offsetof<Metric>() + nameBytes));
+  const made = changetype<Metric>(allocate(offsetof<Metric>() + nameBytes));
   made.type = type;
   made.pending = 0;
   made.nameBytes = <u32>nameBytes;

@@ -1,3 +1,4 @@
+import { allocate, release } from "./heap";
 /**
  * A region is the memory of one configuration: blocks that are filled from the
  * front and freed together when the root context that owns them goes.
@@ -9,7 +10,7 @@ export class Region {
   capacity: usize;
 
   static create(): Region {
-    const region = changetype<Region>(heap.alloc(offsetof<Region>()));
+    const region = changetype<Region>(allocate(offsetof<Region>()));
     region.head = 0;
     region.used = 0;
     region.capacity = 0;
@@ -21,7 +22,7 @@ export class Region {
     const size = (bytes + 7) & ~7;
     if (this.used + size > this.capacity) {
       const capacity: usize = max<usize>(2048, size + 8);
-      const block = heap.alloc(capacity);
+      const block = allocate(capacity);
       store<usize>(block, this.head);
       this.head = block;
       this.used = 8;
@@ -38,9 +39,9 @@ export class Region {
     let block = this.head;
     while (block != 0) {
       const next = load<usize>(block);
-      heap.free(block);
+      release(block);
       block = next;
     }
-    heap.free(changetype<usize>(this));
+    release(changetype<usize>(this));
   }
 }

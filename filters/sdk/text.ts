@@ -1,3 +1,5 @@
+import { Ascii } from "./ascii";
+import { allocate } from "./heap";
 import { sameBytes } from "./memory";
 import { Region } from "./region";
 
@@ -34,11 +36,10 @@ export function tagOf(ptr: usize, bytes: usize): u32 {
 }
 
 /** Text of an ASCII literal; only for constants, its memory is never freed. */
-export function literal(value: string): Text {
+export function literal(value: Ascii): Text {
   const bytes = <usize>value.length;
-  const text = heap.alloc(HEADER + bytes);
-  for (let i: usize = 0; i < bytes; i++)
-    store<u8>(text + HEADER + i, load<u16>(changetype<usize>(value) + (i << 1)));
+  const text = allocate(HEADER + bytes);
+  memory.copy(text + HEADER, value.ptr, bytes);
   return seal(text, bytes);
 }
 
@@ -61,9 +62,6 @@ export function isText(text: Text, ptr: usize, bytes: usize): bool {
 }
 
 /** Whether a byte range is this ASCII literal; compares in place, allocates nothing. */
-export function isLiteral(value: string, ptr: usize, bytes: usize): bool {
-  if (<usize>value.length != bytes) return false;
-  for (let i: usize = 0; i < bytes; i++)
-    if (<u16>load<u8>(ptr + i) != load<u16>(changetype<usize>(value) + (i << 1))) return false;
-  return true;
+export function isLiteral(value: Ascii, ptr: usize, bytes: usize): bool {
+  return <usize>value.length == bytes && sameBytes(value.ptr, ptr, bytes);
 }

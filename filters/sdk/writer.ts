@@ -1,3 +1,5 @@
+import { Ascii } from "./ascii";
+import { allocate } from "./heap";
 import { Text, textBytes, textPtr } from "./text";
 
 // One buffer for what a callback builds: a reply's headers and body, a log
@@ -9,7 +11,7 @@ let full: bool = false;
 
 /** Starts an empty text. The buffer is taken from the heap once, on first use. */
 export function beginText(): void {
-  if (buffer == 0) buffer = heap.alloc(CAPACITY);
+  if (buffer == 0) buffer = allocate(CAPACITY);
   used = 0;
   full = false;
 }
@@ -48,9 +50,8 @@ export function writeText(text: Text): void {
 }
 
 /** An ASCII literal. */
-export function write(value: string): void {
-  for (let i = 0; i < value.length; i++)
-    writeByte(load<u8>(changetype<usize>(value) + ((<usize>i) << 1)));
+export function write(value: Ascii): void {
+  writeBytes(value.ptr, value.length);
 }
 
 export function writeUint(value: u64): void {
@@ -85,7 +86,7 @@ export function beginPairs(count: u32): usize {
 let pairStart: usize = 0;
 
 /** Writes the key of pair number `index`; its value is what is written until endPair. */
-export function beginPair(index: u32, key: string): void {
+export function beginPair(index: u32, key: Ascii): void {
   store<u32>(buffer + 4 + ((<usize>index) << 3), <u32>key.length);
   write(key);
   writeByte(0);

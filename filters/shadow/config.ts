@@ -10,6 +10,7 @@ import {
   openObject,
   readBool,
   readNumber,
+  unknownField,
 } from "../format/json";
 import { readHeaderName, readText, readTexts } from "../format/values";
 import { xxh64 } from "../format/xxh64";
@@ -63,7 +64,7 @@ export function parseShadow(region: Region): usize {
     else if (member("tagHeader")) policy.tagHeader = readHeaderName(region);
     else if (member("from")) policy.from = readTexts(region, 256);
     else if (member("identity")) policy.identity = readSources(region);
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length > 0) return 0;
   if (policy.tag == 0) failJson("has no tag");
@@ -96,7 +97,7 @@ function readMatch(match: HeaderMatch, region: Region): void {
       match.kind = member("exact") ? EXACT : PREFIX;
       match.value = readText(region, 256);
     } else if (member("present")) match.kind = readBool() ? PRESENT : ABSENT;
-    else failJson("is an unknown field");
+    else unknownField();
   }
   if (jsonFailure.length > 0) return;
   if (match.header == 0) failJson("has no header");

@@ -1,0 +1,52 @@
+import { Buffer } from "node:buffer";
+
+/** State that all workers of one emulated proxy share, as Envoy's do. */
+export interface SharedState {
+  data: Map<string, { value: Buffer; cas: number }>;
+  metrics: Map<number, { type: number; name: string; value: bigint }>;
+  nextCas: number;
+  nowNs: bigint;
+  log: { level: number; message: string }[];
+  httpCalls: { cluster: string; headers: [string, string][]; body: string }[];
+}
+
+export function createSharedState(): SharedState {
+  return {
+    data: new Map(),
+    metrics: new Map(),
+    nextCas: 1,
+    nowNs: 1_700_000_000_000_000_000n,
+    log: [],
+    httpCalls: [],
+  };
+}
+
+/** Pairs as the ABI lays them out: u32 count, sizes, then key NUL value NUL. */
+export function encodePairs(pairs: readonly (readonly [Buffer, Buffer])[]): Buffer {
+  const size = pairs.reduce((sum, [key, value]) => sum + key.length + value.length + 10, 4);
+  const out = Buffer.alloc(size);
+  out.writeUInt32LE(pairs.length, 0);
+  let data = 4 + pairs.length * 8;
+  pairs.forEach(([key, value], i) => {
+    out.writeUInt32LE(key.length, 4 + i * 8);
+    out.writeUInt32LE(value.length, 8 + i * 8);
+    key.copy(out, data);
+    value.copy(out, data + key.length + 1);
+    data += key.length + value.length + 2;
+  });
+  return out;
+}
+
+export function decodePairs(bytes: Buffer): [string, string][] {
+  if (bytes.length === 0) return [];
+  const count = bytes.readUInt32LE(0);
+  let data = 4 + count * 8;
+  return Array.from({ length: count }, (_, i) => {
+    const keyBytes = bytes.readUInt32LE(4 + i * 8);
+    const valueBytes = bytes.readUInt32LE(8 + i * 8);
+    const key = bytes.toString("latin1", data, data + keyBytes);
+    const value = bytes.toString("latin1", data + keyBytes + 1, data + keyBytes + 1 + valueBytes);
+    data += keyBytes + valueBytes + 2;
+    return [key, value];
+  });
+}

@@ -1,0 +1,322 @@
+import { Buffer } from "node:buffer";
+import { type Headers, removeHeader, replaceHeader } from "./header-map.ts";
+import { decodePairs, encodePairs, type SharedState } from "./proxy.ts";
+
+/** Statuses of the ABI that the emulator answers. */
+export const status = { ok: 0, notFound: 1, badArgument: 2, casMismatch: 8, internal: 10 } as const;
+
+/** What a filter answered in place of the pods. */
+export interface LocalReply {
+  status: number;
+  details: string;
+  headers: [string, string][];
+  body: string;
+  grpcStatus: number;
+}
+
+/** What one request did to the host. */
+export interface Outcome {
+  /** 0 goes on, 1 stops. */
+  action: number;
+  headers: Headers;
+  reply: LocalReply | undefined;
+  /** Host calls, in order. */
+  calls: string[];
+  /** Callbacks into the guest, allocations not counted. */
+  callbacks: number;
+  /** Host calls that made the guest allocate. */
+  allocatingReads: number;
+}
+
+/** Overrides the status of a host call; undefined lets it happen. */
+export type Fault = (call: string) => number | undefined;
+
+export interface Worker {
+  /** Configures a root context; false when the filter refuses. */
+  configure(root: number, config: string | Buffer, plugin?: string): boolean;
+  /** One stream's request headers, and its end. */
+  request(headers: Headers, options?: { sourceAddress?: string; plugin?: string }): Outcome;
+  trailers(map: "request" | "response", trailers: Headers): Headers;
+  tick(root: number): void;
+  /** A stream or root context is gone. */
+  remove(context: number): void;
+  /** Bytes of linear memory. */
+  memoryBytes(): number;
+  /** Calls any export with raw arguments, for fuzzing. */
+  raw(name: string, ...args: number[]): unknown;
+  exports: string[];
+  setFault(fault: Fault | undefined): void;
+}
+
+/** Starts one worker: an instance of the module with the host calls Envoy gives it. */
+export function startWorker(
+  module: WebAssembly.Module,
+  shared: SharedState,
+  node = "test-node",
+): Worker {
+  let memory: WebAssembly.Memory;
+  let exports: Record<string, (...args: number[]) => number>;
+  let configuration: Buffer = Buffer.alloc(0);
+  let maps: Record<number, Headers> = {};
+  let properties: Record<string, string> = {};
+  let reply: LocalReply | undefined;
+  let calls: string[] = [];
+  let allocatingReads = 0;
+  let callbacks = 0;
+  let fault: Fault | undefined;
+  let context = 1000;
+
+  const bytes = (ptr: number, size: number): Buffer => {
+    // The host refuses what does not lie in memory; so does the emulator.
+    if (ptr < 0 || size < 0 || ptr + size > memory.buffer.byteLength)
+      throw new RangeError(`guest passed ${ptr}+${size}`);
+    return Buffer.from(memory.buffer, ptr, size);
+  };
+  const text = (ptr: number, size: number) => bytes(ptr >>> 0, size >>> 0).toString("latin1");
+  const u32 = (ptr: number, value: number) => bytes(ptr, 4).writeUInt32LE(value >>> 0);
+  const u64 = (ptr: number, value: bigint) =>
+    bytes(ptr, 8).writeBigUInt64LE(BigInt.asUintN(64, value));
+
+  function give(value: Buffer, outPtr: number, outSize: number): number {
+    if (value.length === 0) {
+      u32(outPtr, 0);
+      u32(outSize, 0);
+      return status.ok;
+    }
+    allocatingReads++;
+    const ptr = exports.proxy_on_memory_allocate?.(value.length) ?? 0;
+    if (ptr === 0) return 6;
+    value.copy(bytes(ptr, value.length));
+    u32(outPtr, ptr);
+    u32(outSize, value.length);
+    return status.ok;
+  }
+
+  const env: Record<string, (...args: never[]) => number> = {
+    proxy_log: (level: number, ptr: number, size: number) => {
+      shared.log.push({ level, message: text(ptr, size) });
+      return status.ok;
+    },
+    proxy_get_current_time_nanoseconds: (out: number) => {
+      u64(out, shared.nowNs);
+      return status.ok;
+    },
+    proxy_set_tick_period_milliseconds: () => status.ok,
+    proxy_get_property: (path: number, size: number, outPtr: number, outSize: number) => {
+      const value = properties[text(path, size).replaceAll("\0", ".")];
+      return value === undefined
+        ? status.notFound
+        : give(Buffer.from(value, "latin1"), outPtr, outSize);
+    },
+    proxy_get_buffer_bytes: (
+      type: number,
+      start: number,
+      size: number,
+      outPtr: number,
+      outSize: number,
+    ) =>
+      type === 7
+        ? give(configuration.subarray(start, start + size), outPtr, outSize)
+        : status.notFound,
+    proxy_get_header_map_pairs: (map: number, outPtr: number, outSize: number) => {
+      const headers = maps[map];
+      if (headers === undefined) return status.badArgument;
+      const pairs = headers.map(
+        ([key, value]) => [Buffer.from(key, "latin1"), Buffer.from(value, "latin1")] as const,
+      );
+      return give(encodePairs(pairs), outPtr, outSize);
+    },
+    proxy_replace_header_map_value: (
+      map: number,
+      key: number,
+      keySize: number,
+      value: number,
+      valueSize: number,
+    ) => {
+      const headers = maps[map];
+      if (headers === undefined) return status.badArgument;
+      replaceHeader(headers, text(key, keySize), text(value, valueSize));
+      return status.ok;
+    },
+    proxy_remove_header_map_value: (map: number, key: number, keySize: number) => {
+      const headers = maps[map];
+      if (headers === undefined) return status.badArgument;
+      removeHeader(headers, text(key, keySize));
+      return status.ok;
+    },
+    proxy_send_local_response: (
+      code: number,
+      details: number,
+      detailsSize: number,
+      body: number,
+      bodySize: number,
+      headers: number,
+      headersSize: number,
+      grpcStatus: number,
+    ) => {
+      reply = {
+        status: code,
+        details: text(details, detailsSize),
+        body: text(body, bodySize),
+        headers: decodePairs(bytes(headers, headersSize)),
+        grpcStatus,
+      };
+      return status.ok;
+    },
+    proxy_get_shared_data: (
+      key: number,
+      keySize: number,
+      outPtr: number,
+      outSize: number,
+      outCas: number,
+    ) => {
+      const found = shared.data.get(text(key, keySize));
+      if (found === undefined) return status.notFound;
+      u32(outCas, found.cas);
+      return give(found.value, outPtr, outSize);
+    },
+    proxy_set_shared_data: (
+      key: number,
+      keySize: number,
+      value: number,
+      valueSize: number,
+      cas: number,
+    ) => {
+      const name = text(key, keySize);
+      const found = shared.data.get(name);
+      // A missing key is made whatever number comes with it: Envoy's quirk that "create if absent" rests on.
+      if (found !== undefined && cas !== 0 && cas >>> 0 !== found.cas) return status.casMismatch;
+      shared.data.set(name, { value: Buffer.from(bytes(value, valueSize)), cas: shared.nextCas++ });
+      return status.ok;
+    },
+    proxy_define_metric: (type: number, name: number, nameSize: number, out: number) => {
+      const wanted = text(name, nameSize);
+      const known = [...shared.metrics].find(([, metric]) => metric.name === wanted);
+      const id = known?.[0] ?? shared.metrics.size + 1;
+      if (!known) shared.metrics.set(id, { type, name: wanted, value: 0n });
+      u32(out, id);
+      return status.ok;
+    },
+    proxy_increment_metric: ((id: number, offset: bigint) => {
+      const metric = shared.metrics.get(id);
+      if (metric === undefined) return status.notFound;
+      metric.value += offset;
+      return status.ok;
+    }) as never,
+    proxy_record_metric: ((id: number, value: bigint) => {
+      const metric = shared.metrics.get(id);
+      if (metric === undefined) return status.notFound;
+      metric.value = value;
+      return status.ok;
+    }) as never,
+    proxy_get_metric: (id: number, out: number) => {
+      const metric = shared.metrics.get(id);
+      if (metric === undefined) return status.notFound;
+      u64(out, metric.value);
+      return status.ok;
+    },
+    proxy_http_call: (
+      cluster: number,
+      clusterSize: number,
+      headers: number,
+      headersSize: number,
+      body: number,
+      bodySize: number,
+      _trailers: number,
+      _trailersSize: number,
+      _timeoutMs: number,
+      out: number,
+    ) => {
+      shared.httpCalls.push({
+        cluster: text(cluster, clusterSize),
+        headers: decodePairs(bytes(headers, headersSize)),
+        body: text(body, bodySize),
+      });
+      u32(out, 1);
+      return status.ok;
+    },
+  };
+  const counted = Object.fromEntries(
+    Object.entries(env).map(([name, call]) => [
+      name,
+      (...args: never[]) => {
+        calls.push(name);
+        return fault?.(name) ?? call(...args);
+      },
+    ]),
+  );
+
+  const instance = new WebAssembly.Instance(module, { env: counted });
+  memory = instance.exports.memory as WebAssembly.Memory;
+  // Every callback is counted but the allocations nested in our own calls.
+  exports = Object.fromEntries(
+    Object.entries(instance.exports)
+      .filter(([, value]) => typeof value === "function")
+      .map(([name, value]) => [
+        name,
+        (...args: number[]) => {
+          if (name !== "proxy_on_memory_allocate") callbacks++;
+          return (value as (...args: number[]) => number)(...args);
+        },
+      ]),
+  );
+  exports._initialize?.();
+
+  function reset(): void {
+    calls = [];
+    reply = undefined;
+    allocatingReads = 0;
+    callbacks = 0;
+  }
+
+  return {
+    configure(root, config, plugin = "weir") {
+      reset();
+      configuration = Buffer.isBuffer(config) ? config : Buffer.from(config, "utf8");
+      properties = { plugin_name: plugin, "xds.node.id": node };
+      return exports.proxy_on_configure?.(root, configuration.length) === 1;
+    },
+    request(headers, { sourceAddress, plugin = "weir" } = {}) {
+      reset();
+      maps = { 0: headers.map(([key, value]) => [key, value]) };
+      properties = {
+        plugin_name: plugin,
+        "xds.node.id": node,
+        ...(sourceAddress ? { "source.address": sourceAddress } : {}),
+      };
+      const id = ++context;
+      const action = exports.proxy_on_request_headers?.(id, headers.length, 1) ?? 0;
+      const outcome = {
+        action,
+        headers: maps[0] as Headers,
+        reply,
+        calls: [...calls],
+        allocatingReads,
+      };
+      exports.proxy_on_delete?.(id);
+      return { ...outcome, callbacks };
+    },
+    trailers(map, trailers) {
+      reset();
+      const number = map === "request" ? 1 : 3;
+      maps = { [number]: trailers.map(([key, value]) => [key, value]) };
+      exports[map === "request" ? "proxy_on_request_trailers" : "proxy_on_response_trailers"]?.(
+        ++context,
+        trailers.length,
+      );
+      return maps[number] as Headers;
+    },
+    tick(root) {
+      reset();
+      properties = { plugin_name: "weir", "xds.node.id": node };
+      exports.proxy_on_tick?.(root);
+    },
+    remove: (id) => void exports.proxy_on_delete?.(id),
+    memoryBytes: () => memory.buffer.byteLength,
+    raw: (name, ...args) => exports[name]?.(...args),
+    exports: Object.keys(exports),
+    setFault(next) {
+      fault = next;
+    },
+  };
+}

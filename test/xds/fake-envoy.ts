@@ -1,0 +1,112 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, createServer, type Http2Server } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  type DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryRequestSchema as DeltaRequest,
+  type DeltaDiscoveryResponse,
+  DeltaDiscoveryResponseSchema,
+  type DiscoveryRequestSchema,
+  DiscoveryRequestSchema as SotwRequest,
+  type DiscoveryResponse,
+  DiscoveryResponseSchema,
+} from "../../control/gen/envoy/service/discovery/v3/discovery_pb.ts";
+import { createFrameReader, frame } from "../../control/xds/frames.ts";
+import { createFleet, createXdsServer, type Fleet, type XdsServer } from "../../control/xds/index.ts";
+
+const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
+
+/** An xDS server on a port of its own. */
+export interface TestServer {
+  xds: XdsServer;
+  fleet: Fleet;
+  port: number;
+  nacks: string[];
+  close(): Promise<void>;
+}
+
+export async function startXds(): Promise<TestServer> {
+  const fleet = createFleet();
+  const nacks: string[] = [];
+  const xds = createXdsServer(fleet, { nack: (node, type, version, message) => nacks.push(`${node} ${type} ${version} ${message}`) });
+  const http2: Http2Server = createServer();
+  http2.on("stream", (stream, headers) => {
+    if (!xds.handle(stream, headers)) stream.respond({ ":status": 404 }, { endStream: true });
+  });
+  await new Promise<void>((resolve) => http2.listen(0, "127.0.0.1", resolve));
+  return {
+    xds,
+    fleet,
+    nacks,
+    port: (http2.address() as AddressInfo).port,
+    async close() {
+      xds.close();
+      await new Promise<void>((resolve) => http2.close(() => resolve()));
+    },
+  };
+}
+
+/** A stream of a proxy that speaks real gRPC bytes and does only what it is told. */
+export interface FakeEnvoy<Request, Response> {
+  send(request: Request): void;
+  /** The next response; rejects when none comes soon. */
+  next(): Promise<Response>;
+  /** Resolves when nothing comes for a moment. */
+  silence(): Promise<void>;
+  /** gRPC status the server ended the stream with. */
+  ended: Promise<{ status: string; message: string }>;
+  stream: ClientHttp2Stream;
+  close(): void;
+}
+
+function open<Request, Response>(port: number, method: string, encode: (request: Request) => Uint8Array, decode: (bytes: Uint8Array) => Response): FakeEnvoy<Request, Response> {
+  const session: ClientHttp2Session = connect(`http://127.0.0.1:${port}`);
+  session.on("error", () => {});
+  const stream = session.request({ ":method": "POST", ":path": `${service}/${method}`, "content-type": "application/grpc", te: "trailers" });
+  const frames = createFrameReader(64 << 20);
+  const received: Response[] = [];
+  const waiting: ((response: Response) => void)[] = [];
+  stream.on("data", (chunk: Buffer) => {
+    for (const message of frames.push(chunk)) {
+      const response = decode(message);
+      const waiter = waiting.shift();
+      if (waiter) waiter(response);
+      else received.push(response);
+    }
+  });
+  stream.on("error", () => {});
+  const ended = new Promise<{ status: string; message: string }>((resolve) => {
+    stream.on("trailers", (trailers) =>
+      resolve({ status: String(trailers["grpc-status"]), message: decodeURIComponent(String(trailers["grpc-message"] ?? "")) }),
+    );
+  });
+  return {
+    send: (request) => void stream.write(frame(encode(request))),
+    next() {
+      const ready = received.shift();
+      if (ready !== undefined) return Promise.resolve(ready);
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error("no response came")), 3000);
+        waiting.push((response) => {
+          clearTimeout(timer);
+          resolve(response);
+        });
+      });
+    },
+    async silence() {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (received.length > 0) throw new Error(`unexpected response: ${JSON.stringify(received, (_, value) => (typeof value === "bigint" ? String(value) : value))}`);
+    },
+    ended,
+    stream,
+    close: () => session.destroy(),
+  };
+}
+
+export function sotw(port: number): FakeEnvoy<MessageInitShape<typeof DiscoveryRequestSchema>, DiscoveryResponse> {
+  return open(port, "StreamAggregatedResources", (request) => toBinary(SotwRequest, create(SotwRequest, request)), (bytes) => fromBinary(DiscoveryResponseSchema, bytes));
+}
+
+export function delta(port: number): FakeEnvoy<MessageInitShape<typeof DeltaDiscoveryRequestSchema>, DeltaDiscoveryResponse> {
+  return open(port, "DeltaAggregatedResources", (request) => toBinary(DeltaRequest, create(DeltaRequest, request)), (bytes) => fromBinary(DeltaDiscoveryResponseSchema, bytes));
+}
