@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { type Address, bootstrap } from "../xds/index.ts";
+import { bootstrap } from "../xds/bootstrap.ts";
+import type { Address } from "../xds/index.ts";
 import { parseAddress } from "./address.ts";
 import { print } from "./output.ts";
 

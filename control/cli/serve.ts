@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { startServer } from "../server.ts";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
 import { builtWasm } from "./built.ts";
@@ -41,6 +40,8 @@ export function addServe(program: Command): void {
     .action(async ({ tokenFile, ...flags }: ServeFlags) => {
       const log = (line: string) => process.stderr.write(`${line}\n`);
       const token = readToken(tokenFile);
+      // Loaded here: no other command should wait for the Envoy API's descriptors.
+      const { startServer } = await import("../server.ts");
       const server = await startServer({ ...flags, ...(token ? { token } : {}), log });
       log(
         `API and page on http://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,

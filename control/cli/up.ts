@@ -6,8 +6,8 @@ import { type Command, InvalidArgumentError } from "commander";
 import { findEnvoy, startEnvoy } from "../envoy/index.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { startPod } from "../pods/index.ts";
-import { startServer } from "../server.ts";
-import { type Address, bootstrap } from "../xds/index.ts";
+import { bootstrap } from "../xds/bootstrap.ts";
+import type { Address } from "../xds/index.ts";
 import { parseAddress, parseAddresses, showAddress } from "./address.ts";
 import { builtWasm, packaged } from "./built.ts";
 import { type Clients, withServer } from "./client.ts";
@@ -97,6 +97,7 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
     });
     undo.push(() => pod.close());
   }
+  const { startServer } = await import("../server.ts");
   const server = await startServer({
     ...flags,
     store: flags.store ?? temporaryStore(undo),

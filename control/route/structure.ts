@@ -7,8 +7,10 @@ import { schemaOf } from "./schema.ts";
 /** A document's shape is wrong in more ways than this: the rest is noise. */
 const mostProblems = 100;
 
-const validate = createValidator();
+type Validator = ReturnType<typeof createValidator>;
+let validator: Validator | undefined;
 
+/** Compiled on first use: most commands check no document. */
 function createValidator() {
   const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true, allowUnionTypes: true });
   ajv.addKeyword({ keyword: "expects", schemaType: "string" });
@@ -32,6 +34,8 @@ function createValidator() {
 
 /** What is wrong with the shape of a document: unknown and missing fields, types, limits. */
 export function checkStructure(document: unknown): Problem[] {
+  validator ??= createValidator();
+  const validate = validator;
   if (validate(document)) return [];
   const problems = (validate.errors ?? [])
     .filter((error) => error.keyword !== "propertyNames")

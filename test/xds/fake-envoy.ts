@@ -1,18 +1,29 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, createServer, type Http2Server } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  createServer,
+  type Http2Server,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
   type DeltaDiscoveryRequestSchema,
-  DeltaDiscoveryRequestSchema as DeltaRequest,
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
+  DeltaDiscoveryRequestSchema as DeltaRequest,
   type DiscoveryRequestSchema,
-  DiscoveryRequestSchema as SotwRequest,
   type DiscoveryResponse,
   DiscoveryResponseSchema,
+  DiscoveryRequestSchema as SotwRequest,
 } from "../../control/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { createFrameReader, frame } from "../../control/xds/frames.ts";
-import { createFleet, createXdsServer, type Fleet, type XdsServer } from "../../control/xds/index.ts";
+import {
+  createFleet,
+  createXdsServer,
+  type Fleet,
+  type XdsServer,
+} from "../../control/xds/index.ts";
 
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 
@@ -28,7 +39,9 @@ export interface TestServer {
 export async function startXds(): Promise<TestServer> {
   const fleet = createFleet();
   const nacks: string[] = [];
-  const xds = createXdsServer(fleet, { nack: (node, type, version, message) => nacks.push(`${node} ${type} ${version} ${message}`) });
+  const xds = createXdsServer(fleet, {
+    nack: (node, type, version, message) => nacks.push(`${node} ${type} ${version} ${message}`),
+  });
   const http2: Http2Server = createServer();
   http2.on("stream", (stream, headers) => {
     if (!xds.handle(stream, headers)) stream.respond({ ":status": 404 }, { endStream: true });
@@ -59,10 +72,20 @@ export interface FakeEnvoy<Request, Response> {
   close(): void;
 }
 
-function open<Request, Response>(port: number, method: string, encode: (request: Request) => Uint8Array, decode: (bytes: Uint8Array) => Response): FakeEnvoy<Request, Response> {
+function open<Request, Response>(
+  port: number,
+  method: string,
+  encode: (request: Request) => Uint8Array,
+  decode: (bytes: Uint8Array) => Response,
+): FakeEnvoy<Request, Response> {
   const session: ClientHttp2Session = connect(`http://127.0.0.1:${port}`);
   session.on("error", () => {});
-  const stream = session.request({ ":method": "POST", ":path": `${service}/${method}`, "content-type": "application/grpc", te: "trailers" });
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `${service}/${method}`,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
   const frames = createFrameReader(64 << 20);
   const received: Response[] = [];
   const waiting: ((response: Response) => void)[] = [];
@@ -77,7 +100,10 @@ function open<Request, Response>(port: number, method: string, encode: (request:
   stream.on("error", () => {});
   const ended = new Promise<{ status: string; message: string }>((resolve) => {
     stream.on("trailers", (trailers) =>
-      resolve({ status: String(trailers["grpc-status"]), message: decodeURIComponent(String(trailers["grpc-message"] ?? "")) }),
+      resolve({
+        status: String(trailers["grpc-status"]),
+        message: decodeURIComponent(String(trailers["grpc-message"] ?? "")),
+      }),
     );
   });
   return {
@@ -95,7 +121,10 @@ function open<Request, Response>(port: number, method: string, encode: (request:
     },
     async silence() {
       await new Promise((resolve) => setTimeout(resolve, 100));
-      if (received.length > 0) throw new Error(`unexpected response: ${JSON.stringify(received, (_, value) => (typeof value === "bigint" ? String(value) : value))}`);
+      if (received.length > 0)
+        throw new Error(
+          `unexpected response: ${JSON.stringify(received, (_, value) => (typeof value === "bigint" ? String(value) : value))}`,
+        );
     },
     ended,
     stream,
@@ -103,10 +132,24 @@ function open<Request, Response>(port: number, method: string, encode: (request:
   };
 }
 
-export function sotw(port: number): FakeEnvoy<MessageInitShape<typeof DiscoveryRequestSchema>, DiscoveryResponse> {
-  return open(port, "StreamAggregatedResources", (request) => toBinary(SotwRequest, create(SotwRequest, request)), (bytes) => fromBinary(DiscoveryResponseSchema, bytes));
+export function sotw(
+  port: number,
+): FakeEnvoy<MessageInitShape<typeof DiscoveryRequestSchema>, DiscoveryResponse> {
+  return open(
+    port,
+    "StreamAggregatedResources",
+    (request) => toBinary(SotwRequest, create(SotwRequest, request)),
+    (bytes) => fromBinary(DiscoveryResponseSchema, bytes),
+  );
 }
 
-export function delta(port: number): FakeEnvoy<MessageInitShape<typeof DeltaDiscoveryRequestSchema>, DeltaDiscoveryResponse> {
-  return open(port, "DeltaAggregatedResources", (request) => toBinary(DeltaRequest, create(DeltaRequest, request)), (bytes) => fromBinary(DeltaDiscoveryResponseSchema, bytes));
+export function delta(
+  port: number,
+): FakeEnvoy<MessageInitShape<typeof DeltaDiscoveryRequestSchema>, DeltaDiscoveryResponse> {
+  return open(
+    port,
+    "DeltaAggregatedResources",
+    (request) => toBinary(DeltaRequest, create(DeltaRequest, request)),
+    (bytes) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
+  );
 }
