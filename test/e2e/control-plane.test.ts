@@ -106,7 +106,10 @@ describe.each([
     await sleep(300);
     expect(server.nacks).toHaveLength(1);
     server.xds.publish(snapshot());
-    await until(() => resource("ECDS")?.nackMessage === "", "the old configuration acknowledged again");
+    await until(
+      () => resource("ECDS")?.nackMessage === "",
+      "the old configuration acknowledged again",
+    );
     expect(server.fleet.list()[0]?.inSync).toBe(true);
   });
 

@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { importsOf, sourcesBelow } from "./sources.ts";
+
+/**
+ * Which rooms a room may import, besides itself and what is generated. Arrows
+ * only point down: from what runs to what is pure.
+ */
+const control: Record<string, string[]> = {
+  route: [],
+  store: ["route"],
+  report: [],
+  istio: ["route"],
+  xds: ["route"],
+  envoy: [],
+  pods: [],
+  web: [],
+  api: ["route", "store", "xds", "report"],
+  cli: ["route", "istio", "xds", "envoy", "pods", "server.ts"],
+  "listen.ts": ["xds"],
+  "server.ts": ["api", "store", "xds", "report", "istio", "route", "web", "listen.ts"],
+  "main.ts": ["cli"],
+};
+const filters: Record<string, string[]> = {
+  sdk: [],
+  format: ["sdk"],
+  identity: ["sdk", "format"],
+  document: ["sdk", "format"],
+  report: ["sdk", "document"],
+  plugin: ["sdk", "format", "document", "report"],
+  "rate-limit": ["sdk", "format", "identity", "document", "report", "plugin"],
+  compression: ["sdk", "format", "identity", "document", "report", "plugin"],
+  shadow: ["sdk", "format", "identity", "document", "report", "plugin"],
+  canary: ["sdk", "format", "identity", "document", "report", "plugin"],
+  all: ["sdk", "document", "plugin", "rate-limit", "compression", "shadow", "canary"],
+};
+
+const roomOf = (file: string) => file.split("/")[1] ?? "";
+
+describe.each([
+  ["control", control],
+  ["filters", filters],
+])("%s/", (folder, rooms) => {
+  const files = sourcesBelow(folder);
+
+  it("has only rooms with a place in the order", () => {
+    expect([...new Set(files.map(roomOf))].sort()).toEqual(Object.keys(rooms).sort());
+  });
+  it("imports only downwards, and nothing from the other side", () => {
+    const wrong = files.flatMap((file) =>
+      importsOf(file)
+        .filter((target) => !target.startsWith("control/gen/") && roomOf(target) !== roomOf(file))
+        .filter(
+          (target) =>
+            !target.startsWith(`${folder}/`) || !rooms[roomOf(file)]?.includes(roomOf(target)),
+        )
+        .map((target) => `${file} -> ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+  it("has no import cycle", () => {
+    expect(cycles(files)).toEqual([]);
+  });
+  it("has no file of more than 300 lines", () => {
+    const long = files.filter((file) => readFileSync(file, "utf8").split("\n").length > 300);
+    expect(long).toEqual([]);
+  });
+});
+
+it("names only paths in its documents that exist", () => {
+  const missing = ["README.md", "examples/README.md"].flatMap((document) => {
+    const text = readFileSync(document, "utf8");
+    const paths = [
+      ...text.matchAll(
+        /`((?:control|filters|proto|istio|examples|test|bench|docs|tools)\/[\w./-]*)`/g,
+      ),
+    ].map(([, path = ""]) => path);
+    return paths.filter((path) => !existsSync(path)).map((path) => `${document}: ${path}`);
+  });
+  expect(missing).toEqual([]);
+});
+
+/** Files on a cycle of imports, each once. */
+function cycles(files: readonly string[]): string[] {
+  const state = new Map<string, "open" | "done">();
+  const found: string[] = [];
+  const visit = (file: string): void => {
+    if (state.get(file) === "done") return;
+    if (state.get(file) === "open") {
+      found.push(file);
+      return;
+    }
+    state.set(file, "open");
+    for (const target of importsOf(file)) visit(target);
+    state.set(file, "done");
+  };
+  for (const file of files) visit(file);
+  return found;
+}

@@ -1,0 +1,22 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+
+/** All source files below a folder, generated ones left out. */
+export function sourcesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && /\.(ts|js)$/.test(entry.name))
+    .map((entry) => normalize(join(entry.parentPath ?? entry.path, entry.name)))
+    .filter((file) => !file.startsWith("control/gen/") && !file.includes("node_modules"));
+}
+
+/** Files of the project that a file imports. */
+export function importsOf(file: string): string[] {
+  const text = readFileSync(file, "utf8");
+  return [...text.matchAll(/(?:from|import\() ?"(\.[^"]+)"/g)].flatMap(([, path = ""]) => {
+    const target = normalize(join(dirname(file), path));
+    const found = [target, `${target}.ts`, join(target, "index.ts")].find(
+      (each) => existsSync(each) && /\.(ts|js)$/.test(each),
+    );
+    return found ? [found] : [];
+  });
+}

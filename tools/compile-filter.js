@@ -1,0 +1,34 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import asc from "assemblyscript/asc";
+import { asciiLiterals } from "./ascii-literals.js";
+import { packData } from "./pack-data.js";
+
+/** Reads sources for the compiler, the filters' own with their literals packed. */
+const readFile = (/** @type {string} */ name, /** @type {string} */ base) => {
+  try {
+    const text = readFileSync(join(base, name), "utf8");
+    return name.startsWith("filters/") ? asciiLiterals(text, name) : text;
+  } catch {
+    return null;
+  }
+};
+
+/**
+ * Compiles a filter with the options of asconfig.json.
+ * @param {string} entry its index file
+ * @param {string} out
+ * @returns {Promise<Buffer>} the module, as it lies in the file
+ */
+export async function compileFilter(entry, out) {
+  const { error, stderr } = await asc.main([entry, "--config", "asconfig.json", "--outFile", out], {
+    readFile,
+  });
+  if (error) {
+    console.error(stderr.toString());
+    throw error;
+  }
+  const wasm = packData(readFileSync(out));
+  writeFileSync(out, wasm);
+  return wasm;
+}
