@@ -58,7 +58,10 @@ export async function weir(
   return { code, stdout, stderr };
 }
 
-export async function weirUp(flags: readonly string[] = []): Promise<WeirUp> {
+export async function weirUp(
+  flags: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<WeirUp> {
   const [listen, xds, gateway, admin, ...pods] = await freePorts(6);
   const at = (port: number | undefined) => `127.0.0.1:${port}`;
   const store = mkdtempSync(join(tmpdir(), "weir-e2e-"));
@@ -78,6 +81,7 @@ export async function weirUp(flags: readonly string[] = []): Promise<WeirUp> {
     [weirBin, ...args, "--pods", pods.map(at).join(","), "--store", `lmdb:${store}`, ...flags],
     {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
     },
   );
   let output = "";
