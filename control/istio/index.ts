@@ -1,9 +1,9 @@
 export type { K8sObject, Manifest, Origin } from "./manifest.ts";
+export type { RouteProblem } from "./problem.ts";
 export {
   defaultWasmUrl,
   type Rendering,
   type RenderOptions,
-  type RouteProblem,
   renderIstio,
 } from "./render.ts";
 export { defaultIstioVersion } from "./version.ts";
