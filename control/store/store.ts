@@ -45,6 +45,11 @@ export interface Store {
   audit(name: string, limit: number): Promise<AuditEntry[]>;
   /** Changes after the given sequence number, then each new one, until the signal aborts. */
   watch(after: bigint, signal: AbortSignal): AsyncIterable<RouteEvent>;
+  /**
+   * Since when reads are answered from a copy because the store itself cannot
+   * be reached; undefined while they are not. Absent where that cannot be.
+   */
+  staleSince?(): Date | undefined;
   close(): Promise<void>;
 }
 

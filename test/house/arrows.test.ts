@@ -8,7 +8,8 @@ import { importsOf, sourcesBelow } from "./sources.ts";
  */
 const control: Record<string, string[]> = {
   route: [],
-  store: ["route"],
+  etcd: [],
+  store: ["route", "etcd"],
   report: [],
   istio: ["route"],
   xds: ["route"],
