@@ -1,12 +1,17 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { draftRoute } from "../../control/route/index.ts";
-import { openStore, type RouteEvent, StoreUnavailableError } from "../../control/store/index.ts";
+import {
+  openStore,
+  type RouteEvent,
+  type Store,
+  StoreUnavailableError,
+} from "../../control/store/index.ts";
 import { messageWith } from "../route/documents.ts";
 import { makeCertificates } from "./certificates.ts";
 import { storeContract } from "./contract.ts";
-import { type EtcdCluster, startEtcd } from "./etcd-cluster.ts";
+import { type EtcdCluster, type EtcdOptions, startEtcd } from "./etcd-cluster.ts";
 
 const author = { principal: "tester", reason: "etcd" };
 const draft = (canary = 10) => draftRoute(messageWith({ stable: 100 - canary, canary }), undefined);
@@ -18,6 +23,20 @@ beforeAll(async () => {
   etcd = await startEtcd();
 });
 afterAll(() => etcd?.close());
+
+/** A store that is closed when its test is over, however it ends. */
+function opened(address: string): Store {
+  const store = openStore(address);
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** A cluster of the test's own. */
+async function ownEtcd(options?: EtcdOptions): Promise<EtcdCluster> {
+  const cluster = await startEtcd(options);
+  onTestFinished(() => cluster.close());
+  return cluster;
+}
 
 storeContract("etcd", async () => ({ store: openStore(fresh()), remove: async () => {} }));
 
@@ -42,7 +61,7 @@ function follow(events: AsyncIterable<RouteEvent>, stop: AbortController) {
 describe("several replicas on one etcd", () => {
   it("see each other's writes, in one order", async () => {
     const address = fresh();
-    const [a, b] = [openStore(address), openStore(address)];
+    const [a, b] = [opened(address), opened(address)];
     const stop = new AbortController();
     const watch = follow(b.watch(0n, stop.signal), stop);
     for (let i = 0; i < 10; i++)
@@ -51,12 +70,11 @@ describe("several replicas on one etcd", () => {
     expect(watch.seen).toEqual(Array.from({ length: 10 }, (_, i) => BigInt(i + 1)));
     expect((await a.list()).routes).toEqual((await b.list()).routes);
     await watch.end();
-    await Promise.all([a.close(), b.close()]);
   });
 
   it("lose no write and number none twice when all write at once", async () => {
     const address = fresh();
-    const stores = Array.from({ length: 4 }, () => openStore(address));
+    const stores = Array.from({ length: 4 }, () => opened(address));
     await Promise.all(
       stores.map(async (store, writer) => {
         for (let i = 0; i < 10; i++)
@@ -69,14 +87,13 @@ describe("several replicas on one etcd", () => {
       Array.from({ length: 40 }, (_, i) => 40 - i),
     );
     expect((await store?.list())?.routes).toHaveLength(40);
-    await Promise.all(stores.map((each) => each.close()));
   });
 });
 
 describe("a watch on etcd", () => {
   it("misses nothing when etcd is restarted and compacted meanwhile", async () => {
-    const own = await startEtcd();
-    const store = openStore(own.address("weir"));
+    const own = await ownEtcd();
+    const store = opened(own.address("weir"));
     const stop = new AbortController();
     const watch = follow(store.watch(0n, stop.signal), stop);
     await store.put("n/r", draft(1), "", "apply", author);
@@ -86,7 +103,7 @@ describe("a watch on etcd", () => {
       StoreUnavailableError,
     );
     await own.start(0);
-    const other = openStore(own.address("weir"));
+    const other = opened(own.address("weir"));
     for (let i = 0; i < 5; i++) await other.put("n/r", draft(3 + i), "", "shift", author);
     const { header } = JSON.parse(own.ctl(["get", "x", "-w", "json"]));
     own.ctl(["compact", String(header.revision)]);
@@ -96,33 +113,28 @@ describe("a watch on etcd", () => {
     expect(watch.seen).toEqual(Array.from({ length: Number(sequence) }, (_, i) => BigInt(i + 1)));
     expect(await other.audit("n/r", 100)).toHaveLength(Number(sequence));
     await watch.end();
-    await Promise.all([store.close(), other.close()]);
-    await own.close();
   });
 });
 
 describe("an etcd store that cannot be used", () => {
   it("is reported with where it is", async () => {
-    const store = openStore("etcd://127.0.0.1:1");
+    const store = opened("etcd://127.0.0.1:1");
     await expect(store.list()).rejects.toThrow(/etcd does not answer.*127\.0\.0\.1:1/);
-    await store.close();
   });
 
   it("is refused when a newer weir wrote it", async () => {
     const address = fresh();
     etcd.ctl(["put", `${address.split("/").at(-1)}/layout`, "2"]);
-    const store = openStore(address);
+    const store = opened(address);
     await expect(store.list()).rejects.toThrow(/has layout 2; this version of weir reads layout 1/);
-    await store.close();
   });
 
   it("is refused when a route in it is damaged, never read as empty", async () => {
     const address = fresh();
-    const store = openStore(address);
+    const store = opened(address);
     await store.put("n/r", draft(), "", "apply", author);
     etcd.ctl(["put", `${address.split("/").at(-1)}/routes/n/r`, "damaged"]);
     await expect(store.list()).rejects.toThrow(/routes\/n\/r is damaged/);
-    await store.close();
   });
 
   it.each([
@@ -140,8 +152,8 @@ describe("an etcd store that cannot be used", () => {
 
 describe("a replica whose etcd member lost the others", () => {
   it("reads what it last saw and says since when, and takes no write; then goes on", async () => {
-    const cluster = await startEtcd({ members: 3 });
-    const store = openStore(cluster.address("weir"));
+    const cluster = await ownEtcd({ members: 3 });
+    const store = opened(cluster.address("weir"));
     await store.put("n/r", draft(1), "", "apply", author);
     expect(store.staleSince?.()).toBeUndefined();
     const before = await store.list();
@@ -161,15 +173,14 @@ describe("a replica whose etcd member lost the others", () => {
       })
       .toEqual([true, undefined]);
     await store.put("n/r", draft(3), "", "shift", author);
-    await store.close();
-    await cluster.close();
   });
 });
 
 describe("an etcd that asks who is there", () => {
   it("lets in a user with its password, over TLS with a certificate, and nobody else", async () => {
     const files = makeCertificates(["client"]);
-    const own = await startEtcd({
+    onTestFinished(() => files.remove());
+    const own = await ownEtcd({
       scheme: "https",
       flags: [
         ...["--cert-file", files.cert("server"), "--key-file", files.key("server")],
@@ -187,23 +198,19 @@ describe("an etcd that asks who is there", () => {
     own.ctl(["user", "grant-role", "root", "root"]);
     own.ctl(["auth", "enable"]);
     const address = own.address("weir");
-    const store = openStore(`${address}?${tls}&user=root&password-file=${password}`);
+    const store = opened(`${address}?${tls}&user=root&password-file=${password}`);
     await store.put("n/r", draft(), "", "apply", author);
     // Every change of etcd's users ends all tokens.
     own.ctl(["--user=root:root-secret", "user", "add", "other:other-secret"]);
     await store.put("n/r", draft(20), "", "shift", author);
     expect((await store.list()).sequence).toBe(2n);
-    await store.close();
     for (const [query, why] of [
       [tls, /etcd refused: etcdserver: permission denied/],
       [`ca=${files.ca}`, /etcd does not answer/],
       [`${tls}&user=root&password-file=${files.ca}`, /etcd refused: .*authentication failed/],
     ] as const) {
-      const refused = openStore(`${address}?${query}`);
+      const refused = opened(`${address}?${query}`);
       await expect(refused.list()).rejects.toThrow(why);
-      await refused.close();
     }
-    await own.close();
-    files.remove();
   });
 });

@@ -2,9 +2,11 @@ import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufb
 import { bytes, type EtcdClient, text } from "../../etcd/index.ts";
 import {
   type KeyValue,
+  type ResponseOp,
   Compare_CompareResult as Result,
   Compare_CompareTarget as Target,
 } from "../../gen/etcdserverpb/rpc_pb.ts";
+import { type RolloutState, RolloutStateSchema } from "../../gen/weir/v1/rollout_pb.ts";
 import {
   type AuditEntry,
   AuditEntrySchema,
@@ -22,7 +24,9 @@ export const layout = "1";
  *
  * - `layout`: the version of this layout
  * - `sequence`: number of the newest write, in decimal
+ * - `fence`: the newest leadership that wrote, in decimal
  * - `routes/NAMESPACE/NAME`: a sealed RouteState
+ * - `rollouts/NAMESPACE/NAME`: a sealed RolloutState
  * - `audit/SEQUENCE`: 16 bytes that name the write, then the AuditEntry, sealed;
  *   written once, never deleted: the log that watches replay
  * - `history/NAMESPACE/NAME/SEQUENCE`: empty; finds a route's audit
@@ -30,9 +34,12 @@ export const layout = "1";
 export interface Keys {
   layout: string;
   sequence: string;
+  fence: string;
   routes: string;
+  rollouts: string;
   audit: string;
   route(name: string): string;
+  rollout(name: string): string;
   auditOf(sequence: bigint): string;
   historyOf(name: string): string;
   history(name: string, sequence: bigint): string;
@@ -44,9 +51,12 @@ export function keysBelow(prefix: string): Keys {
   return {
     layout: `${prefix}layout`,
     sequence: `${prefix}sequence`,
+    fence: `${prefix}fence`,
     routes: `${prefix}routes/`,
+    rollouts: `${prefix}rollouts/`,
     audit: `${prefix}audit/`,
     route: (name) => `${prefix}routes/${name}`,
+    rollout: (name) => `${prefix}rollouts/${name}`,
     auditOf: (sequence) => `${prefix}audit/${digits(sequence)}`,
     historyOf: (name) => `${prefix}history/${name}/`,
     history: (name, sequence) => `${prefix}history/${name}/${digits(sequence)}`,
@@ -61,6 +71,24 @@ export function sealRoute(state: RouteState): Buffer {
 
 export function openRoute(kv: KeyValue): RouteState {
   return read(RouteStateSchema, openRecord(Buffer.from(kv.value), text(kv.key)), text(kv.key));
+}
+
+export function sealRollout(state: RolloutState): Buffer {
+  return sealRecord(toBinary(RolloutStateSchema, state));
+}
+
+export function openRollout(kv: KeyValue): RolloutState {
+  return read(RolloutStateSchema, openRecord(Buffer.from(kv.value), text(kv.key)), text(kv.key));
+}
+
+/** A number kept as text; 0 when there is no such key. */
+export function numberOf(kv: KeyValue | undefined): bigint {
+  return kv ? BigInt(text(kv.value)) : 0n;
+}
+
+/** What a range in a transaction found. */
+export function kvsOf(answer: ResponseOp | undefined): KeyValue[] {
+  return answer?.response.case === "responseRange" ? answer.response.value.kvs : [];
 }
 
 export function sealEntry(id: Buffer, entry: AuditEntry): Buffer {

@@ -1,22 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EtcdClient, endOf, getOp, text } from "../../etcd/index.ts";
-import type { KeyValue, ResponseOp } from "../../gen/etcdserverpb/rpc_pb.ts";
+import type { KeyValue } from "../../gen/etcdserverpb/rpc_pb.ts";
+import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { type Keys, openEntry, openRoute } from "./layout.ts";
+import { type Keys, kvsOf, numberOf, openEntry, openRollout, openRoute } from "./layout.ts";
 
-/** All routes as of one write. */
-export interface Routes {
+/** Everything as of one write. */
+export interface Copy {
   routes: ReadonlyMap<string, RouteState>;
+  rollouts: ReadonlyMap<string, RolloutState>;
   sequence: bigint;
 }
 
 /**
- * A copy of the routes in this process that follows every write: it answers
+ * A copy of routes and rollouts in this process that follows every write: it answers
  * reads while etcd does not, and it tells of each write once and in order.
  */
 export interface Mirror {
   /** Undefined until etcd has answered once. */
-  current(): Routes | undefined;
+  current(): Copy | undefined;
   /** When the copy was last known to be up to date. */
   asOf(): Date;
   /** Whether etcd could not be followed lately. */
@@ -43,7 +45,9 @@ export function createMirror(
   tell: (entry: AuditEntry) => void,
 ): Mirror {
   const stop = new AbortController();
-  let routes: Map<string, RouteState> | undefined;
+  const routes = new Map<string, RouteState>();
+  const rollouts = new Map<string, RolloutState>();
+  let filled = false;
   let sequence = 0n;
   let asOf = new Date(0);
   let behind = true;
@@ -51,17 +55,20 @@ export function createMirror(
   function apply(entry: AuditEntry): void {
     if (entry.sequence <= sequence) return;
     sequence = entry.sequence;
-    if (entry.after) routes?.set(entry.name, entry.after);
-    else routes?.delete(entry.name);
+    if (entry.after) routes.set(entry.name, entry.after);
+    else if (entry.before) routes.delete(entry.name);
+    if (entry.rolloutAfter) rollouts.set(entry.name, entry.rolloutAfter);
     tell(entry);
   }
 
   /** Reads up to now; what was missed comes from the audit, which no compaction takes away. */
   async function catchUp(): Promise<bigint> {
-    if (routes === undefined) {
-      const read = await readRoutes(client, keys);
+    if (!filled) {
+      const read = await readAll(client, keys);
       ({ sequence } = read);
-      routes = new Map(read.routes);
+      for (const [name, state] of read.routes) routes.set(name, state);
+      for (const [name, state] of read.rollouts) rollouts.set(name, state);
+      filled = true;
       return read.revision;
     }
     const { entries, revision } = await readEntries(client, keys, sequence);
@@ -112,43 +119,36 @@ export function createMirror(
       const { responses } = await client.read({ success: [getOp(keys.sequence)] });
       if (before > sequence) throw new Error("the watch is silent though there were writes");
       confirmed();
-      before = numberOf(responses[0]);
+      before = numberOf(kvsOf(responses[0])[0]);
     }
   }
 
   void follow();
   return {
-    current: () => (routes ? { routes, sequence } : undefined),
+    current: () => (filled ? { routes, rollouts, sequence } : undefined),
     asOf: () => asOf,
     behind: () => behind,
     close: () => stop.abort(),
   };
 }
 
-/** All routes and the number of the newest write, at one revision. @throws EtcdError */
-export async function readRoutes(
+/** Everything but the audit, at one revision. @throws EtcdError */
+export async function readAll(
   client: EtcdClient,
   keys: Keys,
-): Promise<Routes & { revision: bigint }> {
+): Promise<Copy & { revision: bigint }> {
+  const below = (prefix: string) => getOp(prefix, { rangeEnd: endOf(prefix) });
   const { responses, header } = await client.read({
-    success: [getOp(keys.sequence), getOp(keys.routes, { rangeEnd: endOf(keys.routes) })],
+    success: [getOp(keys.sequence), below(keys.routes), below(keys.rollouts)],
   });
+  const [sequence, routes, rollouts] = responses.map(kvsOf);
+  const name = (kv: KeyValue, prefix: string) => text(kv.key).slice(prefix.length);
   return {
-    sequence: numberOf(responses[0]),
-    routes: new Map(
-      kvsOf(responses[1]).map((kv) => [text(kv.key).slice(keys.routes.length), openRoute(kv)]),
-    ),
+    sequence: numberOf(sequence?.[0]),
+    routes: new Map(routes?.map((kv) => [name(kv, keys.routes), openRoute(kv)])),
+    rollouts: new Map(rollouts?.map((kv) => [name(kv, keys.rollouts), openRollout(kv)])),
     revision: header?.revision ?? 0n,
   };
-}
-
-function kvsOf(answer: ResponseOp | undefined): KeyValue[] {
-  return answer?.response.case === "responseRange" ? answer.response.value.kvs : [];
-}
-
-/** The value of the sequence's key; 0 before the first write. */
-function numberOf(answer: ResponseOp | undefined): bigint {
-  return BigInt(text(kvsOf(answer)[0]?.value ?? new Uint8Array()) || 0);
 }
 
 /** Entries a page holds: one answer stays below a few megabytes. */

@@ -7,13 +7,14 @@ import {
   parseEtcdAddress,
   text,
 } from "../../etcd/index.ts";
-import { RangeRequest_SortOrder } from "../../gen/etcdserverpb/rpc_pb.ts";
+import { type KeyValue, RangeRequest_SortOrder } from "../../gen/etcdserverpb/rpc_pb.ts";
+import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { createBroadcast } from "../broadcast.ts";
-import { deleteChange, eventOf, putChange } from "../change.ts";
-import { type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
-import { checkLayout, keysBelow, openEntry } from "./layout.ts";
-import { createMirror, type Mirror, type Routes, readEntries, readRoutes } from "./mirror.ts";
+import { deleteChange, eventOf, putChange, rolloutChange, rolloutEventOf } from "../change.ts";
+import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
+import { checkLayout, keysBelow, kvsOf, openEntry, openRollout, openRoute } from "./layout.ts";
+import { type Copy, createMirror, type Mirror, readAll, readEntries } from "./mirror.ts";
 import { writeChange } from "./write.ts";
 
 const retryMs = 500;
@@ -29,13 +30,16 @@ const mostOps = 100;
 export function createEtcdStore(address: string, now: () => Date = () => new Date()): Store {
   const client = createEtcdClient(parseEtcdAddress(address));
   const keys = keysBelow(client.prefix);
-  const broadcast = createBroadcast();
+  const routeEvents = createBroadcast<RouteEvent>();
+  const rolloutEvents = createBroadcast<RolloutEvent>();
   let checked: Promise<void> | undefined;
   let staleSince: Date | undefined;
   let closed = false;
   const mirror: Mirror = createMirror({ client, keys, ready, now }, (entry) => {
     const event = eventOf(entry);
-    if (event) broadcast.send(event);
+    if (event) routeEvents.send(event);
+    const rolloutEvent = rolloutEventOf(entry);
+    if (rolloutEvent) rolloutEvents.send(rolloutEvent);
   });
 
   function ready(): Promise<void> {
@@ -59,25 +63,29 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     }
   }
 
-  /** The routes from etcd; from the copy where etcd is away, but never in place of damaged data. */
-  async function routes(): Promise<Routes> {
+  /** An answer from etcd; from the copy where etcd is away, but never in place of damaged data. */
+  async function read<T>(fromEtcd: () => Promise<T>, fromCopy: (copy: Copy) => T): Promise<T> {
     const copy = mirror.current();
     // Known to be away: the copy answers at once instead of after every member's timeout.
-    if (copy && mirror.behind() && !closed) return stale(copy);
+    if (copy && mirror.behind() && !closed) return fromCopy(stale(copy));
     return asked(async () => {
       try {
-        const read = await readRoutes(client, keys);
+        const answer = await fromEtcd();
         staleSince = undefined;
-        return read;
+        return answer;
       } catch (error) {
         const last = mirror.current();
         if (last === undefined || !(error instanceof EtcdError)) throw error;
-        return stale(last);
+        return fromCopy(stale(last));
       }
     });
   }
 
-  function stale(copy: Routes): Routes {
+  async function one(key: string): Promise<KeyValue | undefined> {
+    return kvsOf((await client.read({ success: [getOp(key)] })).responses[0])[0];
+  }
+
+  function stale(copy: Copy): Copy {
     staleSince ??= mirror.asOf();
     return copy;
   }
@@ -94,9 +102,8 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     const entries: AuditEntry[] = [];
     for (let at = 0; at < found.length; at += mostOps) {
       const success = found.slice(at, at + mostOps).map((key) => getOp(key));
-      for (const { response } of (await client.read({ success })).responses)
-        if (response.case === "responseRange")
-          entries.push(...response.value.kvs.map((kv) => openEntry(kv).entry));
+      const { responses } = await client.read({ success });
+      entries.push(...responses.flatMap(kvsOf).map((kv) => openEntry(kv).entry));
     }
     return entries;
   }
@@ -114,13 +121,14 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     return [];
   }
 
-  async function* replay(
+  async function* replay<Event extends { sequence: bigint }>(
     after: bigint,
-    live: AsyncIterable<RouteEvent>,
+    eventIn: (entry: AuditEntry) => Event | undefined,
+    live: AsyncIterable<Event>,
     signal: AbortSignal,
-  ): AsyncIterable<RouteEvent> {
+  ): AsyncIterable<Event> {
     let last = after;
-    for (const event of (await backlog(after, signal)).flatMap((entry) => eventOf(entry) ?? [])) {
+    for (const event of (await backlog(after, signal)).flatMap((entry) => eventIn(entry) ?? [])) {
       if (signal.aborted) return;
       last = event.sequence;
       yield event;
@@ -133,14 +141,29 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
   }
 
   return {
-    async get(name) {
-      return (await routes()).routes.get(name);
-    },
-    async list() {
-      const read = await routes();
-      const sorted = [...read.routes].sort(([a], [b]) => (a < b ? -1 : 1));
-      return { routes: sorted.map(([, state]) => state), sequence: read.sequence };
-    },
+    get: (name) =>
+      read(
+        async () => {
+          const kv = await one(keys.route(name));
+          return kv && openRoute(kv);
+        },
+        ({ routes }) => routes.get(name),
+      ),
+    list: () =>
+      read(() => readAll(client, keys), same).then(({ routes, sequence }) => ({
+        routes: sorted(routes),
+        sequence,
+      })),
+    getRollout: (name) =>
+      read(
+        async () => {
+          const kv = await one(keys.rollout(name));
+          return kv && openRollout(kv);
+        },
+        ({ rollouts }) => rollouts.get(name),
+      ),
+    listRollouts: () =>
+      read(() => readAll(client, keys), same).then(({ rollouts }) => sorted(rollouts)),
     async put(name, draft, etag, action, author) {
       const { state } = await asked(() =>
         writeChange(client, keys, name, (stored, sequence) =>
@@ -157,17 +180,34 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
       );
       return entry.before as RouteState;
     },
+    async putRollout(name, given, action, author) {
+      const { state, rollout } = await asked(() =>
+        writeChange(client, keys, name, (stored, sequence) =>
+          rolloutChange(name, given, stored, sequence, action, author, now()),
+        ),
+      );
+      return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
+    },
     audit: (name, limit) => asked(() => history(name, limit)),
     watch(after, signal) {
       // Registered before the backlog is read, so that nothing written in between is lost.
-      return replay(after, broadcast.watch([], signal), signal);
+      return replay(after, eventOf, routeEvents.watch([], signal), signal);
     },
+    watchRollouts: (after, signal) =>
+      replay(after, rolloutEventOf, rolloutEvents.watch([], signal), signal),
     staleSince: () => staleSince,
     async close() {
       closed = true;
       mirror.close();
-      broadcast.close();
+      routeEvents.close();
+      rolloutEvents.close();
       client.close();
     },
   };
+}
+
+const same = (copy: Copy) => copy;
+
+function sorted<T>(byName: ReadonlyMap<string, T>): T[] {
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

@@ -7,14 +7,21 @@ import {
   EtcdError,
   getOp,
   putOp,
-  text,
   unchanged,
 } from "../../etcd/index.ts";
-import type { KeyValue, ResponseOp } from "../../gen/etcdserverpb/rpc_pb.ts";
-import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
-import type { Change } from "../change.ts";
+import { type Change, changeOf, type Stored } from "../change.ts";
 import { StoreUnavailableError } from "../store.ts";
-import { type Keys, openEntry, openRoute, sealEntry, sealRoute } from "./layout.ts";
+import {
+  type Keys,
+  kvsOf,
+  numberOf,
+  openEntry,
+  openRollout,
+  openRoute,
+  sealEntry,
+  sealRollout,
+  sealRoute,
+} from "./layout.ts";
 
 /** A write that loses against others, or whose cluster has no leader, is tried again for this long. */
 const patienceMs = 5_000;
@@ -24,7 +31,7 @@ const pauseMs = 20;
 interface Before {
   sequence: bigint;
   sequenceRevision: bigint;
-  stored: RouteState | undefined;
+  stored: Stored;
 }
 
 /**
@@ -37,7 +44,7 @@ export async function writeChange(
   client: EtcdClient,
   keys: Keys,
   name: string,
-  make: (stored: RouteState | undefined, sequence: bigint) => Change,
+  make: (stored: Stored, sequence: bigint) => Change,
 ): Promise<Change> {
   const id = randomBytes(16);
   const deadline = performance.now() + patienceMs;
@@ -75,18 +82,20 @@ export async function writeChange(
 
 async function readBefore(client: EtcdClient, keys: Keys, name: string): Promise<Before> {
   const { responses } = await client.read({
-    success: [getOp(keys.sequence), getOp(keys.route(name))],
+    success: [keys.sequence, keys.fence, keys.route(name), keys.rollout(name)].map((key) =>
+      getOp(key),
+    ),
   });
-  const [sequence, route] = responses.map(firstOf);
+  const [sequence, fence, route, rollout] = responses.map((answer) => kvsOf(answer)[0]);
   return {
-    sequence: sequence ? BigInt(text(sequence.value)) : 0n,
+    sequence: numberOf(sequence),
     sequenceRevision: sequence?.modRevision ?? 0n,
-    stored: route ? openRoute(route) : undefined,
+    stored: {
+      route: route ? openRoute(route) : undefined,
+      rollout: rollout ? openRollout(rollout) : undefined,
+      fence: numberOf(fence),
+    },
   };
-}
-
-function firstOf({ response }: ResponseOp): KeyValue | undefined {
-  return response.case === "responseRange" ? response.value.kvs[0] : undefined;
 }
 
 /** Whether an attempt of this write was applied after all. */
@@ -97,11 +106,10 @@ async function findOwn(
   id: Buffer,
 ): Promise<Change | undefined> {
   const { responses } = await client.read({ success: [getOp(keys.auditOf(sequence))] });
-  const kv = responses.map(firstOf)[0];
+  const [kv] = kvsOf(responses[0]);
   if (kv === undefined) return undefined;
   const found = openEntry(kv);
-  if (!found.id.equals(id)) return undefined;
-  return { entry: found.entry, ...(found.entry.after ? { state: found.entry.after } : {}) };
+  return found.id.equals(id) ? changeOf(found.entry) : undefined;
 }
 
 function commitOf(
@@ -109,13 +117,16 @@ function commitOf(
   name: string,
   id: Buffer,
   sequenceRevision: bigint,
-  { state, entry }: Change,
+  { state, deleted, rollout, fence, entry }: Change,
 ): Parameters<EtcdClient["txn"]>[0] {
   return {
     compare: [unchanged(keys.sequence, sequenceRevision)],
     success: [
       putOp(keys.sequence, bytes(String(entry.sequence))),
-      state ? putOp(keys.route(name), sealRoute(state)) : deleteOp(keys.route(name)),
+      ...(state ? [putOp(keys.route(name), sealRoute(state))] : []),
+      ...(deleted ? [deleteOp(keys.route(name))] : []),
+      ...(rollout ? [putOp(keys.rollout(name), sealRollout(rollout))] : []),
+      ...(fence === undefined ? [] : [putOp(keys.fence, bytes(String(fence)))]),
       putOp(keys.auditOf(entry.sequence), sealEntry(id, entry)),
       putOp(keys.history(name, entry.sequence), bytes("")),
     ],
