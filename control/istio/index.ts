@@ -4,7 +4,9 @@ export {
   defaultWasmUrl,
   type Rendering,
   type RenderOptions,
+  type RenderTarget,
   renderIstio,
+  targetProblems,
 } from "./render.ts";
 export { defaultIstioVersion } from "./version.ts";
 export { toYaml } from "./yaml.ts";

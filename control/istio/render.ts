@@ -4,6 +4,7 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { filterConfig, type ReportTarget } from "../route/filter-config.ts";
 import { routeName } from "../route/names.ts";
+import type { Problem } from "../route/problem.ts";
 import { type AttachPoint, attachPoints } from "./attach.ts";
 import { authorizationPolicy } from "./authorization-policy.ts";
 import { checkForIstio } from "./check.ts";
@@ -28,9 +29,11 @@ import { wasmPlugin } from "./wasm-plugin.ts";
  */
 export const defaultWasmUrl = "file:///etc/weir/weir.wasm";
 
+export type RenderTarget = "istio" | "gateway-api";
+
 export interface RenderOptions {
   /** Who routes: Istio's VirtualServices, or HTTPRoutes of the Gateway API. Absent: "istio". */
-  target?: "istio" | "gateway-api" | undefined;
+  target?: RenderTarget | undefined;
   /** CRDs of the Gateway API in the cluster; "experimental" has retries. Absent: "standard". */
   gatewayApiChannel?: "standard" | "experimental" | undefined;
   /** Istio the manifests are for, "1.30" or "1.30.3"; 1.28 at least. Absent: 1.30. */
@@ -49,6 +52,13 @@ export interface Rendering {
   problems: RouteProblem[];
 }
 
+/** What the target cannot express of a route, before anything is rendered. */
+export function targetProblems(route: InferenceRoute, options: RenderOptions): Problem[] {
+  return options.target === "gateway-api"
+    ? checkForGatewayApi(route, options)
+    : checkForIstio(route);
+}
+
 /**
  * Renders routes as Istio objects; pure. The routes must have passed Weir's own
  * validation; what Istio cannot express comes back as problems, all at once.
@@ -60,12 +70,10 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
   const ordered = inOrder(states);
   const routes = ordered.flatMap((state) => state.route ?? []);
   const gatewayApi = options.target === "gateway-api";
-  const check = (route: InferenceRoute) =>
-    gatewayApi ? checkForGatewayApi(route, options) : checkForIstio(route);
   const problems = checkOptions(options);
   for (const route of routes) {
     const id = routeName(route);
-    problems.push(...check(route).map((found) => ({ ...found, route: id })));
+    problems.push(...targetProblems(route, options).map((found) => ({ ...found, route: id })));
   }
   const points = attachPoints(ordered);
   problems.push(...checkSharedHosts(routes), ...checkTelemetry(points));

@@ -1,6 +1,7 @@
 export { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
 export { controlHeaders } from "./control-headers.ts";
 export type { RouteDraft } from "./draft.ts";
+export { editorSchema } from "./editor-schema.ts";
 export {
   type FilterName,
   filterConfig,
