@@ -37,8 +37,9 @@ interface Wish {
 export function envoyFilter(
   point: AttachPoint,
   ruleNames: (route: InferenceRoute) => string[],
+  weakensEtags = true,
 ): Manifest | undefined {
-  const wishes = wishesOf(point);
+  const wishes = wishesOf(point, weakensEtags);
   if (wishes.length === 0) return undefined;
   const patches = patchesOf(point, wishes, ruleNames);
   const routes = [...new Set(wishes.map(({ route }) => routeName(route)))];
@@ -71,7 +72,7 @@ export function envoyFilter(
 }
 
 /** The order is that of the chain: who is refused is not compressed. */
-function wishesOf(point: AttachPoint): Wish[] {
+function wishesOf(point: AttachPoint, weakensEtags: boolean): Wish[] {
   const limits: Wish[] = [];
   const compressors: Wish[] = [];
   for (const [index, { route }] of point.states.entries()) {
@@ -82,7 +83,7 @@ function wishesOf(point: AttachPoint): Wish[] {
       limits.push({ route, filters, origin: "spec.rateLimit.perConnection" });
     }
     if (route && compression && here.includes("compression")) {
-      const filters = compressorsOf(compression);
+      const filters = compressorsOf(compression, weakensEtags);
       const origin = "spec.compression: algorithms, minBytes, contentTypes";
       compressors.push({ route, filters, origin });
     }

@@ -80,7 +80,8 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
   const version = parseIstioVersion(options.istioVersion ?? defaultIstioVersion);
   if (problems.length > 0 || typeof version === "string") return { manifests: [], problems };
 
-  const extension = atLeast(version, { major: 1, minor: 30 }) ? trafficExtension : wasmPlugin;
+  const since30 = atLeast(version, { major: 1, minor: 30 });
+  const extension = since30 ? trafficExtension : wasmPlugin;
   const ruleNames = gatewayApi ? httpRouteRuleNames : httpRouteNamesOf;
   const manifests = [
     ...serviceEntries(routes),
@@ -93,7 +94,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         pluginConfig: pluginConfig(point, options.report),
       });
     }),
-    ...points.flatMap((point) => envoyFilter(point, ruleNames) ?? []),
+    ...points.flatMap((point) => envoyFilter(point, ruleNames, since30) ?? []),
     ...routes.flatMap((route) => authorizationPolicy(route) ?? []),
     ...points.flatMap((point) => telemetry(point) ?? []),
     ...routes.map((route) => (gatewayApi ? httpRoute(route, options) : virtualService(route))),

@@ -13,6 +13,9 @@ import { routeName } from "./names.ts";
 export const filterNames = ["canary", "rateLimit", "shadow", "compression"] as const;
 export type FilterName = (typeof filterNames)[number];
 
+/** A copy costs the proxy what the request did: images and documents are not worth one. */
+const mirroredBodyBytes = 1 << 20;
+
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
 /**
@@ -95,6 +98,9 @@ function policy(
             modeHeader: shadow.modeHeader || "x-shadow-mode",
             tagHeader: shadow.tagHeader || "x-traffic-tag",
             ...(shadow.from.length > 0 ? { from: shadow.from, identity } : {}),
+            ...(shadow.mode === "divert"
+              ? {}
+              : { maxBodyBytes: shadow.maxBodyBytes ?? mirroredBodyBytes }),
           },
         }
       : {}),
@@ -103,6 +109,7 @@ function policy(
           compression: {
             algorithms: compression.algorithms,
             secrets: compression.secrets || "never",
+            exceptions: compression.exceptions,
           },
         }
       : {}),

@@ -2,6 +2,7 @@ import type { Locality, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations, UpstreamTls } from "../gen/weir/v1/traffic_pb.ts";
 import { controlHeaders } from "./control-headers.ts";
 import type { Report } from "./problem.ts";
+import { matchProblems } from "./validate-compression.ts";
 
 /** What is wrong with how a route treats requests and pods: drills, headers, TLS, balance, localities. */
 export function checkTraffic(spec: RouteSpec, report: Report): void {
@@ -25,14 +26,8 @@ function checkFault({ fault, variants }: RouteSpec, report: Report): void {
       "spec.fault.variant",
       `variant "${fault.variant}" is not one of ${variants.map(({ name }) => name).join(", ")}`,
     );
-  fault.match.forEach((match, index) => {
-    if (match.value.case === undefined)
-      report(
-        "one-of",
-        `spec.fault.match[${index}]`,
-        "a match must have exactly one of exact, prefix, present",
-      );
-  });
+  for (const { code, message, path } of matchProblems(fault.match, "spec.fault.match"))
+    report(code, path, message);
 }
 
 const longestValue = 2048;

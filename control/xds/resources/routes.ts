@@ -17,6 +17,7 @@ import type { HeaderMatch, InferenceRoute, RouteSpec } from "../../gen/weir/v1/r
 import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
 import { controlHeaders, type Rule, routeName, rulesOf, shadowHeaders } from "../../route/index.ts";
 import { clusterName } from "./cluster.ts";
+import { compressorsOn } from "./compressors.ts";
 import { connectionLimitName, connectionLimitOnRoute } from "./connection-limit.ts";
 import { faultFilterName, faultOnRoute } from "./fault.ts";
 import { routeConfigName } from "./options.ts";
@@ -49,9 +50,10 @@ function virtualHost(route: InferenceRoute): MessageInitShape<typeof VirtualHost
       ...shadowHeaders(spec),
       ...(response?.remove ?? []),
     ],
-    ...(limit
-      ? { typedPerFilterConfig: { [connectionLimitName]: connectionLimitOnRoute(limit) } }
-      : {}),
+    typedPerFilterConfig: {
+      ...compressorsOn(route),
+      ...(limit ? { [connectionLimitName]: connectionLimitOnRoute(limit) } : {}),
+    },
     routes: rulesOf(route).map((rule) => entry(route, spec, rule)),
   };
 }
