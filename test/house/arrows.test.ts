@@ -8,7 +8,9 @@ import { importsOf, sourcesBelow } from "./sources.ts";
  */
 const control: Record<string, string[]> = {
   route: [],
-  store: ["route"],
+  etcd: [],
+  leader: ["etcd"],
+  store: ["route", "etcd"],
   report: [],
   signals: ["report"],
   metrics: ["report", "xds"],
@@ -39,12 +41,13 @@ const filters: Record<string, string[]> = {
   sdk: [],
   format: ["sdk"],
   identity: ["sdk", "format"],
+  match: ["sdk", "format"],
   document: ["sdk", "format"],
   report: ["sdk", "document"],
   plugin: ["sdk", "format", "document", "report"],
   "rate-limit": ["sdk", "format", "identity", "document", "report", "plugin"],
-  compression: ["sdk", "format", "identity", "document", "report", "plugin"],
-  shadow: ["sdk", "format", "identity", "document", "report", "plugin"],
+  compression: ["sdk", "format", "match", "document", "report", "plugin"],
+  shadow: ["sdk", "format", "identity", "match", "document", "report", "plugin"],
   canary: ["sdk", "format", "identity", "document", "report", "plugin"],
   all: ["sdk", "document", "plugin", "rate-limit", "compression", "shadow", "canary"],
 };
