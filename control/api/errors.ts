@@ -1,7 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ProblemsSchema } from "../gen/weir/v1/service_pb.ts";
 import type { Problem } from "../route/index.ts";
-import { NotStoredError, StaleEtagError, StoreUnavailableError } from "../store/index.ts";
+import {
+  NotStoredError,
+  StaleEtagError,
+  StoreRefusedError,
+  StoreUnavailableError,
+} from "../store/index.ts";
 
 /** All problems of a document as one error: the first in the message, every one in the detail. */
 export function problemsError(problems: readonly Problem[]): ConnectError {
@@ -24,6 +29,8 @@ export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof StaleEtagError) return new ConnectError(error.message, Code.Aborted);
   if (error instanceof NotStoredError) return new ConnectError(error.message, Code.NotFound);
+  if (error instanceof StoreRefusedError)
+    return new ConnectError(error.message, Code.FailedPrecondition);
   if (error instanceof StoreUnavailableError)
     return new ConnectError(error.message, Code.Unavailable);
   // Its words may hold what is no one's business: they go to the log, not to the client.

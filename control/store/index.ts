@@ -5,5 +5,6 @@ export {
   type RouteEvent,
   StaleEtagError,
   type Store,
+  StoreRefusedError,
   StoreUnavailableError,
 } from "./store.ts";

@@ -8,9 +8,11 @@ import { importsOf, sourcesBelow } from "./sources.ts";
  */
 const control: Record<string, string[]> = {
   route: [],
-  store: ["route"],
+  kube: [],
+  store: ["route", "kube"],
   report: [],
   istio: ["route"],
+  controller: ["route", "istio", "store", "kube"],
   xds: ["route"],
   envoy: [],
   pods: [],

@@ -1,0 +1,166 @@
+import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
+import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
+import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
+import { changeObject, entryOf } from "./record.ts";
+
+/** What is kept in memory of a change. */
+export interface Change {
+  sequence: bigint;
+  /** "namespace/name" of the route. */
+  name: string;
+  deleted: boolean;
+  /** The route's object shows it. */
+  applied: boolean;
+}
+
+/**
+ * The log of all changes: one RouteChange object each, numbered without a gap.
+ * Making the object of the next number is the moment a change happens: the API
+ * server lets only one writer make it.
+ */
+export interface ChangeLog {
+  newest(): bigint;
+  newestOf(name: string): Change | undefined;
+  /** Routes whose newest change is not a delete, and those still to be settled. */
+  names(): string[];
+  /** False when another writer took the number: catch up, and decide again. */
+  append(entry: AuditEntry): Promise<boolean>;
+  /** Reads what other writers added since. */
+  catchUp(): Promise<void>;
+  markApplied(sequence: bigint): Promise<void>;
+  /** Numbers after the given one, oldest first; or of one route. */
+  after(sequence: bigint): bigint[];
+  of(name: string): bigint[];
+  read(sequence: bigint): Promise<AuditEntry | undefined>;
+  /** Takes a change as the watch tells it, or all there are. */
+  take(object: KubeObject): void;
+  takeAll(objects: KubeObject[]): void;
+  forget(object: KubeObject): void;
+}
+
+/** So many changes stay; beyond that only the newest of each route. */
+const kept = 2_000;
+const slack = 100;
+
+/** @param onEntry called once for each change, in order; replayed for the newest of each route at the start. */
+export function createChangeLog(
+  client: KubeClient,
+  namespace: string,
+  onEntry: (entry: AuditEntry) => void,
+): ChangeLog {
+  const changes = new Map<bigint, Change>();
+  const last = new Map<string, Change>();
+  let newest = 0n;
+
+  function note(object: KubeObject, sequence: bigint): Change {
+    const change: Change = {
+      sequence,
+      name: String(object.spec?.route),
+      deleted: object.spec?.action === "delete",
+      applied: object.metadata.labels?.[appliedLabel] === "true",
+    };
+    changes.set(sequence, change);
+    if ((last.get(change.name)?.sequence ?? 0n) <= sequence) last.set(change.name, change);
+    return change;
+  }
+
+  function take(object: KubeObject): void {
+    const sequence = sequenceOf(object.metadata.name);
+    if (sequence === undefined) return;
+    if (sequence <= newest) {
+      const known = changes.get(sequence);
+      if (known && object.metadata.labels?.[appliedLabel] === "true") known.applied = true;
+      return;
+    }
+    note(object, sequence);
+    newest = sequence;
+    onEntry(entryOf(object));
+  }
+
+  async function prune(): Promise<void> {
+    if (changes.size <= kept + slack) return;
+    const old = [...changes.values()].sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+    for (const change of old.slice(0, changes.size - kept)) {
+      const live = last.get(change.name) === change && !change.deleted;
+      if (live || change.sequence === newest) continue;
+      await client.delete(changePath(namespace, change.sequence));
+      changes.delete(change.sequence);
+      if (last.get(change.name) === change) last.delete(change.name);
+    }
+  }
+
+  return {
+    newest: () => newest,
+    newestOf: (name) => last.get(name),
+    names: () => [...last.keys()],
+    async append(entry) {
+      try {
+        const object = changeObject(entry, namespace);
+        take(await client.create(changesPath(namespace), object, { fieldManager: storeManager }));
+      } catch (error) {
+        if (error instanceof KubeError && error.reason === "AlreadyExists") return false;
+        throw error;
+      }
+      // Old entries are no reason to fail a write.
+      prune().catch(() => {});
+      return true;
+    },
+    async catchUp() {
+      for (;;) {
+        const object = await client.get(changePath(namespace, newest + 1n));
+        if (object === undefined) return;
+        take(object);
+      }
+    },
+    async markApplied(sequence) {
+      const change = changes.get(sequence);
+      if (change?.applied) return;
+      const patch = { metadata: { labels: { [appliedLabel]: "true" } } };
+      try {
+        await client.merge(changePath(namespace, sequence), patch, { fieldManager: storeManager });
+      } catch (error) {
+        // Pruned meanwhile: then no one needs the mark.
+        if (!(error instanceof KubeError && error.status === 404)) throw error;
+      }
+      if (change) change.applied = true;
+    },
+    after: (sequence) => [...changes.keys()].filter((each) => each > sequence).sort(ascending),
+    of: (name) =>
+      [...changes.values()]
+        .filter((change) => change.name === name)
+        .map((change) => change.sequence)
+        .sort(ascending),
+    async read(sequence) {
+      const object = await client.get(changePath(namespace, sequence));
+      return object && entryOf(object);
+    },
+    take,
+    takeAll(objects) {
+      const numbered = objects
+        .flatMap((object) => {
+          const sequence = sequenceOf(object.metadata.name);
+          return sequence === undefined ? [] : [{ sequence, object }];
+        })
+        .sort((a, b) => ascending(a.sequence, b.sequence));
+      if (newest > 0n) {
+        for (const { object } of numbered) take(object);
+        return;
+      }
+      for (const { object, sequence } of numbered) note(object, sequence);
+      newest = numbered.at(-1)?.sequence ?? 0n;
+      for (const { object, sequence } of numbered)
+        if (last.get(String(object.spec?.route))?.sequence === sequence) onEntry(entryOf(object));
+    },
+    forget(object) {
+      const sequence = sequenceOf(object.metadata.name);
+      const change = sequence === undefined ? undefined : changes.get(sequence);
+      if (change === undefined || sequence === newest) return;
+      changes.delete(change.sequence);
+      if (last.get(change.name) === change) last.delete(change.name);
+    },
+  };
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,45 @@
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { type AuditEntry, AuditEntrySchema } from "../../gen/weir/v1/service_pb.ts";
+import type { KubeObject } from "../../kube/index.ts";
+import { StoreUnavailableError } from "../store.ts";
+import { changeName, digest } from "./names.ts";
+
+/** A RouteChange is for people to read and carries the whole entry for the store. */
+export function changeObject(entry: AuditEntry, namespace: string): object {
+  const packed = brotliCompressSync(toBinary(AuditEntrySchema, entry), {
+    // Before and after are nearly the same: a window over both finds that.
+    params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_LGWIN]: 24 },
+  });
+  return {
+    apiVersion: "weir.dev/v1alpha1",
+    kind: "RouteChange",
+    metadata: {
+      name: changeName(entry.sequence),
+      namespace,
+      labels: { "weir.dev/route": digest(entry.name) },
+    },
+    spec: {
+      sequence: Number(entry.sequence),
+      route: entry.name,
+      action: entry.action,
+      principal: entry.principal,
+      reason: entry.reason,
+      at: (entry.at ? timestampDate(entry.at) : new Date(0)).toISOString(),
+      entry: packed.toString("base64"),
+    },
+  };
+}
+
+/** @throws StoreUnavailableError when the object does not hold a whole entry */
+export function entryOf(object: KubeObject): AuditEntry {
+  try {
+    const packed = Buffer.from(String(object.spec?.entry), "base64");
+    return fromBinary(AuditEntrySchema, brotliDecompressSync(packed));
+  } catch (error) {
+    throw new StoreUnavailableError(
+      `the audit entry ${object.metadata.name} is damaged: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
