@@ -1,14 +1,16 @@
 import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
 import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
 import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
-import { changeObject, entryOf } from "./record.ts";
+import { changeObject, type Effect, entryOf } from "./record.ts";
 
 /** What is kept in memory of a change. */
 export interface Change {
   sequence: bigint;
   /** "namespace/name" of the route. */
   name: string;
-  deleted: boolean;
+  effect: Effect;
+  /** It changes the route's rollout. */
+  rollout: boolean;
   /** The route's object shows it. */
   applied: boolean;
 }
@@ -20,8 +22,9 @@ export interface Change {
  */
 export interface ChangeLog {
   newest(): bigint;
+  /** The newest change of the route itself. */
   newestOf(name: string): Change | undefined;
-  /** Routes whose newest change is not a delete, and those still to be settled. */
+  /** Routes that the log knows. */
   names(): string[];
   /** False when another writer took the number: catch up, and decide again. */
   append(entry: AuditEntry): Promise<boolean>;
@@ -42,7 +45,7 @@ export interface ChangeLog {
 const kept = 2_000;
 const slack = 100;
 
-/** @param onEntry called once for each change, in order; replayed for the newest of each route at the start. */
+/** @param onEntry called once for each change, in order; at the start for the newest of each route and rollout. */
 export function createChangeLog(
   client: KubeClient,
   namespace: string,
@@ -50,18 +53,35 @@ export function createChangeLog(
 ): ChangeLog {
   const changes = new Map<bigint, Change>();
   const last = new Map<string, Change>();
+  const lastRollout = new Map<string, Change>();
   let newest = 0n;
 
-  function note(object: KubeObject, sequence: bigint): Change {
+  /** Numbers come in order, hence a later one replaces what was newest. */
+  function note(object: KubeObject, sequence: bigint): void {
     const change: Change = {
       sequence,
       name: String(object.spec?.route),
-      deleted: object.spec?.action === "delete",
+      effect: object.spec?.effect as Effect,
+      rollout: object.spec?.rollout === true,
       applied: object.metadata.labels?.[appliedLabel] === "true",
     };
     changes.set(sequence, change);
-    if ((last.get(change.name)?.sequence ?? 0n) <= sequence) last.set(change.name, change);
-    return change;
+    if (change.effect !== "none") last.set(change.name, change);
+    if (change.rollout) lastRollout.set(change.name, change);
+    newest = sequence;
+  }
+
+  /** What a restart needs: the newest of each live route and of each rollout, and what tells that a route is gone. */
+  function isNeeded(change: Change): boolean {
+    if (change.sequence === newest || lastRollout.get(change.name) === change) return true;
+    const gone = change.effect === "delete" && !lastRollout.has(change.name);
+    return last.get(change.name) === change && !gone;
+  }
+
+  function drop(change: Change): void {
+    changes.delete(change.sequence);
+    if (last.get(change.name) === change) last.delete(change.name);
+    if (lastRollout.get(change.name) === change) lastRollout.delete(change.name);
   }
 
   function take(object: KubeObject): void {
@@ -73,7 +93,6 @@ export function createChangeLog(
       return;
     }
     note(object, sequence);
-    newest = sequence;
     onEntry(entryOf(object));
   }
 
@@ -81,11 +100,9 @@ export function createChangeLog(
     if (changes.size <= kept + slack) return;
     const old = [...changes.values()].sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
     for (const change of old.slice(0, changes.size - kept)) {
-      const live = last.get(change.name) === change && !change.deleted;
-      if (live || change.sequence === newest) continue;
+      if (isNeeded(change)) continue;
       await client.delete(changePath(namespace, change.sequence));
-      changes.delete(change.sequence);
-      if (last.get(change.name) === change) last.delete(change.name);
+      drop(change);
     }
   }
 
@@ -147,16 +164,15 @@ export function createChangeLog(
         return;
       }
       for (const { object, sequence } of numbered) note(object, sequence);
-      newest = numbered.at(-1)?.sequence ?? 0n;
-      for (const { object, sequence } of numbered)
-        if (last.get(String(object.spec?.route))?.sequence === sequence) onEntry(entryOf(object));
+      for (const { object, sequence } of numbered) {
+        const change = changes.get(sequence);
+        if (change && isNeeded(change)) onEntry(entryOf(object));
+      }
     },
     forget(object) {
       const sequence = sequenceOf(object.metadata.name);
       const change = sequence === undefined ? undefined : changes.get(sequence);
-      if (change === undefined || sequence === newest) return;
-      changes.delete(change.sequence);
-      if (last.get(change.name) === change) last.delete(change.name);
+      if (change !== undefined && sequence !== newest) drop(change);
     },
   };
 }

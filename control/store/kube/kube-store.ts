@@ -1,28 +1,26 @@
-import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
-import {
-  follow,
-  isTransient,
-  type KubeClient,
-  KubeError,
-  type KubeObject,
-  pause,
-} from "../../kube/index.ts";
+import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
+import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
+import { isTransient, type KubeClient, type KubeObject, pause } from "../../kube/index.ts";
 import type { Problem } from "../../route/index.ts";
 import { createBroadcast } from "../broadcast.ts";
-import { deleteChange, eventOf, putChange, type Change as StoreChange } from "../change.ts";
 import {
-  NotStoredError,
-  type RouteEvent,
-  StaleEtagError,
-  type Store,
-  StoreRefusedError,
-  StoreUnavailableError,
-} from "../store.ts";
+  type Change,
+  deleteChange,
+  eventOf,
+  putChange,
+  rolloutChange,
+  rolloutEventOf,
+  type Stored,
+} from "../change.ts";
+import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
+import { attend, probe } from "./attend.ts";
 import { createChangeLog } from "./change-log.ts";
-import { allRoutesPath, changesPath, routePath } from "./names.ts";
+import { allRoutesPath, changesPath } from "./names.ts";
 import { readRouteObject } from "./route-object.ts";
 import { createSerial } from "./serial.ts";
-import { isSettled, project, type Settling, settle, writeState } from "./settle.ts";
+import { isSettled, type Settling, settle } from "./settle.ts";
+import { translated } from "./translate.ts";
+import { finish, writeChange } from "./write.ts";
 
 export interface KubeStoreOptions {
   client: KubeClient;
@@ -40,8 +38,6 @@ export interface KubeStore extends Store {
   onRefused(listener: (name: string) => void): void;
 }
 
-/** A write goes on this long while the API server is away. */
-const patienceMs = 8_000;
 /** Another replica's change that is not in its object after this is brought there. */
 const graceMs = 3_000;
 
@@ -54,19 +50,27 @@ const graceMs = 3_000;
 export function createKubeStore(options: KubeStoreOptions): KubeStore {
   const { client, namespace, log: say = () => {}, now = () => new Date() } = options;
   const states = new Map<string, RouteState>();
+  const rollouts = new Map<string, RolloutState>();
   const problems = new Map<string, Problem[]>();
   const listeners: ((name: string) => void)[] = [];
-  const broadcast = createBroadcast();
+  const routeEvents = createBroadcast<RouteEvent>();
+  const rolloutEvents = createBroadcast<RolloutEvent>();
   const stop = new AbortController();
   const alone = createSerial();
+  /** What is read at the start is no event. */
   let live = false;
 
   const log = createChangeLog(client, namespace, (entry) => {
     if (entry.after) states.set(entry.name, entry.after);
-    else states.delete(entry.name);
+    else if (entry.before) states.delete(entry.name);
+    if (entry.rolloutAfter) rollouts.set(entry.name, entry.rolloutAfter);
+    if (!live) return;
     const event = eventOf(entry);
-    if (live && event) broadcast.send(event);
+    if (event) routeEvents.send(event);
+    const rolloutEvent = rolloutEventOf(entry);
+    if (rolloutEvent) rolloutEvents.send(rolloutEvent);
   });
+
   const settling: Settling = {
     client,
     log,
@@ -80,187 +84,93 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     },
     later(name) {
       void pause(graceMs, stop.signal).then(() => {
-        if (stop.signal.aborted) return;
-        const { sequence = 0n, applied = true } = log.newestOf(name) ?? {};
-        if (!applied && sequence > 0n) inBackground(name, () => finish(name));
+        if (stop.signal.aborted || (log.newestOf(name)?.applied ?? true)) return;
+        inBackground(name, () => finish(settling, name));
       });
     },
   };
-
-  /** Brings a pending change into its object, whoever made it. */
-  async function finish(name: string): Promise<void> {
-    const read = await client.get(routePath(name));
-    if (!(await project(settling, name, read))) await settle(settling, name);
-  }
 
   function inBackground(name: string, work: () => Promise<void>): void {
     alone(name, work).catch((error: unknown) => {
       if (stop.signal.aborted) return;
       say(`${name}: ${error instanceof Error ? error.message : error}`);
-      if (isTransient(error)) settling.later(name);
+      if (isTransient(error))
+        void pause(graceMs, stop.signal).then(() => {
+          if (!stop.signal.aborted) inBackground(name, work);
+        });
     });
   }
 
-  function look(object: KubeObject): void {
+  const look = (name: string) => inBackground(name, () => settle(settling, name));
+
+  function lookAt(object: KubeObject): string {
     const read = readRouteObject(object);
     if (isSettled(log, read)) settling.refused(read.name, []);
-    else inBackground(read.name, () => settle(settling, read.name));
+    else look(read.name);
+    return read.name;
   }
 
   const ready = start();
+  // Who uses the store is told; who does not use it yet is no reason to end the process.
   ready.catch(() => {});
 
   async function start(): Promise<void> {
-    await probe();
-    await new Promise<void>((resolve) => {
-      void followKind("changes", changesPath(namespace), {
-        replace: (objects) => {
-          log.takeAll(objects);
-          resolve();
-        },
-        changed: (type, object) => (type === "DELETED" ? log.forget(object) : log.take(object)),
-      });
-      stop.signal.addEventListener("abort", () => resolve());
-    });
+    await probe(client, namespace, stop.signal);
+    const changes = {
+      replace: log.takeAll,
+      changed: (type: string, object: KubeObject) =>
+        type === "DELETED" ? log.forget(object) : log.take(object),
+    };
+    await attend(client, changesPath(namespace), changes, stop.signal, say);
     live = true;
-    const settled = new Promise<void>((resolve) => {
-      void followKind("routes", allRoutesPath, {
-        replace: (objects) => {
-          const there = new Set<string>();
-          for (const object of objects) {
-            there.add(`${object.metadata.namespace}/${object.metadata.name}`);
-            look(object);
-          }
-          for (const name of log.names())
-            if (!there.has(name)) inBackground(name, () => settle(settling, name));
-          // What was edited while no one looked is part of the start.
-          void Promise.all(
-            log
-              .names()
-              .concat([...there])
-              .map((name) => alone(name, async () => {})),
-          ).then(() => resolve());
-        },
-        changed: (type, object) => {
-          if (type === "DELETED") {
-            const name = `${object.metadata.namespace}/${object.metadata.name}`;
-            inBackground(name, () => settle(settling, name));
-          } else look(object);
-        },
-      });
-      stop.signal.addEventListener("abort", () => resolve());
-    });
-    await settled;
-  }
-
-  /** What waiting does not cure is told at once: resources not installed, not allowed. */
-  async function probe(): Promise<void> {
-    const until = Date.now() + patienceMs;
-    for (const path of [changesPath(namespace), allRoutesPath])
-      for (;;) {
-        try {
-          if ((await client.get(`${path}?limit=1`)) !== undefined) break;
-          throw new StoreUnavailableError(
-            `the cluster does not know ${path}: install Weir's custom resources first (kubectl apply -f istio/base/crds.yaml)`,
-          );
-        } catch (error) {
-          if (stop.signal.aborted) return;
-          if (!isTransient(error) || Date.now() > until)
-            throw new StoreUnavailableError(error instanceof Error ? error.message : String(error));
-          await pause(500, stop.signal);
-        }
-      }
-  }
-
-  function followKind(
-    what: string,
-    path: string,
-    on: {
-      replace(objects: KubeObject[]): void;
-      changed(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void;
-    },
-  ): Promise<void> {
-    let trouble: string | undefined;
-    return follow(
-      client,
-      path,
-      "",
-      {
-        ...on,
-        trouble(reason) {
-          if (reason !== undefined && trouble === undefined)
-            say(`cannot follow the ${what}: ${reason}`);
-          if (reason === undefined && trouble !== undefined) say(`following the ${what} again`);
-          trouble = reason;
-        },
+    let there = new Set<string>();
+    const routes = {
+      replace(objects: KubeObject[]) {
+        there = new Set(objects.map(lookAt));
+        for (const name of log.names()) if (!there.has(name)) look(name);
       },
-      stop.signal,
-    );
+      changed(type: string, object: KubeObject) {
+        if (type === "DELETED") look(`${object.metadata.namespace}/${object.metadata.name}`);
+        else lookAt(object);
+      },
+    };
+    await attend(client, allRoutesPath, routes, stop.signal, say);
+    // What was edited while no one looked is part of the start.
+    await Promise.all([...there, ...log.names()].map((name) => alone(name, async () => {})));
   }
 
   async function usable(): Promise<void> {
-    if (stop.signal.aborted) throw new StoreUnavailableError("the store is closed");
     await ready;
     if (stop.signal.aborted) throw new StoreUnavailableError("the store is closed");
   }
 
-  /** Decides on a change until it is in the log, then brings it into the object. */
   async function write(
     name: string,
-    make: (stored: RouteState | undefined, sequence: bigint) => StoreChange,
-  ): Promise<StoreChange> {
+    make: (stored: Stored, sequence: bigint) => Change,
+  ): Promise<Change> {
     await usable();
+    const decide = () =>
+      make({ route: states.get(name), rollout: rollouts.get(name) }, log.newest() + 1n);
     return alone(name, () =>
-      translated(name, async () => {
-        for (;;) {
-          await settle(settling, name);
-          const object = await client.get(routePath(name));
-          const change = make(states.get(name), log.newest() + 1n);
-          if (object?.metadata.deletionTimestamp !== undefined && change.state)
-            throw new StoreUnavailableError(`${name} is still being deleted: try again shortly`);
-          if (change.state && !(await check(name, change.state, object))) continue;
-          if (!(await log.append(change.entry))) {
-            await log.catchUp();
-            continue;
-          }
-          await persist(name, object);
-          return change;
-        }
-      }),
+      translated(name, () => writeChange(settling, name, decide, stop.signal)),
     );
   }
 
-  /** The API server's own opinion, before the change is in the log. False: the object changed. */
-  async function check(
-    name: string,
-    state: RouteState,
-    object: KubeObject | undefined,
-  ): Promise<boolean> {
-    try {
-      await writeState(client, name, state, object && readRouteObject(object), true);
-      return true;
-    } catch (error) {
-      if (error instanceof KubeError && error.status === 409) return false;
-      throw error;
+  /** What the log has after a number, then what comes. */
+  async function* replayed<Event extends { sequence: bigint }>(
+    after: bigint,
+    coming: AsyncIterable<Event>,
+    read: (entry: AuditEntry) => Event | undefined,
+  ): AsyncIterable<Event> {
+    await usable();
+    const until = log.newest();
+    for (const number of log.after(after)) {
+      const entry = number <= until ? await log.read(number) : undefined;
+      const event = entry && read(entry);
+      if (event) yield event;
     }
-  }
-
-  /** The change has happened: an API server that goes away now only delays it. */
-  async function persist(name: string, object: KubeObject | undefined): Promise<void> {
-    const until = Date.now() + patienceMs;
-    for (let first = true; ; first = false) {
-      try {
-        const read = first ? object : await client.get(routePath(name));
-        if (!(await project(settling, name, read))) await finish(name);
-        return;
-      } catch (error) {
-        if (!isTransient(error) || Date.now() > until || stop.signal.aborted) {
-          settling.later(name);
-          throw error;
-        }
-        await pause(200, stop.signal);
-      }
-    }
+    for await (const event of coming)
+      if (event.sequence > until && event.sequence > after) yield event;
   }
 
   return {
@@ -270,20 +180,33 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     },
     async list() {
       await usable();
-      const sorted = [...states].sort(([a], [b]) => (a < b ? -1 : 1));
-      return { routes: sorted.map(([, state]) => state), sequence: log.newest() };
+      return { routes: sorted(states), sequence: log.newest() };
     },
     async put(name, draft, etag, action, author) {
-      const change = await write(name, (stored, sequence) =>
-        putChange(name, draft, etag, stored, sequence, action, author, now()),
+      const { state } = await write(name, (stored, sequence) =>
+        putChange(name, draft, etag, stored.route, sequence, action, author, now()),
       );
-      return change.state as RouteState;
+      return state as RouteState;
     },
     async delete(name, etag, author) {
-      const change = await write(name, (stored, sequence) =>
-        deleteChange(name, etag, stored, sequence, author, now()),
+      const { entry } = await write(name, (stored, sequence) =>
+        deleteChange(name, etag, stored.route, sequence, author, now()),
       );
-      return change.entry.before as RouteState;
+      return entry.before as RouteState;
+    },
+    async getRollout(name) {
+      await usable();
+      return rollouts.get(name);
+    },
+    async listRollouts() {
+      await usable();
+      return sorted(rollouts);
+    },
+    async putRollout(name, given, action, author) {
+      const { rollout, state } = await write(name, (stored, sequence) =>
+        rolloutChange(name, given, stored, sequence, action, author, now()),
+      );
+      return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
     },
     async audit(name, limit) {
       await usable();
@@ -291,47 +214,22 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
       const entries = await translated(name, () => Promise.all(numbers.map(log.read)));
       return entries.flatMap((entry) => entry ?? []);
     },
-    watch(after, signal) {
-      // Registered now, so that nothing written before the first read is lost.
-      const coming = broadcast.watch([], signal);
-      return (async function* (): AsyncIterable<RouteEvent> {
-        await usable();
-        const until = log.newest();
-        for (const number of log.after(after)) {
-          if (signal.aborted) return;
-          const entry = number <= until ? await log.read(number) : undefined;
-          const event = entry && eventOf(entry);
-          if (event) yield event;
-        }
-        for await (const event of coming)
-          if (event.sequence > until && event.sequence > after) yield event;
-      })();
-    },
+    // Registered now, so that nothing written before the first read is lost.
+    watch: (after, signal) => replayed(after, routeEvents.watch([], signal), eventOf),
+    watchRollouts: (after, signal) =>
+      replayed(after, rolloutEvents.watch([], signal), rolloutEventOf),
     refused: () => problems,
     onRefused: (listener) => listeners.push(listener),
     async close() {
       if (stop.signal.aborted) return;
       stop.abort();
-      broadcast.close();
+      routeEvents.close();
+      rolloutEvents.close();
       client.close();
     },
   };
 }
 
-/** What went wrong, in the words of a store. */
-async function translated<T>(name: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (
-      error instanceof StaleEtagError ||
-      error instanceof NotStoredError ||
-      error instanceof StoreUnavailableError
-    )
-      throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof KubeError && !isTransient(error))
-      throw new StoreRefusedError(`the cluster refuses ${name || "the request"}: ${message}`);
-    throw new StoreUnavailableError(message);
-  }
+function sorted<T>(byName: ReadonlyMap<string, T>): T[] {
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

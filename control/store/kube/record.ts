@@ -4,7 +4,7 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type AuditEntry, AuditEntrySchema } from "../../gen/weir/v1/service_pb.ts";
 import type { KubeObject } from "../../kube/index.ts";
 import { StoreUnavailableError } from "../store.ts";
-import { changeName, digest } from "./names.ts";
+import { appliedLabel, changeName, digest } from "./names.ts";
 
 /** A RouteChange is for people to read and carries the whole entry for the store. */
 export function changeObject(entry: AuditEntry, namespace: string): object {
@@ -18,7 +18,11 @@ export function changeObject(entry: AuditEntry, namespace: string): object {
     metadata: {
       name: changeName(entry.sequence),
       namespace,
-      labels: { "weir.dev/route": digest(entry.name) },
+      labels: {
+        "weir.dev/route": digest(entry.name),
+        // There is nothing to bring into an object.
+        ...(effectOf(entry) === "none" ? { [appliedLabel]: "true" } : {}),
+      },
     },
     spec: {
       sequence: Number(entry.sequence),
@@ -28,8 +32,18 @@ export function changeObject(entry: AuditEntry, namespace: string): object {
       reason: entry.reason,
       at: (entry.at ? timestampDate(entry.at) : new Date(0)).toISOString(),
       entry: packed.toString("base64"),
+      effect: effectOf(entry),
+      rollout: entry.rolloutAfter !== undefined,
     },
   };
+}
+
+/** What a change does to the route's object. */
+export type Effect = "put" | "delete" | "none";
+
+function effectOf({ before, after }: AuditEntry): Effect {
+  if (after) return "put";
+  return before ? "delete" : "none";
 }
 
 /** @throws StoreUnavailableError when the object does not hold a whole entry */

@@ -51,8 +51,8 @@ export async function settle(on: Settling, name: string): Promise<void> {
 export function isSettled(log: ChangeLog, read: RouteObject): boolean {
   const last = log.newestOf(read.name);
   return (
-    last?.applied &&
-    !last.deleted &&
+    last?.applied === true &&
+    last.effect !== "delete" &&
     !read.edited &&
     read.sequence === last.sequence &&
     read.object.metadata.deletionTimestamp === undefined
@@ -68,7 +68,7 @@ async function settleOnce(
   if (live === undefined || live.metadata.deletionTimestamp !== undefined) {
     on.refused(name, []);
     if (last === undefined) return true;
-    if (last.deleted) {
+    if (last.effect === "delete") {
       await on.log.markApplied(last.sequence);
       return true;
     }
@@ -76,8 +76,8 @@ async function settleOnce(
     return adoptDelete(on, name, live);
   }
   const read = readRouteObject(live);
-  if (last?.deleted && !last.applied) return project(on, name, live);
-  if (last === undefined || last.deleted || read.edited) return adopt(on, name, read);
+  if (last?.effect === "delete" && !last.applied) return project(on, name, live);
+  if (last === undefined || last.effect === "delete" || read.edited) return adopt(on, name, read);
   if (read.sequence === last.sequence) {
     on.refused(name, []);
     await on.log.markApplied(last.sequence);
@@ -106,7 +106,7 @@ export async function project(
   const last = on.log.newestOf(name);
   const state = on.states.get(name);
   if (last === undefined) return true;
-  if (last.deleted || state === undefined) {
+  if (last.effect === "delete" || state === undefined) {
     const { uid, resourceVersion } = live?.metadata ?? {};
     if (live && live.metadata.deletionTimestamp === undefined) {
       const gone = () =>
