@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ProblemsSchema } from "../gen/weir/v1/service_pb.ts";
 import type { Problem } from "../route/index.ts";
 import {
+  FencedError,
   NotStoredError,
   StaleEtagError,
   StoreRefusedError,
@@ -28,6 +29,7 @@ export function notFound(name: string): ConnectError {
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof StaleEtagError) return new ConnectError(error.message, Code.Aborted);
+  if (error instanceof FencedError) return new ConnectError(error.message, Code.Aborted);
   if (error instanceof NotStoredError) return new ConnectError(error.message, Code.NotFound);
   if (error instanceof StoreRefusedError)
     return new ConnectError(error.message, Code.FailedPrecondition);

@@ -8,9 +8,12 @@ import { importsOf, sourcesBelow } from "./sources.ts";
  */
 const control: Record<string, string[]> = {
   route: [],
+  etcd: [],
   kube: [],
-  store: ["route", "kube"],
+  store: ["route", "etcd", "kube"],
   report: [],
+  signals: ["report"],
+  metrics: ["report", "xds"],
   istio: ["route"],
   controller: ["route", "istio", "store", "kube"],
   xds: ["route"],
@@ -18,10 +21,21 @@ const control: Record<string, string[]> = {
   pods: [],
   load: [],
   web: [],
-  api: ["route", "store", "xds", "report"],
+  api: ["route", "store", "xds", "report", "signals"],
   cli: ["route", "istio", "xds", "envoy", "pods", "load", "server.ts"],
   "listen.ts": ["xds"],
-  "server.ts": ["api", "store", "xds", "report", "istio", "route", "web", "listen.ts"],
+  "server.ts": [
+    "api",
+    "store",
+    "xds",
+    "report",
+    "signals",
+    "metrics",
+    "istio",
+    "route",
+    "web",
+    "listen.ts",
+  ],
   "main.ts": ["cli"],
 };
 const filters: Record<string, string[]> = {

@@ -1,5 +1,6 @@
 import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
 import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
+import type { Change as StoreChange } from "../change.ts";
 import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
 import { changeObject, type Effect, entryOf } from "./record.ts";
 
@@ -22,12 +23,14 @@ export interface Change {
  */
 export interface ChangeLog {
   newest(): bigint;
+  /** The newest leadership that wrote anything; 0 before the first. */
+  fence(): bigint;
   /** The newest change of the route itself. */
   newestOf(name: string): Change | undefined;
   /** Routes that the log knows. */
   names(): string[];
   /** False when another writer took the number: catch up, and decide again. */
-  append(entry: AuditEntry): Promise<boolean>;
+  append(change: StoreChange): Promise<boolean>;
   /** Reads what other writers added since. */
   catchUp(): Promise<void>;
   markApplied(sequence: bigint): Promise<void>;
@@ -55,6 +58,7 @@ export function createChangeLog(
   const last = new Map<string, Change>();
   const lastRollout = new Map<string, Change>();
   let newest = 0n;
+  let fence = 0n;
 
   /** Numbers come in order, hence a later one replaces what was newest. */
   function note(object: KubeObject, sequence: bigint): void {
@@ -69,6 +73,7 @@ export function createChangeLog(
     if (change.effect !== "none") last.set(change.name, change);
     if (change.rollout) lastRollout.set(change.name, change);
     newest = sequence;
+    fence = BigInt(String(object.spec?.fence ?? 0));
   }
 
   /** What a restart needs: the newest of each live route and of each rollout, and what tells that a route is gone. */
@@ -108,11 +113,12 @@ export function createChangeLog(
 
   return {
     newest: () => newest,
+    fence: () => fence,
     newestOf: (name) => last.get(name),
     names: () => [...last.keys()],
-    async append(entry) {
+    async append({ entry, fence: newer }) {
       try {
-        const object = changeObject(entry, namespace);
+        const object = changeObject(entry, newer ?? fence, namespace);
         take(await client.create(changesPath(namespace), object, { fieldManager: storeManager }));
       } catch (error) {
         if (error instanceof KubeError && error.reason === "AlreadyExists") return false;

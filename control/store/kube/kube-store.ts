@@ -149,8 +149,10 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     make: (stored: Stored, sequence: bigint) => Change,
   ): Promise<Change> {
     await usable();
-    const decide = () =>
-      make({ route: states.get(name), rollout: rollouts.get(name) }, log.newest() + 1n);
+    const decide = () => {
+      const stored = { route: states.get(name), rollout: rollouts.get(name), fence: log.fence() };
+      return make(stored, log.newest() + 1n);
+    };
     return alone(name, () =>
       translated(name, () => writeChange(settling, name, decide, stop.signal)),
     );
@@ -184,13 +186,13 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     },
     async put(name, draft, etag, action, author) {
       const { state } = await write(name, (stored, sequence) =>
-        putChange(name, draft, etag, stored.route, sequence, action, author, now()),
+        putChange(name, draft, etag, stored, sequence, action, author, now()),
       );
       return state as RouteState;
     },
     async delete(name, etag, author) {
       const { entry } = await write(name, (stored, sequence) =>
-        deleteChange(name, etag, stored.route, sequence, author, now()),
+        deleteChange(name, etag, stored, sequence, author, now()),
       );
       return entry.before as RouteState;
     },

@@ -7,7 +7,7 @@ import { StoreUnavailableError } from "../store.ts";
 import { appliedLabel, changeName, digest } from "./names.ts";
 
 /** A RouteChange is for people to read and carries the whole entry for the store. */
-export function changeObject(entry: AuditEntry, namespace: string): object {
+export function changeObject(entry: AuditEntry, fence: bigint, namespace: string): object {
   const packed = brotliCompressSync(toBinary(AuditEntrySchema, entry), {
     // Before and after are nearly the same: a window over both finds that.
     params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_LGWIN]: 24 },
@@ -34,6 +34,7 @@ export function changeObject(entry: AuditEntry, namespace: string): object {
       entry: packed.toString("base64"),
       effect: effectOf(entry),
       rollout: entry.rolloutAfter !== undefined,
+      fence: String(fence),
     },
   };
 }

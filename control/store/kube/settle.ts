@@ -177,17 +177,17 @@ async function adopt(on: Settling, name: string, read: RouteObject): Promise<boo
     // The spec is right and only our note about it is not.
     return unlessConflict(() => writeState(on.client, name, stored, read));
   }
-  const { entry } = putChange(
+  const change = putChange(
     name,
     draftRoute(route, before),
     "",
-    stored,
+    { route: stored, rollout: undefined, fence: on.log.fence() },
     on.log.newest() + 1n,
     "apply",
     { principal: editor(read.object), reason: "edited in the cluster" },
     on.now(),
   );
-  if (!(await on.log.append(entry))) {
+  if (!(await on.log.append(change))) {
     await on.log.catchUp();
     return false;
   }
@@ -200,13 +200,13 @@ async function adoptDelete(
   live: KubeObject | undefined,
 ): Promise<boolean> {
   const author = { principal: live ? editor(live) : "", reason: "deleted in the cluster" };
-  const stored = on.states.get(name);
-  const { entry } = deleteChange(name, "", stored, on.log.newest() + 1n, author, on.now());
-  if (!(await on.log.append(entry))) {
+  const stored = { route: on.states.get(name), rollout: undefined, fence: on.log.fence() };
+  const change = deleteChange(name, "", stored, on.log.newest() + 1n, author, on.now());
+  if (!(await on.log.append(change))) {
     await on.log.catchUp();
     return false;
   }
-  await on.log.markApplied(entry.sequence);
+  await on.log.markApplied(change.entry.sequence);
   return true;
 }
 

@@ -1,12 +1,13 @@
 import { isTransient, KubeError } from "../../kube/index.ts";
 import {
+  FencedError,
   NotStoredError,
   StaleEtagError,
   StoreRefusedError,
   StoreUnavailableError,
 } from "../store.ts";
 
-const own = [NotStoredError, StaleEtagError, StoreRefusedError, StoreUnavailableError];
+const own = [FencedError, NotStoredError, StaleEtagError, StoreRefusedError, StoreUnavailableError];
 
 /** What went wrong, in the words of a store. */
 export async function translated<T>(name: string, work: () => Promise<T>): Promise<T> {

@@ -27,7 +27,7 @@ export async function writeChange(
     if (object?.metadata.deletionTimestamp !== undefined && change.state)
       throw new StoreUnavailableError(`${name} is still being deleted: try again shortly`);
     if (change.state && !(await check(on, name, change.state, object))) continue;
-    if (!(await on.log.append(change.entry))) {
+    if (!(await on.log.append(change))) {
       await on.log.catchUp();
       continue;
     }
