@@ -9,6 +9,7 @@ import { importsOf, sourcesBelow } from "./sources.ts";
 const control: Record<string, string[]> = {
   route: [],
   etcd: [],
+  leader: ["etcd"],
   store: ["route", "etcd"],
   report: [],
   signals: ["report"],
