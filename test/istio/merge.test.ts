@@ -13,9 +13,13 @@ import { readObjects } from "../../control/objects/index.ts";
 import { draftRoute, movesBetween, parseRoutes, routeName } from "../../control/route/index.ts";
 
 function render(folder: string) {
-  const existing = readObjects(readFileSync(`test/istio/merge/${folder}/existing.yaml`, "utf8"));
+  const existing = readObjects(
+    readFileSync(`test/istio/merging/golden/${folder}/existing.yaml`, "utf8"),
+  );
   const before = previousStates(existing);
-  const { routes } = parseRoutes(readFileSync(`test/istio/merge/${folder}/route.yaml`, "utf8"));
+  const { routes } = parseRoutes(
+    readFileSync(`test/istio/merging/golden/${folder}/route.yaml`, "utf8"),
+  );
   const states = routes.map((route) =>
     create(RouteStateSchema, draftRoute(route, before.get(routeName(route)))),
   );
@@ -25,7 +29,7 @@ function render(folder: string) {
 
 // Refresh with: npx vitest run test/istio/merge.test.ts -u
 describe("merging into what is there", () => {
-  for (const folder of readdirSync("test/istio/merge")) {
+  for (const folder of readdirSync("test/istio/merging/golden")) {
     test(folder, async () => {
       const { manifests, problems } = render(folder);
       const lines = problems.map(
@@ -33,10 +37,10 @@ describe("merging into what is there", () => {
       );
       if (folder.startsWith("refused-")) {
         expect(manifests).toEqual([]);
-        await expect(lines.join("")).toMatchFileSnapshot(`merge/${folder}/problems.txt`);
+        await expect(lines.join("")).toMatchFileSnapshot(`merging/golden/${folder}/problems.txt`);
       } else {
         expect(lines).toEqual([]);
-        await expect(toYaml(manifests)).toMatchFileSnapshot(`merge/${folder}/istio.yaml`);
+        await expect(toYaml(manifests)).toMatchFileSnapshot(`merging/golden/${folder}/istio.yaml`);
       }
     });
   }
