@@ -7,6 +7,7 @@ import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
 import { addRender } from "./render.ts";
+import { addSchema } from "./schema.ts";
 import { addServe } from "./serve.ts";
 import { addShift } from "./shift.ts";
 import { addProxies, addStatus } from "./status.ts";
@@ -26,6 +27,7 @@ export function createProgram(version: string): Command {
     addBootstrap,
     addCheck,
     addRender,
+    addSchema,
     addPlan,
     addApply,
     addGet,
@@ -36,7 +38,7 @@ export function createProgram(version: string): Command {
     addDelete,
     addLoad,
   ])
-    add(program);
+    add(program, version);
   for (const command of program.commands) command.exitOverride();
   return program;
 }

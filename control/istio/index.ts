@@ -1,10 +1,12 @@
 export type { K8sObject, Manifest, Origin } from "./manifest.ts";
+export type { RouteProblem } from "./problem.ts";
 export {
   defaultWasmUrl,
   type Rendering,
   type RenderOptions,
-  type RouteProblem,
+  type RenderTarget,
   renderIstio,
+  targetProblems,
 } from "./render.ts";
 export { defaultIstioVersion } from "./version.ts";
 export { toYaml } from "./yaml.ts";

@@ -9,6 +9,10 @@ import {
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "./names.ts";
 
+/** The decisions that filters make, by their member of the spec. */
+export const filterNames = ["canary", "rateLimit", "shadow", "compression"] as const;
+export type FilterName = (typeof filterNames)[number];
+
 /** A copy costs the proxy what the request did: images and documents are not worth one. */
 const mirroredBodyBytes = 1 << 20;
 
@@ -16,10 +20,17 @@ export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
 /**
  * The configuration that makes the filters do what the routes ask. The same
- * routes give the same bytes; the revision is a digest of the content.
+ * routes give the same bytes; the revision is a digest of the content. `only`
+ * leaves a route to the filters that it names, where others run elsewhere.
  */
-export function filterConfig(states: readonly RouteState[], report?: ReportTarget): FilterConfig {
-  const routes = [...states].sort((a, b) => compare(nameOf(a), nameOf(b))).map(policy);
+export function filterConfig(
+  states: readonly RouteState[],
+  report?: ReportTarget,
+  only: (state: RouteState) => readonly FilterName[] = () => filterNames,
+): FilterConfig {
+  const routes = [...states]
+    .sort((a, b) => compare(nameOf(a), nameOf(b)))
+    .map((state) => policy(state, only(state)));
   const content = create(FilterConfigSchema, { routes, ...(report ? { report } : {}) });
   const revision = createHash("sha256")
     .update(JSON.stringify(toJson(FilterConfigSchema, content)))
@@ -41,16 +52,20 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
+function policy(
+  state: RouteState,
+  only: readonly FilterName[],
+): MessageInitShape<typeof RoutePolicySchema> {
   const name = nameOf(state);
   const spec = state.route?.spec;
   if (spec === undefined) return { name };
   const { canary, rateLimit, shadow, compression } = spec;
+  const asked = (name: FilterName) => only.includes(name);
   const identity = rateLimit?.identity ?? [];
   return {
     name,
     hosts: [...spec.hosts].sort(compare),
-    ...(canary
+    ...(canary && asked("canary")
       ? {
           canary: {
             stickyBy: canary.stickyBy,
@@ -63,7 +78,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
           },
         }
       : {}),
-    ...(rateLimit
+    ...(rateLimit && asked("rateLimit")
       ? {
           rateLimit: {
             identity,
@@ -74,7 +89,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
           },
         }
       : {}),
-    ...(shadow
+    ...(shadow && asked("shadow")
       ? {
           shadow: {
             percent: shadow.percent,
@@ -89,7 +104,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
           },
         }
       : {}),
-    ...(compression
+    ...(compression && asked("compression")
       ? {
           compression: {
             algorithms: compression.algorithms,

@@ -14,6 +14,7 @@ const control: Record<string, string[]> = {
   report: [],
   signals: ["report"],
   metrics: ["report", "xds"],
+  lint: ["route"],
   istio: ["route"],
   xds: ["route"],
   envoy: [],
@@ -21,7 +22,7 @@ const control: Record<string, string[]> = {
   load: [],
   web: [],
   api: ["route", "store", "xds", "report", "signals"],
-  cli: ["route", "istio", "xds", "envoy", "pods", "load", "server.ts"],
+  cli: ["route", "lint", "istio", "xds", "envoy", "pods", "load", "server.ts"],
   "listen.ts": ["xds"],
   "server.ts": [
     "api",
