@@ -10,6 +10,7 @@ import {
   problemsError,
   variantsOf,
 } from "./api/index.ts";
+import { expireDrills } from "./drill/index.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
 import {
@@ -176,6 +177,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       (error: unknown) => options.log(`could not sample signals: ${error}`),
     );
   }, sampleMs);
+  const drills = expireDrills(store, options.log);
   void follow(store.watch((await store.list()).sequence, stop.signal), publish, options.log);
 
   return {
@@ -184,6 +186,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     async close() {
       stop.abort();
       clearInterval(sampling);
+      drills.close();
       clearTimeout(removal);
       xds.close();
       await Promise.all(open.map((each) => each.close()));

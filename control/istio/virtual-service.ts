@@ -60,9 +60,11 @@ function httpRoute(rule: Rule, spec: RouteSpec): JsonObject {
     mirrors: rule.mirrorTo && [
       { destination: destination(spec, rule.mirrorTo), percentage: { value: 100 } },
     ],
-    timeout: durationText(spec.resilience?.timeout),
+    timeout: durationText(
+      (rule.drill ? spec.fault?.cutAfter : undefined) ?? spec.resilience?.timeout,
+    ),
     retries: retries(spec),
-    fault: rule.drill && spec.fault ? fault(spec.fault) : undefined,
+    fault: rule.drill && (spec.fault?.delay || spec.fault?.abort) ? fault(spec.fault) : undefined,
     headers: headers(spec),
   });
 }
