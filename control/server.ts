@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
@@ -31,6 +32,7 @@ import { createLedger } from "./report/index.ts";
 import { filterConfig, filterConfigText, routeName } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
+import type { Log } from "./telemetry/index.ts";
 import { createPages } from "./web/pages.ts";
 import {
   type Address,
@@ -57,7 +59,9 @@ export interface ServerOptions {
   wasmOnProxy?: string;
   /** Required of API clients; without it nothing listens beyond loopback. */
   token?: string;
-  log: (line: string) => void;
+  log: Log;
+  /** Sees every call of the API from the outside. */
+  interceptors?: Interceptor[];
 }
 
 /** A running control service. */
@@ -95,7 +99,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const xds = createXdsServer(fleet, {
     nack: (node, type, version, message) => {
       metrics.nacked(type);
-      options.log(`${node} refused ${type} ${version}: ${message}`);
+      options.log(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
     },
   });
   const wasm: ResourceOptions["wasm"] = options.wasmOnProxy
@@ -136,7 +140,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const pages = createPages();
   const adapter = connectNodeAdapter({
     routes: createApi(context),
-    interceptors: [metricsInterceptor(metrics), errorInterceptor],
+    interceptors: [...(options.interceptors ?? []), metricsInterceptor(metrics), errorInterceptor],
     readMaxBytes: mostMessageBytes,
     writeMaxBytes: 64 * mostMessageBytes,
     jsonOptions: { ignoreUnknownFields: false },
@@ -174,7 +178,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     store.list().then(
       ({ routes }) =>
         signals.sample(routes.flatMap(({ route }) => (route ? [variantsOf(route)] : []))),
-      (error: unknown) => options.log(`could not sample signals: ${error}`),
+      (error: unknown) => options.log(`could not sample signals: ${error}`, "sample-failed"),
     );
   }, sampleMs);
   const drills = expireDrills(store, options.log);
@@ -199,14 +203,17 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
 async function follow(
   events: AsyncIterable<unknown>,
   publish: () => Promise<void>,
-  log: (line: string) => void,
+  log: Log,
 ): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   for await (const _ of events) {
     clearTimeout(timer);
     timer = setTimeout(() => {
       publish().catch((error: unknown) =>
-        log(`could not publish: ${error instanceof Error ? error.message : error}`),
+        log(
+          `could not publish: ${error instanceof Error ? error.message : error}`,
+          "publish-failed",
+        ),
       );
     }, debounceMs);
   }

@@ -1,7 +1,7 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
-import { builtWasm } from "./built.ts";
+import { builtWasm, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { tokenFile } from "./flags.ts";
 import { untilStopped } from "./signals.ts";
@@ -14,6 +14,7 @@ interface ServeFlags {
   wasm: string;
   wasmOnProxy?: string;
   tokenFile?: string;
+  logFormat: "text" | "json";
 }
 
 export function addServe(program: Command): void {
@@ -40,17 +41,33 @@ export function addServe(program: Command): void {
       "path of weir.wasm on the proxies' machines, instead of sending it",
     )
     .option(...tokenFile)
-    .addHelpText("after", "\nExample:\n  weir serve --store lmdb:/var/lib/weir")
-    .action(async ({ tokenFile, ...flags }: ServeFlags) => {
-      const log = (line: string) => process.stderr.write(`${line}\n`);
+    .addOption(
+      new Option("--log-format <format>", "text for people, json for programs")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText(
+      "after",
+      "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
+    )
+    .action(async ({ tokenFile, logFormat, ...flags }: ServeFlags) => {
       const token = readToken(tokenFile);
       // Loaded here: no other command should wait for the Envoy API's descriptors.
       const { startServer } = await import("../server.ts");
-      const server = await startServer({ ...flags, ...(token ? { token } : {}), log });
+      const { callInterceptor, createLog, createTracing } = await import("../telemetry/index.ts");
+      const { log, logger } = createLog({ format: logFormat });
+      const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
+      const server = await startServer({
+        ...flags,
+        ...(token ? { token } : {}),
+        log,
+        interceptors: [callInterceptor(tracing, logger)],
+      });
       log(
         `API and page on http://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
       );
       await untilStopped();
       await server.close();
+      await tracing.close();
     });
 }

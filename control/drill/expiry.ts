@@ -19,7 +19,7 @@ const retryMs = 1_000;
  */
 export function expireDrills(
   store: Pick<Store, "list" | "watch" | "put">,
-  log: (line: string) => void,
+  log: (line: string, code?: string) => void,
   nowMs: () => number = Date.now,
 ): DrillExpiry {
   const stop = new AbortController();
@@ -43,7 +43,10 @@ export function expireDrills(
   function again(): void {
     look().catch((error: unknown) => {
       if (stop.signal.aborted) return;
-      log(`could not end a drill: ${error instanceof Error ? error.message : error}`);
+      log(
+        `could not end a drill: ${error instanceof Error ? error.message : error}`,
+        "drill-stuck",
+      );
       timer = setTimeout(again, retryMs);
     });
   }
@@ -53,7 +56,9 @@ export function expireDrills(
     again();
     for await (const { event, state } of store.watch(sequence, stop.signal))
       if (event === "put" && state.route?.spec?.fault?.until) again();
-  })().catch((error: unknown) => log(`drills are not ended by themselves: ${error}`));
+  })().catch((error: unknown) =>
+    log(`drills are not ended by themselves: ${error}`, "drill-stuck"),
+  );
 
   return {
     close() {
