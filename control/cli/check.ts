@@ -7,15 +7,14 @@ import {
   type Located,
   lintRoute,
   locate,
-  readCluster,
   type Severity,
   sarif,
   severities,
 } from "../lint/index.ts";
 import { parseRoutes, validateAll } from "../route/index.ts";
-import { FailedError, UsageError } from "./exit.ts";
+import { FailedError } from "./exit.ts";
 import { files } from "./flags.ts";
-import { fileName, mostClusterBytes, readInput } from "./input.ts";
+import { fileName, readInput, readObjectsFile } from "./input.ts";
 import { print, printValue } from "./output.ts";
 
 interface CheckFlags {
@@ -66,7 +65,7 @@ export function addCheck(program: Command, version: string): void {
       "\nExamples:\n  weir check -f route.yaml\n  weir check -f route.yaml --fail-on warning -o sarif > weir.sarif\n  kubectl get pods,services,gateways,virtualservices,destinationrules -A -o yaml | weir check -f route.yaml --cluster -",
     )
     .action((flags: CheckFlags) => {
-      const cluster = flags.cluster === undefined ? undefined : readClusterFile(flags.cluster);
+      const cluster = flags.cluster === undefined ? undefined : readObjectsFile(flags.cluster);
       const parsed = flags.file.map(parse);
       const problems = [...parsed.flatMap((each) => each.problems), ...together(parsed)];
       const findings = parsed.flatMap((each) => lint(each, cluster, flags.target));
@@ -158,17 +157,6 @@ function isForIstio({ spec }: InferenceRoute): boolean {
     spec.attach !== undefined ||
     spec.variants.every(({ endpoints }) => endpoints.length === 0)
   );
-}
-
-function readClusterFile(file: string): Cluster {
-  try {
-    return readCluster(readInput(file, mostClusterBytes));
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(
-      `${fileName(file)} lists no Kubernetes objects: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
 }
 
 function line({ file, id, message, path, severity }: Located): string {

@@ -1,12 +1,15 @@
 import { readFileSync, statSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import { type Problem, parseRoutes, validateAll } from "../route/index.ts";
+import { type RouteState, RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
+import { type KubernetesObject, readObjects } from "../objects/index.ts";
+import { draftRoute, type Problem, parseRoutes, routeName, validateAll } from "../route/index.ts";
 import { FailedError, UsageError } from "./exit.ts";
 
 /** Largest route document. */
 const mostRouteBytes = 1 << 20;
 /** Largest listing of a cluster. */
-export const mostClusterBytes = 256 << 20;
+const mostClusterBytes = 256 << 20;
 
 /** Text of a file of at most `mostBytes`, or of standard input for "-". @throws UsageError that names the file and what is wrong with it */
 export function readInput(file: string, mostBytes = mostRouteBytes): string {
@@ -25,6 +28,34 @@ export function readInput(file: string, mostBytes = mostRouteBytes): string {
     if (error instanceof UsageError) throw error;
     if (error instanceof TypeError) throw new UsageError(`${fileName(file)} is not a text file`);
     throw new UsageError(`cannot read ${fileName(file)}: ${reason(error)}`);
+  }
+}
+
+/** Whether a file has route documents rather than other objects. Standard input never has. */
+export function isRouteFile(file: string): boolean {
+  return (
+    file !== "-" && /^\s*"?kind"?:\s*"?InferenceRoute"?/m.test(readInput(file, mostClusterBytes))
+  );
+}
+
+/** The routes of some files as they would be stored first, by "namespace/name". */
+export function readStates(files: readonly string[]): Map<string, RouteState> {
+  return new Map(
+    readRoutes(files).map((route) => [
+      routeName(route),
+      create(RouteStateSchema, draftRoute(route, undefined)),
+    ]),
+  );
+}
+
+/** The Kubernetes objects that a file lists. @throws UsageError that names the file and what is wrong with it */
+export function readObjectsFile(file: string): KubernetesObject[] {
+  const text = readInput(file, mostClusterBytes);
+  try {
+    return readObjects(text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${fileName(file)} lists no Kubernetes objects: ${why}`);
   }
 }
 

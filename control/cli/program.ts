@@ -4,6 +4,7 @@ import { addAudit, addDelete } from "./audit.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
 import { addDrill } from "./drill.ts";
+import { tlsFiles } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
@@ -12,6 +13,7 @@ import { addSchema } from "./schema.ts";
 import { addServe } from "./serve.ts";
 import { addShift } from "./shift.ts";
 import { addProxies, addStatus } from "./status.ts";
+import { addToken } from "./token.ts";
 import { addUp } from "./up.ts";
 
 /** All commands, in the order of the help. */
@@ -26,6 +28,7 @@ export function createProgram(version: string): Command {
     addUp,
     addServe,
     addBootstrap,
+    addToken,
     addCheck,
     addRender,
     addSchema,
@@ -41,6 +44,11 @@ export function createProgram(version: string): Command {
     addDrill,
   ])
     add(program, version);
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) {
+    // Whatever asks a server may have to prove who it is.
+    if (command.options.some(({ long }) => long === "--server"))
+      for (const flag of tlsFiles) command.option(...flag);
+    command.exitOverride();
+  }
   return program;
 }

@@ -1,8 +1,10 @@
 import { type Command, Option } from "commander";
+import type { TlsFiles } from "../auth/index.ts";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
 import { builtWasm, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
+import { UsageError } from "./exit.ts";
 import { tokenFile } from "./flags.ts";
 import { untilStopped } from "./signals.ts";
 
@@ -15,6 +17,10 @@ interface ServeFlags {
   wasmOnProxy?: string;
   tokenFile?: string;
   logFormat: "text" | "json";
+  access?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  clientCa?: string;
 }
 
 export function addServe(program: Command): void {
@@ -32,7 +38,7 @@ export function addServe(program: Command): void {
     })
     .option(
       "--store <store>",
-      "memory, lmdb:DIRECTORY or etcd://HOST:PORT[,HOST:PORT]",
+      "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",
       "lmdb:weir-data",
     )
     .option("--wasm <file>", "weir.wasm, sent to the proxies", builtWasm)
@@ -41,6 +47,10 @@ export function addServe(program: Command): void {
       "path of weir.wasm on the proxies' machines, instead of sending it",
     )
     .option(...tokenFile)
+    .option("--access <file>", "who may do what: tokens, certificates, issuers of tokens")
+    .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
+    .option("--tls-key <file>", "its key")
+    .option("--client-ca <file>", "authority of the clients' certificates")
     .addOption(
       new Option("--log-format <format>", "text for people, json for programs")
         .choices(["text", "json"])
@@ -50,7 +60,8 @@ export function addServe(program: Command): void {
       "after",
       "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
     )
-    .action(async ({ tokenFile, logFormat, ...flags }: ServeFlags) => {
+    .action(async ({ tokenFile, logFormat, tlsCert, tlsKey, clientCa, ...flags }: ServeFlags) => {
+      const tls = tlsOf(tlsCert, tlsKey, clientCa);
       const token = readToken(tokenFile);
       // Loaded here: no other command should wait for the Envoy API's descriptors.
       const { startServer } = await import("../server.ts");
@@ -60,14 +71,22 @@ export function addServe(program: Command): void {
       const server = await startServer({
         ...flags,
         ...(token ? { token } : {}),
+        ...(tls ? { tls } : {}),
         log,
         interceptors: [callInterceptor(tracing, logger)],
       });
       log(
-        `API and page on http://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
+        `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
       );
       await untilStopped();
       await server.close();
       await tracing.close();
     });
+}
+
+function tlsOf(cert?: string, key?: string, clientCa?: string): TlsFiles | undefined {
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw new UsageError("TLS needs both --tls-cert and --tls-key");
+  return { cert, key, ...(clientCa ? { clientCa } : {}) };
 }

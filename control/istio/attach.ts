@@ -97,7 +97,7 @@ export function attachPoints(states: RouteState[]): AttachPoint[] {
         point.states.push(state);
         point.filters.push(filters);
         point.routes.push(routeName(route));
-        point.name = `weir-${createHash("sha256").update(key).digest("hex").slice(0, 8)}`;
+        if (point.states.length === 2) point.name = sharedName(key);
       } else {
         const own = `${objectName(route)}.${namespaceOf(route)}`;
         points.set(key, {
@@ -114,6 +114,10 @@ export function attachPoints(states: RouteState[]): AttachPoint[] {
     }
   }
   return [...points.values()];
+}
+
+function sharedName(key: string): string {
+  return `weir-${createHash("sha256").update(key).digest("hex").slice(0, 8)}`;
 }
 
 /** Telemetry is a matter of the attached proxies even where no filter runs. */
@@ -134,5 +138,9 @@ export function targetRefJson(ref: TargetRef): JsonObject {
 
 /** Kubernetes keeps maps in key order; so do the manifests, however the route was written. */
 export function sortedRecord<T>(record: Record<string, T>): Record<string, T> {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const names = Object.keys(record);
+  if (names.length < 2) return record;
+  const sorted: Record<string, T> = {};
+  for (const name of names.sort()) sorted[name] = record[name] as T;
+  return sorted;
 }

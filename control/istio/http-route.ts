@@ -133,7 +133,7 @@ const statuses: Record<string, number[]> = {
 function retryOf({ resilience }: RouteSpec): JsonObject | undefined {
   const retries = resilience?.retries;
   if (retries === undefined || retries.attempts === 0) return undefined;
-  const codes = [...new Set(retries.on.flatMap((condition) => statuses[condition] ?? []))];
+  const codes = [...new Set(retries.retryOn.flatMap((condition) => statuses[condition] ?? []))];
   return defined({
     codes: codes.length > 0 ? codes.sort((a, b) => a - b) : undefined,
     attempts: retries.attempts,

@@ -1,4 +1,7 @@
 export type { K8sObject, Manifest, Origin } from "./manifest.ts";
+export { mergeExisting } from "./merge.ts";
+export { type ObjectChange, planObjects } from "./plan.ts";
+export { previousStates } from "./previous.ts";
 export type { RouteProblem } from "./problem.ts";
 export {
   defaultWasmUrl,

@@ -1,5 +1,5 @@
 import { type JsonObject, toJson } from "@bufbuild/protobuf";
-import { type Telemetry, TelemetrySchema } from "../gen/weir/v1/kubernetes_pb.ts";
+import { type Telemetry, TelemetrySchema } from "../gen/weir/v1/mesh_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { routeName } from "../route/names.ts";
 import { variantHeader } from "../route/rules.ts";

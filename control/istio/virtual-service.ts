@@ -17,6 +17,7 @@ const defaultRetryOn = ["connect-failure", "refused-stream", "reset-before-reque
 export function virtualService(route: InferenceRoute): Manifest {
   const spec = route.spec as RouteSpec;
   const rules = rulesOf(route);
+  const common = commonOf(spec);
   const delegate = spec.mesh?.delegate === true;
   const from = delegate
     ? "spec.mesh.delegate, spec.variants"
@@ -34,7 +35,7 @@ export function virtualService(route: InferenceRoute): Manifest {
         hosts: delegate ? undefined : spec.hosts,
         gateways: delegate || spec.gateways.length === 0 ? undefined : spec.gateways,
         exportTo: exportTo(spec),
-        http: rules.map((rule) => httpRoute(rule, spec)),
+        http: rules.map((rule) => httpRoute(rule, spec, common)),
       }),
     },
     origins,
@@ -46,7 +47,22 @@ export function httpRouteNamesOf(route: InferenceRoute): string[] {
   return rulesOf(route).map((rule) => rule.name);
 }
 
-function httpRoute(rule: Rule, spec: RouteSpec): JsonObject {
+/** What all rules of a route have alike. */
+interface Common {
+  timeout: string | undefined;
+  retries: JsonObject;
+  headers: JsonObject;
+}
+
+function commonOf(spec: RouteSpec): Common {
+  return {
+    timeout: durationText(spec.resilience?.timeout),
+    retries: retries(spec),
+    headers: headers(spec),
+  };
+}
+
+function httpRoute(rule: Rule, spec: RouteSpec, common: Common): JsonObject {
   return defined({
     name: rule.name,
     match: matchOf(rule),
@@ -60,12 +76,10 @@ function httpRoute(rule: Rule, spec: RouteSpec): JsonObject {
     mirrors: rule.mirrorTo && [
       { destination: destination(spec, rule.mirrorTo), percentage: { value: 100 } },
     ],
-    timeout: durationText(
-      (rule.drill ? spec.fault?.cutAfter : undefined) ?? spec.resilience?.timeout,
-    ),
-    retries: retries(spec),
+    timeout: (rule.drill ? durationText(spec.fault?.cutAfter) : undefined) ?? common.timeout,
+    retries: common.retries,
     fault: rule.drill && (spec.fault?.delay || spec.fault?.abort) ? fault(spec.fault) : undefined,
-    headers: headers(spec),
+    headers: common.headers,
   });
 }
 
@@ -97,7 +111,7 @@ function retries(spec: RouteSpec): JsonObject {
   return defined({
     attempts: wanted.attempts,
     perTryTimeout: durationText(wanted.perTryTimeout),
-    retryOn: (wanted.on.length > 0 ? wanted.on : defaultRetryOn).join(","),
+    retryOn: (wanted.retryOn.length > 0 ? wanted.retryOn : defaultRetryOn).join(","),
     retryRemoteLocalities: wanted.remoteLocalities ? true : undefined,
     backoff: durationText(wanted.backoff),
   });

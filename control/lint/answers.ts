@@ -25,11 +25,11 @@ export const answerLints: readonly Lint[] = [
     reason:
       "a completion that failed half-way has already cost GPU time and tokens; trying it again runs it twice and may answer differently",
     check: ({ spec }) =>
-      (spec?.resilience?.retries?.on ?? []).flatMap((condition, index) =>
+      (spec?.resilience?.retries?.retryOn ?? []).flatMap((condition, index) =>
         afterTheFact.has(condition)
           ? [
               {
-                path: `spec.resilience.retries.on[${index}]`,
+                path: `spec.resilience.retries.retryOn[${index}]`,
                 message: `retries on ${condition} run completions again that a pod may have begun: connect-failure, refused-stream and reset-before-request do not`,
               },
             ]

@@ -1,6 +1,7 @@
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import { type KubernetesObject, objectsOf } from "../objects/index.ts";
 import { routeName } from "../route/index.ts";
-import { type Cluster, type KubernetesObject, namespaceOf, objectsOf } from "./cluster.ts";
+import { type Cluster, namespaceOf } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
 /** Lints about what must be around a route in its cluster; silent when no cluster is known. */

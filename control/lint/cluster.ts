@@ -1,57 +1,9 @@
-import { parseAllDocuments } from "yaml";
 import type { InferenceRoute, Variant } from "../gen/weir/v1/route_pb.ts";
+import { type KubernetesObject, objectsOf } from "../objects/index.ts";
 import { routeName } from "../route/index.ts";
 
-/** A Kubernetes object as kubectl writes it. */
-export interface KubernetesObject {
-  apiVersion: string;
-  kind: string;
-  metadata: {
-    name: string;
-    namespace?: string;
-    labels?: Record<string, string>;
-    annotations?: Record<string, string>;
-  };
-  spec?: Record<string, unknown>;
-  status?: Record<string, unknown>;
-}
-
 /** What is known of a cluster: the objects that somebody listed. */
-export interface Cluster {
-  objects: KubernetesObject[];
-}
-
-/** The objects of some YAML or JSON documents, lists unfolded. @throws Error on text that is neither */
-export function readCluster(text: string): Cluster {
-  const objects: KubernetesObject[] = [];
-  const take = (value: unknown): void => {
-    if (typeof value !== "object" || value === null) return;
-    const object = value as KubernetesObject & { items?: unknown[] };
-    if (Array.isArray(object.items)) for (const item of object.items) take(item);
-    else if (typeof object.kind === "string" && typeof object.metadata?.name === "string")
-      objects.push(object);
-  };
-  const documents = parseAllDocuments(text);
-  for (const document of Array.isArray(documents) ? documents : []) {
-    const [error] = document.errors;
-    if (error) throw new Error(error.message.split("\n", 1)[0]);
-    take(document.toJS({ maxAliasCount: 100 }));
-  }
-  return { objects };
-}
-
-/** Objects of a kind in a namespace. */
-export function objectsOf(
-  { objects }: Cluster,
-  kind: string,
-  namespace?: string,
-): KubernetesObject[] {
-  return objects.filter(
-    (object) =>
-      object.kind === kind &&
-      (namespace === undefined || (object.metadata.namespace ?? "default") === namespace),
-  );
-}
+export type Cluster = readonly KubernetesObject[];
 
 export function namespaceOf(route: InferenceRoute): string {
   return routeName(route).split("/", 1)[0] ?? "";

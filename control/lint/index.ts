@@ -4,7 +4,7 @@ import type { Cluster } from "./cluster.ts";
 import { type Finding, severities } from "./finding.ts";
 
 export { lints } from "./catalog.ts";
-export { type Cluster, type KubernetesObject, readCluster } from "./cluster.ts";
+export type { Cluster } from "./cluster.ts";
 export { atLeast, type Finding, type Lint, type Severity, severities } from "./finding.ts";
 export { locate } from "./locate.ts";
 export { type Located, sarif } from "./sarif.ts";

@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
+import {
+  create,
+  type JsonObject,
+  type JsonValue,
+  type MessageInitShape,
+  toJson,
+} from "@bufbuild/protobuf";
 import {
   type FilterConfig,
   FilterConfigSchema,
@@ -18,6 +24,10 @@ const mirroredBodyBytes = 1 << 20;
 
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
+/** What the filters at one place do for a route; all of it where nothing else is said. */
+type Only = (state: RouteState) => readonly FilterName[];
+const everything: Only = () => filterNames;
+
 /**
  * The configuration that makes the filters do what the routes ask. The same
  * routes give the same bytes; the revision is a digest of the content. `only`
@@ -26,17 +36,36 @@ export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 export function filterConfig(
   states: readonly RouteState[],
   report?: ReportTarget,
-  only: (state: RouteState) => readonly FilterName[] = () => filterNames,
+  only = everything,
+): FilterConfig {
+  const content = contentOf(states, report, only);
+  content.revision = digest(toJson(FilterConfigSchema, content));
+  return content;
+}
+
+/** The same as JSON. */
+export function filterConfigJson(
+  states: readonly RouteState[],
+  report?: ReportTarget,
+  only = everything,
+): JsonObject {
+  const content = toJson(FilterConfigSchema, contentOf(states, report, only)) as JsonObject;
+  return { revision: digest(content), ...content };
+}
+
+function contentOf(
+  states: readonly RouteState[],
+  report: ReportTarget | undefined,
+  only: Only,
 ): FilterConfig {
   const routes = [...states]
     .sort((a, b) => compare(nameOf(a), nameOf(b)))
     .map((state) => policy(state, only(state)));
-  const content = create(FilterConfigSchema, { routes, ...(report ? { report } : {}) });
-  const revision = createHash("sha256")
-    .update(JSON.stringify(toJson(FilterConfigSchema, content)))
-    .digest("hex")
-    .slice(0, 16);
-  return create(FilterConfigSchema, { ...content, revision });
+  return create(FilterConfigSchema, { routes, ...(report ? { report } : {}) });
+}
+
+function digest(content: JsonValue): string {
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
 /** The configuration as the one JSON text that filters are given. */

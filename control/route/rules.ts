@@ -36,8 +36,20 @@ type Draft = Pick<Rule, "name" | "origin" | "targets"> & Partial<Rule>;
  */
 export function rulesOf(route: InferenceRoute): Rule[] {
   const spec = route.spec as RouteSpec;
-  return draftsOf(route, spec).flatMap((draft) => {
-    const rule: Rule = { headers: {}, match: [], drill: false, ...draft };
+  const drafts = draftsOf(route, spec);
+  const rules = drafts.map(
+    ({ headers, mirrorTo, name, origin, targets }): Rule => ({
+      name,
+      origin,
+      headers: headers ?? {},
+      match: [],
+      targets,
+      mirrorTo,
+      drill: false,
+    }),
+  );
+  if (spec.fault === undefined) return rules;
+  return rules.flatMap((rule) => {
     if (!isDrilled(rule, spec)) return [rule];
     if (spec.fault?.match.length === 0) return [{ ...rule, drill: true }];
     const drill = {

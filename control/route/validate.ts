@@ -225,12 +225,12 @@ function checkResilience({ resilience }: RouteSpec, report: Report): void {
   const retries = resilience.retries;
   if (
     retries?.attempts === 0 &&
-    (retries.perTryTimeout ?? retries.backoff ?? retries.budget ?? retries.on[0]) !== undefined
+    (retries.perTryTimeout ?? retries.backoff ?? retries.budget ?? retries.retryOn[0]) !== undefined
   )
     report(
       "retries-off",
       `${path}.retries`,
-      "perTryTimeout, on, backoff and budget have no meaning with 0 attempts",
+      "perTryTimeout, retryOn, backoff and budget have no meaning with 0 attempts",
     );
   for (const [name, duration] of Object.entries(durationsOf(resilience)))
     if (duration !== undefined && duration.seconds === 0n && duration.nanos < 1_000_000)

@@ -199,7 +199,7 @@ function randomResilience(
         : {
             attempts,
             perTryTimeout: maybe(0.5, duration),
-            on: maybe(0.5, () => ["5xx", "connect-failure", "retriable-4xx"]),
+            retryOn: maybe(0.5, () => ["5xx", "connect-failure", "retriable-4xx"]),
             backoff: maybe(0.3, duration),
             remoteLocalities: maybe(0.3, () => true),
             budget: maybe(0.4, () => ({ percent: below(101), minConcurrency: below(10) })),

@@ -11,6 +11,7 @@ const buildTimeoutMs = 40 * 60_000;
 
 const folders = [
   ...examples.map((name) => `examples/${name}`),
+  ...["adopt", "again", "another-namespace"].map((name) => `test/istio/merging/golden/${name}`),
   ...readdirSync("test/istio/golden")
     .filter((name) => !name.startsWith("refused-"))
     .map((name) => `test/istio/golden/${name}`),

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { lintRoute, lints, readCluster } from "../../control/lint/index.ts";
+import { lintRoute, lints } from "../../control/lint/index.ts";
+import { readObjects } from "../../control/objects/index.ts";
 import { parseRoutes } from "../../control/route/index.ts";
 
 interface Row {
@@ -30,7 +31,7 @@ function findingsOf({ spec, metadata, cluster }: Omit<Row, "name" | "finds">): s
   };
   const { problems, routes } = parseRoutes(stringify(document));
   expect(problems).toEqual([]);
-  const known = cluster && readCluster(stringify({ kind: "List", items: cluster }));
+  const known = cluster && readObjects(stringify({ kind: "List", items: cluster }));
   const [route] = routes;
   return route ? lintRoute(route, known).map(({ id, path }) => `${id} ${path}`) : [];
 }

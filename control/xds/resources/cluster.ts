@@ -13,7 +13,6 @@ import type { InferenceRoute, Resilience, Variant } from "../../gen/weir/v1/rout
 import { routeName } from "../../route/index.ts";
 import { adsSource, seconds, socketAddress } from "./common.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
-import { type Address, reportClusterName } from "./options.ts";
 import { transportSocket } from "./transport-socket.ts";
 
 /** Name of a variant's cluster. */
@@ -126,23 +125,5 @@ function lbEndpoint(endpoint: string) {
   return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
 }
 
-/** Where the filters report to. */
-export function reportCluster(report: Address): Cluster {
-  return create(ClusterSchema, {
-    name: reportClusterName,
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-    connectTimeout: seconds(1),
-    loadAssignment: {
-      clusterName: reportClusterName,
-      endpoints: [
-        {
-          lbEndpoints: [
-            { hostIdentifier: { case: "endpoint", value: { address: socketAddress(report) } } },
-          ],
-        },
-      ],
-    },
-  });
-}
-
-const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+/** Where a cluster carries its HTTP options. */
+export const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";

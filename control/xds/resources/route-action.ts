@@ -30,7 +30,7 @@ export function behaviour(
 
 function retryPolicy(retries: Retries): MessageInitShape<typeof RetryPolicySchema> {
   return {
-    retryOn: (retries.on.length > 0 ? retries.on : defaultRetryOn).join(","),
+    retryOn: (retries.retryOn.length > 0 ? retries.retryOn : defaultRetryOn).join(","),
     numRetries: retries.attempts,
     ...(retries.perTryTimeout ? { perTryTimeout: retries.perTryTimeout } : {}),
     ...(retries.backoff ? { retryBackOff: { baseInterval: retries.backoff } } : {}),
