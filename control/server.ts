@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
+  appliedOf,
   checkBearer,
   createApi,
   errorInterceptor,
@@ -19,6 +20,7 @@ import {
   listenHttp2,
 } from "./listen.ts";
 import { createLedger } from "./report/index.ts";
+import { createEngine } from "./rollout/index.ts";
 import { filterConfig, filterConfigText, routeName } from "./route/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
@@ -59,6 +61,8 @@ export interface ControlServer {
 
 /** Changes that come within this time are sent together. */
 const debounceMs = 5;
+/** Rollouts are looked at this often. */
+const lookMs = 500;
 /** Clusters that are gone stay this long with proxies that may still name them. */
 const removalMs = 2_000;
 
@@ -112,7 +116,24 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     }, removalMs);
   }
 
-  const context: ApiContext = { store, fleet, ledger, published: () => published, render };
+  const rollouts = createEngine({
+    store,
+    applied: (name, state) => appliedOf(name, state, { fleet, published: () => published }),
+    observation: ledger.observation,
+    silentMs: fleet.silentMs,
+    monotonicMs: () => performance.now(),
+    now: () => new Date(),
+    log: options.log,
+  });
+  const context: ApiContext = {
+    store,
+    fleet,
+    ledger,
+    published: () => published,
+    rollouts,
+    sources: { prometheus: false, webhooks: [], pods: false },
+    render,
+  };
   const http2 = createHttp2Server();
   const pages = createPages();
   const adapter = connectNodeAdapter({
@@ -150,6 +171,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     await store.close();
     throw error;
   }
+  const stopRollouts = rollouts.start(lookMs);
   void follow(store.watch((await store.list()).sequence, stop.signal), publish, options.log);
 
   return {
@@ -157,6 +179,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     xds: open[1]?.address ?? options.xds,
     async close() {
       stop.abort();
+      stopRollouts();
       clearTimeout(removal);
       xds.close();
       await Promise.all(open.map((each) => each.close()));

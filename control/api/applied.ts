@@ -20,8 +20,8 @@ export function appliedOf(
 ): Applied {
   const proxies = context.fleet.list().filter(({ connected }) => connected);
   const behind = proxies.flatMap((proxy) => {
-    const reason = lagOf(proxy, name, state, context);
-    return reason === undefined ? [] : [{ node: proxy.node, reason }];
+    const lag = lagOf(proxy, name, state, context);
+    return lag === undefined ? [] : [{ node: proxy.node, refused: false, ...lag }];
   });
   return create(AppliedSchema, {
     wanted: proxies.length,
@@ -35,14 +35,22 @@ function lagOf(
   name: string,
   state: RouteState,
   { fleet, published }: Pick<ApiContext, "fleet" | "published">,
-): string | undefined {
+): { reason: string; refused?: true } | undefined {
   const current = published();
-  if (current === undefined || current.etags.get(name) !== state.etag) return "not pushed yet";
-  const refused = proxy.resources.find(({ nackMessage }) => nackMessage !== "");
-  if (refused) return `${refused.type} refused: ${refused.nackMessage}`;
+  if (current === undefined || current.etags.get(name) !== state.etag)
+    return { reason: "not pushed yet" };
+  const refused = proxy.resources.find(
+    // What was refused before the newest answer is no longer what the proxy is asked to run.
+    ({ nackMessage, nackedVersion, sentVersion }) =>
+      nackMessage !== "" && nackedVersion === sentVersion,
+  );
+  if (refused) return { reason: `${refused.type} refused: ${refused.nackMessage}`, refused: true };
   const waiting = resourceTypes.find(
     ({ name: type }) => !fleet.runs(proxy.node, type, current.snapshot[type].version),
   );
-  if (waiting) return `waiting for ${waiting.name}`;
+  if (waiting) return { reason: `waiting for ${waiting.name}` };
+  // Filters that report say what they run, which is more than an acknowledgement.
+  if (proxy.reportedRevision !== "" && proxy.reportedRevision !== current.revision)
+    return { reason: `reports revision ${proxy.reportedRevision}, not ${current.revision}` };
   return undefined;
 }

@@ -1,5 +1,6 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { Ledger } from "../report/index.ts";
+import type { Engine, Sources } from "../rollout/index.ts";
 import type { Author, Store } from "../store/index.ts";
 import type { Fleet, Snapshot } from "../xds/index.ts";
 
@@ -12,6 +13,10 @@ export interface ApiContext {
   published():
     | { snapshot: Snapshot; revision: string; etags: ReadonlyMap<string, string> }
     | undefined;
+  /** Walks the rollouts, and tells what they are doing. */
+  rollouts: Pick<Engine, "progress" | "onProgress">;
+  /** What rollouts may ask besides the proxies' reports. */
+  sources: Sources;
   /** Manifests for a route. */
   render(states: RouteState[], target: string, wasmUrl: string): string;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { RolloutService } from "../gen/weir/v1/rollout_pb.ts";
 import {
   AuditService,
   FleetService,
@@ -18,6 +19,7 @@ export interface Clients {
   routes: Client<typeof RouteService>;
   fleet: Client<typeof FleetService>;
   audit: Client<typeof AuditService>;
+  rollouts: Client<typeof RolloutService>;
 }
 
 const defaultServer = "http://127.0.0.1:8080";
@@ -46,6 +48,7 @@ export async function withServer<T>(
       routes: createClient(RouteService, transport),
       fleet: createClient(FleetService, transport),
       audit: createClient(AuditService, transport),
+      rollouts: createClient(RolloutService, transport),
     });
   } catch (error) {
     throw explain(error, baseUrl);

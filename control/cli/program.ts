@@ -7,6 +7,7 @@ import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
 import { addRender } from "./render.ts";
+import { addRollout } from "./rollout.ts";
 import { addServe } from "./serve.ts";
 import { addShift } from "./shift.ts";
 import { addProxies, addStatus } from "./status.ts";
@@ -30,6 +31,7 @@ export function createProgram(version: string): Command {
     addApply,
     addGet,
     addShift,
+    addRollout,
     addStatus,
     addProxies,
     addAudit,

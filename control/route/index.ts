@@ -2,11 +2,18 @@ export { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
 export type { RouteDraft } from "./draft.ts";
 export { filterConfig, filterConfigText, type ReportTarget } from "./filter-config.ts";
 export { resolveName, routeName } from "./names.ts";
-export { type ParsedRoutes, parseRoute, parseRoutes } from "./parse.ts";
+export {
+  type ParsedRoutes,
+  parseRoute,
+  parseRoutes,
+  readDocuments,
+  type TextDocument,
+} from "./parse.ts";
 export { draftRoute, type Plan, planRoute, sameRoute, toYaml } from "./plan.ts";
 export type { Problem } from "./problem.ts";
 export { type JsonSchema, schemaOf } from "./schema.ts";
+export { agrees, type ShareAgreement } from "./share.ts";
 export { type Shifted, shiftWeights } from "./shift.ts";
-export { nearest } from "./structure.ts";
+export { checkStructure, nearest } from "./structure.ts";
 export { controlHeaders, hostConflicts, validateAll, validateRoute } from "./validate.ts";
 export { bucketCount, toBuckets, toPercent } from "./weights.ts";

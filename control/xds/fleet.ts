@@ -37,6 +37,8 @@ export interface Fleet {
   nacked(node: string, type: TypeName, version: string, message: string): void;
   /** The filters of the proxy say which revision they run. */
   reported(node: string, revision: string): void;
+  /** Milliseconds since any proxy's filters reported; endless before the first report. */
+  silentMs(): number;
   /** Whether the proxy runs exactly this version of the type. */
   runs(node: string, type: TypeName, version: string): boolean;
   list(): Proxy[];
@@ -51,6 +53,8 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
   const proxies = new Map<string, ProxyState>();
   const listeners = new Set<() => void>();
   let scheduled = false;
+  // By a clock that never jumps, as it is only ever compared with itself.
+  let heardAt: number | undefined;
 
   function changed(): void {
     if (scheduled) return;
@@ -129,7 +133,10 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
       state.nackMessage = message;
       changed();
     },
+    silentMs: () =>
+      heardAt === undefined ? Number.POSITIVE_INFINITY : performance.now() - heardAt,
     reported(node, revision) {
+      heardAt = performance.now();
       const proxy = proxies.get(node);
       if (proxy === undefined) return;
       proxy.reportedAt = now();
