@@ -15,6 +15,8 @@ export interface Ledger {
   add(report: ReportRequest): void;
   /** Counts of one counter of a route over all proxies, by label. */
   counts(name: string, route: string): Count[];
+  /** Routes that were reported. */
+  routes(): string[];
   /** Everything known of a route now; two of them tell what came in between. */
   observation(route: string): Observation;
 }
@@ -113,6 +115,7 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
       }
       return [...byLabel.values()];
     },
+    routes: () => [...routes.keys()],
     observation(route) {
       const { counters, histograms } = routes.get(route) ?? {};
       return {

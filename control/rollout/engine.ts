@@ -28,8 +28,8 @@ export interface EngineOptions {
   queries?(name: string, spec: RolloutSpec): Verdict[];
   /** What must be open before the next step. */
   gates?(name: string, state: RolloutState, route: RouteState): GateStatus[];
-  /** Whether this replica is the one that acts. Absent: it is. */
-  leads?(): boolean;
+  /** The leadership that this replica holds now; undefined while another one acts. Absent: it is alone. */
+  leadership?(): { fence: bigint } | undefined;
   /** A clock that never jumps. */
   monotonicMs(): number;
   now(): Date;
@@ -108,7 +108,7 @@ export function createEngine(options: EngineOptions): Engine {
   ): Promise<void> {
     if (state.step !== before.step) state.stepStarted = timestampFromDate(now());
     try {
-      const author = { principal: "rollout", reason };
+      const author = { principal: "rollout", reason, ...options.leadership?.() };
       await writeRollout(
         store,
         name,
@@ -132,7 +132,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   async function tick(): Promise<void> {
-    if (options.leads?.() === false) {
+    if (options.leadership && options.leadership() === undefined) {
       // Whoever leads next gathers evidence of its own.
       followed.clear();
       return;
