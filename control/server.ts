@@ -27,22 +27,13 @@ import {
   metricsInterceptor,
   reportedMetrics,
 } from "./metrics/index.ts";
+import { createPublisher } from "./publish.ts";
 import { createLedger } from "./report/index.ts";
 import { createEngine } from "./rollout/index.ts";
-import { filterConfig, filterConfigText, routeName } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
-import {
-  type Address,
-  buildResources,
-  createFleet,
-  createSnapshot,
-  createXdsServer,
-  type ResourceOptions,
-  reportClusterName,
-  withoutRemovals,
-} from "./xds/index.ts";
+import { type Address, createFleet, createXdsServer, type ResourceOptions } from "./xds/index.ts";
 
 export interface ServerOptions {
   /** API and page. */
@@ -72,8 +63,6 @@ export interface ControlServer {
 const debounceMs = 5;
 /** Rollouts are looked at this often. */
 const lookMs = 500;
-/** Clusters that are gone stay this long with proxies that may still name them. */
-const removalMs = 2_000;
 
 /** Wires the rooms together and starts to listen. @throws ListenError, StoreUnavailableError */
 export async function startServer(options: ServerOptions): Promise<ControlServer> {
@@ -104,39 +93,21 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const wasm: ResourceOptions["wasm"] = options.wasmOnProxy
     ? { file: options.wasmOnProxy }
     : { bytes: readFileSync(options.wasm) };
-  let published: ReturnType<ApiContext["published"]>;
-  let removal: NodeJS.Timeout | undefined;
+  const publisher = createPublisher({
+    store,
+    fleet,
+    xds,
+    wasm,
+    gateway: options.gateway,
+    log: options.log,
+  });
+  const { published } = publisher;
   let report = options.listen;
-
-  async function publish(): Promise<void> {
-    const { routes } = await store.list();
-    const config = filterConfig(routes, {
-      cluster: reportClusterName,
-      authority: `${report.host}:${report.port}`,
-      intervalMs: 1000,
-    });
-    const snapshot = createSnapshot(
-      buildResources(routes, {
-        gateway: options.gateway,
-        wasm,
-        report,
-        filterConfig: filterConfigText(config),
-      }),
-    );
-    clearTimeout(removal);
-    const gentle = withoutRemovals(xds.current(), snapshot);
-    published = { snapshot: gentle ?? snapshot, revision: config.revision, etags: etagsOf(routes) };
-    xds.publish(published.snapshot);
-    if (gentle === undefined) return;
-    removal = setTimeout(() => {
-      published = { snapshot, revision: config.revision, etags: etagsOf(routes) };
-      xds.publish(snapshot);
-    }, removalMs);
-  }
+  const publish = () => publisher.publish(report);
 
   const rollouts = createEngine({
     store,
-    applied: (name, state) => appliedOf(name, state, { fleet, published: () => published }),
+    applied: (name, state) => appliedOf(name, state, { fleet, published }),
     observation: ledger.observation,
     silentMs: fleet.silentMs,
     monotonicMs: () => performance.now(),
@@ -148,7 +119,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     fleet,
     ledger,
     signals,
-    published: () => published,
+    published,
     rollouts,
     sources: { prometheus: false, webhooks: [], pods: false },
     render,
@@ -208,7 +179,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       stop.abort();
       stopRollouts();
       clearInterval(sampling);
-      clearTimeout(removal);
+      publisher.close();
       xds.close();
       await Promise.all(open.map((each) => each.close()));
       await store.close();
@@ -232,12 +203,6 @@ async function follow(
     }, debounceMs);
   }
   clearTimeout(timer);
-}
-
-function etagsOf(routes: readonly RouteState[]): Map<string, string> {
-  return new Map(
-    routes.flatMap(({ route, etag }) => (route ? [[routeName(route), etag] as const] : [])),
-  );
 }
 
 function render(states: RouteState[], _target: string, wasmUrl: string): string {

@@ -45,6 +45,9 @@ function lagOf(
       nackMessage !== "" && nackedVersion === sentVersion,
   );
   if (refused) return { reason: `${refused.type} refused: ${refused.nackMessage}`, refused: true };
+  const first = current.refused();
+  if (first && first.node !== proxy.node)
+    return { reason: `not sent to it: ${first.node} refused ${first.type}: ${first.message}` };
   const waiting = resourceTypes.find(
     ({ name: type }) => !fleet.runs(proxy.node, type, current.snapshot[type].version),
   );

@@ -3,7 +3,7 @@ import type { Ledger } from "../report/index.ts";
 import type { Engine, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
-import type { Fleet, Snapshot } from "../xds/index.ts";
+import type { Fleet, Refusal, Snapshot } from "../xds/index.ts";
 
 /** What the handlers work on; made by the composition root. */
 export interface ApiContext {
@@ -13,7 +13,13 @@ export interface ApiContext {
   signals: SignalHistory;
   /** The snapshot the proxies are sent, and the revision their filters should report. */
   published():
-    | { snapshot: Snapshot; revision: string; etags: ReadonlyMap<string, string> }
+    | {
+        snapshot: Snapshot;
+        revision: string;
+        etags: ReadonlyMap<string, string>;
+        /** The proxy that was sent it first and refused: the others are not sent it. */
+        refused(): Refusal | undefined;
+      }
     | undefined;
   /** Walks the rollouts, and tells what they are doing. */
   rollouts: Pick<Engine, "progress" | "onProgress">;

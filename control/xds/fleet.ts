@@ -13,8 +13,8 @@ export interface NodeInfo {
 interface TypeState {
   sent: string;
   acked: string;
-  /** Every version this proxy refused: Envoy acknowledges a refused extension when it comes again. */
-  refused: Set<string>;
+  /** Every version this proxy refused, and why: Envoy acknowledges a refused extension when it comes again. */
+  refused: Map<string, string>;
   nackedVersion: string;
   nackMessage: string;
 }
@@ -26,6 +26,13 @@ interface ProxyState {
   types: Map<TypeName, TypeState>;
   reportedRevision: string;
   reportedAt?: Date;
+}
+
+/** Unasked: the proxy wants nothing of the type. */
+export interface Answer {
+  state: "runs" | "refused" | "waiting" | "unasked";
+  /** The proxy's own words where it refused. */
+  message: string;
 }
 
 /** What is known of every proxy that has been seen. */
@@ -41,6 +48,11 @@ export interface Fleet {
   silentMs(): number;
   /** Whether the proxy runs exactly this version of the type. */
   runs(node: string, type: TypeName, version: string): boolean;
+  /** What the proxy says to a version of a type. */
+  answer(node: string, type: TypeName, version: string): Answer;
+  isConnected(node: string): boolean;
+  /** The first connected proxy, in the order they came, that a condition holds for. */
+  first(condition: (node: string) => boolean): string | undefined;
   list(): Proxy[];
   /** Calls back, at most once per turn of the event loop, after something changed. */
   onChange(listener: () => void): () => void;
@@ -70,7 +82,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
     if (proxy === undefined) return undefined;
     let state = proxy.types.get(type);
     if (state === undefined) {
-      state = { sent: "", acked: "", refused: new Set(), nackedVersion: "", nackMessage: "" };
+      state = { sent: "", acked: "", refused: new Map(), nackedVersion: "", nackMessage: "" };
       proxy.types.set(type, state);
     }
     return state;
@@ -128,7 +140,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
     nacked(node, type, version, message) {
       const state = typeState(node, type);
       if (state === undefined) return;
-      state.refused.add(version);
+      state.refused.set(version, message);
       state.nackedVersion = version;
       state.nackMessage = message;
       changed();
@@ -147,6 +159,18 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
     runs(node, type, version) {
       const proxy = proxies.get(node);
       return proxy !== undefined && proxy.streams > 0 && proxy.types.get(type)?.acked === version;
+    },
+    answer(node, type, version) {
+      const state = proxies.get(node)?.types.get(type);
+      if (state === undefined) return { state: "unasked", message: "" };
+      const message = state.refused.get(version);
+      if (message !== undefined) return { state: "refused", message };
+      return { state: state.acked === version ? "runs" : "waiting", message: "" };
+    },
+    isConnected: (node) => (proxies.get(node)?.streams ?? 0) > 0,
+    first(condition) {
+      for (const [node, { streams }] of proxies) if (streams > 0 && condition(node)) return node;
+      return undefined;
     },
     list() {
       return [...proxies.values()].map(toProxy).sort((a, b) => (a.node < b.node ? -1 : 1));

@@ -34,15 +34,20 @@ export interface XdsLog {
 export interface XdsServer {
   /** Takes the stream if it is for ADS; false leaves it to others. */
   handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
-  /** Sends a snapshot to every stream that has not what it wants of it. */
-  publish(snapshot: Snapshot): void;
-  /** The snapshot published last. */
+  /**
+   * Sends a snapshot to every stream that has not what it wants of it.
+   * @param only to the streams of this node; the others keep what is published
+   */
+  publish(snapshot: Snapshot, only?: string): void;
+  /** The snapshot published last to all. */
   current(): Snapshot | undefined;
   /** Ends all streams; proxies keep what they have and reconnect. */
   close(): void;
 }
 
 interface Connection {
+  /** Empty before the first request. */
+  node: string;
   ads: AdsStream;
   stream: ServerHttp2Stream;
   blockedSince: number;
@@ -51,6 +56,8 @@ interface Connection {
 export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   const connections = new Set<Connection>();
   let published: Published | undefined;
+  /** What one node is sent before the others. */
+  let trial: { node: string; published: Published } | undefined;
   let pushes = 0;
   const sweep = setInterval(cutStuck, stuckMs / 4);
   sweep.unref();
@@ -60,10 +67,12 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
       if (blockedSince > 0 && Date.now() - blockedSince > stuckMs) stream.close(8);
   }
 
+  const publishedTo = (node: string) => (trial?.node === node ? trial.published : published);
+
   function flush(connection: Connection): void {
-    if (published === undefined || connection.blockedSince > 0 || connection.stream.destroyed)
-      return;
-    connection.ads.flush(published, (frame) => {
+    const due = publishedTo(connection.node);
+    if (due === undefined || connection.blockedSince > 0 || connection.stream.destroyed) return;
+    connection.ads.flush(due, (frame) => {
       const room = connection.stream.write(frame);
       if (!room) connection.blockedSince = Date.now();
       return room;
@@ -97,7 +106,7 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
         log.nack(node, type.name, version, message);
       },
     });
-    const connection: Connection = { ads, stream, blockedSince: 0 };
+    const connection: Connection = { node, ads, stream, blockedSince: 0 };
     const frames = createFrameReader(mostRequestBytes);
 
     function receive(message: Buffer): void {
@@ -109,12 +118,13 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
           return;
         }
         node = info.id;
+        connection.node = node;
         leave = fleet.connected(info);
         connections.add(connection);
       }
       const problem = namesProblem(incoming.names);
       if (problem !== undefined) fail(stream, grpcResourceExhausted, problem);
-      else if (incoming.request) ads.receive(incoming.request, published);
+      else if (incoming.request) ads.receive(incoming.request, publishedTo(node));
     }
 
     stream.respond(
@@ -152,8 +162,15 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
       open(stream, method.protocol, method.read);
       return true;
     },
-    publish(snapshot) {
-      published = createPublished(++pushes, snapshot);
+    publish(snapshot, only) {
+      const next = createPublished(++pushes, snapshot);
+      if (only !== undefined) {
+        trial = { node: only, published: next };
+        for (const connection of connections) if (connection.node === only) flush(connection);
+        return;
+      }
+      trial = undefined;
+      published = next;
       push();
     },
     current: () => published?.snapshot,

@@ -24,7 +24,9 @@ const control: Record<string, string[]> = {
   api: ["route", "store", "xds", "report", "rollout", "signals"],
   cli: ["route", "rollout", "istio", "xds", "envoy", "pods", "load", "server.ts"],
   "listen.ts": ["xds"],
+  "publish.ts": ["api", "store", "xds", "rollout", "route"],
   "server.ts": [
+    "publish.ts",
     "api",
     "store",
     "xds",
