@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
-  appliedOf,
+  appliedIn,
   checkBearer,
   createApi,
   errorInterceptor,
@@ -107,7 +107,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
 
   const rollouts = createEngine({
     store,
-    applied: (name, state) => appliedOf(name, state, { fleet, published }),
+    applied: (name, state) => appliedIn({ fleet, published })(name, state),
     observation: ledger.observation,
     silentMs: fleet.silentMs,
     monotonicMs: () => performance.now(),

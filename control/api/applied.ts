@@ -8,37 +8,38 @@ import {
 import { resourceTypes } from "../xds/index.ts";
 import type { ApiContext } from "./context.ts";
 
+/** How far the proxies are with one route as stored. */
+export type AppliedOf = (name: string, state: RouteState) => Applied;
+
 /**
- * How far the proxies are with a stored route: a proxy has it when it
- * acknowledged everything of a snapshot that holds the route as stored, and
+ * Looks at the fleet once, to tell of any number of routes: a proxy has a route
+ * when it acknowledged everything of a snapshot that holds the route as stored, and
  * its filters, where they report, report that snapshot's revision.
  */
-export function appliedOf(
-  name: string,
-  state: RouteState,
-  context: Pick<ApiContext, "fleet" | "published">,
-): Applied {
-  const proxies = context.fleet.list().filter(({ connected }) => connected);
-  const behind = proxies.flatMap((proxy) => {
-    const lag = lagOf(proxy, name, state, context);
+export function appliedIn({
+  fleet,
+  published,
+}: Pick<ApiContext, "fleet" | "published">): AppliedOf {
+  const current = published();
+  const proxies = fleet.list().filter(({ connected }) => connected);
+  const lags = proxies.flatMap((proxy) => {
+    const lag = lagOf(proxy, fleet, current);
     return lag === undefined ? [] : [{ node: proxy.node, refused: false, ...lag }];
   });
-  return create(AppliedSchema, {
-    wanted: proxies.length,
-    applied: proxies.length - behind.length,
-    behind,
-  });
+  const inSync = { wanted: proxies.length, applied: proxies.length - lags.length, behind: lags };
+  return (name, state) => {
+    if (current?.etags.get(name) === state.etag) return create(AppliedSchema, inSync);
+    const behind = proxies.map(({ node }) => ({ node, reason: "not pushed yet", refused: false }));
+    return create(AppliedSchema, { wanted: proxies.length, applied: 0, behind });
+  };
 }
 
 function lagOf(
   proxy: Proxy,
-  name: string,
-  state: RouteState,
-  { fleet, published }: Pick<ApiContext, "fleet" | "published">,
+  fleet: ApiContext["fleet"],
+  current: ReturnType<ApiContext["published"]>,
 ): { reason: string; refused?: true } | undefined {
-  const current = published();
-  if (current === undefined || current.etags.get(name) !== state.etag)
-    return { reason: "not pushed yet" };
+  if (current === undefined) return { reason: "not pushed yet" };
   const refused = proxy.resources.find(
     // What was refused before the newest answer is no longer what the proxy is asked to run.
     ({ nackMessage, nackedVersion, sentVersion }) =>

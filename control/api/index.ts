@@ -10,7 +10,7 @@ import { createRolloutService } from "./rollout-service.ts";
 import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
 
-export { appliedOf } from "./applied.ts";
+export { appliedIn } from "./applied.ts";
 export type { ApiContext } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { variantsOf } from "./signal-service.ts";
