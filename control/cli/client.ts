@@ -8,6 +8,7 @@ import {
   ProblemsSchema,
   RouteService,
 } from "../gen/weir/v1/service_pb.ts";
+import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import { FailedError, UsageError } from "./exit.ts";
 
 export interface ServerFlags {
@@ -20,6 +21,7 @@ export interface Clients {
   fleet: Client<typeof FleetService>;
   audit: Client<typeof AuditService>;
   rollouts: Client<typeof RolloutService>;
+  signals: Client<typeof SignalService>;
 }
 
 const defaultServer = "http://127.0.0.1:8080";
@@ -49,6 +51,7 @@ export async function withServer<T>(
       fleet: createClient(FleetService, transport),
       audit: createClient(AuditService, transport),
       rollouts: createClient(RolloutService, transport),
+      signals: createClient(SignalService, transport),
     });
   } catch (error) {
     throw explain(error, baseUrl);
