@@ -173,8 +173,7 @@ function analysisProblems(spec: RolloutSpec, sources: Sources): Problem[] {
         message: `gate "${name}" is not one of ${sources.webhooks.join(", ") || "the control service's, which was started without --webhook"}`,
       });
   });
-  const { queueDepth, kvCachePercent, inFlight } = spec.capacity ?? {};
-  if ((queueDepth ?? kvCachePercent ?? inFlight) !== undefined && !sources.pods)
+  if (spec.capacity && !sources.pods)
     problems.push({
       code: "no-source",
       path: "spec.capacity",
