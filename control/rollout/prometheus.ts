@@ -88,15 +88,15 @@ async function ask(
 }
 
 /** Reads an answer; NaN and infinities come as they are. */
-export function readAnswer(text: string, nowMs: number): QueryAnswer {
-  let body: { status?: unknown; data?: { resultType?: unknown; result?: unknown } };
+export function readAnswer(body: string, nowMs: number): QueryAnswer {
+  let answer: { status?: unknown; data?: { resultType?: unknown; result?: unknown } };
   try {
-    body = JSON.parse(text);
+    answer = JSON.parse(body);
   } catch {
     return { missing: "the answer is not JSON" };
   }
-  if (body?.status !== "success") return { missing: "the query failed" };
-  const { resultType, result } = body.data ?? {};
+  if (answer?.status !== "success") return { missing: "the query failed" };
+  const { resultType, result } = answer.data ?? {};
   const samples =
     resultType === "scalar"
       ? [result]
@@ -107,6 +107,8 @@ export function readAnswer(text: string, nowMs: number): QueryAnswer {
   if (!Array.isArray(sample)) return { missing: "the answer is empty" };
   if (others.length > 0) return { missing: `${samples.length} results, where one is wanted` };
   const words: Record<string, number> = { "+Inf": Infinity, "-Inf": -Infinity };
-  const value = words[String(sample[1])] ?? Number(String(sample[1]));
+  const text = String(sample[1]).trim();
+  // Number() takes nothing for 0.
+  const value = words[text] ?? (text === "" ? Number.NaN : Number(text));
   return { value, ageMs: Math.max(0, nowMs - Number(sample[0]) * 1000) };
 }
