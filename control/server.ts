@@ -28,8 +28,14 @@ import {
   reportedMetrics,
 } from "./metrics/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createLedger } from "./report/index.ts";
-import { createEngine } from "./rollout/index.ts";
+import { createLedger, recorded } from "./report/index.ts";
+import {
+  createCapacity,
+  createEngine,
+  createPrometheus,
+  createWebhooks,
+  type EngineOptions,
+} from "./rollout/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
@@ -49,6 +55,14 @@ export interface ServerOptions {
   wasmOnProxy?: string;
   /** Required of API clients; without it nothing listens beyond loopback. */
   token?: string;
+  /** Base URL of a Prometheus that rollouts may ask. */
+  prometheus?: string;
+  /** Gates of rollouts: name -> URL. */
+  webhooks?: ReadonlyMap<string, string>;
+  /** Read the pods' /metrics for rollouts' capacity. */
+  podMetrics?: boolean;
+  /** File that every report is added to, for `weir rollout simulate --replay`. */
+  record?: string;
   log: (line: string) => void;
 }
 
@@ -76,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       );
   const store = openStore(options.store);
   const fleet = createFleet();
-  const ledger = createLedger();
+  const ledger = recorded(createLedger(), options.record);
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
@@ -110,6 +124,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     applied: (name, state) => appliedIn({ fleet, published })(name, state),
     observation: ledger.observation,
     silentMs: fleet.silentMs,
+    ...rolloutSources(options),
     monotonicMs: () => performance.now(),
     now: () => new Date(),
     log: options.log,
@@ -121,7 +136,11 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     signals,
     published,
     rollouts,
-    sources: { prometheus: false, webhooks: [], pods: false },
+    sources: {
+      prometheus: options.prometheus !== undefined,
+      webhooks: [...(options.webhooks?.keys() ?? [])],
+      pods: options.podMetrics === true,
+    },
     render,
   };
   const http2 = createHttp2Server();
@@ -203,6 +222,23 @@ async function follow(
     }, debounceMs);
   }
   clearTimeout(timer);
+}
+
+/** What rollouts may ask besides the proxies' reports. */
+function rolloutSources({
+  prometheus,
+  webhooks = new Map(),
+  podMetrics,
+}: ServerOptions): Pick<EngineOptions, "queries" | "gates"> {
+  const monotonicMs = () => performance.now();
+  const ask = createWebhooks(webhooks, monotonicMs);
+  const capacity = podMetrics ? createCapacity(monotonicMs) : () => [];
+  return {
+    ...(prometheus
+      ? { queries: createPrometheus(prometheus, { monotonicMs, now: () => new Date() }) }
+      : {}),
+    gates: (name, state, route) => [...capacity(state, route), ...ask(name, state)],
+  };
 }
 
 function render(states: RouteState[], _target: string, wasmUrl: string): string {

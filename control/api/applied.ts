@@ -50,7 +50,10 @@ function lagOf(
   if (first && first.node !== proxy.node)
     return { reason: `not sent to it: ${first.node} refused ${first.type}: ${first.message}` };
   const waiting = resourceTypes.find(
-    ({ name: type }) => !fleet.runs(proxy.node, type, current.snapshot[type].version),
+    // Of what there is nothing no proxy asks.
+    ({ name: type }) =>
+      current.snapshot[type].resources.size > 0 &&
+      !fleet.runs(proxy.node, type, current.snapshot[type].version),
   );
   if (waiting) return { reason: `waiting for ${waiting.name}` };
   // Filters that report say what they run, which is more than an acknowledgement.

@@ -6,13 +6,11 @@ import { FailedError, UsageError } from "./exit.ts";
 const mostBytes = 1 << 20;
 
 /** Text of a file, or of standard input for "-". @throws UsageError that names the file and what is wrong with it */
-export function readInput(file: string): string {
+export function readInput(file: string, most = mostBytes): string {
   try {
     if (file !== "-" && !statSync(file).isFile()) throw new UsageError(`${file} is not a file`);
-    if (file !== "-" && statSync(file).size > mostBytes)
-      throw new UsageError(
-        `${file} has ${statSync(file).size} bytes: at most ${mostBytes} are allowed`,
-      );
+    if (file !== "-" && statSync(file).size > most)
+      throw new UsageError(`${file} has ${statSync(file).size} bytes: at most ${most} are allowed`);
     const bytes = readFileSync(file === "-" ? 0 : file);
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     if (text.includes("\0")) throw new UsageError(`${name(file)} is not a text file`);

@@ -11,7 +11,7 @@ import { problemLine, readInput } from "./input.ts";
 import { print } from "./output.ts";
 import { showProgress } from "./rollout-view.ts";
 
-export { showHead } from "./rollout-view.ts";
+export { showHead, showVerdict } from "./rollout-view.ts";
 
 /** The rollout of a file. @throws FailedError with a line per problem */
 export function readRollout(file: string): Rollout {

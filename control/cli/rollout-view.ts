@@ -29,7 +29,8 @@ export function showHead({ state }: RolloutProgress): string {
   return `${rollout?.metadata?.namespace || "default"}/${rollout?.metadata?.name}: ${phase}${where} (etag ${etag})`;
 }
 
-function showVerdict({ outcome, words, against, inFavour }: Verdict): string {
+/** Outcome, numbers and evidence on one line. */
+export function showVerdict({ outcome, words, against, inFavour }: Verdict): string {
   const evidence =
     against > 1 || inFavour > 1 ? ` [for ${short(inFavour)}, against ${short(against)}]` : "";
   return `${outcome.padEnd(12)} ${words}${evidence}`;

@@ -3,6 +3,7 @@ import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import { type Clients, type ServerFlags, withServer } from "./client.ts";
 import { reason, server, tokenFile } from "./flags.ts";
 import { print } from "./output.ts";
+import { addSimulate } from "./simulate.ts";
 
 interface RolloutFlags extends ServerFlags {
   reason: string;
@@ -45,6 +46,7 @@ export function addRollout(program: Command): void {
     clients.rollouts.rollbackRollout({ name, reason: f.reason }),
   );
   addWatch(rollout);
+  addSimulate(rollout);
   for (const command of rollout.commands) command.exitOverride();
 }
 

@@ -4,9 +4,10 @@ import { parseAddress, showAddress } from "./address.ts";
 import { builtWasm } from "./built.ts";
 import { readToken } from "./client.ts";
 import { tokenFile } from "./flags.ts";
+import { type RolloutSourceFlags, withRolloutSources } from "./rollout-sources.ts";
 import { untilStopped } from "./signals.ts";
 
-interface ServeFlags {
+interface ServeFlags extends RolloutSourceFlags {
   listen: Address;
   xds: Address;
   gateway: Address;
@@ -17,7 +18,7 @@ interface ServeFlags {
 }
 
 export function addServe(program: Command): void {
-  program
+  const serve = program
     .command("serve")
     .summary("run the control service")
     .description(
@@ -41,16 +42,22 @@ export function addServe(program: Command): void {
     )
     .option(...tokenFile)
     .addHelpText("after", "\nExample:\n  weir serve --store lmdb:/var/lib/weir")
-    .action(async ({ tokenFile, ...flags }: ServeFlags) => {
+    .action(async ({ tokenFile, webhook, ...flags }: ServeFlags) => {
       const log = (line: string) => process.stderr.write(`${line}\n`);
       const token = readToken(tokenFile);
       // Loaded here: no other command should wait for the Envoy API's descriptors.
       const { startServer } = await import("../server.ts");
-      const server = await startServer({ ...flags, ...(token ? { token } : {}), log });
+      const server = await startServer({
+        ...flags,
+        ...(webhook ? { webhooks: webhook } : {}),
+        ...(token ? { token } : {}),
+        log,
+      });
       log(
         `API and page on http://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
       );
       await untilStopped();
       await server.close();
     });
+  withRolloutSources(serve);
 }

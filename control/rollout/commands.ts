@@ -34,7 +34,6 @@ export function begin(rollout: Rollout, route: InferenceRoute, now: Date): Rollo
     phase: "running",
     step: first.index,
     weight: first.weight,
-    tiers: [...first.tiers],
     reason: showStage(spec, first),
     safeWeights: { [spec.canary]: 0, [spec.stable]: poolOf(spec, route) },
     ...(route.spec?.shadow ? { safeShadow: route.spec.shadow } : {}),

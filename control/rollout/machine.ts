@@ -201,7 +201,6 @@ export function enter(
       after.phase = "running";
       after.step = stage.index;
       after.weight = stage.weight;
-      after.tiers = [...stage.tiers];
       after.reason = reason;
       after.shifts++;
     }),
@@ -221,7 +220,6 @@ export function rolledBack(state: RolloutState, reason: string, verdicts: readon
     state: changed(state, verdicts, (after) => {
       after.phase = "rolling-back";
       after.weight = 0;
-      after.tiers = [];
       after.reason = reason;
       after.shifts++;
       delete after.promoted;

@@ -13,8 +13,6 @@ export interface Stage {
   kind: StageKind;
   /** The canary's percent of the users. */
   weight: number;
-  /** Tiers that take part; empty: all. */
-  tiers: readonly string[];
   /** Percent of the requests that is copied to the canary. */
   mirror: number;
   /** How long it must stay proven; undefined: until someone promotes it. */
@@ -32,25 +30,21 @@ export function stagesOf(spec: RolloutSpec): Stage[] {
       index: -1,
       kind: "warmup",
       weight: spec.warmup.weight,
-      tiers: [],
       mirror: 0,
       holdMs: milliseconds(spec.warmup.duration, 0),
       // Caches fill and kernels compile: what is slow now says little about later.
       needsPass: false,
     });
   let weight = spec.warmup?.weight ?? 0;
-  let tiers: readonly string[] = [];
   spec.steps.forEach((step, index) => {
     if (step.action.case === "weight") weight = step.action.value;
     else if (step.action.case !== "pause") weight = 0;
-    if (step.tiers.length > 0) tiers = step.tiers;
-    stages.push(stageOf(step, index, weight, tiers, holdMs));
+    stages.push(stageOf(step, index, weight, holdMs));
   });
   stages.push({
     index: spec.steps.length,
     kind: "bake",
     weight,
-    tiers,
     mirror: 0,
     holdMs: milliseconds(spec.bake, holdMs),
     needsPass: false,
@@ -66,12 +60,11 @@ export function stageAt(spec: RolloutSpec, index: number): Stage | undefined {
 /** What a stage is, for people: "step 2 of 5: 20 % for canary". */
 export function showStage(spec: RolloutSpec, stage: Stage): string {
   const of = `step ${stage.index + 1} of ${spec.steps.length}`;
-  const tiers = stage.tiers.length > 0 ? ` of ${stage.tiers.join(", ")}` : "";
   switch (stage.kind) {
     case "warmup":
       return `warm-up: ${stage.weight} % for ${spec.canary}`;
     case "weight":
-      return `${of}: ${stage.weight} %${tiers} for ${spec.canary}`;
+      return `${of}: ${stage.weight} % for ${spec.canary}`;
     case "pause":
       return `${of}: pause at ${stage.weight} %`;
     case "header-only":
@@ -87,10 +80,9 @@ function stageOf(
   { action, hold }: RolloutStep,
   index: number,
   weight: number,
-  tiers: readonly string[],
   holdMs: number,
 ): Stage {
-  const base = { index, weight, tiers, mirror: 0, needsPass: true };
+  const base = { index, weight, mirror: 0, needsPass: true };
   const timed = (duration: Parameters<typeof milliseconds>[0]) =>
     duration === undefined ? undefined : milliseconds(duration, 0);
   switch (action.case) {

@@ -14,14 +14,12 @@ export interface Tally {
   trials: number;
 }
 
-/** The part of an observation that is about one variant and, unless none is named, some tiers. */
+/** The part of an observation that is about one variant. */
 export function sideOf(
   { atMs, counters, distributions }: Observation,
   variant: string,
-  tiers: readonly string[],
 ): Observation {
-  const counts = (each: { variant: string; tier: string }) =>
-    each.variant === variant && (tiers.length === 0 || tiers.includes(each.tier));
+  const counts = (each: { variant: string }) => each.variant === variant;
   return {
     atMs,
     counters: new Map([...counters].filter(([, each]) => counts(each))),

@@ -83,12 +83,11 @@ function weightProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
   };
   if (spec.warmup) tooMuch("spec.warmup.weight", spec.warmup.weight);
   let before = spec.warmup?.weight ?? 0;
-  spec.steps.forEach(({ action, tiers }, i) => {
+  spec.steps.forEach(({ action }, i) => {
     if (action.case !== "weight") return;
     const path = `spec.steps[${i}].weight`;
     tooMuch(path, action.value);
-    // With other tiers the same percent means other users.
-    if (action.value < before && tiers.length === 0)
+    if (action.value < before)
       problems.push({
         code: "step-back",
         path,
@@ -106,27 +105,15 @@ function weightProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
 }
 
 function stepProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
-  const known = Object.keys(route.spec?.rateLimit?.tiers ?? {});
   const problems: Problem[] = [];
-  spec.steps.forEach(({ action, tiers, hold }, i) => {
+  spec.steps.forEach(({ action, hold }, i) => {
     const path = `spec.steps[${i}]`;
-    for (const [member, there] of [
-      ["tiers", tiers.length > 0],
-      ["hold", hold !== undefined],
-    ] as const)
-      if (there && action.case !== "weight")
-        problems.push({
-          code: "not-with",
-          path: `${path}.${member}`,
-          message: `${member} goes with weight only`,
-        });
-    for (const tier of tiers)
-      if (!known.includes(tier))
-        problems.push({
-          code: "unknown-tier",
-          path: `${path}.tiers`,
-          message: `tier "${tier}" is not one of ${known.join(", ") || "the route's, which has none"}`,
-        });
+    if (hold !== undefined && action.case !== "weight")
+      problems.push({
+        code: "not-with",
+        path: `${path}.hold`,
+        message: "hold goes with weight only",
+      });
     if (action.case === "headerOnly" && route.spec?.canary?.force === undefined)
       problems.push({
         code: "no-force",
@@ -173,8 +160,7 @@ function analysisProblems(spec: RolloutSpec, sources: Sources): Problem[] {
         message: `gate "${name}" is not one of ${sources.webhooks.join(", ") || "the control service's, which was started without --webhook"}`,
       });
   });
-  const { queueDepth, kvCachePercent, inFlight } = spec.capacity ?? {};
-  if ((queueDepth ?? kvCachePercent ?? inFlight) !== undefined && !sources.pods)
+  if (spec.capacity && !sources.pods)
     problems.push({
       code: "no-source",
       path: "spec.capacity",

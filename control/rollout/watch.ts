@@ -50,12 +50,12 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
   let blindSinceMs: number | undefined;
   let seen: Window | undefined;
 
-  function windowSince(spec: RolloutSpec, tiers: readonly string[], now: Observation) {
+  function windowSince(spec: RolloutSpec, now: Observation) {
     if (mark === undefined) return undefined;
     const since = during(mark, now);
     seen = {
-      canary: sideOf(since, spec.canary, tiers),
-      stable: sideOf(since, spec.stable, tiers),
+      canary: sideOf(since, spec.canary),
+      stable: sideOf(since, spec.stable),
     };
     return { since, sides: seen };
   }
@@ -70,7 +70,7 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
       const enough = wanted > 0 && (100 * applied) / wanted >= (spec.proof?.proxies ?? 100);
       // From here on every request that is counted was sent by the step's own weights.
       if (enough) mark ??= facts.observation;
-      const window = windowSince(spec, state.tiers, facts.observation);
+      const window = windowSince(spec, facts.observation);
       const share =
         window && stage && applied === wanted
           ? shareOf(state, spec, facts.route, window.since)
@@ -109,8 +109,7 @@ function shareOf(
   spec: RolloutSpec,
   route: RouteState | undefined,
   since: Observation,
-): ShareAgreement | undefined {
-  if (state.tiers.length > 0 || state.pinned.length > 0) return undefined;
+): ShareAgreement {
   const canary = totalOf(since, counterNames.canaryRequests, { label: spec.canary });
   const stable = totalOf(since, counterNames.canaryRequests, { label: spec.stable });
   const pool = state.safeWeights[spec.stable] || 100;

@@ -163,12 +163,6 @@ describe("a rollout that cannot work", () => {
     ],
     ["itself to compare with", { stable: "canary", steps }, "spec.stable", "another variant"],
     [
-      "an unknown tier",
-      { steps: [{ weight: 5, tiers: ["iron"] }] },
-      "spec.steps[0].tiers",
-      '"iron"',
-    ],
-    [
       "queries without a Prometheus",
       { steps, analysis: { queries: [{ name: "x", query: "up", min: 1 }] } },
       "spec.analysis.queries[0]",

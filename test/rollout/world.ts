@@ -13,6 +13,15 @@ import { messageWith } from "../route/documents.ts";
 export const routeOf = (canary = 0): InferenceRoute =>
   messageWith({ stable: 100 - canary, canary });
 
+/** The same with pods, so that plain Envoys are sent it. */
+export function routeWithPods(...ports: [number, number]): InferenceRoute {
+  const route = routeOf();
+  route.spec?.variants.forEach((variant, i) => {
+    variant.endpoints = [`127.0.0.1:${ports[i]}`];
+  });
+  return route;
+}
+
 /** A rollout of the example route, with these members of its spec. */
 export function rolloutOf(spec: object): Rollout {
   return fromJson(RolloutSchema, {
