@@ -10,11 +10,14 @@ import { createRolloutService } from "./rollout-service.ts";
 import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
 
+export { accessInterceptor, asPrincipal } from "./access.ts";
 export { appliedIn } from "./applied.ts";
 export type { ApiContext } from "./context.ts";
 export { problemsError } from "./errors.ts";
+export { guardStore } from "./guarded-store.ts";
+export { clampTimeout, createRate } from "./limits.ts";
 export { variantsOf } from "./signal-service.ts";
-export { checkBearer } from "./token.ts";
+export { staleHeader, staleInterceptor } from "./stale.ts";
 
 /** Larger messages are refused before they are read. */
 export const mostMessageBytes = 1 << 20;

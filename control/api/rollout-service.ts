@@ -145,7 +145,9 @@ export function createRolloutService({
       void (async () => {
         for await (const { state } of store.watchRollouts(sequence, stopStore.signal))
           note(nameOf(state));
-      })();
+      })().catch(() => {
+        // The store went away: what follows is only what this process does itself.
+      });
       const aborted = () => wake();
       signal.addEventListener("abort", aborted);
       for (const state of await store.listRollouts()) note(nameOf(state));
@@ -153,7 +155,8 @@ export function createRolloutService({
         while (!signal.aborted) {
           for (const name of [...changed]) {
             changed.delete(name);
-            const state = await store.getRollout(name);
+            // Of those that may be seen.
+            const state = (await store.listRollouts()).find((each) => nameOf(each) === name);
             if (state) yield { progress: rollouts.progress(name, state) };
           }
           if (changed.size > 0 || signal.aborted) continue;

@@ -9,7 +9,7 @@ export {
   readDocuments,
   type TextDocument,
 } from "./parse.ts";
-export { draftRoute, type Plan, planRoute, sameRoute, toYaml } from "./plan.ts";
+export { draftRoute, type Plan, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
 export type { Problem } from "./problem.ts";
 export { type JsonSchema, schemaOf } from "./schema.ts";
 export { agrees, type ShareAgreement } from "./share.ts";

@@ -22,6 +22,7 @@ const slice = 500;
 const stuckMs = 60_000;
 
 const grpcInvalidArgument = 3;
+const grpcPermissionDenied = 7;
 const grpcResourceExhausted = 8;
 const grpcUnavailable = 14;
 
@@ -32,22 +33,42 @@ export interface XdsLog {
 
 /** The xDS server, to be mounted on an HTTP/2 server. */
 export interface XdsServer {
-  /** Takes the stream if it is for ADS; false leaves it to others. */
-  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
   /**
-   * Sends a snapshot to every stream that has not what it wants of it.
-   * @param only to the streams of this node; the others keep what is published
+   * Takes the stream if it is for ADS; false leaves it to others.
+   * @param scope namespaces whose routes the node may have; undefined: it may not speak for this node
    */
-  publish(snapshot: Snapshot, only?: string): void;
-  /** The snapshot published last to all. */
-  current(): Snapshot | undefined;
+  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, scope?: ScopeOf): boolean;
+  /**
+   * Sends to every stream what it has not and wants, of the snapshot for its scope.
+   * @param snapshot for all of them, or asked for once for each scope that a stream has
+   * @param only to the streams of this node; the others keep what was published to all
+   */
+  publish(snapshot: Snapshot | SnapshotOf, only?: string): void;
+  /** What was published last to all. */
+  current(): SnapshotOf | undefined;
   /** Ends all streams; proxies keep what they have and reconnect. */
   close(): void;
+}
+
+/** The snapshot for proxies with these namespaces. */
+export type SnapshotOf = (scope: readonly string[]) => Snapshot;
+
+/** Namespaces that the peer of a stream may have for a node. */
+export type ScopeOf = (node: string) => readonly string[] | undefined;
+
+const everything: ScopeOf = () => ["*"];
+
+/** What streams are being sent, by their scope. */
+interface Push {
+  number: number;
+  snapshotOf: SnapshotOf;
+  published: Map<string, Published>;
 }
 
 interface Connection {
   /** Empty before the first request. */
   node: string;
+  scope: readonly string[];
   ads: AdsStream;
   stream: ServerHttp2Stream;
   blockedSince: number;
@@ -55,9 +76,9 @@ interface Connection {
 
 export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   const connections = new Set<Connection>();
-  let published: Published | undefined;
+  let toAll: Push | undefined;
   /** What one node is sent before the others. */
-  let trial: { node: string; published: Published } | undefined;
+  let trial: (Push & { node: string }) | undefined;
   let pushes = 0;
   const sweep = setInterval(cutStuck, stuckMs / 4);
   sweep.unref();
@@ -67,12 +88,19 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
       if (blockedSince > 0 && Date.now() - blockedSince > stuckMs) stream.close(8);
   }
 
-  const publishedTo = (node: string) => (trial?.node === node ? trial.published : published);
+  function publishedFor({ node, scope }: Connection): Published | undefined {
+    const push = trial?.node === node ? trial : toAll;
+    if (push === undefined) return undefined;
+    const key = scope.join(",");
+    const found = push.published.get(key) ?? createPublished(push.number, push.snapshotOf(scope));
+    push.published.set(key, found);
+    return found;
+  }
 
   function flush(connection: Connection): void {
-    const due = publishedTo(connection.node);
-    if (due === undefined || connection.blockedSince > 0 || connection.stream.destroyed) return;
-    connection.ads.flush(due, (frame) => {
+    const current = publishedFor(connection);
+    if (current === undefined || connection.blockedSince > 0 || connection.stream.destroyed) return;
+    connection.ads.flush(current, (frame) => {
       const room = connection.stream.write(frame);
       if (!room) connection.blockedSince = Date.now();
       return room;
@@ -80,11 +108,11 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   }
 
   function push(): void {
-    const pushed = published;
+    const pushed = toAll;
     const waiting = [...connections];
     const next = () => {
       // A newer snapshot has its own push; this one would only do its work twice.
-      if (pushed !== published) return;
+      if (pushed !== toAll) return;
       for (const connection of waiting.splice(0, slice)) flush(connection);
       if (waiting.length > 0) setImmediate(next);
     };
@@ -95,6 +123,7 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
     stream: ServerHttp2Stream,
     protocol: Protocol,
     read: (message: Uint8Array) => Incoming,
+    scopeOf: ScopeOf,
   ): void {
     let node = "";
     let leave: (() => void) | undefined;
@@ -106,7 +135,7 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
         log.nack(node, type.name, version, message);
       },
     });
-    const connection: Connection = { node, ads, stream, blockedSince: 0 };
+    const connection: Connection = { node, ads, stream, blockedSince: 0, scope: [] };
     const frames = createFrameReader(mostRequestBytes);
 
     function receive(message: Buffer): void {
@@ -117,14 +146,20 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
           fail(stream, grpcInvalidArgument, info);
           return;
         }
+        const scope = scopeOf(info.id);
+        if (scope === undefined) {
+          fail(stream, grpcPermissionDenied, `not allowed to speak for the node ${info.id}`);
+          return;
+        }
         node = info.id;
         connection.node = node;
-        leave = fleet.connected(info);
+        connection.scope = scope;
+        leave = fleet.connected({ ...info, scope });
         connections.add(connection);
       }
       const problem = namesProblem(incoming.names);
       if (problem !== undefined) fail(stream, grpcResourceExhausted, problem);
-      else if (incoming.request) ads.receive(incoming.request, publishedTo(node));
+      else if (incoming.request) ads.receive(incoming.request, publishedFor(connection));
     }
 
     stream.respond(
@@ -156,24 +191,25 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   }
 
   return {
-    handle(stream, headers) {
+    handle(stream, headers, scopeOf = everything) {
       const method = methods[headers[":path"] as string];
       if (method === undefined) return false;
-      open(stream, method.protocol, method.read);
+      open(stream, method.protocol, method.read, scopeOf);
       return true;
     },
     publish(snapshot, only) {
-      const next = createPublished(++pushes, snapshot);
+      const snapshotOf = typeof snapshot === "function" ? snapshot : () => snapshot;
+      const next = { number: ++pushes, snapshotOf, published: new Map() };
       if (only !== undefined) {
-        trial = { node: only, published: next };
+        trial = { ...next, node: only };
         for (const connection of connections) if (connection.node === only) flush(connection);
         return;
       }
       trial = undefined;
-      published = next;
+      toAll = next;
       push();
     },
-    current: () => published?.snapshot,
+    current: () => toAll?.snapshotOf,
     close() {
       clearInterval(sweep);
       for (const { stream } of connections) stream.end();

@@ -1,6 +1,5 @@
 import type { Fleet } from "./fleet.ts";
-import type { XdsServer } from "./serve.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { SnapshotOf, XdsServer } from "./serve.ts";
 import { resourceTypes } from "./types.ts";
 
 /** Why a push was stopped. */
@@ -18,7 +17,7 @@ export interface StagedPush {
    * Takes the place of a push that is still under way.
    * @param urgent to all at once: what leads back to what ran before
    */
-  push(snapshot: Snapshot, urgent: boolean): void;
+  push(snapshotOf: SnapshotOf, urgent: boolean): void;
   /** Set while the newest snapshot is kept from all proxies but the one that refused it. */
   refused(): Refusal | undefined;
   close(): void;
@@ -34,7 +33,7 @@ export interface StagedPushOptions {
 }
 
 interface Trial {
-  snapshot: Snapshot;
+  snapshotOf: SnapshotOf;
   node: string;
   /** Proxies that were first and said nothing. */
   passedOver: Set<string>;
@@ -55,9 +54,9 @@ export function createStagedPush(
     trial = undefined;
   }
 
-  function begin(snapshot: Snapshot, passedOver: Set<string>): void {
+  function begin(snapshotOf: SnapshotOf, passedOver: Set<string>): void {
     // What one proxy refused before is not tried on the next one.
-    const known = refusalOf(fleet, snapshot);
+    const known = refusalOf(fleet, snapshotOf);
     if (known) {
       refused = known;
       onRefusal(known);
@@ -65,17 +64,17 @@ export function createStagedPush(
     }
     const node = firstOf(fleet, xds.current(), passedOver);
     if (node === undefined) {
-      xds.publish(snapshot);
+      xds.publish(snapshotOf);
       return;
     }
     const timer = setTimeout(() => {
       trial = undefined;
       onSilence(node);
-      begin(snapshot, passedOver.add(node));
+      begin(snapshotOf, passedOver.add(node));
     }, silentMs);
     timer.unref();
-    trial = { snapshot, node, passedOver, timer };
-    xds.publish(snapshot, node);
+    trial = { snapshotOf, node, passedOver, timer };
+    xds.publish(snapshotOf, node);
     // It may run it already: then nothing is sent, and no answer comes.
     look();
   }
@@ -83,12 +82,13 @@ export function createStagedPush(
   /** Something in the fleet changed: perhaps the first proxy answered, or went away. */
   function look(): void {
     if (trial === undefined) return;
-    const { snapshot, node, passedOver } = trial;
+    const { snapshotOf, node, passedOver } = trial;
     if (!fleet.isConnected(node)) {
       end();
-      begin(snapshot, passedOver.add(node));
+      begin(snapshotOf, passedOver.add(node));
       return;
     }
+    const snapshot = snapshotOf(fleet.scope(node));
     const answers = resourceTypes.map(({ name }) => ({
       type: name,
       ...fleet.answer(node, name, snapshot[name].version),
@@ -100,17 +100,16 @@ export function createStagedPush(
       onRefusal(refused);
     } else if (answers.every(({ state }) => state === "runs" || state === "unasked")) {
       end();
-      xds.publish(snapshot);
+      xds.publish(snapshotOf);
     }
   }
 
   return {
-    push(snapshot, urgent) {
+    push(snapshotOf, urgent) {
       end();
       refused = undefined;
-      const before = xds.current();
-      if (urgent || before === undefined || same(before, snapshot)) xds.publish(snapshot);
-      else begin(snapshot, new Set());
+      if (urgent || xds.current() === undefined) xds.publish(snapshotOf);
+      else begin(snapshotOf, new Set());
     },
     refused: () => refused,
     close() {
@@ -121,9 +120,10 @@ export function createStagedPush(
 }
 
 /** A connected proxy that refused a part of the snapshot at any time, if there is one. */
-function refusalOf(fleet: Fleet, snapshot: Snapshot): Refusal | undefined {
+function refusalOf(fleet: Fleet, snapshotOf: SnapshotOf): Refusal | undefined {
   let found: Refusal | undefined;
   fleet.first((node) => {
+    const snapshot = snapshotOf(fleet.scope(node));
     for (const { name: type } of resourceTypes) {
       const { state, message } = fleet.answer(node, type, snapshot[type].version);
       if (state === "refused") found = { node, type, message };
@@ -136,20 +136,16 @@ function refusalOf(fleet: Fleet, snapshot: Snapshot): Refusal | undefined {
 /** A proxy that runs what is published now: what it says about the next is not about something older. */
 function firstOf(
   fleet: Fleet,
-  current: Snapshot | undefined,
+  current: SnapshotOf | undefined,
   passedOver: ReadonlySet<string>,
 ): string | undefined {
   if (current === undefined) return undefined;
-  return fleet.first(
-    (node) =>
-      !passedOver.has(node) &&
-      resourceTypes.every(({ name }) => {
-        const { state } = fleet.answer(node, name, current[name].version);
-        return state === "runs" || state === "unasked";
-      }),
-  );
-}
-
-function same(a: Snapshot, b: Snapshot): boolean {
-  return resourceTypes.every(({ name }) => a[name].version === b[name].version);
+  return fleet.first((node) => {
+    if (passedOver.has(node)) return false;
+    const snapshot = current(fleet.scope(node));
+    return resourceTypes.every(({ name }) => {
+      const { state } = fleet.answer(node, name, snapshot[name].version);
+      return state === "runs" || state === "unasked";
+    });
+  });
 }
