@@ -79,7 +79,7 @@ describe("a rollout over the API", () => {
       routes.shiftWeights({ name: "chat", weights: { canary: 50 } }),
       rollouts.promoteRollout({ name: "chat" }),
     ]);
-    await expect.poll(weights, { timeout: 5000 }).toEqual([100, 0]);
+    await expect.poll(weights, { timeout: 20_000 }).toEqual([100, 0]);
     const { progress } = await rollouts.getRollout({ name: "chat" });
     expect(progress?.state).toMatchObject({ phase: "rolling-back", reason: "slow" });
     expect(await refusal(rollouts.promoteRollout({ name: "chat" }))).toMatchObject({
@@ -104,7 +104,7 @@ describe("a rollout over the API", () => {
     await start();
     await routes.shiftWeights({ name: "chat", weights: { canary: 35 } });
     const phase = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
-    await expect.poll(phase, { timeout: 5000 }).toMatchObject({ phase: "paused" });
+    await expect.poll(phase, { timeout: 20_000 }).toMatchObject({ phase: "paused" });
     expect((await phase())?.reason).toBe("someone else gave canary 35 %; the rollout had set 20 %");
     await rollouts.resumeRollout({ name: "chat" });
     expect(await weights()).toEqual([80, 20]);
@@ -115,14 +115,14 @@ describe("a rollout over the API", () => {
     await routes.deleteRoute({ name: "chat" });
     const phase = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
     await expect
-      .poll(phase, { timeout: 5000 })
+      .poll(phase, { timeout: 20_000 })
       .toMatchObject({ phase: "abandoned", reason: "the route was deleted" });
   });
 
   it("waits for a proxy before anything counts, and says so", async () => {
     await start();
     const waiting = async () => (await rollouts.getRollout({ name: "chat" })).progress?.waitingFor;
-    await expect.poll(waiting, { timeout: 5000 }).toContain("no proxy is connected");
+    await expect.poll(waiting, { timeout: 20_000 }).toContain("no proxy is connected");
   });
 
   it("sends a watch each state, and what is waited for", async () => {

@@ -143,3 +143,18 @@ it("goes back over a kill as well", { timeout: 120_000 }, async () => {
   const { state: route } = await routes.getRoute({ name: "chat" });
   expect(route?.route?.spec?.variants.map(({ weight }) => weight)).toEqual([100, 0]);
 });
+
+it("is back on the proxies within a second of a rollback", { timeout: 120_000 }, async () => {
+  await start();
+  await routes.applyRoute({ route: routeWithPods(9001, 9002) });
+  await rollouts.startRollout({ rollout: rolloutOf({ steps: [{ weight: 20 }, { weight: 100 }] }) });
+  const applied = async () => {
+    const { applied } = await routes.getRoute({ name: "chat" });
+    return applied?.wanted === 1 && applied.applied === 1;
+  };
+  await until(applied);
+  const begun = performance.now();
+  await rollouts.rollbackRollout({ name: "chat" });
+  await until(applied);
+  expect(performance.now() - begun).toBeLessThan(1000);
+});
