@@ -92,7 +92,12 @@ describe.each([
 });
 
 it("names only paths in its documents that exist", () => {
-  const missing = ["README.md", "examples/README.md", "docs/security.md", "docs/reliability.md"].flatMap((document) => {
+  const missing = [
+    "README.md",
+    "examples/README.md",
+    "docs/security.md",
+    "docs/reliability.md",
+  ].flatMap((document) => {
     const text = readFileSync(document, "utf8");
     const paths = [
       ...text.matchAll(
