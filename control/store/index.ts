@@ -1,3 +1,5 @@
+export { readBackup, readContents, writeBackup } from "./backup.ts";
+export type { Contents } from "./contents.ts";
 export { openStore } from "./open.ts";
 export {
   type Author,
