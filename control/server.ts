@@ -10,6 +10,7 @@ import {
   problemsError,
   variantsOf,
 } from "./api/index.ts";
+import { type ClusterOptions, openController } from "./controller/index.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
 import {
@@ -50,6 +51,8 @@ export interface ServerOptions {
   gateway: Address;
   /** "memory" or "lmdb:DIRECTORY". */
   store: string;
+  /** With a store in Kubernetes: what is applied there, and how. */
+  cluster?: ClusterOptions;
   /** weir.wasm on this machine; its bytes go to the proxies. */
   wasm: string;
   /** Path of weir.wasm on the proxies' machines, instead of sending the bytes. */
@@ -157,6 +160,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   });
 
   const stop = new AbortController();
+  const controller =
+    options.cluster &&
+    openController(options.store, store, options.cluster, () => fleet.list(), options.log);
   const open: Listening[] = [];
   try {
     const api = await listenBoth(options.listen, "--listen", onRequest, http2);
@@ -166,6 +172,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
+    await controller?.close();
     await store.close();
     throw error;
   }
@@ -187,6 +194,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       clearTimeout(removal);
       xds.close();
       await Promise.all(open.map((each) => each.close()));
+      await controller?.close();
       await store.close();
     },
   };

@@ -1,4 +1,5 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { defaultIstioVersion, defaultWasmUrl } from "../istio/index.ts";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
 import { builtWasm } from "./built.ts";
@@ -14,6 +15,11 @@ interface ServeFlags {
   wasm: string;
   wasmOnProxy?: string;
   tokenFile?: string;
+  istioVersion: string;
+  wasmUrl: string;
+  wasmSha256?: string;
+  drift: "correct" | "pause";
+  instance: string;
 }
 
 export function addServe(program: Command): void {
@@ -40,13 +46,27 @@ export function addServe(program: Command): void {
       "path of weir.wasm on the proxies' machines, instead of sending it",
     )
     .option(...tokenFile)
-    .addHelpText("after", "\nExample:\n  weir serve --store lmdb:/var/lib/weir")
-    .action(async ({ tokenFile, ...flags }: ServeFlags) => {
+    .option("--istio-version <version>", "kube: Istio in the cluster", defaultIstioVersion)
+    .option("--wasm-url <url>", "kube: where Istio's proxies get weir.wasm", defaultWasmUrl)
+    .option("--wasm-sha256 <digest>", "kube: digest of it, checked before it is loaded")
+    .addOption(
+      new Option("--drift <policy>", "kube: what happens to edits of what Weir applied")
+        .choices(["correct", "pause"])
+        .default("correct"),
+    )
+    .option("--instance <name>", "kube: told apart from other control services by this", "weir")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  weir serve --store kube:weir-system",
+    )
+    .action(async ({ tokenFile, ...given }: ServeFlags) => {
+      const { istioVersion, wasmUrl, wasmSha256, drift, instance, ...flags } = given;
+      const cluster = { render: { istioVersion, wasmUrl, wasmSha256 }, drift, instance };
       const log = (line: string) => process.stderr.write(`${line}\n`);
       const token = readToken(tokenFile);
       // Loaded here: no other command should wait for the Envoy API's descriptors.
       const { startServer } = await import("../server.ts");
-      const server = await startServer({ ...flags, ...(token ? { token } : {}), log });
+      const server = await startServer({ ...flags, cluster, ...(token ? { token } : {}), log });
       log(
         `API and page on http://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
       );

@@ -1,3 +1,11 @@
+export {
+  allRoutesPath,
+  createKubeStore,
+  type KubeStore,
+  type KubeStoreOptions,
+  routePath,
+  stateAnnotation,
+} from "./kube/index.ts";
 export { openStore } from "./open.ts";
 export {
   type Author,

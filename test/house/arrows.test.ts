@@ -27,6 +27,7 @@ const control: Record<string, string[]> = {
   "listen.ts": ["xds"],
   "server.ts": [
     "api",
+    "controller",
     "store",
     "xds",
     "report",
