@@ -3,7 +3,7 @@ import type { TlsFiles } from "../auth/index.ts";
 import { defaultIstioVersion, defaultWasmUrl } from "../istio/index.ts";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
-import { builtWasm } from "./built.ts";
+import { builtWasm, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { tokenFile } from "./flags.ts";
@@ -17,6 +17,7 @@ interface ServeFlags {
   wasm: string;
   wasmOnProxy?: string;
   tokenFile?: string;
+  logFormat: "text" | "json";
   access?: string;
   tlsCert?: string;
   tlsKey?: string;
@@ -65,30 +66,39 @@ export function addServe(program: Command): void {
     .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
     .option("--tls-key <file>", "its key")
     .option("--client-ca <file>", "authority of the clients' certificates")
+    .addOption(
+      new Option("--log-format <format>", "text for people, json for programs")
+        .choices(["text", "json"])
+        .default("text"),
+    )
     .addHelpText(
       "after",
-      "\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  weir serve --store kube:weir-system",
+      "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  weir serve --store kube:weir-system\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
     )
-    .action(async ({ tokenFile, tlsCert, tlsKey, clientCa, ...given }: ServeFlags) => {
+    .action(async ({ tokenFile, logFormat, tlsCert, tlsKey, clientCa, ...given }: ServeFlags) => {
       const tls = tlsOf(tlsCert, tlsKey, clientCa);
       const { istioVersion, wasmUrl, wasmSha256, drift, instance, ...flags } = given;
       const cluster = { render: { istioVersion, wasmUrl, wasmSha256 }, drift, instance };
-      const log = (line: string) => process.stderr.write(`${line}\n`);
       const token = readToken(tokenFile);
       // Loaded here: no other command should wait for the Envoy API's descriptors.
       const { startServer } = await import("../server.ts");
+      const { callInterceptor, createLog, createTracing } = await import("../telemetry/index.ts");
+      const { log, logger } = createLog({ format: logFormat });
+      const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
       const server = await startServer({
         ...flags,
         cluster,
         ...(token ? { token } : {}),
         ...(tls ? { tls } : {}),
         log,
+        interceptors: [callInterceptor(tracing, logger)],
       });
       log(
         `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
       );
       await untilStopped();
       await server.close();
+      await tracing.close();
     });
 }
 

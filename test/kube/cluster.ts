@@ -27,8 +27,8 @@ export interface Cluster {
 /** Service accounts that have a token here, as "namespace/name". */
 const accounts = ["weir-system/weir"];
 
-/** Starts etcd and the API server and installs Weir's resources, and Istio's where asked. */
-export async function startCluster({ istio = false } = {}): Promise<Cluster> {
+/** Starts etcd and the API server and installs Weir's own resources, and Istio's where asked. */
+export async function startCluster({ istio = false, own = true } = {}): Promise<Cluster> {
   const tools = buildIstio("kube-apiserver", "kubectl");
   // In memory where there is such a place: etcd waits for the disk on each write.
   const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -113,7 +113,7 @@ export async function startCluster({ istio = false } = {}): Promise<Cluster> {
 
   try {
     await startServer();
-    const files = ["-f", "istio/base/crds.yaml"];
+    const files = own ? ["-f", "istio/base/crds.yaml"] : [];
     if (istio) files.push("-f", istioCrds());
     await mustKubectl(["apply", "--server-side", ...files]);
     await mustKubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
