@@ -20,6 +20,7 @@ import {
   variantsOf,
 } from "./api/index.ts";
 import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
+import { type ClusterOptions, openController } from "./controller/index.ts";
 import { expireDrills } from "./drill/index.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
@@ -55,6 +56,8 @@ export interface ServerOptions extends SourceOptions {
   gateway: Address;
   /** "memory", "lmdb:DIRECTORY" or "etcd://HOST:PORT[,...]". */
   store: string;
+  /** With a store in Kubernetes: what is applied there, and how. */
+  cluster?: ClusterOptions;
   /** weir.wasm on this machine; its bytes go to the proxies. */
   wasm: string;
   /** Path of weir.wasm on the proxies' machines, instead of sending the bytes. */
@@ -201,6 +204,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   });
 
   const stop = new AbortController();
+  const controller =
+    options.cluster &&
+    openController(options.store, store, options.cluster, () => fleet.list(), options.log);
   const open: Listening[] = [];
   try {
     const api = await listenBoth(options.listen, "--listen", onRequest, http2);
@@ -210,6 +216,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
+    await controller?.close();
     await store.close();
     throw error;
   }
@@ -235,6 +242,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       publisher.close();
       xds.close();
       await Promise.all(open.map((each) => each.close()));
+      await controller?.close();
       await store.close();
     },
   };
