@@ -1,0 +1,49 @@
+import { deleteRoot, registerMember, TOKEN_LIMIT } from "../document";
+import { mergeCells, writeCellCounters, writeCellHistograms } from "../measure";
+import { nameFilter } from "../plugin";
+import { alsoReport, electUnder } from "../report";
+import { literal, resetArena, write } from "../sdk";
+import { bindTokenLimit, parseTokenLimit } from "./config";
+import { endStream } from "./end";
+import { onRequest } from "./request";
+import { onResponse, onResponseBody } from "./response";
+import { dropStream, findStream, Stream } from "./stream";
+
+export {
+  proxy_on_configure,
+  proxy_on_request_trailers,
+  proxy_on_response_trailers,
+  proxy_on_tick,
+} from "../plugin";
+export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
+
+nameFilter("token-limit");
+electUnder(literal("weir.reporter.token-limit"));
+alsoReport(mergeCells, writeCellCounters, writeMembers);
+registerMember(TOKEN_LIMIT, parseTokenLimit, bindTokenLimit);
+
+function writeMembers(): void {
+  write(',"filter":"token-limit"');
+  writeCellHistograms();
+}
+
+export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): i32 {
+  return onRequest(context);
+}
+
+export function proxy_on_response_headers(context: u32, _count: u32, endOfStream: u32): i32 {
+  return onResponse(context, endOfStream != 0);
+}
+
+export function proxy_on_response_body(context: u32, bytes: u32, endOfStream: u32): i32 {
+  return onResponseBody(context, bytes, endOfStream != 0);
+}
+
+/** Roots and streams end here; a stream that did not come to its end was left or broken off. */
+export function proxy_on_delete(context: u32): void {
+  const at = findStream(context);
+  if (at == 0) return deleteRoot(context);
+  resetArena();
+  endStream(changetype<Stream>(at), false);
+  dropStream(context);
+}
