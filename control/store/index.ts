@@ -2,6 +2,8 @@ export { openStore } from "./open.ts";
 export {
   type Author,
   NotStoredError,
+  type RolloutEvent,
+  type RolloutWrite,
   type RouteEvent,
   StaleEtagError,
   type Store,

@@ -1,3 +1,4 @@
+import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { RouteDraft } from "../route/index.ts";
 
@@ -14,6 +15,22 @@ export interface RouteEvent {
   state: RouteState;
   /** Store-wide sequence number of the write; only grows, also over restarts. */
   sequence: bigint;
+}
+
+/** One change of the stored rollouts. */
+export interface RolloutEvent {
+  state: RolloutState;
+  sequence: bigint;
+}
+
+/** A write of a rollout and, where it moves weights, of its route with it. */
+export interface RolloutWrite {
+  /** The store adds etag and time. */
+  rollout: RolloutState;
+  /** Of the stored rollout: "" writes over anything, "0" only creates. */
+  etag: string;
+  /** The route to store in the same transaction, against the etag that it was read with. */
+  route?: { draft: RouteDraft; etag: string };
 }
 
 /**
@@ -43,6 +60,23 @@ export interface Store {
   delete(name: string, etag: string, author: Author): Promise<RouteState>;
   /** Newest first; name "" means all routes. */
   audit(name: string, limit: number): Promise<AuditEntry[]>;
+  /** The newest rollout of a route, ended ones included; undefined when it never had one. */
+  getRollout(name: string): Promise<RolloutState | undefined>;
+  /** All rollouts, ordered by the routes' names. */
+  listRollouts(): Promise<RolloutState[]>;
+  /**
+   * Stores a rollout under its route's name, and the route where one is given.
+   * One transaction, one audit entry that carries both.
+   * @throws StaleEtagError for either etag, StoreUnavailableError
+   */
+  putRollout(
+    name: string,
+    write: RolloutWrite,
+    action: string,
+    author: Author,
+  ): Promise<{ rollout: RolloutState; route?: RouteState }>;
+  /** Changes of rollouts after the given sequence number, then each new one, until the signal aborts. */
+  watchRollouts(after: bigint, signal: AbortSignal): AsyncIterable<RolloutEvent>;
   /** Changes after the given sequence number, then each new one, until the signal aborts. */
   watch(after: bigint, signal: AbortSignal): AsyncIterable<RouteEvent>;
   close(): Promise<void>;
