@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
@@ -9,6 +8,7 @@ import {
   mostMessageBytes,
   problemsError,
 } from "./api/index.ts";
+import { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
 import {
@@ -19,7 +19,7 @@ import {
   listenHttp2,
 } from "./listen.ts";
 import { createLedger } from "./report/index.ts";
-import { filterConfig, filterConfigText, routeName } from "./route/index.ts";
+import { type FilterModule, filterConfig, filterConfigText, routeName } from "./route/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
 import {
@@ -28,7 +28,6 @@ import {
   createFleet,
   createSnapshot,
   createXdsServer,
-  type ResourceOptions,
   reportClusterName,
   withoutRemovals,
 } from "./xds/index.ts";
@@ -41,9 +40,9 @@ export interface ServerOptions {
   gateway: Address;
   /** "memory" or "lmdb:DIRECTORY". */
   store: string;
-  /** weir.wasm on this machine; its bytes go to the proxies. */
+  /** weir.wasm on this machine, the other modules beside it; their bytes go to the proxies. */
   wasm: string;
-  /** Path of weir.wasm on the proxies' machines, instead of sending the bytes. */
+  /** Path of weir.wasm on the proxies' machines, beside the others, instead of sending the bytes. */
   wasmOnProxy?: string;
   /** Required of API clients; without it nothing listens beyond loopback. */
   token?: string;
@@ -79,9 +78,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     nack: (node, type, version, message) =>
       options.log(`${node} refused ${type} ${version}: ${message}`),
   });
-  const wasm: ResourceOptions["wasm"] = options.wasmOnProxy
-    ? { file: options.wasmOnProxy }
-    : { bytes: readFileSync(options.wasm) };
+  const code = createFilterCode(options);
+  code("weir");
   let published: ReturnType<ApiContext["published"]>;
   let removal: NodeJS.Timeout | undefined;
   let report = options.listen;
@@ -93,12 +91,18 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       authority: `${report.host}:${report.port}`,
       intervalMs: 1000,
     });
+    const filter = (module: FilterModule) => ({
+      wasm: code(module),
+      config: filterConfigText(config, module),
+    });
     const snapshot = createSnapshot(
       buildResources(routes, {
         gateway: options.gateway,
-        wasm,
         report,
-        filterConfig: filterConfigText(config),
+        weir: filter("weir"),
+        ...(config.routes.some(({ tokenLimit }) => tokenLimit)
+          ? { tokenLimit: filter("token-limit") }
+          : {}),
       }),
     );
     clearTimeout(removal);

@@ -25,6 +25,7 @@ import {
 import { appliedOf } from "./applied.ts";
 import { type ApiContext, author } from "./context.ts";
 import { notFound, problemsError } from "./errors.ts";
+import { trafficOf } from "./traffic.ts";
 
 export function createRouteService(context: ApiContext): ServiceImpl<typeof RouteService> {
   const { store } = context;
@@ -60,15 +61,11 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
   }
 
   function described(name: string, state: RouteState): GetRouteResponse {
-    const counts = context.ledger.counts("canary_requests", name);
+    const variants = state.route?.spec?.variants.map((variant) => variant.name) ?? [];
     return create(GetRouteResponseSchema, {
       state,
       applied: appliedOf(name, state, context),
-      traffic: counts.map(({ label, total, perSecond }) => ({
-        variant: label,
-        requests: BigInt(total),
-        requestsPerSecond: perSecond,
-      })),
+      traffic: trafficOf(name, variants, context.ledger),
     });
   }
 

@@ -212,8 +212,7 @@ function plainEnd(from: usize, end: usize): usize {
     const word = load<u64>(at);
     const quote = word ^ 0x2222222222222222;
     const slash = word ^ 0x5c5c5c5c5c5c5c5c;
-    const found =
-      ((quote - 0x0101010101010101) & ~quote) | ((slash - 0x0101010101010101) & ~slash);
+    const found = ((quote - 0x0101010101010101) & ~quote) | ((slash - 0x0101010101010101) & ~slash);
     if ((found & 0x8080808080808080) != 0) break;
     at += 8;
   }

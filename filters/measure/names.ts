@@ -67,7 +67,10 @@ function writeWord(words: Ascii, number: i32): void {
   let from = words.ptr;
   for (let at = from; at < end; at++) {
     if (load<u8>(at) != 0x20) continue;
-    if (number-- == 0) return writeBytes(from, at - from);
+    if (number-- == 0) {
+      writeBytes(from, at - from);
+      return;
+    }
     from = at + 1;
   }
 }

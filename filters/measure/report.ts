@@ -1,4 +1,12 @@
-import { resetArena, sharedBytes, write, writeByte, writeSafe, writeUint, writtenBytes } from "../sdk";
+import {
+  resetArena,
+  sharedBytes,
+  write,
+  writeByte,
+  writeSafe,
+  writeUint,
+  writtenBytes,
+} from "../sdk";
 import { COUNTERS, HISTOGRAMS } from "./cells";
 import { writeCounterLabel, writeCounterName, writeHistogramName } from "./names";
 import { readSharedCell, sharedCellCount } from "./shared-cells";

@@ -23,14 +23,7 @@ import {
   namesBytes,
   namesOf,
 } from "./cells";
-import {
-  BUCKETS,
-  clearHistogram,
-  countAt,
-  hasValues,
-  LEAST_BUCKET,
-  zerosOf,
-} from "./histogram";
+import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } from "./histogram";
 
 // The proxy's cells in shared data. "weir.cells" is the list of fingerprints in
 // order of arrival; "weir.c" and the place hold the cell itself:

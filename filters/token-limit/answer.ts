@@ -92,7 +92,9 @@ export function isWhole(stream: Stream): bool {
 }
 
 function levelOf(stream: Stream, depth: i32): u64 {
-  return depth < 1 || depth > MOST_LEVELS ? OTHER : (stream.where >> (<u64>(depth - 1) << 2)) & 15;
+  return depth < 1 || depth > MOST_LEVELS
+    ? OTHER
+    : (stream.where >> ((<u64>(depth - 1)) << 2)) & 15;
 }
 
 /** A level opened, which is now number `depth`. */
@@ -115,7 +117,7 @@ function enter(stream: Stream, depth: i32): void {
     stream.hasContent = true;
   }
   if (depth > MOST_LEVELS) return;
-  const shift = <u64>(depth - 1) << 2;
+  const shift = (<u64>(depth - 1)) << 2;
   stream.where = (stream.where & ~(15 << shift)) | (kind << shift);
 }
 
@@ -157,8 +159,7 @@ function readValue(stream: Stream, scan: JsonScan): void {
     stream.contentBytes += scan.bytes;
   } else if (stream.key == FINISH_REASON) stream.finish = finishOf(scan);
   else if (stream.key == TYPE)
-    stream.isDone =
-      stream.isDone || is(scan, "response.completed") || is(scan, "message_stop");
+    stream.isDone = stream.isDone || is(scan, "response.completed") || is(scan, "message_stop");
 }
 
 function finishOf(scan: JsonScan): u8 {

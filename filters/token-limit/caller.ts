@@ -28,7 +28,8 @@ export function cellOfRequest(policy: TokenLimitPolicy, tier: usize): Cell {
   const tierNumber = tier == 0 ? 0 : changetype<Tier>(tier).number;
   const slot = policy.cells + ((<usize>(variant * (policy.tierCount + 1) + tierNumber)) << 2);
   if (load<usize>(slot) == 0) {
-    const variantName: Text = variant == 0 ? 0 : load<usize>(policy.variants + ((<usize>variant - 1) << 2));
+    const variantName: Text =
+      variant == 0 ? 0 : load<usize>(policy.variants + ((<usize>variant - 1) << 2));
     const tierName: Text = tier == 0 ? 0 : changetype<Tier>(tier).name;
     store<usize>(slot, changetype<usize>(cellOf(policy.route, variantName, tierName)));
   }

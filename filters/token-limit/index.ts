@@ -42,7 +42,10 @@ export function proxy_on_response_body(context: u32, bytes: u32, endOfStream: u3
 /** Roots and streams end here; a stream that did not come to its end was left or broken off. */
 export function proxy_on_delete(context: u32): void {
   const at = findStream(context);
-  if (at == 0) return deleteRoot(context);
+  if (at == 0) {
+    deleteRoot(context);
+    return;
+  }
   resetArena();
   endStream(changetype<Stream>(at), false);
   dropStream(context);

@@ -3,7 +3,7 @@ import { openRequest } from "../plugin";
 import { CONTINUE, findHeader, isLiteral, literal, nowNs, valueBytes, valuePtr } from "../sdk";
 import { callerTier, cellOfRequest, findCaller } from "./caller";
 import { TokenLimitPolicy } from "./config";
-import { openStream, Stream } from "./stream";
+import { openStream } from "./stream";
 
 const path = literal(":path");
 

@@ -1,4 +1,13 @@
-import { DATA, DATA_END, EVENT_END, NO_PIECE, nextPiece, piece, pieceFrom, pieceTo } from "../format/sse";
+import {
+  DATA,
+  DATA_END,
+  EVENT_END,
+  NO_PIECE,
+  nextPiece,
+  piece,
+  pieceFrom,
+  pieceTo,
+} from "../format/sse";
 import { count, FIRST_BYTE_MS, FIRST_TOKEN_MS, observe, RESPONSES, TOKEN_GAP_MS } from "../measure";
 import {
   bodyBytes,
@@ -131,7 +140,8 @@ const done: usize = memory.data<u8>([0x5b, 0x44, 0x4f, 0x4e, 0x45, 0x5d]);
 /** "[DONE]" as the whole of a data line. */
 function matchDone(stream: Stream, from: usize, to: usize): void {
   for (let at = from; at < to && stream.doneMatched != 255; at++)
-    if (stream.doneMatched < 6 && load<u8>(at) == load<u8>(done + stream.doneMatched)) stream.doneMatched++;
+    if (stream.doneMatched < 6 && load<u8>(at) == load<u8>(done + stream.doneMatched))
+      stream.doneMatched++;
     else stream.doneMatched = 255;
 }
 

@@ -19,7 +19,18 @@ const control: Record<string, string[]> = {
   api: ["route", "store", "xds", "report"],
   cli: ["route", "istio", "xds", "envoy", "pods", "load", "server.ts"],
   "listen.ts": ["xds"],
-  "server.ts": ["api", "store", "xds", "report", "istio", "route", "web", "listen.ts"],
+  "filter-code.ts": ["route", "xds"],
+  "server.ts": [
+    "api",
+    "store",
+    "xds",
+    "report",
+    "istio",
+    "route",
+    "web",
+    "listen.ts",
+    "filter-code.ts",
+  ],
   "main.ts": ["cli"],
 };
 const filters: Record<string, string[]> = {
@@ -33,6 +44,8 @@ const filters: Record<string, string[]> = {
   compression: ["sdk", "format", "identity", "document", "report", "plugin"],
   shadow: ["sdk", "format", "identity", "document", "report", "plugin"],
   canary: ["sdk", "format", "identity", "document", "report", "plugin"],
+  measure: ["sdk", "format"],
+  "token-limit": ["sdk", "format", "identity", "document", "report", "measure", "plugin"],
   all: ["sdk", "document", "plugin", "rate-limit", "compression", "shadow", "canary"],
 };
 
