@@ -25,7 +25,6 @@ import {
 import { appliedOf } from "./applied.ts";
 import { type ApiContext, author } from "./context.ts";
 import { notFound, problemsError } from "./errors.ts";
-import { trafficOf } from "./traffic.ts";
 
 export function createRouteService(context: ApiContext): ServiceImpl<typeof RouteService> {
   const { store } = context;
@@ -61,11 +60,15 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
   }
 
   function described(name: string, state: RouteState): GetRouteResponse {
-    const variants = state.route?.spec?.variants.map((variant) => variant.name) ?? [];
+    const counts = context.ledger.counts("canary_requests", name);
     return create(GetRouteResponseSchema, {
       state,
       applied: appliedOf(name, state, context),
-      traffic: trafficOf(name, variants, context.ledger),
+      traffic: counts.map(({ label, total, perSecond }) => ({
+        variant: label,
+        requests: BigInt(total),
+        requestsPerSecond: perSecond,
+      })),
     });
   }
 

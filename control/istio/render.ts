@@ -2,7 +2,7 @@ import { type JsonObject, toJson } from "@bufbuild/protobuf";
 import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { filterConfig, type ReportTarget } from "../route/filter-config.ts";
+import { configFor, filterConfig, type ReportTarget } from "../route/filter-config.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
 import { attachPoints } from "./attach.ts";
@@ -66,7 +66,8 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
 
   const routes = ordered.flatMap((state) => state.route ?? []);
   const points = attachPoints(ordered);
-  const extension = atLeast(version, { major: 1, minor: 30 }) ? trafficExtension : wasmPlugin;
+  const since30 = atLeast(version, { major: 1, minor: 30 });
+  const extension = since30 ? trafficExtension : wasmPlugin;
   const manifests = [
     ...routes.map(destinationRule),
     ...points.map((point) =>
@@ -76,14 +77,14 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         pluginConfig: pluginConfig(point.states, options.report),
       }),
     ),
-    ...points.flatMap((point) => envoyFilter(point) ?? []),
+    ...points.flatMap((point) => envoyFilter(point, since30) ?? []),
     ...routes.map(virtualService),
   ];
   return { manifests, problems: [] };
 }
 
 function pluginConfig(states: RouteState[], report: ReportTarget | undefined): JsonObject {
-  return toJson(FilterConfigSchema, filterConfig(states, report)) as JsonObject;
+  return toJson(FilterConfigSchema, configFor("weir", filterConfig(states, report))) as JsonObject;
 }
 
 /** By namespace and name, whatever order the routes came in. */

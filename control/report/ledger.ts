@@ -1,11 +1,6 @@
 import type { Counter, Histogram, ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import { createIncreases, zerosBucket } from "./increases.ts";
-import {
-  during,
-  type Observation,
-  type ObservedCounter,
-  type ObservedDistribution,
-} from "./observation.ts";
+import type { Observation, ObservedCounter, ObservedDistribution } from "./observation.ts";
 
 /** Counts of one kind, by label: e.g. requests by variant. */
 export interface Count {
@@ -20,10 +15,10 @@ export interface Ledger {
   add(report: ReportRequest): void;
   /** Counts of one counter of a route over all proxies, by label. */
   counts(name: string, route: string): Count[];
+  /** Routes that were reported. */
+  routes(): string[];
   /** Everything known of a route now; two of them tell what came in between. */
   observation(route: string): Observation;
-  /** What was reported of a route in the last minute, to ten seconds. */
-  lastMinute(route: string): Observation;
 }
 
 interface Sample {
@@ -49,21 +44,14 @@ interface HistogramSeries {
 }
 
 interface RouteSeries {
-  /** Looks back, oldest first. */
-  looks: Observation[];
   counters: Map<string, CounterSeries>;
   histograms: Map<string, HistogramSeries>;
 }
 
 /** Rates are over the last ten seconds. */
 const windowMs = 10_000;
-/** Looks at every route that often, and remembers them that long. */
-const lookEveryMs = 10_000;
-const rememberMs = 60_000;
 /** Proxies that report more different series than this are not ours. */
 const mostSeries = 50_000;
-
-const nothing: Observation = { atMs: 0, counters: new Map(), distributions: new Map() };
 
 export function createLedger(nowMs: () => number = Date.now): Ledger {
   const routes = new Map<string, RouteSeries>();
@@ -82,7 +70,7 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
   }
 
   function routeOf(name: string): RouteSeries | undefined {
-    return entry(routes, name, () => ({ looks: [], counters: new Map(), histograms: new Map() }));
+    return entry(routes, name, () => ({ counters: new Map(), histograms: new Map() }));
   }
 
   function addCounter({ name, route, label, variant, tier, value }: Counter, atMs: number): void {
@@ -108,29 +96,9 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
     });
   }
 
-  function observation(route: string): Observation {
-    const { counters, histograms } = routes.get(route) ?? {};
-    return {
-      atMs: nowMs(),
-      counters: new Map([...(counters ?? [])].map(([key, each]) => [key, observed(each)])),
-      distributions: new Map([...(histograms ?? [])].map(([key, each]) => [key, copied(each)])),
-    };
-  }
-
-  /** Remembers how things stand before a report changes them. */
-  function look(): void {
-    const atMs = nowMs();
-    for (const [name, { looks }] of routes) {
-      if (atMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) continue;
-      looks.push(observation(name));
-      while ((looks[1]?.atMs ?? atMs) <= atMs - rememberMs) looks.shift();
-    }
-  }
-
   return {
     add({ node, epoch, counters, histograms }) {
       const atMs = nowMs();
-      look();
       increases.begin(node, epoch);
       for (const counter of counters) addCounter(counter, atMs);
       for (const histogram of histograms) addHistogram(histogram);
@@ -147,11 +115,14 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
       }
       return [...byLabel.values()];
     },
-    observation,
-    lastMinute(route) {
-      const now = observation(route);
-      const since = routes.get(route)?.looks.findLast(({ atMs }) => atMs <= now.atMs - rememberMs);
-      return during(since ?? routes.get(route)?.looks[0] ?? nothing, now);
+    routes: () => [...routes.keys()],
+    observation(route) {
+      const { counters, histograms } = routes.get(route) ?? {};
+      return {
+        atMs: nowMs(),
+        counters: new Map([...(counters ?? [])].map(([key, each]) => [key, observed(each)])),
+        distributions: new Map([...(histograms ?? [])].map(([key, each]) => [key, copied(each)])),
+      };
     },
   };
 }

@@ -5,6 +5,12 @@
 export const counterNames = {
   /** Requests sent to a variant by the canary; label: the variant. */
   canaryRequests: "canary_requests",
+  /** Requests within their limits; label: the tier. */
+  rateLimitAdmitted: "rate_limit_admitted",
+  /** Requests refused by a limit; label: the tier. */
+  rateLimitRefused: "rate_limit_refused",
+  /** Requests that got the shadow tag. */
+  shadowTagged: "shadow_tagged",
   /** Answers, by the class of their status: "2xx" to "5xx", or "none" where none came. */
   responses: "responses",
   /** Event streams by how they ended: "done" with [DONE], "cut" without it, "aborted" by the client. */
@@ -15,6 +21,8 @@ export const counterNames = {
   tokens: "tokens",
   /** Where the charge came from: "reported" by the pod, "estimated" or "unreadable" (and estimated). */
   usage: "usage",
+  /** What the token limit did: "admitted", "refused", "clamped", "overrun" or "finished". */
+  tokenLimit: "token_limit",
 } as const;
 
 /** Distributions, by variant and tier, in the unit that ends the name. */

@@ -10,6 +10,7 @@ import {
 import type { RouteDraft } from "../route/index.ts";
 import {
   type Author,
+  FencedError,
   NotStoredError,
   type RolloutEvent,
   type RolloutWrite,
@@ -25,6 +26,8 @@ export interface Change {
   deleted?: boolean;
   /** The rollout's new state; absent when the write leaves it alone. */
   rollout?: RolloutState;
+  /** The leadership of the write, where it is newer than any before. */
+  fence?: bigint;
   entry: AuditEntry;
 }
 
@@ -32,44 +35,48 @@ export interface Change {
 export interface Stored {
   route: RouteState | undefined;
   rollout: RolloutState | undefined;
+  /** The newest leadership that wrote anything; 0 before the first. */
+  fence: bigint;
 }
 
-/** A put, checked against the state it replaces. @throws StaleEtagError */
+/** A put, checked against the state it replaces. @throws StaleEtagError, FencedError */
 export function putChange(
   name: string,
   draft: RouteDraft,
   etag: string,
-  stored: RouteState | undefined,
+  stored: Stored,
   sequence: bigint,
   action: string,
   author: Author,
   now: Date,
 ): Change {
-  checkEtag(name, etag, stored);
+  const fence = newFence(author, stored);
+  checkEtag(name, etag, stored.route);
   const state = newState(draft, sequence, now);
   const entry = auditEntry(name, sequence, action, author, now);
-  if (stored) entry.before = stored;
+  if (stored.route) entry.before = stored.route;
   entry.after = state;
-  return { state, entry };
+  return { state, ...fence, entry };
 }
 
-/** A delete, checked likewise. @throws StaleEtagError, NotStoredError */
+/** A delete, checked likewise. @throws StaleEtagError, NotStoredError, FencedError */
 export function deleteChange(
   name: string,
   etag: string,
-  stored: RouteState | undefined,
+  stored: Stored,
   sequence: bigint,
   author: Author,
   now: Date,
 ): Change {
-  if (stored === undefined) throw new NotStoredError(`there is no route ${name}`);
-  checkEtag(name, etag, stored);
+  const fence = newFence(author, stored);
+  if (stored.route === undefined) throw new NotStoredError(`there is no route ${name}`);
+  checkEtag(name, etag, stored.route);
   const entry = auditEntry(name, sequence, "delete", author, now);
-  entry.before = stored;
-  return { deleted: true, entry };
+  entry.before = stored.route;
+  return { deleted: true, ...fence, entry };
 }
 
-/** A write of a rollout and perhaps of its route, checked against both. @throws StaleEtagError */
+/** A write of a rollout and perhaps of its route, checked against both. @throws StaleEtagError, FencedError */
 export function rolloutChange(
   name: string,
   { rollout: given, etag, route }: RolloutWrite,
@@ -79,6 +86,7 @@ export function rolloutChange(
   author: Author,
   now: Date,
 ): Change {
+  const fence = newFence(author, stored);
   checkEtag(`the rollout of ${name}`, etag, stored.rollout);
   if (route) checkEtag(name, route.etag, stored.route);
   const rollout = create(RolloutStateSchema, {
@@ -89,11 +97,11 @@ export function rolloutChange(
   const entry = auditEntry(name, sequence, action, author, now);
   if (stored.rollout) entry.rolloutBefore = stored.rollout;
   entry.rolloutAfter = rollout;
-  if (route === undefined) return { rollout, entry };
+  if (route === undefined) return { rollout, ...fence, entry };
   const state = newState(route.draft, sequence, now);
   if (stored.route) entry.before = stored.route;
   entry.after = state;
-  return { state, rollout, entry };
+  return { state, rollout, ...fence, entry };
 }
 
 /** The event that an audit entry tells of: the audit is the log that watches replay. */
@@ -106,6 +114,23 @@ export function eventOf(entry: AuditEntry): RouteEvent | undefined {
 /** The same of rollouts. */
 export function rolloutEventOf({ rolloutAfter, sequence }: AuditEntry): RolloutEvent | undefined {
   return rolloutAfter ? { state: rolloutAfter, sequence } : undefined;
+}
+
+/** The change that an entry of the audit records. */
+export function changeOf(entry: AuditEntry): Change {
+  return {
+    entry,
+    ...(entry.after ? { state: entry.after } : {}),
+    ...(entry.before && !entry.after ? { deleted: true } : {}),
+    ...(entry.rolloutAfter ? { rollout: entry.rolloutAfter } : {}),
+  };
+}
+
+/** A leader that was overtaken may not know it yet: its writes are refused for good. */
+function newFence({ fence }: Author, stored: Stored): { fence?: bigint } {
+  if (fence === undefined || fence === stored.fence) return {};
+  if (fence < stored.fence) throw new FencedError(fence, stored.fence);
+  return { fence };
 }
 
 function checkEtag(name: string, etag: string, stored: { etag: string } | undefined): void {

@@ -1,6 +1,7 @@
 export { openStore } from "./open.ts";
 export {
   type Author,
+  FencedError,
   NotStoredError,
   type RolloutEvent,
   type RolloutWrite,

@@ -15,6 +15,7 @@ import {
 import { takeDirectory } from "./directory.ts";
 import { openRecord, sealRecord } from "./record.ts";
 import {
+  FencedError,
   NotStoredError,
   type RolloutEvent,
   type RouteEvent,
@@ -40,6 +41,7 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
   });
   const routes = root.openDB<Buffer, string>({ name: "routes", encoding: "binary" });
   const rollouts = root.openDB<Buffer, string>({ name: "rollouts", encoding: "binary" });
+  const meta = root.openDB<Buffer, string>({ name: "meta", encoding: "binary" });
   const log = root.openDB<Buffer, number>({
     name: "audit",
     encoding: "binary",
@@ -62,6 +64,10 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
     const sealed = rollouts.get(name);
     return sealed ? read(RolloutStateSchema, sealed, `the rollout of ${name}`) : undefined;
   };
+  const fence = (): bigint => {
+    const sealed = meta.get("fence");
+    return sealed ? BigInt(openRecord(sealed, "the fence").toString()) : 0n;
+  };
   const newest = (): number => {
     for (const key of log.getKeys({ reverse: true, limit: 1 })) return key;
     return 0;
@@ -76,12 +82,14 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
     guard(() =>
       root.transactionSync(() => {
         const sequence = newest() + 1;
-        const before = { route: stored(name), rollout: storedRollout(name) };
+        const before = { route: stored(name), rollout: storedRollout(name), fence: fence() };
         const made = make(before, BigInt(sequence));
         if (made.state) routes.putSync(name, sealRecord(toBinary(RouteStateSchema, made.state)));
         if (made.deleted) routes.removeSync(name);
         if (made.rollout)
           rollouts.putSync(name, sealRecord(toBinary(RolloutStateSchema, made.rollout)));
+        if (made.fence !== undefined)
+          meta.putSync("fence", sealRecord(Buffer.from(String(made.fence))));
         log.putSync(sequence, sealRecord(toBinary(AuditEntrySchema, made.entry)));
         change = made;
       }),
@@ -102,6 +110,7 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
       if (
         error instanceof StaleEtagError ||
         error instanceof NotStoredError ||
+        error instanceof FencedError ||
         error instanceof StoreUnavailableError
       )
         throw error;
@@ -125,13 +134,13 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
     },
     async put(name, draft, etag, action, author) {
       const change = write(name, (before, sequence) =>
-        putChange(name, draft, etag, before.route, sequence, action, author, now()),
+        putChange(name, draft, etag, before, sequence, action, author, now()),
       );
       return change.state as RouteState;
     },
     async delete(name, etag, author) {
       const change = write(name, (before, sequence) =>
-        deleteChange(name, etag, before.route, sequence, author, now()),
+        deleteChange(name, etag, before, sequence, author, now()),
       );
       return change.entry.before as RouteState;
     },

@@ -16,6 +16,7 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
   const routes = new Map<string, RouteState>();
   const rollouts = new Map<string, RolloutState>();
   const log: AuditEntry[] = [];
+  let fence = 0n;
   const routeEvents = createBroadcast<RouteEvent>();
   const rolloutEvents = createBroadcast<RolloutEvent>();
   const next = () => BigInt(log.length + 1);
@@ -24,12 +25,19 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
     if (change.state) routes.set(name, change.state);
     if (change.deleted) routes.delete(name);
     if (change.rollout) rollouts.set(name, change.rollout);
+    fence = change.fence ?? fence;
     log.push(change.entry);
     const event = eventOf(change.entry);
     if (event) routeEvents.send(event);
     const rolloutEvent = rolloutEventOf(change.entry);
     if (rolloutEvent) rolloutEvents.send(rolloutEvent);
   }
+
+  const stored = (name: string) => ({
+    route: routes.get(name),
+    rollout: rollouts.get(name),
+    fence,
+  });
 
   return {
     async get(name) {
@@ -39,14 +47,14 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
       return { routes: sorted(routes), sequence: BigInt(log.length) };
     },
     async put(name, draft, etag, action, author) {
-      const change = putChange(name, draft, etag, routes.get(name), next(), action, author, now());
+      const change = putChange(name, draft, etag, stored(name), next(), action, author, now());
       commit(name, change);
       return change.state as RouteState;
     },
     async delete(name, etag, author) {
-      const stored = routes.get(name);
-      commit(name, deleteChange(name, etag, stored, next(), author, now()));
-      return stored as RouteState;
+      const before = routes.get(name);
+      commit(name, deleteChange(name, etag, stored(name), next(), author, now()));
+      return before as RouteState;
     },
     async getRollout(name) {
       return rollouts.get(name);
@@ -55,8 +63,7 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
       return sorted(rollouts);
     },
     async putRollout(name, write, action, author) {
-      const stored = { route: routes.get(name), rollout: rollouts.get(name) };
-      const change = rolloutChange(name, write, stored, next(), action, author, now());
+      const change = rolloutChange(name, write, stored(name), next(), action, author, now());
       commit(name, change);
       return {
         rollout: change.rollout as RolloutState,

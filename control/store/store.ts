@@ -6,6 +6,11 @@ import type { RouteDraft } from "../route/index.ts";
 export interface Author {
   principal: string;
   reason: string;
+  /**
+   * Number of the leadership that the write is made under; absent for writes
+   * that need none. A store never takes one that is lower than another it took.
+   */
+  fence?: bigint;
 }
 
 /** One change of the stored routes, in the order the writes were made. */
@@ -47,7 +52,7 @@ export interface Store {
   /**
    * Creates or replaces a route.
    * @param etag "" writes over anything; "0" only creates; else it must be the stored one.
-   * @throws StaleEtagError, StoreUnavailableError
+   * @throws StaleEtagError, FencedError, StoreUnavailableError
    */
   put(
     name: string,
@@ -56,7 +61,7 @@ export interface Store {
     action: string,
     author: Author,
   ): Promise<RouteState>;
-  /** Deletes a route. @throws StaleEtagError, NotStoredError, StoreUnavailableError */
+  /** Deletes a route. @throws StaleEtagError, NotStoredError, FencedError, StoreUnavailableError */
   delete(name: string, etag: string, author: Author): Promise<RouteState>;
   /** Newest first; name "" means all routes. */
   audit(name: string, limit: number): Promise<AuditEntry[]>;
@@ -67,7 +72,7 @@ export interface Store {
   /**
    * Stores a rollout under its route's name, and the route where one is given.
    * One transaction, one audit entry that carries both.
-   * @throws StaleEtagError for either etag, StoreUnavailableError
+   * @throws StaleEtagError for either etag, FencedError, StoreUnavailableError
    */
   putRollout(
     name: string,
@@ -79,6 +84,11 @@ export interface Store {
   watchRollouts(after: bigint, signal: AbortSignal): AsyncIterable<RolloutEvent>;
   /** Changes after the given sequence number, then each new one, until the signal aborts. */
   watch(after: bigint, signal: AbortSignal): AsyncIterable<RouteEvent>;
+  /**
+   * Since when reads are answered from a copy because the store itself cannot
+   * be reached; undefined while they are not. Absent where that cannot be.
+   */
+  staleSince?(): Date | undefined;
   close(): Promise<void>;
 }
 
@@ -89,6 +99,14 @@ export class StaleEtagError extends Error {
   constructor(route: string, given: string, current: string) {
     super(`etag "${given}" of ${route} is stale: the current one is "${current}"`);
     this.current = current;
+  }
+}
+
+/** The write was made under a leadership that another one has followed. */
+export class FencedError extends Error {
+  override name = "FencedError";
+  constructor(given: bigint, newest: bigint) {
+    super(`leadership ${given} has ended: ${newest} followed it`);
   }
 }
 

@@ -21,6 +21,6 @@ registerMember(SHADOW, parseShadow, bindShadow);
 registerMember(CANARY, parseCanary, bindCanary);
 registerMember(COMPRESSION, parseCompression, bindCompression);
 
-export function proxy_on_request_headers(_context: u32, _count: u32, _endOfStream: u32): i32 {
-  return decide(openRequest());
+export function proxy_on_request_headers(_context: u32, _count: u32, endOfStream: u32): i32 {
+  return decide(openRequest(), endOfStream != 0);
 }

@@ -6,6 +6,7 @@ import { type WeirUp, weirUp } from "./weir-up.ts";
 let up: WeirUp;
 let client: GatewayClient;
 const host = "assistant.example.com";
+const path = "/v1/chat/completions";
 const acme = { host, "x-tenant-id": "acme" };
 
 beforeAll(async () => {
@@ -22,26 +23,29 @@ function eventsOf(body: Buffer): string[] {
   return body.toString().trimEnd().split("\n\n");
 }
 
-async function traffic(): Promise<Record<string, any>> {
-  const status = JSON.parse(await up.weir("status", "assistant", "-o", "json"));
-  return Object.fromEntries((status.traffic ?? []).map((each: any) => [each.variant, each]));
+/** Sum of a metric of the control service over what has these labels. */
+async function metric(name: string, ...labels: string[]): Promise<number> {
+  const text = await (await fetch(`${up.server}/metrics`)).text();
+  return text
+    .split("\n")
+    .flatMap((line) => {
+      const [, found, of = "", value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+      return found === name && labels.every((label) => of.includes(label)) ? [Number(value)] : [];
+    })
+    .reduce((sum, value) => sum + value, 0);
 }
+const reported = { timeout: 15_000, interval: 200 };
 
 describe("streams through Envoy", () => {
-  it("are measured by variant, and pass as they are made", async () => {
+  it("are measured by variant and tier, and pass as they are made", async () => {
     const users = Array.from({ length: 40 }, (_, i) => `user-${i}`);
+    const question = {
+      stream: true,
+      stream_options: { include_usage: true },
+      messages: [{ content: "hello" }],
+    };
     const answers = await Promise.all(
-      users.map((user) =>
-        client.post(
-          "/v1/chat/completions",
-          {
-            stream: true,
-            stream_options: { include_usage: true },
-            messages: [{ content: "hello" }],
-          },
-          { ...acme, "x-user-id": user },
-        ),
-      ),
+      users.map((user) => client.post(path, question, { ...acme, "x-user-id": user })),
     );
     for (const { status, body, chunkMs } of answers) {
       expect(status).toBe(200);
@@ -49,64 +53,50 @@ describe("streams through Envoy", () => {
       expect(eventsOf(body)).toHaveLength(19);
       expect(chunkMs.length).toBeGreaterThan(10);
     }
-    await expect
-      .poll(
-        async () => {
-          const { stable, canary } = await traffic();
-          return Number(stable?.streams?.responses ?? 0) + Number(canary?.streams?.responses ?? 0);
-        },
-        { timeout: 15_000 },
-      )
-      .toBe(40);
-    for (const { streams } of Object.values(await traffic())) {
-      expect(streams.errorRatio ?? 0).toBe(0);
-      expect(streams.cutRatio ?? 0).toBe(0);
-      // The pods wait 20 ms for the first token and 10 ms for each further one.
-      expect(streams.timeToFirstTokenP50Ms).toBeGreaterThan(18);
-      expect(streams.timeToFirstTokenP50Ms).toBeLessThan(200);
-      expect(streams.tokenGapP50Ms).toBeGreaterThan(5);
-      expect(streams.tokenGapP50Ms).toBeLessThan(40);
-      expect(streams.tokensPerSecondP50).toBeGreaterThan(20);
-      expect(Number(streams.completionTokens)).toBe(16 * Number(streams.responses));
-    }
+    await expect.poll(() => metric("weir_streams_total", 'end="done"'), reported).toBe(40);
+    const canary = answers.filter(({ headers }) => headers["x-pod"] === "canary").length;
+    const of = ['variant="canary"', 'tier="gold"'];
+    expect(await metric("weir_streams_total", ...of)).toBe(canary);
+    expect(await metric("weir_responses_total", 'status_class="2xx"', ...of)).toBe(canary);
+    expect(await metric("weir_finishes_total", 'reason="stop"', ...of)).toBe(canary);
+    expect(await metric("weir_tokens_total", 'kind="completion"', ...of)).toBe(16 * canary);
+    expect(await metric("weir_time_to_first_token_seconds_count")).toBe(40);
+    // 16 tokens make 15 gaps, each of 10 ms or what the machine made of them.
+    expect(await metric("weir_token_gap_seconds_count")).toBe(40 * 15);
+    const gap = (await metric("weir_token_gap_seconds_sum")) / (40 * 15);
+    expect(gap).toBeGreaterThan(0.008);
+    expect(gap).toBeLessThan(0.04);
   });
 
-  it("that break off, fail or lose their client are told apart", async () => {
-    const before = await traffic();
-    const abort = new Promise<void>((resolve, reject) => {
-      const { hostname, port } = new URL(up.gateway);
-      const headers = { ...acme, "content-type": "application/json", "x-user-id": "user-1" };
-      const req = send(
-        { hostname, port, path: "/v1/chat/completions", method: "POST", headers },
-        (res) => {
-          res.once("data", () => {
-            req.destroy();
-            resolve();
-          });
-          res.on("error", () => {});
-        },
-      );
-      req.on("error", reject);
+  it("become signals of the route", async () => {
+    const firstTokenMs = async (): Promise<number> => {
+      await client.post(path, { stream: true, messages: [] }, acme);
+      const response = await fetch(`${up.server}/weir.v1.SignalService/ListSignals`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name: "assistant" }),
+      });
+      const { routes } = (await response.json()) as any;
+      return routes[0].total.timeToFirstTokenMs.p50 ?? 0;
+    };
+    // The pods wait 20 ms for the first token; signals begin with the second look at the reports.
+    await expect.poll(firstTokenMs, { timeout: 20_000, interval: 500 }).toBeGreaterThan(18);
+    expect(await firstTokenMs()).toBeLessThan(400);
+  });
+
+  it("that lose their client are told apart from those that break off", async () => {
+    const { hostname, port } = new URL(up.gateway);
+    await new Promise<void>((resolve) => {
+      const headers = { ...acme, "content-type": "application/json" };
+      const req = send({ hostname, port, path, method: "POST", headers }, (res) => {
+        res.on("error", () => {});
+        res.once("data", () => req.destroy());
+      });
+      req.on("error", () => {});
+      req.on("close", () => resolve());
       req.end(JSON.stringify({ stream: true, messages: [] }));
     });
-    await abort.catch(() => {});
-    await expect
-      .poll(
-        async () =>
-          Object.values(await traffic()).reduce(
-            (sum, { streams }) => sum + Number(streams?.responses ?? 0),
-            0,
-          ),
-        {
-          timeout: 15_000,
-        },
-      )
-      .toBeGreaterThan(
-        Object.values(before).reduce(
-          (sum, { streams }) => sum + Number(streams?.responses ?? 0),
-          0,
-        ),
-      );
-    for (const { streams } of Object.values(await traffic())) expect(streams.cutRatio ?? 0).toBe(0);
+    await expect.poll(() => metric("weir_streams_total", 'end="aborted"'), reported).toBe(1);
+    expect(await metric("weir_streams_total", 'end="cut"')).toBe(0);
   });
 });

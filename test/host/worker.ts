@@ -54,8 +54,11 @@ export interface Worker {
   exchange(headers: Headers, last?: boolean): Exchange;
   /** Configures a root context; false when the filter refuses. */
   configure(root: number, config: string | Buffer, plugin?: string): boolean;
-  /** One stream's request headers, and its end. */
-  request(headers: Headers, options?: { sourceAddress?: string; plugin?: string }): Outcome;
+  /** One stream's request headers, with a body to follow or not, and its end. */
+  request(
+    headers: Headers,
+    options?: { sourceAddress?: string; plugin?: string; body?: boolean },
+  ): Outcome;
   trailers(map: "request" | "response", trailers: Headers): Headers;
   tick(root: number): void;
   /** A stream or root context is gone. */
@@ -355,7 +358,7 @@ export function startWorker(
       properties = { plugin_name: plugin, "xds.node.id": node };
       return exports.proxy_on_configure?.(root, configuration.length) === 1;
     },
-    request(headers, { sourceAddress, plugin = "weir" } = {}) {
+    request(headers, { sourceAddress, plugin = "weir", body = false } = {}) {
       reset();
       maps = { 0: headers.map(([key, value]) => [key, value]) };
       properties = {
@@ -364,7 +367,7 @@ export function startWorker(
         ...(sourceAddress ? { "source.address": sourceAddress } : {}),
       };
       const id = ++context;
-      const action = exports.proxy_on_request_headers?.(id, headers.length, 1) ?? 0;
+      const action = exports.proxy_on_request_headers?.(id, headers.length, body ? 0 : 1) ?? 0;
       const outcome = {
         action,
         headers: maps[0] as Headers,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RolloutStateSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { draftRoute } from "../../control/route/index.ts";
 import {
+  FencedError,
   NotStoredError,
   type RolloutEvent,
   type RouteEvent,
@@ -183,6 +184,22 @@ export function storeContract(
       expect(seen.map(({ state }) => state.step)).toEqual([0, 1, 2]);
       expect(seen.map(({ sequence }) => sequence)).toEqual([2n, 3n, 4n]);
       expect(routes.map(weights)).toEqual([[70, 30]]);
+    });
+
+    it("takes no write of a leadership that another has followed, whatever its etag", async () => {
+      const under = (fence: bigint) => ({ ...author, fence });
+      await store.put("a/x", draft(10), "", "shift", under(7n));
+      await store.putRollout("b/y", { rollout: rollout(0), etag: "" }, "start", under(9n));
+      await expect(store.put("a/x", draft(20), "", "shift", under(8n))).rejects.toThrow(
+        FencedError,
+      );
+      await expect(store.delete("a/x", "", under(7n))).rejects.toThrow(FencedError);
+      await expect(
+        store.putRollout("b/y", { rollout: rollout(1), etag: "" }, "step", under(7n)),
+      ).rejects.toThrow("leadership 7 has ended: 9 followed it");
+      await store.put("a/x", draft(30), "", "shift", under(9n));
+      await store.put("a/x", draft(40), "", "shift", author);
+      expect((await store.list()).sequence).toBe(4n);
     });
 
     it("counts sequence numbers up over all routes", async () => {
