@@ -1,4 +1,5 @@
-import { allocate, release } from "../sdk";
+import { allocate, release, reserve } from "../sdk";
+
 /**
  * What this worker knows of one token bucket. Kept for the whole VM, not in a
  * configuration, so that a new configuration does not forget leased tokens.
@@ -19,7 +20,7 @@ export class Bucket {
 }
 
 const CHAINS: usize = 1024;
-const chains: usize = memory.data(4096, 8);
+const chains: usize = reserve(CHAINS << 2);
 
 /** The bucket of that fingerprint, made if needed; give it back with releaseBucket. */
 export function acquireBucket(fingerprint: u64): Bucket {
