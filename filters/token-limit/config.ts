@@ -31,7 +31,7 @@ import { Tier, tierNamed } from "./tier";
 
 const MOST_TIERS: i32 = 16;
 const MOST_VARIANTS: i32 = 16;
-const MOST_TOKENS: f64 = 1000000000;
+const MOST_TOKENS: i32 = 1_000_000_000;
 
 /** Completion tokens that a request is taken to need when it does not say. */
 const EXPECTED_TOKENS: u32 = 1024;
