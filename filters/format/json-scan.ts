@@ -67,6 +67,11 @@ export function isInNumber(scan: JsonScan): bool {
   return scan.state == IN_NUMBER;
 }
 
+/** Whether true, false or null is only begun. */
+export function isInWord(scan: JsonScan): bool {
+  return scan.state == IN_WORD;
+}
+
 export function keptText(scan: JsonScan): usize {
   return changetype<usize>(scan) + offsetof<JsonScan>() - KEPT_BYTES;
 }

@@ -32,6 +32,11 @@ export let pieceTo: usize = 0;
 const name: usize = memory.data<u8>([0x64, 0x61, 0x74, 0x61]);
 const byteOrderMark: usize = memory.data<u8>([0xef, 0xbb, 0xbf]);
 
+/** Whether what comes next begins a line, or belongs to one that means nothing. */
+export function isBetweenLines(sse: SseScan): bool {
+  return sse.state == START || sse.state == IGNORED;
+}
+
 /** Reads on to the next piece or to the end of the bytes; returns where to go on. */
 export function nextPiece(sse: SseScan, from: usize, end: usize): usize {
   let at = from;

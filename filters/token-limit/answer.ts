@@ -51,6 +51,7 @@ const CONTENT: u8 = 6;
 const PROMPT: u8 = 7;
 const COMPLETION: u8 = 8;
 const TYPE: u8 = 9;
+const TEXT: u8 = 10;
 
 /** Levels that are told apart; deeper ones are OTHER. */
 const MOST_LEVELS: i32 = 16;
@@ -65,20 +66,29 @@ export function beginAnswer(stream: Stream): void {
   stream.hasContent = false;
   stream.hasChoices = false;
   stream.hasUsage = false;
+  stream.hasData = false;
+  stream.passes = false;
   stream.finish = 0;
   stream.eventPrompt = UNKNOWN;
   stream.eventCompletion = UNKNOWN;
 }
 
+/** Where the key of the choices ended in the piece read last; 0 when it was not in it. */
+export let choicesEnd: usize = 0;
+
 /** Reads a piece of an answer or of an event's data. */
 export function readAnswer(stream: Stream, from: usize, end: usize): void {
   const scan = jsonOf(stream);
   let at = from;
+  choicesEnd = 0;
   while (true) {
     at = nextToken(scan, at, end);
     if (token == NO_TOKEN) return;
-    if (token == KEY) stream.key = keyOf(levelOf(stream, scan.depth), scan);
-    else {
+    if (token == KEY) {
+      stream.key = keyOf(levelOf(stream, scan.depth), scan);
+      if (stream.key == TO_CHOICES) choicesEnd = at;
+      else if (stream.key == TEXT) stream.isText = true;
+    } else {
       if (token == OPEN_OBJECT || token == OPEN_ARRAY) enter(stream, scan.depth);
       else if (token != CLOSE) readValue(stream, scan);
       stream.key = NOTHING;
@@ -131,7 +141,7 @@ function keyOf(level: u64, scan: JsonScan): u8 {
   if (level == CHOICE) {
     if (is(scan, "delta") || is(scan, "message")) return TO_DELTA;
     if (is(scan, "finish_reason")) return FINISH_REASON;
-    return is(scan, "text") ? CONTENT : NOTHING;
+    return is(scan, "text") ? TEXT : NOTHING;
   }
   if (level == USAGE) {
     if (is(scan, "prompt_tokens") || is(scan, "input_tokens")) return PROMPT;
@@ -154,7 +164,7 @@ function readValue(stream: Stream, scan: JsonScan): void {
     return;
   }
   if (token != STRING || scan.bytes == 0) return;
-  if (stream.key == CONTENT || (stream.key == TO_DELTA && level == ROOT)) {
+  if (stream.key == CONTENT || stream.key == TEXT || (stream.key == TO_DELTA && level == ROOT)) {
     stream.hasContent = true;
     stream.contentBytes += scan.bytes;
   } else if (stream.key == FINISH_REASON) stream.finish = finishOf(scan);

@@ -15,10 +15,8 @@ import {
   USAGE_UNREADABLE,
 } from "../measure";
 import { nowNs } from "../sdk";
-import { EVENTS, Stream, UNKNOWN } from "./stream";
-
-/** English text has about so many bytes per token. */
-const BYTES_PER_TOKEN: u32 = 4;
+import { BYTES_PER_TOKEN, settle } from "./reservation";
+import { Stream, UNKNOWN } from "./stream";
 
 /**
  * A stream is over: what it was is counted, once. `whole` says that the pod's
@@ -29,10 +27,11 @@ export function endStream(stream: Stream, whole: bool): void {
   stream.ended = true;
   const now = nowNs();
   if (stream.statusClass == 0) count(stream.cell, RESPONSES);
-  if (stream.reading == EVENTS) {
+  if (stream.isStream) {
     count(stream.cell, stream.isDone ? STREAM_DONE : whole ? STREAM_CUT : STREAM_ABORTED);
     observe(stream.cell, STREAM_MS, ms(stream.startNs, now));
   }
+  settle(stream, used(stream));
   if (stream.statusClass != 2) return;
   const completion = completionOf(stream);
   const reported = stream.promptTokens != UNKNOWN || stream.completionTokens != UNKNOWN;
@@ -49,6 +48,13 @@ export function endStream(stream: Stream, whole: bool): void {
   // The first token's time is not of its making.
   if (completion > 1 && seconds > 0)
     observe(stream.cell, TOKENS_PER_SECOND, <f64>(completion - 1) / seconds);
+}
+
+/** Tokens to pay: all of a success, the prompt where the client left before the answer, nothing of a failure. */
+function used(stream: Stream): u64 {
+  if (stream.statusClass == 0) return promptOf(stream);
+  const told = stream.promptTokens != UNKNOWN || stream.completionTokens != UNKNOWN;
+  return stream.statusClass == 2 || told ? <u64>promptOf(stream) + completionOf(stream) : 0;
 }
 
 function ms(fromNs: u64, toNs: u64): f64 {

@@ -1,17 +1,19 @@
 import { deleteRoot, registerMember, TOKEN_LIMIT } from "../document";
 import { mergeCells, writeCellCounters, writeCellHistograms } from "../measure";
-import { nameFilter } from "../plugin";
+import { nameFilter, proxy_on_request_trailers as onTrailers } from "../plugin";
 import { alsoReport, electUnder } from "../report";
-import { literal, resetArena, write } from "../sdk";
+import { literal, resetArena, STOP_ITERATION, write } from "../sdk";
 import { bindTokenLimit, parseTokenLimit } from "./config";
 import { endStream } from "./end";
+import { onRequestBody, owesBytes } from "./prompt";
+import { refuseBody } from "./refusal";
 import { onRequest } from "./request";
+import { needPrompt } from "./reservation";
 import { onResponse, onResponseBody } from "./response";
 import { dropStream, findStream, Stream } from "./stream";
 
 export {
   proxy_on_configure,
-  proxy_on_request_trailers,
   proxy_on_response_trailers,
   proxy_on_tick,
 } from "../plugin";
@@ -27,8 +29,26 @@ function writeMembers(): void {
   writeCellHistograms();
 }
 
-export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): i32 {
-  return onRequest(context);
+export function proxy_on_request_headers(context: u32, _count: u32, endOfStream: u32): i32 {
+  return onRequest(context, endOfStream != 0);
+}
+
+export function proxy_on_request_body(context: u32, bytes: u32, endOfStream: u32): i32 {
+  return onRequestBody(context, bytes, endOfStream != 0);
+}
+
+/** Trailers end a body without telling its callback; one that is not whole by then never will be. */
+export function proxy_on_request_trailers(context: u32, count: u32): i32 {
+  const at = findStream(context);
+  if (at == 0 || !changetype<Stream>(at).readsPrompt) return onTrailers(context, count);
+  const stream = changetype<Stream>(at);
+  if (!owesBytes(stream)) {
+    needPrompt(stream);
+    return onTrailers(context, count);
+  }
+  resetArena();
+  refuseBody();
+  return STOP_ITERATION;
 }
 
 export function proxy_on_response_headers(context: u32, _count: u32, endOfStream: u32): i32 {

@@ -1,15 +1,7 @@
+import { writeGoDuration } from "../format/duration";
+import { count, FIRST_BYTE_MS, observe, RESPONSES } from "../measure";
 import {
-  DATA,
-  DATA_END,
-  EVENT_END,
-  NO_PIECE,
-  nextPiece,
-  piece,
-  pieceFrom,
-  pieceTo,
-} from "../format/sse";
-import { count, FIRST_BYTE_MS, FIRST_TOKEN_MS, observe, RESPONSES, TOKEN_GAP_MS } from "../measure";
-import {
+  beginText,
   bodyBytes,
   bodyPtr,
   CONTINUE,
@@ -21,25 +13,36 @@ import {
   RESPONSE_HEADERS,
   readBody,
   readHeaders,
+  removeHeader,
   resetArena,
+  setHeader,
+  Text,
   valueBytes,
   valuePtr,
+  writeUint,
+  written,
+  writtenBytes,
 } from "../sdk";
 import { beginAnswer, isWhole, readAnswer } from "./answer";
+import { beginEdit, dropTo, endEdit } from "./edit";
 import { endStream } from "./end";
-import { EVENTS, findStream, JSON, Stream, sseOf, UNKNOWN, UNREAD } from "./stream";
+import { endData, endEvent, readEvents, sinceMs } from "./events";
+import { resetMs } from "./refusal";
+import { EVENTS, findStream, JSON, Stream, UNREAD } from "./stream";
+import { passHeld } from "./trim";
 
 const statusName = literal(":status");
 const contentType = literal("content-type");
 const contentEncoding = literal("content-encoding");
+const contentLength = literal("content-length");
+const limitTokens = literal("x-ratelimit-limit-tokens");
+const remainingTokens = literal("x-ratelimit-remaining-tokens");
+const resetTokens = literal("x-ratelimit-reset-tokens");
 
-const NS_PER_MS: f64 = 1_000_000;
+/** Nothing of this piece goes on, and nothing waits for it. */
+const STOP_NO_BUFFER: i32 = 3;
 /** A piece larger than this is none of a stream of tokens; reading ends there. */
 const MOST_PIECE: u32 = 4 << 20;
-
-export function sinceMs(fromNs: u64, toNs: u64): f64 {
-  return toNs > fromNs ? <f64>(toNs - fromNs) / NS_PER_MS : 0;
-}
 
 /** The pod's answer begins. */
 export function onResponse(context: u32, last: bool): i32 {
@@ -50,16 +53,23 @@ export function onResponse(context: u32, last: bool): i32 {
   stream.statusClass = statusClass();
   count(stream.cell, RESPONSES + <i32>stream.statusClass);
   observe(stream.cell, FIRST_BYTE_MS, sinceMs(stream.startNs, nowNs()));
+  if (!last) beginBody(stream);
+  if (stream.limited) tellLimits(stream);
   if (last) endStream(stream, true);
-  else {
-    stream.reading = readingOf();
-    if (stream.reading != UNREAD && isEncoded()) {
-      stream.reading = UNREAD;
-      stream.unreadable = true;
-    }
-    beginAnswer(stream);
-  }
   return CONTINUE;
+}
+
+function beginBody(stream: Stream): void {
+  stream.reading = readingOf();
+  stream.isStream = stream.reading == EVENTS;
+  if (stream.reading != UNREAD && isEncoded()) {
+    stream.reading = UNREAD;
+    stream.unreadable = true;
+  }
+  // An event stream that is edited is not as long as the pod says.
+  if (stream.isStream && (stream.trims || stream.finishOverrun) && findHeader(contentLength) >= 0)
+    removeHeader(RESPONSE_HEADERS, contentLength);
+  beginAnswer(stream);
 }
 
 /** 1 to 5 for 1xx to 5xx; 0 for what is no status. */
@@ -86,77 +96,58 @@ function isEncoded(): bool {
   return row >= 0 && !isLiteral("identity", valuePtr(row), valueBytes(row));
 }
 
+/** OpenAI's three headers about tokens; the reset is when the bucket is full. */
+function tellLimits(stream: Stream): void {
+  tell(limitTokens, stream.perMinute);
+  tell(remainingTokens, stream.left);
+  beginText();
+  writeGoDuration(resetMs(stream.left, stream.perMinute));
+  setHeader(RESPONSE_HEADERS, resetTokens, written(), writtenBytes());
+}
+
+function tell(name: Text, value: u64): void {
+  beginText();
+  writeUint(value);
+  setHeader(RESPONSE_HEADERS, name, written(), writtenBytes());
+}
+
 /** A piece of the answer passes by; it is read and goes on at once. */
 export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
   resetArena();
   const at = findStream(context);
   if (at == 0) return CONTINUE;
   const stream = changetype<Stream>(at);
-  if (stream.reading != UNREAD && bytes > 0) {
-    if (bytes <= MOST_PIECE && readBody(RESPONSE_BODY, bytes)) {
-      if (stream.reading == JSON) readAnswer(stream, bodyPtr, bodyPtr + bodyBytes);
-      else readEvents(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
-    } else {
+  let goesOn: usize = bytes;
+  if (stream.reading != UNREAD && (bytes > 0 || stream.heldBytes > 0)) {
+    if (bytes <= MOST_PIECE && readBody(RESPONSE_BODY, bytes)) goesOn = readPiece(stream, last);
+    else {
       stream.reading = UNREAD;
       stream.unreadable = true;
     }
   }
   if (last) endAnswer(stream);
-  return CONTINUE;
+  return !last && bytes > 0 && goesOn == 0 ? STOP_NO_BUFFER : CONTINUE;
+}
+
+function readPiece(stream: Stream, last: bool): usize {
+  if (stream.reading == JSON) {
+    readAnswer(stream, bodyPtr, bodyPtr + bodyBytes);
+    return bodyBytes;
+  }
+  beginEdit(bodyPtr, bodyBytes, stream.heldBytes + 2 * stream.headBytes);
+  if (stream.isFinished) dropTo(bodyPtr + bodyBytes);
+  else readEvents(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
+  if (last) passHeld(stream, bodyPtr + bodyBytes);
+  return endEdit(RESPONSE_BODY, bodyBytes);
 }
 
 /** The answer came to its end; what was read last needs no empty line behind it. */
-export function endAnswer(stream: Stream): void {
+function endAnswer(stream: Stream): void {
   if (stream.ended) return;
-  if (stream.reading != UNREAD) {
-    if (stream.doneMatched == 6) stream.isDone = true;
+  if (stream.reading != UNREAD && !stream.isFinished) {
+    endData(stream);
     if (isWhole(stream)) endEvent(stream, nowNs());
     else if (stream.reading == JSON) stream.unreadable = true;
   }
   endStream(stream, true);
-}
-
-function readEvents(stream: Stream, from: usize, end: usize, nowNs: u64): void {
-  const sse = sseOf(stream);
-  let at = from;
-  while (true) {
-    at = nextPiece(sse, at, end);
-    if (piece == NO_PIECE) return;
-    if (piece == DATA) {
-      matchDone(stream, pieceFrom, pieceTo);
-      readAnswer(stream, pieceFrom, pieceTo);
-    } else if (piece == DATA_END) {
-      if (stream.doneMatched == 6) stream.isDone = true;
-      stream.doneMatched = 0;
-    } else if (piece == EVENT_END) {
-      if (isWhole(stream)) endEvent(stream, nowNs);
-      beginAnswer(stream);
-    }
-  }
-}
-
-const done: usize = memory.data<u8>([0x5b, 0x44, 0x4f, 0x4e, 0x45, 0x5d]);
-
-/** "[DONE]" as the whole of a data line. */
-function matchDone(stream: Stream, from: usize, to: usize): void {
-  for (let at = from; at < to && stream.doneMatched != 255; at++)
-    if (stream.doneMatched < 6 && load<u8>(at) == load<u8>(done + stream.doneMatched))
-      stream.doneMatched++;
-    else stream.doneMatched = 255;
-}
-
-/** What an event or a whole answer said counts; of usage the last word. */
-export function endEvent(stream: Stream, nowNs: u64): void {
-  if (stream.finish != 0) count(stream.cell, stream.finish);
-  if (stream.hasUsage) {
-    if (stream.eventPrompt != UNKNOWN) stream.promptTokens = stream.eventPrompt;
-    if (stream.eventCompletion != UNKNOWN) stream.completionTokens = stream.eventCompletion;
-  }
-  if (!stream.hasContent || stream.reading != EVENTS) return;
-  stream.tokenEvents++;
-  if (stream.firstTokenNs == 0) {
-    stream.firstTokenNs = nowNs;
-    observe(stream.cell, FIRST_TOKEN_MS, sinceMs(stream.startNs, nowNs));
-  } else observe(stream.cell, TOKEN_GAP_MS, sinceMs(stream.lastTokenNs, nowNs));
-  stream.lastTokenNs = nowNs;
 }

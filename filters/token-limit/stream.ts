@@ -27,8 +27,23 @@ export class Stream {
   /** Usage as the pod told it last, or UNKNOWN. */
   promptTokens: i64;
   completionTokens: i64;
-  /** Tokens that the prompt is taken to have. */
+  /** The bucket its tokens come from, and what it gives a minute. */
+  bucket: u64;
+  perMinute: u64;
+  /** Tokens that were left when it took some last. */
+  left: u64;
+  /** Tokens taken for it, and how many of them for the prompt. */
+  reserved: u32;
+  reservedPrompt: u32;
+  /** Tokens that an answer is taken to have when no one says how many it may have. */
+  expectedTokens: u32;
+  /** Tokens that the prompt is taken to have, and the bytes of its texts. */
   promptEstimate: u32;
+  promptBytes: u32;
+  /** Answers asked for: "n". */
+  choices: u32;
+  /** Bytes the request's content-length promises beyond what the client sends. */
+  room: u32;
   /** Events with content so far, and the bytes of all content. */
   tokenEvents: u32;
   contentBytes: u32;
@@ -40,9 +55,41 @@ export class Stream {
   isCompletion: bool;
   /** The body is there but cannot be read: compressed, or broken. */
   unreadable: bool;
+  /** An event stream, rather than one whole answer. */
+  isStream: bool;
   /** The stream told its end itself. */
   isDone: bool;
   ended: bool;
+  /** Whether a bucket limits it, until it is settled. */
+  limited: bool;
+  /** A stream beyond its limit is ended. */
+  finishOverrun: bool;
+  overran: bool;
+  // What the request says; see ./prompt.
+  readsPrompt: bool;
+  /** Usage is asked for where the client did not; its event is then taken out again. */
+  wantsUsage: bool;
+  trims: bool;
+  clientAsks: bool;
+  streams: bool;
+  promptKey: u8;
+  hasMembers: bool;
+  hasMaximum: bool;
+  hasOptions: bool;
+  inOptions: bool;
+  optionsHaveMembers: bool;
+  optionsTellUsage: bool;
+  // Taking an event out; see ./trim. The bytes held back are allocated.
+  heldBytes: u32;
+  held: usize;
+  passes: bool;
+  hasData: bool;
+  // Ending a stream; see ./finish. The head of an event is allocated.
+  isFinished: bool;
+  isText: bool;
+  headDone: bool;
+  headBytes: u32;
+  head: usize;
   // What the object or event being read has told; see ./answer.
   key: u8;
   hasContent: bool;
@@ -55,18 +102,22 @@ export class Stream {
   eventCompletion: i64;
   /** Kinds of the open levels, four bits each; see ./answer. */
   where: u64;
-  // An SseScan and a JsonScan follow.
+  // An SseScan and two JsonScans follow.
 }
 
 const SSE: usize = offsetof<Stream>();
 const JSON_SCAN: usize = (SSE + offsetof<SseScan>() + 7) & ~7;
-const STREAM_BYTES: usize = JSON_SCAN + offsetof<JsonScan>();
+const PROMPT_SCAN: usize = JSON_SCAN + offsetof<JsonScan>();
+const STREAM_BYTES: usize = PROMPT_SCAN + offsetof<JsonScan>();
 
 export function sseOf(stream: Stream): SseScan {
   return changetype<SseScan>(changetype<usize>(stream) + SSE);
 }
 export function jsonOf(stream: Stream): JsonScan {
   return changetype<JsonScan>(changetype<usize>(stream) + JSON_SCAN);
+}
+export function promptJsonOf(stream: Stream): JsonScan {
+  return changetype<JsonScan>(changetype<usize>(stream) + PROMPT_SCAN);
 }
 
 // Open streams by context id; as many chains as keep them short at a thousand
@@ -105,7 +156,10 @@ export function dropStream(context: u32): void {
   let link = chainOf(context);
   for (let at = load<usize>(link); at != 0; at = load<usize>(link)) {
     if (changetype<Stream>(at).context == context) {
-      store<usize>(link, changetype<Stream>(at).next);
+      const stream = changetype<Stream>(at);
+      store<usize>(link, stream.next);
+      if (stream.held != 0) release(stream.held);
+      if (stream.head != 0) release(stream.head);
       release(at);
       return;
     }
