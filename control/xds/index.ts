@@ -8,6 +8,6 @@ export {
   reportClusterName,
 } from "./resources/index.ts";
 export type { Address } from "./resources/options.ts";
-export { createXdsServer, type XdsLog, type XdsServer } from "./serve.ts";
+export { createXdsServer, type ScopeOf, type XdsLog, type XdsServer } from "./serve.ts";
 export { createSnapshot, type Snapshot } from "./snapshot.ts";
 export { resourceTypes, type TypeName } from "./types.ts";

@@ -100,3 +100,75 @@ describe("streams through Envoy", () => {
     expect(await metric("weir_streams_total", 'end="cut"')).toBe(0);
   });
 });
+
+describe("token limits through Envoy", () => {
+  const bronze = { host, "x-tenant-id": "stranger" };
+  const wordsOf = (body: Buffer) =>
+    eventsOf(body).filter((event) => event.includes('"content"')).length;
+
+  it("hide the usage that only the filter asked for, and charge it", async () => {
+    const question = { stream: true, max_tokens: 4, messages: [{ content: "hello" }] };
+    const before = await metric("weir_tokens_total", 'kind="completion"', 'tier="gold"');
+    const { status, headers, body } = await client.post(path, question, acme);
+    expect(status).toBe(200);
+    expect(headers["x-ratelimit-limit-tokens"]).toBe("600000");
+    expect(Number(headers["x-ratelimit-remaining-tokens"])).toBeLessThan(600_000);
+    expect(headers["x-ratelimit-reset-tokens"]).toMatch(/^(\d+m)?[\d.]+m?s$/);
+    expect(body.toString()).not.toContain("prompt_tokens");
+    expect(eventsOf(body)).toHaveLength(4 + 2);
+    expect(eventsOf(body).at(-1)).toBe("data: [DONE]");
+    await expect
+      .poll(() => metric("weir_tokens_total", 'kind="completion"', 'tier="gold"'), reported)
+      .toBe(before + 4);
+    expect(await metric("weir_usage_total", 'source="estimated"', 'tier="gold"')).toBeLessThan(2);
+  });
+
+  it("clamp what the tenant cannot pay, and refuse when nothing is left", async () => {
+    await setTokens(2000);
+    const first = await client.post(path, { max_tokens: 5000, messages: [] }, bronze);
+    expect(first.status).toBe(200);
+    const { usage, choices } = JSON.parse(first.body.toString());
+    // The pod wrote as much as it was let, of the 600 that were there.
+    expect(usage.completion_tokens).toBeGreaterThan(540);
+    expect(usage.completion_tokens).toBeLessThanOrEqual(600);
+    expect(choices[0].message.content.length).toBeGreaterThan(0);
+    const refused = await client.post(path, { max_tokens: 5, messages: [] }, bronze);
+    expect(refused.status).toBe(429);
+    expect(JSON.parse(refused.body.toString())).toMatchObject({ code: "tokens_limited" });
+    const retryAfter = Number(refused.headers["retry-after"]);
+    expect(retryAfter).toBeGreaterThanOrEqual(1);
+    // Another tier is none the worse for it.
+    expect((await client.post(path, { max_tokens: 5, messages: [] }, acme)).status).toBe(200);
+    await new Promise((resolve) => setTimeout(resolve, retryAfter * 1000));
+    const later = await client.post(path, { stream: true, max_tokens: 5, messages: [] }, bronze);
+    expect(later.status).toBe(200);
+    expect(wordsOf(later.body)).toBe(5);
+    await setTokens(16);
+  }, 60_000);
+
+  it("admit no more than a minute gives, on both workers together", async () => {
+    const ask = async () => {
+      const { status, body } = await client.post(path, { max_tokens: 16, messages: [] }, bronze);
+      return status === 200 ? JSON.parse(body.toString()).usage.total_tokens : 0;
+    };
+    const start = Date.now();
+    let tokens = 0;
+    while (Date.now() - start < 5_000)
+      for (const used of await Promise.all(Array.from({ length: 16 }, ask))) tokens += used;
+    const seconds = (Date.now() - start) / 1000;
+    // At most what was in the bucket and ten a second came.
+    expect(tokens).toBeLessThanOrEqual(600 + 10 * seconds);
+    expect(tokens).toBeGreaterThan(0);
+  }, 30_000);
+});
+
+/** Tokens of the pods' answers. */
+async function setTokens(tokens: number): Promise<void> {
+  const route = JSON.parse(await up.weir("get", "assistant", "-o", "json"));
+  for (const { endpoints } of route.spec.variants as { endpoints: string[] }[]) {
+    const body = JSON.stringify({ tokens });
+    expect((await fetch(`http://${endpoints[0]}/behaviour`, { method: "PUT", body })).status).toBe(
+      200,
+    );
+  }
+}

@@ -6,7 +6,7 @@ import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.t
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import type { TypeName } from "../types.ts";
-import { reportCluster, variantCluster, variantEndpoints } from "./cluster.ts";
+import { variantCluster, variantEndpoints } from "./cluster.ts";
 import { wasmFilter } from "./extension.ts";
 import { gatewayListener } from "./listener.ts";
 import {
@@ -17,6 +17,7 @@ import {
   routeConfigName,
   tokenFilterName,
 } from "./options.ts";
+import { reportCluster } from "./report-cluster.ts";
 import { routeConfiguration } from "./routes.ts";
 
 export { type FilterCode, type ResourceOptions, reportClusterName } from "./options.ts";
@@ -42,7 +43,7 @@ export function buildResources(
   return {
     CDS: [
       ...pairs.map(({ route, variant }) => named(ClusterSchema, variantCluster(route, variant))),
-      { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options.report) },
+      { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
     ],
     EDS: pairs.map(({ route, variant }) => {
       const message = variantEndpoints(route, variant);
