@@ -47,7 +47,8 @@ const control: Record<string, string[]> = {
     "server.ts",
   ],
   "listen.ts": ["xds"],
-  "publish.ts": ["route", "rollout", "store", "xds"],
+  "filter-code.ts": ["route", "xds"],
+  "publish.ts": ["route", "rollout", "store", "xds", "filter-code.ts"],
   "server.ts": [
     "auth",
     "leader",
@@ -66,6 +67,7 @@ const control: Record<string, string[]> = {
     "route",
     "web",
     "listen.ts",
+    "filter-code.ts",
   ],
   "main.ts": ["cli"],
 };
@@ -81,6 +83,8 @@ const filters: Record<string, string[]> = {
   compression: ["sdk", "format", "match", "document", "report", "plugin"],
   shadow: ["sdk", "format", "identity", "match", "document", "report", "plugin"],
   canary: ["sdk", "format", "identity", "document", "report", "plugin"],
+  measure: ["sdk", "format"],
+  "token-limit": ["sdk", "format", "identity", "document", "report", "measure", "plugin"],
   all: ["sdk", "document", "plugin", "rate-limit", "compression", "shadow", "canary"],
 };
 
