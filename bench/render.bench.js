@@ -42,8 +42,14 @@ function stateOf(index, canary = 10) {
   });
   const [route] = parsed.routes;
   if (!route) throw new Error(JSON.stringify(parsed.problems));
-  return create(RouteStateSchema, draftRoute(route, undefined));
+  // Laying out 10,000 buckets is a matter of storing, not of rendering: once per weight.
+  const buckets = laidOut.get(canary) ?? draftRoute(route, undefined).buckets;
+  laidOut.set(canary, buckets);
+  return create(RouteStateSchema, { route, buckets });
 }
+
+/** @type {Map<number, ReturnType<typeof draftRoute>["buckets"]>} */
+const laidOut = new Map();
 
 /**
  * Milliseconds of CPU: other programs on the machine take time, but not ours.
