@@ -8,6 +8,7 @@ import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
 import { addRender } from "./render.ts";
+import { addSchema } from "./schema.ts";
 import { addServe } from "./serve.ts";
 import { addShift } from "./shift.ts";
 import { addProxies, addStatus } from "./status.ts";
@@ -29,6 +30,7 @@ export function createProgram(version: string): Command {
     addToken,
     addCheck,
     addRender,
+    addSchema,
     addPlan,
     addApply,
     addGet,
@@ -39,7 +41,7 @@ export function createProgram(version: string): Command {
     addDelete,
     addLoad,
   ])
-    add(program);
+    add(program, version);
   for (const command of program.commands) {
     // Whatever asks a server may have to prove who it is.
     if (command.options.some(({ long }) => long === "--server"))
