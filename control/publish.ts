@@ -34,7 +34,7 @@ export interface PublisherOptions {
   gateway: ResourceOptions["gateway"];
   /** Where the proxies get a module from. */
   code: ReturnType<typeof createFilterCode>;
-  log(line: string): void;
+  log(line: string, code?: string): void;
 }
 
 /** Keeps the proxies' snapshots like the store. */
@@ -125,7 +125,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            options.log(`could not publish: ${error instanceof Error ? error.message : error}`),
+            options.log(
+              `could not publish: ${error instanceof Error ? error.message : error}`,
+              "publish-failed",
+            ),
           );
         }, debounceMs);
       }

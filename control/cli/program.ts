@@ -3,6 +3,7 @@ import { addApply } from "./apply.ts";
 import { addAudit, addDelete } from "./audit.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
+import { addDrill } from "./drill.ts";
 import { tlsFiles } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
@@ -40,6 +41,7 @@ export function createProgram(version: string): Command {
     addAudit,
     addDelete,
     addLoad,
+    addDrill,
   ])
     add(program, version);
   for (const command of program.commands) {

@@ -68,7 +68,14 @@ function checkPools({ variants }: RouteSpec): Problem[] {
 function checkFault({ fault }: RouteSpec): Problem[] {
   if (fault === undefined) return [];
   const path = "spec.fault";
-  const found = checkDurations(path, { "delay.duration": fault.delay?.duration });
+  const found = checkDurations(path, {
+    "delay.duration": fault.delay?.duration,
+    cutAfter: fault.cutAfter,
+  });
+  if (fault.kibibytesPerSecond !== undefined) {
+    const message = "istio cannot slow answers down: leave kibibytesPerSecond out";
+    found.push(problem("fault-slow", `${path}.kibibytesPerSecond`, message));
+  }
   for (const [name, part] of Object.entries({ delay: fault.delay, abort: fault.abort }))
     if (part && part.percent === 0) {
       const message = `${name}.percent is 0: leave ${name} out instead`;

@@ -76,9 +76,9 @@ function httpRoute(rule: Rule, spec: RouteSpec, common: Common): JsonObject {
     mirrors: rule.mirrorTo && [
       { destination: destination(spec, rule.mirrorTo), percentage: { value: 100 } },
     ],
-    timeout: common.timeout,
+    timeout: (rule.drill ? durationText(spec.fault?.cutAfter) : undefined) ?? common.timeout,
     retries: common.retries,
-    fault: rule.drill && spec.fault ? fault(spec.fault) : undefined,
+    fault: rule.drill && (spec.fault?.delay || spec.fault?.abort) ? fault(spec.fault) : undefined,
     headers: common.headers,
   });
 }

@@ -18,8 +18,13 @@ export function checkTraffic(spec: RouteSpec, report: Report): void {
 
 function checkFault({ fault, variants }: RouteSpec, report: Report): void {
   if (fault === undefined) return;
-  if (fault.delay === undefined && fault.abort === undefined)
-    report("missing-field", "spec.fault", "fault must have delay, abort or both");
+  const { abort, cutAfter, delay, kibibytesPerSecond } = fault;
+  if ([delay, abort, cutAfter, kibibytesPerSecond].every((part) => part === undefined))
+    report(
+      "missing-field",
+      "spec.fault",
+      "fault must have delay, abort, cutAfter or kibibytesPerSecond",
+    );
   if (fault.variant !== "" && !variants.some(({ name }) => name === fault.variant))
     report(
       "unknown-variant",

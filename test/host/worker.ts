@@ -73,6 +73,8 @@ export interface Worker {
   remove(context: number): void;
   /** Bytes of linear memory. */
   memoryBytes(): number;
+  /** Callbacks so far, allocations not counted. */
+  callbacks(): number;
   /** Calls any export with raw arguments, for fuzzing. */
   raw(name: string, ...args: number[]): unknown;
   exports: string[];
@@ -98,6 +100,7 @@ export function startWorker(
   let calls: string[] = [];
   let allocatingReads = 0;
   let callbacks = 0;
+  let allCallbacks = 0;
   let fault: Fault | undefined;
   let context = 1000;
 
@@ -317,6 +320,7 @@ export function startWorker(
     calls = [];
     reply = undefined;
     allocatingReads = 0;
+    allCallbacks += callbacks;
     callbacks = 0;
   }
 
@@ -403,6 +407,7 @@ export function startWorker(
       exports.proxy_on_tick?.(root);
     },
     remove: (id) => void exports.proxy_on_delete?.(id),
+    callbacks: () => allCallbacks + callbacks,
     memoryBytes: () => memory.buffer.byteLength,
     raw: (name, ...args) => exports[name]?.(...args),
     exports: Object.keys(exports),

@@ -21,7 +21,7 @@ export function faultFilter(): MessageInitShape<typeof HttpFilterSchema> {
 }
 
 /** What a route of a drill carries. */
-export function faultOnRoute({ abort, delay }: Fault): Any {
+export function faultOnRoute({ abort, delay, kibibytesPerSecond }: Fault): Any {
   return pack(HTTPFaultSchema, {
     ...(delay?.duration
       ? {
@@ -36,6 +36,14 @@ export function faultOnRoute({ abort, delay }: Fault): Any {
           abort: {
             errorType: { case: "httpStatus", value: abort.httpStatus },
             percentage: fraction(abort.percent),
+          },
+        }
+      : {}),
+    ...(kibibytesPerSecond
+      ? {
+          responseRateLimit: {
+            limitType: { case: "fixedLimit", value: { limitKbps: BigInt(kibibytesPerSecond) } },
+            percentage: fraction(100),
           },
         }
       : {}),

@@ -16,15 +16,13 @@ type HashPolicy = MessageInitShape<typeof RouteAction_HashPolicySchema>;
 const defaultRetryOn = ["connect-failure", "refused-stream", "reset-before-request"];
 
 /** How a route treats its pods: timeout, tries again, and what the choice of a pod hashes. */
-export function behaviour({
-  resilience,
-}: RouteSpec): Pick<
-  MessageInitShape<typeof RouteActionSchema>,
-  "timeout" | "retryPolicy" | "hashPolicy"
-> {
+export function behaviour(
+  { fault, resilience }: RouteSpec,
+  drill: boolean,
+): Pick<MessageInitShape<typeof RouteActionSchema>, "timeout" | "retryPolicy" | "hashPolicy"> {
   const { balance, retries, timeout } = resilience ?? {};
   return {
-    timeout: timeout ?? seconds(0),
+    timeout: (drill ? fault?.cutAfter : undefined) ?? timeout ?? seconds(0),
     ...(retries && retries.attempts > 0 ? { retryPolicy: retryPolicy(retries) } : {}),
     hashPolicy: balance?.hash ? [hashPolicy(balance.hash)] : [],
   };

@@ -99,7 +99,7 @@ function entry(route: InferenceRoute, spec: RouteSpec, rule: Rule): RouteInit {
       value: {
         clusterSpecifier,
         requestMirrorPolicies: mirror ? [mirror] : [],
-        ...behaviour(spec),
+        ...behaviour(spec, rule.drill),
       },
     },
     ...(rule.drill && spec.fault
