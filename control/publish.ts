@@ -209,7 +209,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            options.log(
+            log(
               `could not publish: ${error instanceof Error ? error.message : error}`,
               "publish-failed",
             ),

@@ -19,6 +19,10 @@ import {
   variantsOf,
 } from "./api/index.ts";
 import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
+<<<<<<< HEAD
+=======
+import { type ClusterOptions, openController } from "./controller/index.ts";
+>>>>>>> main
 import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
@@ -55,6 +59,8 @@ export interface ServerOptions extends SourceOptions {
   gateway: Address;
   /** "memory", "lmdb:DIRECTORY" or "etcd://HOST:PORT[,...]". */
   store: string;
+  /** With a store in Kubernetes: what is applied there, and how. */
+  cluster?: ClusterOptions;
   /** weir.wasm on this machine, the other modules beside it; their bytes go to the proxies. */
   wasm: string;
   /** Path of weir.wasm on the proxies' machines, beside the others, instead of sending the bytes. */
@@ -202,6 +208,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   });
 
   const stop = new AbortController();
+  const controller =
+    options.cluster &&
+    openController(options.store, store, options.cluster, () => fleet.list(), options.log);
   const open: Listening[] = [];
   try {
     const api = await listenBoth(options.listen, "--listen", onRequest, http2);
@@ -211,6 +220,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
+    await controller?.close();
     await store.close();
     throw error;
   }
@@ -236,6 +246,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       publisher.close();
       xds.close();
       await Promise.all(open.map((each) => each.close()));
+      await controller?.close();
       await store.close();
     },
   };

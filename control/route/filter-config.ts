@@ -1,11 +1,5 @@
 import { createHash } from "node:crypto";
-import {
-  create,
-  type JsonObject,
-  type JsonValue,
-  type MessageInitShape,
-  toJson,
-} from "@bufbuild/protobuf";
+import { create, type JsonValue, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import {
   type FilterConfig,
   FilterConfigSchema,
@@ -45,6 +39,7 @@ export function filterConfig(
   return content;
 }
 
+<<<<<<< HEAD
 /** The same as JSON. */
 export function filterConfigJson(
   states: readonly RouteState[],
@@ -57,6 +52,8 @@ export function filterConfigJson(
   return { revision: digest(content), ...content };
 }
 
+=======
+>>>>>>> main
 function contentOf(
   states: readonly RouteState[],
   report: ReportTarget | undefined,

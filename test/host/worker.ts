@@ -73,6 +73,8 @@ export interface Worker {
   remove(context: number): void;
   /** Bytes of linear memory. */
   memoryBytes(): number;
+  /** Milliseconds between the ticks of each root context that asked for them; 0 where it asked for no more. */
+  tickPeriods: ReadonlyMap<number, number>;
   /** Callbacks so far, allocations not counted. */
   callbacks(): number;
   /** Calls any export with raw arguments, for fuzzing. */
@@ -101,6 +103,9 @@ export function startWorker(
   let allocatingReads = 0;
   let callbacks = 0;
   let allCallbacks = 0;
+  /** The context whose callback runs. */
+  let current = 0;
+  const tickPeriods = new Map<number, number>();
   let fault: Fault | undefined;
   let context = 1000;
 
@@ -132,7 +137,10 @@ export function startWorker(
       guest.u64(out, shared.nowNs);
       return status.ok;
     },
-    proxy_set_tick_period_milliseconds: () => status.ok,
+    proxy_set_tick_period_milliseconds: (periodMs: number) => {
+      tickPeriods.set(current, periodMs);
+      return status.ok;
+    },
     proxy_get_property: (path: number, size: number, outPtr: number, outSize: number) => {
       const value = properties[guest.text(path, size).replaceAll("\0", ".")];
       if (value === undefined) return status.notFound;
@@ -309,7 +317,10 @@ export function startWorker(
       .map(([name, value]) => [
         name,
         (...args: number[]) => {
-          if (name !== "proxy_on_memory_allocate") callbacks++;
+          if (name !== "proxy_on_memory_allocate") {
+            callbacks++;
+            current = args[0] ?? 0;
+          }
           return (value as (...args: number[]) => number)(...args);
         },
       ]),
@@ -407,6 +418,7 @@ export function startWorker(
       exports.proxy_on_tick?.(root);
     },
     remove: (id) => void exports.proxy_on_delete?.(id),
+    tickPeriods,
     callbacks: () => allCallbacks + callbacks,
     memoryBytes: () => memory.buffer.byteLength,
     raw: (name, ...args) => exports[name]?.(...args),
