@@ -19,10 +19,7 @@ import {
   variantsOf,
 } from "./api/index.ts";
 import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
-<<<<<<< HEAD
-=======
 import { type ClusterOptions, openController } from "./controller/index.ts";
->>>>>>> main
 import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";

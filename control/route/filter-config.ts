@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { create, type JsonValue, type MessageInitShape, toJson } from "@bufbuild/protobuf";
+import {
+  create,
+  type JsonObject,
+  type JsonValue,
+  type MessageInitShape,
+  toJson,
+} from "@bufbuild/protobuf";
 import {
   type FilterConfig,
   FilterConfigSchema,
@@ -39,7 +45,6 @@ export function filterConfig(
   return content;
 }
 
-<<<<<<< HEAD
 /** The same as JSON. */
 export function filterConfigJson(
   states: readonly RouteState[],
@@ -52,8 +57,6 @@ export function filterConfigJson(
   return { revision: digest(content), ...content };
 }
 
-=======
->>>>>>> main
 function contentOf(
   states: readonly RouteState[],
   report: ReportTarget | undefined,
