@@ -39,6 +39,10 @@ export function withRenderOptions(command: Command): Command {
       "where the proxies get weir.wasm: file, http, https or oci",
       defaultWasmUrl,
     )
+    .option(
+      "--token-limit-wasm-url <url>",
+      "where they get token-limit.wasm, for routes that count tokens (default: beside weir.wasm)",
+    )
     .option("--wasm-sha256 <digest>", "digest of weir.wasm, checked before it is loaded")
     .option("--istio-version <version>", "Istio that the manifests are for", defaultIstioVersion);
 }

@@ -120,9 +120,9 @@ function sharedName(key: string): string {
   return `weir-${createHash("sha256").update(key).digest("hex").slice(0, 8)}`;
 }
 
-/** Telemetry is a matter of the attached proxies even where no filter runs. */
+/** Telemetry and measuring are a matter of the attached proxies even where none of these filters runs. */
 function isPointWithoutFilters(route: InferenceRoute): boolean {
-  return route.spec?.mesh?.telemetry !== undefined;
+  return route.spec?.mesh?.telemetry !== undefined || route.spec?.tokens?.measure === true;
 }
 
 /** Selects the proxies of a point, in the words of Istio's policies. */

@@ -5,6 +5,7 @@ import { type AttachPoint, type Side, targetRefJson } from "./attach.ts";
 import { type ChainFilter, compressorsOf } from "./compressor.ts";
 import { connectionLimit } from "./connection-limit.ts";
 import { defined, type Manifest, metadataFor, type Origin } from "./manifest.ts";
+import { countedAt, tokenFilterName } from "./token-filter.ts";
 
 /** Without an explicit priority Istio warns that the order among EnvoyFilters is undefined. */
 const priority = 10;
@@ -37,11 +38,11 @@ interface Wish {
 export function envoyFilter(
   point: AttachPoint,
   ruleNames: (route: InferenceRoute) => string[],
-  weakensEtags = true,
+  since30 = true,
 ): Manifest | undefined {
-  const wishes = wishesOf(point, weakensEtags);
+  const wishes = wishesOf(point, since30);
   if (wishes.length === 0) return undefined;
-  const patches = patchesOf(point, wishes, ruleNames);
+  const patches = patchesOf(point, wishes, ruleNames, anchorOf(point, since30));
   const routes = [...new Set(wishes.map(({ route }) => routeName(route)))];
   const asked = [...new Set(wishes.map(({ origin }) => origin.split(":")[0]))].join(", ");
   const byReference = point.targetRefs.length > 0;
@@ -95,6 +96,7 @@ function patchesOf(
   point: AttachPoint,
   wishes: Wish[],
   ruleNames: (route: InferenceRoute) => string[],
+  anchor: string,
 ): Patch[] {
   const offUnlessAsked = point.side === "gateway";
   const inserted = new Set<string>();
@@ -104,7 +106,7 @@ function patchesOf(
       if (inserted.has(filter.name)) continue;
       inserted.add(filter.name);
       patches.push({
-        patch: insertBeforeRouter(filter, contexts[point.side], offUnlessAsked),
+        patch: insertBefore(anchor, filter, contexts[point.side], offUnlessAsked),
         origin,
       });
     }
@@ -121,8 +123,23 @@ function patchesOf(
   return patches;
 }
 
-/** Every Wasm phase comes before the router, so the filter decides before the compressor looks. */
-function insertBeforeRouter(filter: ChainFilter, context: string, off: boolean): JsonObject {
+/**
+ * Every Wasm phase comes before the router, so the filter decides before the
+ * compressor looks. The filter that reads answers must stand behind the
+ * compressors, or it would read what they made of them.
+ */
+function anchorOf(point: AttachPoint, since30: boolean): string {
+  return countedAt(point).length > 0
+    ? tokenFilterName(point, since30)
+    : "envoy.filters.http.router";
+}
+
+function insertBefore(
+  anchor: string,
+  filter: ChainFilter,
+  context: string,
+  off: boolean,
+): JsonObject {
   return {
     applyTo: "HTTP_FILTER",
     match: {
@@ -131,7 +148,7 @@ function insertBeforeRouter(filter: ChainFilter, context: string, off: boolean):
         filterChain: {
           filter: {
             name: "envoy.filters.network.http_connection_manager",
-            subFilter: { name: "envoy.filters.http.router" },
+            subFilter: { name: anchor },
           },
         },
       },

@@ -1,8 +1,7 @@
-import { type JsonObject, toJson } from "@bufbuild/protobuf";
-import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { configFor, filterConfig, type ReportTarget } from "../route/filter-config.ts";
+import { filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
 import { type AttachPoint, attachPoints } from "./attach.ts";
@@ -17,7 +16,20 @@ import type { RouteProblem } from "./problem.ts";
 import { scalers } from "./scaler.ts";
 import { serviceEntries } from "./service-entry.ts";
 import { checkTelemetry, telemetry } from "./telemetry.ts";
-import { trafficExtension } from "./traffic-extension.ts";
+import {
+  countedAt,
+  tokenConfigOrigin,
+  tokenFilterPriority,
+  tokenPluginName,
+  tokenPoint,
+  tokenWasmUrl,
+} from "./token-filter.ts";
+import {
+  filterPriority,
+  pluginConfigOrigin,
+  pluginName,
+  trafficExtension,
+} from "./traffic-extension.ts";
 import { atLeast, defaultIstioVersion, parseIstioVersion } from "./version.ts";
 import { httpRouteNamesOf, virtualService } from "./virtual-service.ts";
 import { wasmPlugin } from "./wasm-plugin.ts";
@@ -42,6 +54,8 @@ export interface RenderOptions {
   wasmUrl?: string | undefined;
   /** SHA-256 of weir.wasm, 64 hex digits. Absent: the code is not checked. */
   wasmSha256?: string | undefined;
+  /** URL of token-limit.wasm, for routes that count tokens. Absent: beside weir.wasm. */
+  tokenLimitWasmUrl?: string | undefined;
   /** Where the filters report to. Absent: nowhere. */
   report?: ReportTarget | undefined;
 }
@@ -77,9 +91,11 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
   }
   const points = attachPoints(ordered);
   problems.push(...checkSharedHosts(routes), ...checkTelemetry(points));
+  problems.push(...checkTokenWasm(points, options));
   const version = parseIstioVersion(options.istioVersion ?? defaultIstioVersion);
   if (problems.length > 0 || typeof version === "string") return { manifests: [], problems };
 
+  const wasmUrl = options.wasmUrl ?? defaultWasmUrl;
   const since30 = atLeast(version, { major: 1, minor: 30 });
   const extension = since30 ? trafficExtension : wasmPlugin;
   const ruleNames = gatewayApi ? httpRouteRuleNames : httpRouteNamesOf;
@@ -89,9 +105,24 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     ...points.flatMap((point) => {
       if (point.filters.every((filters) => filters.length === 0)) return [];
       return extension(point, {
-        wasmUrl: options.wasmUrl ?? defaultWasmUrl,
+        wasmUrl,
         wasmSha256: options.wasmSha256,
         pluginConfig: pluginConfig(point, options.report),
+        pluginName,
+        priority: filterPriority,
+        origin: pluginConfigOrigin,
+      });
+    }),
+    ...points.flatMap((point) => {
+      const states = countedAt(point);
+      const url = tokenWasmUrl(wasmUrl, options.tokenLimitWasmUrl);
+      if (states.length === 0 || url === undefined) return [];
+      return extension(tokenPoint(point), {
+        wasmUrl: url,
+        pluginConfig: filterConfigJson(states, options.report, undefined, "token-limit"),
+        pluginName: tokenPluginName,
+        priority: tokenFilterPriority,
+        origin: tokenConfigOrigin,
       });
     }),
     ...points.flatMap((point) => envoyFilter(point, ruleNames, since30) ?? []),
@@ -106,14 +137,25 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
 function pluginConfig(point: AttachPoint, report: ReportTarget | undefined): JsonObject {
   const filters = new Map(point.states.map((state, index) => [state, point.filters[index] ?? []]));
   const states = point.states.filter((state) => (filters.get(state) ?? []).length > 0);
-  const config = filterConfig(states, report, (state) => filters.get(state) ?? []);
-  return toJson(FilterConfigSchema, configFor("weir", config)) as JsonObject;
+  return filterConfigJson(states, report, (state) => filters.get(state) ?? []);
 }
 
 /** By namespace and name, whatever order the routes came in. */
 function inOrder(states: RouteState[]): RouteState[] {
   const id = ({ route }: RouteState) => routeName(route as InferenceRoute);
   return states.filter(({ route }) => route !== undefined).sort((a, b) => (id(a) < id(b) ? -1 : 1));
+}
+
+/** An image holds one module: where weir.wasm comes in one, the other has no place beside it. */
+function checkTokenWasm(points: AttachPoint[], options: RenderOptions): RouteProblem[] {
+  const wasmUrl = options.wasmUrl ?? defaultWasmUrl;
+  if (tokenWasmUrl(wasmUrl, options.tokenLimitWasmUrl) !== undefined) return [];
+  return points.flatMap(countedAt).map(({ route }) => ({
+    route: route ? routeName(route) : "",
+    code: "token-limit-wasm-url",
+    path: "spec.tokens",
+    message: `token-limit.wasm cannot be told from wasm url "${wasmUrl}": give its own with --token-limit-wasm-url`,
+  }));
 }
 
 function checkOptions({ istioVersion, wasmUrl, wasmSha256 }: RenderOptions): RouteProblem[] {

@@ -10,10 +10,15 @@ export interface FilterCode {
   wasmSha256?: string | undefined;
   /** The FilterConfig document of the routes. */
   pluginConfig: JsonObject;
+  /** Root id of the filter. */
+  pluginName: string;
+  priority: number;
+  /** The fields that the configuration comes from. */
+  origin: string;
 }
 
 /** Root id of the filter with all four decisions in it. */
-const pluginName = "weir";
+export const pluginName = "weir";
 
 /**
  * Filters of one phase run by priority, high ones first. Written down because
@@ -34,13 +39,13 @@ export function trafficExtension(point: AttachPoint, code: FilterCode): Manifest
       spec: defined({
         ...attachment(point),
         phase: "UNSPECIFIED",
-        priority: filterPriority,
+        priority: code.priority,
         wasm: wasm(code),
       }),
     },
     origins: [
       { path: [], text: filterOrigin(point, "TrafficExtension") },
-      { path: ["spec", "wasm", "pluginConfig"], text: pluginConfigOrigin },
+      { path: ["spec", "wasm", "pluginConfig"], text: code.origin },
     ],
   };
 }
@@ -57,7 +62,7 @@ export function wasm(code: FilterCode): JsonObject {
   return defined({
     url: code.wasmUrl,
     sha256: code.wasmSha256,
-    pluginName,
+    pluginName: code.pluginName,
     // A trap starts a new VM instead of refusing requests for good.
     failStrategy: "FAIL_RELOAD",
     pluginConfig: code.pluginConfig,

@@ -1,13 +1,6 @@
 import type { AttachPoint } from "./attach.ts";
 import { defined, type Manifest, metadataFor } from "./manifest.ts";
-import {
-  attachment,
-  type FilterCode,
-  filterOrigin,
-  filterPriority,
-  pluginConfigOrigin,
-  wasm,
-} from "./traffic-extension.ts";
+import { attachment, type FilterCode, filterOrigin, wasm } from "./traffic-extension.ts";
 
 /** The WasmPlugin of an attach point, for Istio before 1.30, which has no TrafficExtension. */
 export function wasmPlugin(point: AttachPoint, code: FilterCode): Manifest {
@@ -19,13 +12,13 @@ export function wasmPlugin(point: AttachPoint, code: FilterCode): Manifest {
       spec: defined({
         ...attachment(point),
         phase: "UNSPECIFIED_PHASE",
-        priority: filterPriority,
+        priority: code.priority,
         ...wasm(code),
       }),
     },
     origins: [
       { path: [], text: filterOrigin(point, "WasmPlugin") },
-      { path: ["spec", "pluginConfig"], text: pluginConfigOrigin },
+      { path: ["spec", "pluginConfig"], text: code.origin },
     ],
   };
 }

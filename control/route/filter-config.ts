@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { create, type JsonValue, type MessageInitShape, toJson } from "@bufbuild/protobuf";
+import {
+  create,
+  type JsonObject,
+  type JsonValue,
+  type MessageInitShape,
+  toJson,
+} from "@bufbuild/protobuf";
 import {
   type FilterConfig,
   FilterConfigSchema,
@@ -37,6 +43,18 @@ export function filterConfig(
   const content = contentOf(states, report, only);
   content.revision = digest(toJson(FilterConfigSchema, content));
   return content;
+}
+
+/** The same as JSON. */
+export function filterConfigJson(
+  states: readonly RouteState[],
+  report?: ReportTarget,
+  only = everything,
+  module: FilterModule = "weir",
+): JsonObject {
+  const part = configFor(module, contentOf(states, report, only));
+  const content = toJson(FilterConfigSchema, part) as JsonObject;
+  return { revision: digest(content), ...content };
 }
 
 function contentOf(
