@@ -31,7 +31,7 @@ export interface PublisherOptions {
   /** How reports of a scope prove what they are. */
   reportAccess?(scope: readonly string[]): NonNullable<ResourceOptions["reportAccess"]>;
   resources: Pick<ResourceOptions, "gateway" | "wasm">;
-  log(line: string): void;
+  log(line: string, code?: string): void;
 }
 
 /** Keeps the proxies' snapshots like the store. */
@@ -115,7 +115,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            options.log(`could not publish: ${error instanceof Error ? error.message : error}`),
+            options.log(
+              `could not publish: ${error instanceof Error ? error.message : error}`,
+              "publish-failed",
+            ),
           );
         }, debounceMs);
       }
