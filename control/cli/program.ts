@@ -5,6 +5,7 @@ import { addExport, addImport } from "./backup.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
 import { addDrill } from "./drill.ts";
+import { addFilters } from "./filters.ts";
 import { tlsFiles } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
@@ -35,6 +36,7 @@ export function createProgram(version: string): Command {
     addImport,
     addCheck,
     addRender,
+    addFilters,
     addSchema,
     addPlan,
     addApply,
