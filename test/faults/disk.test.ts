@@ -1,0 +1,146 @@
+import { execFileSync, spawn } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { draftRoute } from "../../control/route/index.ts";
+import { openStore, StoreUnavailableError } from "../../control/store/index.ts";
+import { messageWith } from "../route/documents.ts";
+import { seeded } from "./random.ts";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "weir-disk-"));
+});
+afterEach(() => {
+  chmodSync(directory, 0o700);
+  rmSync(directory, { recursive: true });
+});
+const address = () => `lmdb:${directory}`;
+const author = { principal: "t", reason: "disk" };
+const draft = (canary = 10) => draftRoute(messageWith({ stable: 100 - canary, canary }), undefined);
+
+async function fill(routes: number): Promise<void> {
+  const store = openStore(address());
+  for (let i = 0; i < routes; i++) await store.put(`n/r${i}`, draft(i), "", "apply", author);
+  await store.close();
+}
+
+/** Runs the writer in a shell that sets limits first; its lines. */
+async function writerUnder(limits: string): Promise<string[]> {
+  // Into a file: a pipe that is full for a moment would look like a refusal.
+  const output = join(directory, "output");
+  const writer = `"${process.execPath}" test/faults/writer.js "${address()}" > "${output}" 2>&1`;
+  const child = spawn("bash", ["-c", `${limits}; exec ${writer}`], {
+    stdio: "ignore",
+    env: { ...process.env, UNTIL_REFUSED: "1" },
+  });
+  await new Promise((resolve) => child.once("close", resolve));
+  return readFileSync(output, "utf8").split("\n").filter(Boolean);
+}
+
+describe("D2: a disk that takes nothing more", () => {
+  it("refuses the write with the reason, keeps what is there, and takes writes again when there is room", async () => {
+    // A file may not grow beyond this: for the store the same as a full disk.
+    const lines = await writerUnder("trap '' XFSZ; ulimit -f 160");
+    const refused = lines.find((line) => line.startsWith("refused"));
+    expect(refused).toMatch(
+      /the store .* failed: .*(Input\/output error|File too large|No space left)/,
+    );
+    const acks = lines.filter((line) => line.startsWith("n/"));
+    expect(acks.length).toBeGreaterThan(10);
+    const store = openStore(address());
+    expect((await store.list()).sequence).toBe(BigInt(acks.length));
+    await store.put("n/after", draft(), "", "apply", author);
+    await store.close();
+  });
+
+  it("is refused at the start when it cannot be written at all, with where it is", () => {
+    writeFileSync(join(directory, "file"), "");
+    expect(() => openStore(`lmdb:${join(directory, "file")}`)).toThrow(StoreUnavailableError);
+  });
+});
+
+describe("D3: a store's file", () => {
+  const file = () => join(directory, "data.mdb");
+
+  it("of which any bit was flipped is refused, or read without a wrong word; never read as empty", async () => {
+    await fill(20);
+    const whole = join(directory, "whole");
+    copyFileSync(file(), whole);
+    const size = readFileSync(whole).length;
+    const before = openStore(address());
+    const right = await before.list();
+    await before.close();
+    const random = seeded(11);
+    let refused = 0;
+    let harmless = 0;
+    for (let i = 0; i < 16; i++) {
+      copyFileSync(whole, file());
+      const at = Math.floor(random() * size);
+      const bytes = readFileSync(file()).subarray(at, at + 1);
+      const handle = openSync(file(), "r+");
+      writeSync(handle, Buffer.from([(bytes[0] ?? 0) ^ (1 << Math.floor(random() * 8))]), 0, 1, at);
+      closeSync(handle);
+      // Damage to LMDB's own pages may end the process: a process of its own reads it.
+      const result = read(address());
+      if (result.status === 0 && result.text === show(right)) harmless++;
+      else if (result.status !== 0) refused++;
+      else expect(`byte ${at}: ${result.text}`).toBe(show(right));
+    }
+    expect(refused + harmless).toBe(16);
+    expect(harmless).toBeGreaterThan(0);
+  });
+
+  it.each([0, 1, 100, 4096, 5000, 8192, 12_000, 30_000])(
+    "cut off at %i bytes is refused with what to do",
+    async (size) => {
+      await fill(50);
+      truncateSync(file(), size);
+      expect(() => openStore(address())).toThrow(/damaged or cut off .*restore it from a backup/);
+    },
+  );
+
+  it("of a newer version is refused with both versions", async () => {
+    await fill(1);
+    writeFileSync(join(directory, "layout"), "99\n");
+    expect(() => openStore(address())).toThrow(
+      /has layout 99; this version of weir reads layout 1/,
+    );
+  });
+});
+
+const show = ({ routes, sequence }: { routes: { etag: string }[]; sequence: bigint }) =>
+  `${sequence} ${routes.map(({ etag }) => etag).join(",")}`;
+
+/** What a process of its own reads; its status is not 0 when it refuses or dies. */
+function read(from: string): { status: number; text: string } {
+  const script = `
+    import { openStore } from "./dist/control/store/index.js";
+    const store = openStore(process.argv[1]);
+    const { routes, sequence } = await store.list();
+    await store.audit("", 1000);
+    console.log(sequence + " " + routes.map(({ etag }) => etag).join(","));
+    process.exit(0);`;
+  try {
+    const text = execFileSync(process.execPath, ["--input-type=module", "-e", script, from], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 20_000,
+    });
+    return { status: 0, text: text.trim() };
+  } catch {
+    return { status: 1, text: "" };
+  }
+}
