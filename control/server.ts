@@ -7,6 +7,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
   accessInterceptor,
+  appliedIn,
   asPrincipal,
   clampTimeout,
   createApi,
@@ -38,7 +39,8 @@ import {
   reportedMetrics,
 } from "./metrics/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createLedger } from "./report/index.ts";
+import { createLedger, recorded } from "./report/index.ts";
+import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
 import { routeName } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
@@ -46,7 +48,7 @@ import type { Log } from "./telemetry/index.ts";
 import { createPages } from "./web/pages.ts";
 import { type Address, createFleet, createXdsServer, type ResourceOptions } from "./xds/index.ts";
 
-export interface ServerOptions {
+export interface ServerOptions extends SourceOptions {
   /** API and page. */
   listen: Address;
   xds: Address;
@@ -62,6 +64,8 @@ export interface ServerOptions {
   wasmOnProxy?: string;
   /** One token that may do everything. Without it, or an access file, nothing listens beyond loopback. */
   token?: string;
+  /** File that every report is added to, for `weir rollout simulate --replay`. */
+  record?: string;
   /** Access file: who may do what. */
   access?: string;
   tls?: TlsFiles;
@@ -77,6 +81,8 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
+/** Rollouts are looked at this often. */
+const lookMs = 500;
 /** Of one principal, over time. */
 const mostCallsPerSecond = 200;
 
@@ -93,7 +99,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       );
   const store = openStore(options.store);
   const fleet = createFleet();
-  const ledger = createLedger();
+  const ledger = recorded(createLedger(), options.record);
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
@@ -114,6 +120,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const { reports, tls } = gate;
   const publisher = createPublisher({
     store,
+    fleet,
     xds,
     report: () => report,
     reportAccess: (scope) => ({
@@ -124,14 +131,30 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     log: options.log,
   });
 
+  const scoped = {
+    fleet,
+    published: (node: string) => publisher.published(fleet.scope(node)),
+    scope: fleet.scope,
+  };
+  const sources = createSources(options);
+  const rollouts = createEngine({
+    store,
+    applied: (name, state) => appliedIn(scoped)(name, state),
+    observation: ledger.observation,
+    silentMs: fleet.silentMs,
+    ...sources,
+    monotonicMs: () => performance.now(),
+    now: () => new Date(),
+    log: options.log,
+  });
   const context: ApiContext = {
+    ...scoped,
     store: guardStore(store),
     hosts: async () => hostsOf((await store.list()).routes),
-    fleet,
     ledger,
     signals,
-    published: (node) => publisher.published(fleet.scope(node)),
-    scope: fleet.scope,
+    rollouts,
+    sources: sources.known,
     render,
   };
   const rate = createRate(mostCallsPerSecond);
@@ -197,6 +220,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     await store.close();
     throw error;
   }
+  const stopRollouts = rollouts.start(lookMs);
   const sampling = setInterval(() => {
     store.list().then(
       ({ routes }) =>
@@ -212,6 +236,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     xds: open[1]?.address ?? options.xds,
     async close() {
       stop.abort();
+      stopRollouts();
       clearInterval(sampling);
       drills.close();
       publisher.close();

@@ -11,6 +11,9 @@ export interface PodBehaviour {
   /** Share of streams that end without [DONE], 0 to 1. */
   cutRate: number;
   finishReason: string;
+  /** What /metrics says besides the requests in work: requests that wait, and use of the key-value cache, 0 to 1. */
+  waiting: number;
+  kvCache: number;
 }
 
 export const goodPod: PodBehaviour = {
@@ -20,6 +23,8 @@ export const goodPod: PodBehaviour = {
   errorRate: 0,
   cutRate: 0,
   finishReason: "stop",
+  waiting: 0,
+  kvCache: 0.1,
 };
 
 /** The members of a chat completion request that matter here. */

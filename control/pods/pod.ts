@@ -41,6 +41,7 @@ export async function startPod(
 ): Promise<Pod> {
   const state = { ...goodPod, ...behaviour };
   const served = new Map<string, number>();
+  let working = 0;
   const server = createServer((req, res) => {
     const path = (req.url ?? "/").split("?", 1)[0] ?? "/";
     served.set(path, (served.get(path) ?? 0) + 1);
@@ -49,6 +50,12 @@ export async function startPod(
       const value = req.headers[header];
       if (value !== undefined) res.setHeader(`x-seen-${header}`, value);
     }
+    if (path === "/metrics") {
+      res.end(metricsText(working, state));
+      return;
+    }
+    working++;
+    res.on("close", () => working--);
     handle(path, req, res, state).catch(() => res.destroy());
   });
   await new Promise<void>((resolve, reject) => {
@@ -64,6 +71,16 @@ export async function startPod(
         server.closeAllConnections();
       }),
   };
+}
+
+/** The gauges that say how busy a server of vLLM is, under its names. */
+function metricsText(working: number, { waiting, kvCache }: PodBehaviour): string {
+  return [
+    `vllm:num_requests_running{model_name="tiny"} ${working}`,
+    `vllm:num_requests_waiting{model_name="tiny"} ${waiting}`,
+    `vllm:kv_cache_usage_perc{model_name="tiny"} ${kvCache}`,
+    "",
+  ].join("\n");
 }
 
 async function handle(

@@ -24,3 +24,4 @@ export {
   totalOf,
   type Where,
 } from "./observation.ts";
+export { recorded } from "./recorded.ts";
