@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { TLSSocket } from "node:tls";
@@ -22,6 +21,7 @@ import {
 import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
 import { type ClusterOptions, openController } from "./controller/index.ts";
 import { expireDrills } from "./drill/index.ts";
+import { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
 import {
@@ -46,7 +46,7 @@ import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
 import { createPages } from "./web/pages.ts";
-import { type Address, createFleet, createXdsServer, type ResourceOptions } from "./xds/index.ts";
+import { type Address, createFleet, createXdsServer } from "./xds/index.ts";
 
 export interface ServerOptions extends SourceOptions {
   /** API and page. */
@@ -58,9 +58,9 @@ export interface ServerOptions extends SourceOptions {
   store: string;
   /** With a store in Kubernetes: what is applied there, and how. */
   cluster?: ClusterOptions;
-  /** weir.wasm on this machine; its bytes go to the proxies. */
+  /** weir.wasm on this machine, the other modules beside it; their bytes go to the proxies. */
   wasm: string;
-  /** Path of weir.wasm on the proxies' machines, instead of sending the bytes. */
+  /** Path of weir.wasm on the proxies' machines, beside the others, instead of sending the bytes. */
   wasmOnProxy?: string;
   /** One token that may do everything. Without it, or an access file, nothing listens beyond loopback. */
   token?: string;
@@ -113,9 +113,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       options.log(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
     },
   });
-  const wasm: ResourceOptions["wasm"] = options.wasmOnProxy
-    ? { file: options.wasmOnProxy }
-    : { bytes: readFileSync(options.wasm) };
+  const code = createFilterCode(options);
+  // Told at start rather than at the first publication: without it nothing works.
+  code("weir");
   let report = options.listen;
   const { reports, tls } = gate;
   const publisher = createPublisher({
@@ -127,7 +127,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       ...(reports ? { token: reports.tokenFor(scope) } : {}),
       ...(tls ? { certificateSha256: tls.certificateSha256 } : {}),
     }),
-    resources: { gateway: options.gateway, wasm },
+    gateway: options.gateway,
+    code,
     log: options.log,
   });
 

@@ -10,6 +10,7 @@ const entries = {
   compression: "filters/compression/index.ts",
   shadow: "filters/shadow/index.ts",
   canary: "filters/canary/index.ts",
+  "token-limit": "filters/token-limit/index.ts",
 };
 
 rmSync("build", { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { addApply } from "./apply.ts";
 import { addAudit, addDelete } from "./audit.ts";
+import { addExport, addImport } from "./backup.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
 import { addDrill } from "./drill.ts";
@@ -31,6 +32,8 @@ export function createProgram(version: string): Command {
     addServe,
     addBootstrap,
     addToken,
+    addExport,
+    addImport,
     addCheck,
     addRender,
     addFilters,

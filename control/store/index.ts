@@ -1,3 +1,5 @@
+export { readBackup, readContents, writeBackup } from "./backup.ts";
+export type { Contents } from "./contents.ts";
 export {
   allRoutesPath,
   createKubeStore,

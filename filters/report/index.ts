@@ -1,2 +1,3 @@
 export { countedBy } from "./counters";
-export { onReportTick } from "./report";
+export { electUnder } from "./election";
+export { alsoReport, onReportTick } from "./report";

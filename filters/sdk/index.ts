@@ -1,10 +1,21 @@
 export { Ascii } from "./ascii";
-export { configurationBytes, configurationPtr, readConfiguration } from "./buffer";
+export {
+  bodyBytes,
+  bodyPtr,
+  configurationBytes,
+  configurationPtr,
+  REQUEST_BODY,
+  RESPONSE_BODY,
+  readBody,
+  readConfiguration,
+  replaceBody,
+} from "./buffer";
 export { nowNs, setTick } from "./clock";
 export {
   findHeader,
   REQUEST_HEADERS,
   REQUEST_TRAILERS,
+  RESPONSE_HEADERS,
   RESPONSE_TRAILERS,
   readHeaders,
   removeHeader,

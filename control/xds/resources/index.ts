@@ -15,11 +15,12 @@ import {
   type ResourceOptions,
   reportClusterName,
   routeConfigName,
+  tokenFilterName,
 } from "./options.ts";
 import { reportCluster } from "./report-cluster.ts";
 import { routeConfiguration } from "./routes.ts";
 
-export { type ResourceOptions, reportClusterName } from "./options.ts";
+export { type FilterCode, type ResourceOptions, reportClusterName } from "./options.ts";
 
 /** A resource before it is encoded. */
 export interface Resource {
@@ -58,7 +59,12 @@ export function buildResources(
         message: routeConfiguration(routes),
       },
     ],
-    ECDS: [{ name: filterName, schema: TypedExtensionConfigSchema, message: wasmFilter(options) }],
+    ECDS: [
+      named(TypedExtensionConfigSchema, wasmFilter(filterName, options.weir)),
+      ...(options.tokenLimit
+        ? [named(TypedExtensionConfigSchema, wasmFilter(tokenFilterName, options.tokenLimit))]
+        : []),
+    ],
   };
 }
 

@@ -4,14 +4,22 @@ export interface Address {
   port: number;
 }
 
+/** A module of filters and what it is told. */
+export interface FilterCode {
+  /** Its bytes, or a path on the proxy's machine. */
+  wasm: { bytes: Uint8Array } | { file: string };
+  /** Its configuration, as it reads it. */
+  config: string;
+}
+
 /** What the Envoy messages need beyond the routes. */
 export interface ResourceOptions {
   /** Where the proxies listen for clients. */
   gateway: Address;
-  /** The filters' module: its bytes, or a path on the proxy's machine. */
-  wasm: { bytes: Uint8Array } | { file: string };
-  /** The filters' configuration, as they read it. */
-  filterConfig: string;
+  /** weir.wasm: every proxy runs it. */
+  weir: FilterCode;
+  /** token-limit.wasm, where a route asks for it. */
+  tokenLimit?: FilterCode | undefined;
   /** Where the filters report to. */
   report: Address;
   /** How the filters' reports prove what they are; absent where nobody is asked. */
@@ -28,7 +36,8 @@ export interface ReportAccess {
 /** Cluster that the filters report to; named in their configuration. */
 export const reportClusterName = "weir_control";
 
-/** Names of the one listener, route configuration and filter. */
+/** Names of the one listener, route configuration and the filters. */
 export const listenerName = "weir";
 export const routeConfigName = "weir";
 export const filterName = "weir";
+export const tokenFilterName = "weir-token-limit";
