@@ -11,4 +11,5 @@ test("the CRDs that are installed are the ones made from the protos", async () =
     .map((each) => stringify(each, options))
     .join("---\n");
   await expect(text).toMatchFileSnapshot("../../istio/base/crds.yaml");
+  await expect(text).toMatchFileSnapshot("../../istio/chart/crds/crds.yaml");
 });
