@@ -65,7 +65,7 @@ describe("a refusal ends with 1 and says everything at once", () => {
   it("for an address beyond loopback without a token", async () => {
     const { code, stderr } = await weir(["serve", "--listen", "0.0.0.0:0", "--store", "memory"]);
     expect(code).toBe(1);
-    expect(stderr).toContain("--listen 0.0.0.0 is not a loopback address: set a token");
+    expect(stderr).toContain("--listen 0.0.0.0 is not a loopback address: name an access file");
   });
   it("for a port that is taken", async () => {
     const child = spawn(
