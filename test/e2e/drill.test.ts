@@ -28,7 +28,7 @@ async function drillUnderWay(): Promise<{ interrupt(): Promise<unknown> }> {
 const document = () => up.weir("get", "chat", "-o", "yaml");
 
 it("delays tagged requests and no others, and leaves nothing behind", async () => {
-  const { code, stdout, stderr } = await drill("--delay", "700ms", "--for", "6s", "-o", "json");
+  const { code, stdout, stderr } = await drill("--delay", "700ms", "--for", "9s", "-o", "json");
   expect(code, stderr).toBe(0);
   const windows = JSON.parse(stdout) as ProbeWindow[];
   expect(windows.length).toBeGreaterThanOrEqual(2);
