@@ -1,30 +1,29 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { TLSSocket } from "node:tls";
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import type { Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
   accessInterceptor,
   appliedIn,
-  asPrincipal,
-  clampTimeout,
   createApi,
-  createRate,
   errorInterceptor,
   guardStore,
   mostMessageBytes,
   problemsError,
   staleInterceptor,
   variantsOf,
+  wholeFleet,
 } from "./api/index.ts";
-import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
+import { createGate, isLoopback, type TlsFiles } from "./auth/index.ts";
 import { type ClusterOptions, openController } from "./controller/index.ts";
+import { createDoor } from "./door.ts";
 import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
+import type { ReportRequest } from "./gen/weir/v1/report_pb.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
-import { joinReplicas } from "./leader/index.ts";
+import { joinReplicas, ownerOf } from "./leader/index.ts";
 import {
   createHttp2Server,
   ListenError,
@@ -35,10 +34,10 @@ import {
 import {
   createMetrics,
   fleetMetrics,
-  type Metrics,
   metricsInterceptor,
   reportedMetrics,
 } from "./metrics/index.ts";
+import { createPeers, createRelay, type PeerAddress, peerTransport } from "./peers/index.ts";
 import { createPublisher } from "./publish.ts";
 import { createLedger, recorded } from "./report/index.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
@@ -71,6 +70,8 @@ export interface ServerOptions extends SourceOptions {
   access?: string;
   tls?: TlsFiles;
   log: Log;
+  /** APIs of the other replicas of this control service; a name may stand for several, this one among them. */
+  peers?: readonly PeerAddress[];
   /** Sees every call of the API from the outside. */
   interceptors?: Interceptor[];
 }
@@ -84,8 +85,6 @@ export interface ControlServer {
 
 /** Rollouts are looked at this often. */
 const lookMs = 500;
-/** Of one principal, over time. */
-const mostCallsPerSecond = 200;
 
 /** Wires the rooms together and starts to listen. @throws ListenError, PolicyError, StoreUnavailableError */
 export async function startServer(options: ServerOptions): Promise<ControlServer> {
@@ -104,8 +103,11 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
+    // Every replica knows what all proxies report: one of them tells, or the sum over all would be too much.
     ...reportedMetrics(() =>
-      ledger.routes().map((route) => [route, ledger.observation(route)] as const),
+      ownerOf("metrics", [replica, ...peers.names()]) === replica
+        ? ledger.routes().map((route) => [route, ledger.observation(route)] as const)
+        : [],
     ),
   ]);
   const xds = createXdsServer(fleet, {
@@ -133,13 +135,31 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     log: options.log,
   });
 
+  const replica = `${hostname()}-${randomBytes(4).toString("hex")}`;
+  const heard = (report: ReportRequest) => {
+    // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
+    if (report.filter === "") fleet.reported(report.node, report.revision);
+    ledger.add(report);
+  };
+  const peers = createPeers({
+    self: replica,
+    addresses: options.peers ?? [],
+    transport: (address) =>
+      peerTransport(address, {
+        ...(gate.peerToken ? { token: gate.peerToken } : {}),
+        ...(tls ? { tls } : {}),
+      }),
+    heard,
+    log: options.log,
+  });
   const scoped = {
     fleet,
+    peers,
     published: (node: string) => publisher.published(fleet.scope(node)),
     scope: fleet.scope,
   };
   const sources = createSources(options);
-  const leader = joinReplicas(options.store, options.log);
+  const leader = joinReplicas(options.store, replica, options.log);
   const rollouts = createEngine({
     store,
     leadership: leader.current,
@@ -156,15 +176,15 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     store: guardStore(store),
     hosts: async () => hostsOf((await store.list()).routes),
     ledger,
+    replica,
+    relay: createRelay(),
+    heard,
     signals,
     rollouts,
     sources: sources.known,
     render,
   };
-  const rate = createRate(mostCallsPerSecond);
-  const http2 = createHttp2Server(tls, true);
-  const pages = createPages();
-  const adapter = connectNodeAdapter({
+  const api = connectNodeAdapter({
     routes: createApi(context),
     interceptors: [
       ...(options.interceptors ?? []),
@@ -177,49 +197,26 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     writeMaxBytes: 64 * mostMessageBytes,
     jsonOptions: { ignoreUnknownFields: false },
   });
-  const onRequest = (req: IncomingMessage, res: ServerResponse) => {
-    if (req.url === "/healthz" || req.url === "/readyz") return answer(res, 200, "ok\n");
-    if (pages(req, res)) return;
-    void admit(req, res);
-  };
-  async function admit(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const identity = await gate.authenticate(credentialsOf(req.headers.authorization, req.socket));
-    if ("reason" in identity) return unauthenticated(res, identity.reason);
-    // Proxies report once a second each, many of them under one name.
-    if (!may(identity.principal, "proxy") && !rate.admits(identity.principal.name))
-      return answer(res, 429, `more than ${mostCallsPerSecond} calls a second\n`);
-    clampTimeout(req.headers);
-    if (req.url !== "/metrics") return asPrincipal(identity.principal, () => adapter(req, res));
-    if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
-    return answer(res, 403, "viewer in all namespaces is required\n");
-  }
-  http2.on("request", onRequest as never);
+  const door = createDoor({ gate, pages: createPages(), api, metrics, xds, log: options.log });
+  const http2 = createHttp2Server(tls, true);
+  http2.on("request", door.request as never);
   const xdsHttp2 = createHttp2Server(tls);
-  xdsHttp2.on("stream", async (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    stream.on("error", () => {});
-    const socket = stream.session?.socket;
-    const identity = await gate.authenticate(credentialsOf(headers.authorization, socket));
-    if (stream.destroyed) return;
-    if ("reason" in identity) {
-      options.log(`denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`);
-      stream.respond({ ":status": 401 }, { endStream: true });
-    } else if (!xds.handle(stream, headers, (node) => scopeOf(identity.principal, node)))
-      stream.respond({ ":status": 404 }, { endStream: true });
-  });
+  xdsHttp2.on("stream", door.stream);
 
   const stop = new AbortController();
   const controller =
     options.cluster &&
-    openController(options.store, store, options.cluster, () => fleet.list(), options.log);
+    openController(options.store, store, options.cluster, () => wholeFleet(scoped), options.log);
   const open: Listening[] = [];
   try {
-    const api = await listenBoth(options.listen, "--listen", onRequest, http2);
-    open.push(api);
-    report = api.address;
+    const listening = await listenBoth(options.listen, "--listen", door.request, http2);
+    open.push(listening);
+    report = listening.address;
     await publisher.publish();
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
+    peers.close();
     await controller?.close();
     await leader.close();
     await store.close();
@@ -246,6 +243,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       drills.close();
       publisher.close();
       xds.close();
+      peers.close();
       await Promise.all(open.map((each) => each.close()));
       await controller?.close();
       await leader.close();
@@ -262,31 +260,8 @@ function hostsOf(routes: readonly RouteState[]): Map<string, string> {
   );
 }
 
-/** What a request brings to prove who makes it: a certificate counts only where TLS has verified it. */
-function credentialsOf(authorization: string | undefined, socket: unknown) {
-  const verified = socket instanceof TLSSocket && socket.authorized;
-  return {
-    authorization,
-    ...(verified ? { certificate: socket.getPeerCertificate() } : {}),
-  };
-}
-
 function render(states: RouteState[], _target: string, wasmUrl: string): string {
   const { manifests, problems } = renderIstio(states, wasmUrl ? { wasmUrl } : {});
   if (problems.length > 0) throw problemsError(problems);
   return toYaml(manifests);
-}
-
-function answer(res: ServerResponse, status: number, body: string): void {
-  res.writeHead(status, { "content-type": "text/plain" }).end(body);
-}
-
-async function serveMetrics(metrics: Metrics, res: ServerResponse): Promise<void> {
-  const text = await metrics.text();
-  res.writeHead(200, { "content-type": metrics.contentType }).end(text);
-}
-
-function unauthenticated(res: ServerResponse, reason: string): void {
-  res.writeHead(401, { "content-type": "application/json", "www-authenticate": "Bearer" });
-  res.end(JSON.stringify({ code: "unauthenticated", message: reason }));
 }

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Applied, AppliedSchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
+import type { Sight } from "../peers/index.ts";
 import { resourceTypes } from "../xds/index.ts";
 import type { ApiContext } from "./context.ts";
 
@@ -11,22 +12,22 @@ export type AppliedOf = (name: string, state: RouteState) => Applied;
  * when it acknowledged everything of a snapshot that holds the route as stored, and
  * its filters, where they report, report that snapshot's revision.
  */
-export function appliedIn({
-  fleet,
-  published,
-  scope,
-}: Pick<ApiContext, "fleet" | "published" | "scope">): AppliedOf {
-  const proxies = fleet.connectedNodes().map((node) => {
-    const current = published(node);
-    return { node, scope: scope(node), etags: current?.etags, lag: lagOf(node, fleet, current) };
-  });
+export function appliedIn(
+  context: Pick<ApiContext, "fleet" | "published" | "scope" | "peers">,
+): AppliedOf {
+  const own = sightsOf(context);
+  const connected = new Set(own.map(({ node }) => node));
+  // A proxy that came over from another replica may still be told of there.
+  const others = context.peers.sights().filter(({ node }) => !connected.has(node));
+  const proxies = [...own, ...others];
   return (name, state) => {
     const namespace = name.split("/", 1)[0] ?? "";
     const wanted = proxies.filter(
       ({ scope: namespaces }) => namespaces.includes("*") || namespaces.includes(namespace),
     );
     const behind = wanted.flatMap(({ node, etags, lag }) => {
-      const behind = etags?.get(name) === state.etag ? lag : { reason: "not pushed yet" };
+      const runs = etags?.get(name) === state.etag;
+      const behind = runs || etags === undefined ? lag : { reason: "not pushed yet" };
       return behind === undefined ? [] : [{ node, refused: false, ...behind }];
     });
     return create(AppliedSchema, {
@@ -35,6 +36,18 @@ export function appliedIn({
       behind,
     });
   };
+}
+
+/** This replica's own proxies. */
+export function sightsOf({
+  fleet,
+  published,
+  scope,
+}: Pick<ApiContext, "fleet" | "published" | "scope">): Sight[] {
+  return fleet.connectedNodes().map((node) => {
+    const current = published(node);
+    return { node, scope: scope(node), etags: current?.etags, lag: lagOf(node, fleet, current) };
+  });
 }
 
 function lagOf(

@@ -1,4 +1,6 @@
+import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import type { Peers, Relay } from "../peers/index.ts";
 import type { Ledger } from "../report/index.ts";
 import type { Engine, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
@@ -23,6 +25,14 @@ export interface ApiContext {
   hosts(): Promise<ReadonlyMap<string, string>>;
   fleet: Fleet;
   ledger: Ledger;
+  /** Name of this replica of the control service. */
+  replica: string;
+  /** The other replicas' proxies. */
+  peers: Pick<Peers, "sights" | "proxies" | "onChange">;
+  /** Hands what proxies report here to the other replicas. */
+  relay: Relay;
+  /** Takes a report, of whichever replica's proxy. */
+  heard(report: ReportRequest): void;
   signals: SignalHistory;
   /** What a proxy is sent; undefined before there is anything. */
   published(node: string): Published | undefined;
