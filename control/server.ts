@@ -206,7 +206,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const stop = new AbortController();
   const controller =
     options.cluster &&
-    openController(options.store, store, options.cluster, () => wholeFleet(scoped), options.log);
+    openController(store, leader, options.cluster, () => wholeFleet(scoped), options.log);
   const open: Listening[] = [];
   try {
     const listening = await listenBoth(options.listen, "--listen", door.request, http2);
