@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { type BootstrapOptions, bootstrap } from "../xds/bootstrap.ts";
-import { parseAddress, parseAddresses } from "./address.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
+import { addressesOption, addressOption } from "./options.ts";
 import { print } from "./output.ts";
 
 type BootstrapFlags = Omit<BootstrapOptions, "token"> & { tokenFile?: string };
@@ -15,16 +15,10 @@ export function addBootstrap(program: Command): void {
       "Prints the bootstrap of an Envoy that gets everything else from a Weir control service.",
     )
     .requiredOption("--node <id>", "id of the proxy, unique in the fleet")
-    .option(
-      "--xds <host:port,...>",
-      "xDS address of the control service, of every replica",
-      parseAddresses,
-      [{ host: "127.0.0.1", port: 18000 }],
+    .addOption(
+      addressesOption("--xds", "xDS address of the control service, of every replica", 18000),
     )
-    .option("--admin <host:port>", "Envoy's admin interface", parseAddress, {
-      host: "127.0.0.1",
-      port: 9901,
-    })
+    .addOption(addressOption("--admin", "Envoy's admin interface", 9901))
     .option("--delta", "use incremental xDS")
     .option("--token-file <file>", "token of the proxy; its content goes into the bootstrap")
     .option(

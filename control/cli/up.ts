@@ -8,11 +8,11 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { startPod } from "../pods/index.ts";
 import { bootstrap } from "../xds/bootstrap.ts";
 import type { Address } from "../xds/index.ts";
-import { parseAddress, parseAddresses, showAddress } from "./address.ts";
-import { builtWasm, packaged } from "./built.ts";
+import { parseAddress, showAddress } from "./address.ts";
 import { type Clients, withServer } from "./client.ts";
 import { FailedError } from "./exit.ts";
 import { readRoutes } from "./input.ts";
+import { addressesOption, addressOption, packagedFile } from "./options.ts";
 import { print } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 import { tryLines } from "./try-lines.ts";
@@ -23,7 +23,7 @@ interface UpFlags {
   xds: Address;
   gateway: Address;
   admin: Address;
-  pods: Address[];
+  pods?: Address[];
   store?: string;
   route: string;
   wasm: string;
@@ -37,28 +37,19 @@ export function addUp(program: Command): void {
     .description(
       "Runs a control service with its page, a real Envoy with the filters, and a fake inference pod per variant. Ctrl-C ends all of it and leaves nothing behind.",
     )
-    .option("--listen <host:port>", "API and page", parseAddress, { host: "127.0.0.1", port: 8080 })
-    .option("--xds <host:port>", "xDS", parseAddress, { host: "127.0.0.1", port: 18000 })
-    .option("--gateway <host:port>", "Envoy, for clients", parseAddress, {
-      host: "127.0.0.1",
-      port: 10000,
-    })
-    .option("--admin <host:port>", "Envoy's admin interface", parseAddress, {
-      host: "127.0.0.1",
-      port: 9901,
-    })
-    .option(
-      "--pods <host:port,...>",
-      "fake pods, one per variant (default: the endpoints in the route)",
-      parseAddresses,
-      [],
+    .addOption(addressOption("--listen", "API and page", 8080))
+    .addOption(addressOption("--xds", "xDS", 18000))
+    .addOption(addressOption("--gateway", "Envoy, for clients", 10000))
+    .addOption(addressOption("--admin", "Envoy's admin interface", 9901))
+    .addOption(
+      addressesOption("--pods", "fake pods, one per variant (default: the endpoints in the route)"),
     )
     .option(
       "--store <store>",
       "memory or lmdb:DIRECTORY (default: a directory that goes with the command)",
     )
-    .option("--route <file>", "route to start with", packaged("examples/canary/route.yaml"))
-    .option("--wasm <file>", "weir.wasm", builtWasm)
+    .addOption(packagedFile("--route", "route to start with", "examples/canary/route.yaml"))
+    .addOption(packagedFile("--wasm", "weir.wasm", "build/weir.wasm"))
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
     .addHelpText(
       "after",
@@ -88,7 +79,7 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
   const [route] = readRoutes([flags.route]);
   if (route === undefined) throw new FailedError(`${flags.route} has no route`);
   const binary = await findEnvoy((line) => print(line));
-  const pods = placePods(route, flags.pods);
+  const pods = placePods(route, flags.pods ?? []);
   for (const { name, host, port } of pods) {
     const pod = await startPod(name, host, port).catch((error: Error) => {
       throw new FailedError(
