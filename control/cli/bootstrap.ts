@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { type BootstrapOptions, bootstrap } from "../xds/bootstrap.ts";
+import { addressesOption, addressOption } from "./address.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
-import { addressesOption, addressOption } from "./options.ts";
 import { print } from "./output.ts";
 
 type BootstrapFlags = Omit<BootstrapOptions, "token"> & { tokenFile?: string };
@@ -16,9 +16,9 @@ export function addBootstrap(program: Command): void {
     )
     .requiredOption("--node <id>", "id of the proxy, unique in the fleet")
     .addOption(
-      addressesOption("--xds", "xDS address of the control service, of every replica", 18000),
+      addressesOption("xds", "xDS address of the control service, of every replica", 18000),
     )
-    .addOption(addressOption("--admin", "Envoy's admin interface", 9901))
+    .addOption(addressOption("admin", "Envoy's admin interface", 9901))
     .option("--delta", "use incremental xDS")
     .option("--token-file <file>", "token of the proxy; its content goes into the bootstrap")
     .option(

@@ -2,12 +2,11 @@ import { type Command, Option } from "commander";
 import type { TlsFiles } from "../auth/index.ts";
 import { defaultIstioVersion, defaultWasmUrl } from "../istio/index.ts";
 import type { Address } from "../xds/index.ts";
-import { showAddress } from "./address.ts";
-import { packageVersion } from "./built.ts";
+import { addressOption, showAddress } from "./address.ts";
+import { packagedFile, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { tokenFile } from "./flags.ts";
-import { addressOption, packagedFile } from "./options.ts";
 import { type RolloutSourceFlags, withRolloutSources } from "./rollout-sources.ts";
 import { untilStopped } from "./signals.ts";
 
@@ -38,15 +37,15 @@ export function addServe(program: Command): void {
     .description(
       "Runs the control service: API and page on one address, xDS for plain Envoys on another.",
     )
-    .addOption(addressOption("--listen", "API and page", 8080))
-    .addOption(addressOption("--xds", "xDS", 18000))
-    .addOption(addressOption("--gateway", "where the Envoys listen for clients", 10000))
+    .addOption(addressOption("listen", "API and page", 8080))
+    .addOption(addressOption("xds", "xDS", 18000))
+    .addOption(addressOption("gateway", "where the Envoys listen for clients", 10000))
     .option(
       "--store <store>",
       "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",
       "lmdb:weir-data",
     )
-    .addOption(packagedFile("--wasm", "weir.wasm, sent to the proxies", "build/weir.wasm"))
+    .addOption(packagedFile("wasm", "weir.wasm, sent to the proxies", "build/weir.wasm"))
     .option(
       "--wasm-on-proxy <path>",
       "path of weir.wasm on the proxies' machines, instead of sending it",

@@ -8,11 +8,11 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { startPod } from "../pods/index.ts";
 import { bootstrap } from "../xds/bootstrap.ts";
 import type { Address } from "../xds/index.ts";
-import { parseAddress, showAddress } from "./address.ts";
+import { addressesOption, addressOption, parseAddress, showAddress } from "./address.ts";
+import { packagedFile } from "./built.ts";
 import { type Clients, withServer } from "./client.ts";
 import { FailedError } from "./exit.ts";
 import { readRoutes } from "./input.ts";
-import { addressesOption, addressOption, packagedFile } from "./options.ts";
 import { print } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 import { tryLines } from "./try-lines.ts";
@@ -37,19 +37,19 @@ export function addUp(program: Command): void {
     .description(
       "Runs a control service with its page, a real Envoy with the filters, and a fake inference pod per variant. Ctrl-C ends all of it and leaves nothing behind.",
     )
-    .addOption(addressOption("--listen", "API and page", 8080))
-    .addOption(addressOption("--xds", "xDS", 18000))
-    .addOption(addressOption("--gateway", "Envoy, for clients", 10000))
-    .addOption(addressOption("--admin", "Envoy's admin interface", 9901))
+    .addOption(addressOption("listen", "API and page", 8080))
+    .addOption(addressOption("xds", "xDS", 18000))
+    .addOption(addressOption("gateway", "Envoy, for clients", 10000))
+    .addOption(addressOption("admin", "Envoy's admin interface", 9901))
     .addOption(
-      addressesOption("--pods", "fake pods, one per variant (default: the endpoints in the route)"),
+      addressesOption("pods", "fake pods, one per variant (default: the endpoints in the route)"),
     )
     .option(
       "--store <store>",
       "memory or lmdb:DIRECTORY (default: a directory that goes with the command)",
     )
-    .addOption(packagedFile("--route", "route to start with", "examples/canary/route.yaml"))
-    .addOption(packagedFile("--wasm", "weir.wasm", "build/weir.wasm"))
+    .addOption(packagedFile("route", "route to start with", "examples/canary/route.yaml"))
+    .addOption(packagedFile("wasm", "weir.wasm", "build/weir.wasm"))
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
     .addHelpText(
       "after",
