@@ -13,7 +13,7 @@ export interface DoorOptions {
   api(req: IncomingMessage, res: ServerResponse): void;
   metrics: Pick<Metrics, "text" | "contentType">;
   xds: Pick<XdsServer, "handle">;
-  log(line: string): void;
+  log(line: string, code?: string): void;
 }
 
 /** Lets requests in, in the name of whoever proved to make them. */
@@ -49,7 +49,7 @@ export function createDoor({ gate, pages, api, metrics, xds, log }: DoorOptions)
     const identity = await gate.authenticate(credentialsOf(headers.authorization, socket));
     if (stream.destroyed) return;
     if ("reason" in identity) {
-      log(`denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`);
+      log(`denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`, "denied");
       stream.respond({ ":status": 401 }, { endStream: true });
     } else if (!xds.handle(stream, headers, (node) => scopeOf(identity.principal, node)))
       stream.respond({ ":status": 404 }, { endStream: true });
