@@ -32,7 +32,7 @@ export function openController(
   leader: Pick<Leader, "current" | "onChange">,
   { reportAccess, ...options }: ClusterOptions,
   proxies: ReportingProxies,
-  log: (line: string) => void,
+  log: (line: string, code?: string) => void,
 ): Controller | undefined {
   if (!isKubeStore(store)) return undefined;
   const client = createKubeClient(loadClusterConfig());
