@@ -34,6 +34,7 @@ import {
 import {
   createMetrics,
   fleetMetrics,
+  isReporter,
   metricsInterceptor,
   reportedMetrics,
 } from "./metrics/index.ts";
@@ -101,13 +102,12 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const fleet = createFleet();
   const ledger = recorded(createLedger(), options.record);
   const signals = createSignalHistory(ledger);
+  // What every replica knows one of them tells Prometheus, or the sum over all would be too much.
+  const tells = () => ownerOf("metrics", [replica, ...peers.names()]) === replica;
   const metrics = createMetrics([
-    ...fleetMetrics(() => fleet.list()),
-    // Every replica knows what all proxies report: one of them tells, or the sum over all would be too much.
+    ...fleetMetrics(() => fleet.list().filter((proxy) => !isReporter(proxy) || tells())),
     ...reportedMetrics(() =>
-      ownerOf("metrics", [replica, ...peers.names()]) === replica
-        ? ledger.routes().map((route) => [route, ledger.observation(route)] as const)
-        : [],
+      tells() ? ledger.routes().map((route) => [route, ledger.observation(route)] as const) : [],
     ),
   ]);
   const xds = createXdsServer(fleet, {
@@ -138,7 +138,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const replica = `${hostname()}-${randomBytes(4).toString("hex")}`;
   const heard = (report: ReportRequest) => {
     // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
-    if (report.filter === "") fleet.reported(report.node, report.revision);
+    if (report.filter === "" && !peers.has(report.node))
+      fleet.reported(report.node, report.revision);
     ledger.add(report);
   };
   const peers = createPeers({
@@ -165,7 +166,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     leadership: leader.current,
     applied: (name, state) => appliedIn(scoped)(name, state),
     observation: ledger.observation,
-    silentMs: fleet.silentMs,
+    silentMs: () => Math.min(fleet.silentMs(), peers.silentMs()),
     ...sources,
     monotonicMs: () => performance.now(),
     now: () => new Date(),
@@ -204,9 +205,11 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   xdsHttp2.on("stream", door.stream);
 
   const stop = new AbortController();
+  const everyone = { list: () => wholeFleet(scoped), onChange: fleet.onChange };
+  const reportAccess = { tokenFor: reports?.tokenFor, ...tls };
   const controller =
     options.cluster &&
-    openController(store, leader, options.cluster, () => wholeFleet(scoped), options.log);
+    openController(store, leader, { ...options.cluster, reportAccess }, everyone, options.log);
   const open: Listening[] = [];
   try {
     const listening = await listenBoth(options.listen, "--listen", door.request, http2);

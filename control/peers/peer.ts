@@ -10,6 +10,7 @@ export interface Peer {
   /** Its name; its address before it has said it. */
   name(): string;
   answers(): boolean;
+  has(node: string): boolean;
   proxies(): Proxy[];
   sights(nowMs: number): Sight[];
 }
@@ -48,6 +49,7 @@ export function createPeer(address: string, startedMs: number): Peer {
     },
     name: () => name ?? address,
     answers: () => lostMs === undefined,
+    has: (node) => proxies.has(node),
     proxies: () =>
       [...proxies.values()].flatMap(({ proxy }) =>
         proxy ? [{ ...proxy, replica: name ?? address }] : [],

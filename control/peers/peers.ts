@@ -28,6 +28,10 @@ export interface Peers {
   /** Those that are connected to other replicas, and replicas of which nothing is known. */
   sights(): Sight[];
   proxies(): Proxy[];
+  /** Whether a proxy is connected to another replica that answers. */
+  has(node: string): boolean;
+  /** Milliseconds since another replica's proxies reported; endless before the first report. */
+  silentMs(): number;
   /** Names of the other replicas that answer. */
   names(): string[];
   /** Calls back after something changed. */
@@ -54,6 +58,7 @@ export function createPeers(options: PeersOptions): Peers {
   const nowMs = () => performance.now();
   const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
   const answering = () => peers().filter((peer) => peer.answers());
+  let heardMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
@@ -78,6 +83,7 @@ export function createPeers(options: PeersOptions): Peers {
         }
         if (!peer.answers()) log(`follows the replica ${update.replica} at ${key}`);
         peer.take(update);
+        if (update.reports.length > 0) heardMs = nowMs();
         for (const report of update.reports) heard(report);
         if (update.proxies.length + update.gone.length + update.editions.length > 0) changed();
         return true;
@@ -122,6 +128,8 @@ export function createPeers(options: PeersOptions): Peers {
   return {
     sights: () => peers().flatMap((peer) => peer.sights(nowMs())),
     proxies: () => answering().flatMap((peer) => peer.proxies()),
+    has: (node) => answering().some((peer) => peer.has(node)),
+    silentMs: () => nowMs() - heardMs,
     names: () => answering().map((peer) => peer.name()),
     onChange(listener) {
       listeners.add(listener);
