@@ -11,6 +11,7 @@ import {
   clampTimeout,
   createApi,
   createRate,
+  createReportEndpoint,
   errorInterceptor,
   guardStore,
   mostMessageBytes,
@@ -161,6 +162,11 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     sources: sources.known,
     render,
   };
+  const reported = createReportEndpoint(context, {
+    mostBytes: mostMessageBytes,
+    denied: options.log,
+    called: metrics.called,
+  });
   const rate = createRate(mostCallsPerSecond);
   const http2 = createHttp2Server(tls, true);
   const pages = createPages();
@@ -188,6 +194,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     // Proxies report once a second each, many of them under one name.
     if (!may(identity.principal, "proxy") && !rate.admits(identity.principal.name))
       return answer(res, 429, `more than ${mostCallsPerSecond} calls a second\n`);
+    if (reported(req, res, identity.principal)) return;
     clampTimeout(req.headers);
     if (req.url !== "/metrics") return asPrincipal(identity.principal, () => adapter(req, res));
     if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
