@@ -217,7 +217,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const stop = new AbortController();
   const controller =
     options.cluster &&
-    openController(options.store, store, options.cluster, () => fleet.list(), options.log);
+    openController(store, leader, options.cluster, () => fleet.list(), options.log);
   const open: Listening[] = [];
   try {
     const api = await listenBoth(options.listen, "--listen", onRequest, http2);
