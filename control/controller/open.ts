@@ -29,7 +29,7 @@ export function openController(
   leader: Leader,
   options: ClusterOptions,
   proxies: () => readonly ReportingProxy[],
-  log: (line: string) => void,
+  log: (line: string, code?: string) => void,
 ): Controller | undefined {
   if (!isKubeStore(store)) return undefined;
   const client = createKubeClient(loadClusterConfig());
