@@ -20,7 +20,7 @@ const json = { "content-type": "application/json" };
 export interface ReportEndpointOptions {
   mostBytes: number;
   /** Told of every refusal of the caller. */
-  denied(line: string): void;
+  denied(line: string, code: string): void;
   /** Told of every call: how it ended, and how long it took. */
   called(method: string, code: string, seconds: number): void;
 }
@@ -69,7 +69,7 @@ export function createReportEndpoint(
     const refuse = (thrown: unknown) => {
       const error = toConnectError(thrown);
       if (error.code === Code.PermissionDenied)
-        denied(`denied: ${who.name} called weir.v1.ReportService/Report`);
+        denied(`denied: ${who.name} called weir.v1.ReportService/Report`, "denied");
       ended(codeToString(error.code));
       res.writeHead(codeToHttpStatus(error.code), json);
       res.end(JSON.stringify(errorToJson(error, undefined)));

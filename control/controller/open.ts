@@ -1,8 +1,6 @@
-import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
 import type { RenderOptions } from "../istio/index.ts";
 import { createKubeClient, loadClusterConfig } from "../kube/index.ts";
-import { openLeader } from "../leader/index.ts";
+import type { Leader } from "../leader/index.ts";
 import type { KubeStore, Store } from "../store/index.ts";
 import type { DriftPolicy } from "./apply.ts";
 import { type Controller, createController } from "./controller.ts";
@@ -21,21 +19,20 @@ export interface ReportingProxy {
 }
 
 /**
- * The controller that belongs to a store in Kubernetes, with a lead and a
- * connection of its own; undefined for other stores.
- * @param address of the store
+ * The controller that belongs to a store in Kubernetes, with a connection of its
+ * own; undefined for other stores.
+ * @param leader of the replicas: only the one that leads applies anything
  * @throws KubeUnreachableError
  */
 export function openController(
-  address: string,
   store: Store,
+  leader: Leader,
   options: ClusterOptions,
   proxies: () => readonly ReportingProxy[],
   log: (line: string, code?: string) => void,
 ): Controller | undefined {
   if (!isKubeStore(store)) return undefined;
   const client = createKubeClient(loadClusterConfig());
-  const leader = openLeader(address, `${hostname()}-${randomUUID().slice(0, 8)}`);
   const controller = createController({
     ...options,
     client,
@@ -52,7 +49,6 @@ export function openController(
     ...controller,
     async close() {
       await controller.close();
-      await leader.close();
       client.close();
     },
   };
