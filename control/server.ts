@@ -1,23 +1,17 @@
 import { randomBytes } from "node:crypto";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { hostname } from "node:os";
 import type { Interceptor } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
-  accessInterceptor,
   appliedIn,
-  createApi,
-  errorInterceptor,
   guardStore,
-  mostMessageBytes,
   problemsError,
-  staleInterceptor,
   variantsOf,
   wholeFleet,
 } from "./api/index.ts";
-import { createGate, isLoopback, type TlsFiles } from "./auth/index.ts";
+import { createGate, isLoopback, scopeOf, type TlsFiles } from "./auth/index.ts";
 import { type ClusterOptions, openController } from "./controller/index.ts";
-import { createDoor } from "./door.ts";
 import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
 import type { ReportRequest } from "./gen/weir/v1/report_pb.ts";
@@ -31,22 +25,16 @@ import {
   listenBoth,
   listenHttp2,
 } from "./listen.ts";
-import {
-  createMetrics,
-  fleetMetrics,
-  isReporter,
-  metricsInterceptor,
-  reportedMetrics,
-} from "./metrics/index.ts";
+import { createMetrics, fleetMetrics, isReporter, reportedMetrics } from "./metrics/index.ts";
 import { createPeers, createRelay, type PeerAddress, peerTransport } from "./peers/index.ts";
 import { createPublisher } from "./publish.ts";
 import { createLedger, recorded } from "./report/index.ts";
+import { createRequests, credentialsOf } from "./requests.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
 import { routeName } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
-import { createPages } from "./web/pages.ts";
 import { type Address, createFleet, createXdsServer } from "./xds/index.ts";
 
 export interface ServerOptions extends SourceOptions {
@@ -185,24 +173,31 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     sources: sources.known,
     render,
   };
-  const api = connectNodeAdapter({
-    routes: createApi(context),
-    interceptors: [
-      ...(options.interceptors ?? []),
-      metricsInterceptor(metrics),
-      errorInterceptor,
-      accessInterceptor(options.log),
-      staleInterceptor(() => store.staleSince?.()),
-    ],
-    readMaxBytes: mostMessageBytes,
-    writeMaxBytes: 64 * mostMessageBytes,
-    jsonOptions: { ignoreUnknownFields: false },
+  const onRequest = createRequests({
+    gate,
+    context,
+    metrics,
+    staleSince: () => store.staleSince?.(),
+    interceptors: options.interceptors ?? [],
+    log: options.log,
   });
-  const door = createDoor({ gate, pages: createPages(), api, metrics, xds, log: options.log });
   const http2 = createHttp2Server(tls, true);
-  http2.on("request", door.request as never);
+  http2.on("request", onRequest as never);
   const xdsHttp2 = createHttp2Server(tls);
-  xdsHttp2.on("stream", door.stream);
+  xdsHttp2.on("stream", async (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on("error", () => {});
+    const socket = stream.session?.socket;
+    const identity = await gate.authenticate(credentialsOf(headers.authorization, socket));
+    if (stream.destroyed) return;
+    if ("reason" in identity) {
+      options.log(
+        `denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`,
+        "denied",
+      );
+      stream.respond({ ":status": 401 }, { endStream: true });
+    } else if (!xds.handle(stream, headers, (node) => scopeOf(identity.principal, node)))
+      stream.respond({ ":status": 404 }, { endStream: true });
+  });
 
   const stop = new AbortController();
   const everyone = { list: () => wholeFleet(scoped), onChange: fleet.onChange };
@@ -212,7 +207,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     openController(store, leader, { ...options.cluster, reportAccess }, everyone, options.log);
   const open: Listening[] = [];
   try {
-    const listening = await listenBoth(options.listen, "--listen", door.request, http2);
+    const listening = await listenBoth(options.listen, "--listen", onRequest, http2);
     open.push(listening);
     report = listening.address;
     await publisher.publish();

@@ -19,6 +19,7 @@ export { problemsError } from "./errors.ts";
 export { wholeFleet } from "./fleet-service.ts";
 export { guardStore } from "./guarded-store.ts";
 export { clampTimeout, createRate } from "./limits.ts";
+export { createReportEndpoint } from "./report-endpoint.ts";
 export { variantsOf } from "./signal-service.ts";
 export { staleHeader, staleInterceptor } from "./stale.ts";
 

@@ -50,9 +50,9 @@ const control: Record<string, string[]> = {
   "listen.ts": ["xds"],
   "filter-code.ts": ["route", "xds"],
   "publish.ts": ["route", "rollout", "store", "xds", "filter-code.ts"],
-  "door.ts": ["api", "auth", "metrics", "xds"],
+  "requests.ts": ["auth", "api", "metrics", "web"],
   "server.ts": [
-    "door.ts",
+    "requests.ts",
     "auth",
     "leader",
     "peers",
