@@ -146,6 +146,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     peers,
     published: (node: string) => publisher.published(fleet.scope(node)),
     scope: fleet.scope,
+    mesh: () => controller?.filters,
   };
   const sources = createSources(options);
   const leader = joinReplicas(options.store, replica, options.log);
