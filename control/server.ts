@@ -112,6 +112,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     fleet,
     published: (node: string) => publisher.published(fleet.scope(node)),
     scope: fleet.scope,
+    mesh: () => controller?.filters,
   };
   const sources = createSources(options);
   const leader = joinReplicas(options.store, options.log);

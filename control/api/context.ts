@@ -15,6 +15,22 @@ export interface Published {
   refused(): Refusal | undefined;
 }
 
+/** What the filters of Istio's proxies should report; a route may be on some of them only. */
+export interface MeshFilters {
+  /** Of a route as it was rendered last; undefined for one that is not rendered. */
+  of(name: string): RenderedFilters | undefined;
+  /** Whether a revision is, or was, that of any route. */
+  knows(revision: string): boolean;
+}
+
+export interface RenderedFilters {
+  /** etag of the route that was rendered. */
+  etag: string;
+  revision: string;
+  /** The same and those before: a proxy that reports one of them has the route. */
+  revisions: ReadonlySet<string>;
+}
+
 /** What the handlers work on; made by the composition root. */
 export interface ApiContext {
   /** As the request's principal may use it. */
@@ -28,6 +44,8 @@ export interface ApiContext {
   published(node: string): Published | undefined;
   /** Namespaces whose routes a proxy has; ["*"] means all. */
   scope(node: string): readonly string[];
+  /** What Istio's proxies should report; absent where Weir renders for none. */
+  mesh?(): MeshFilters | undefined;
   /** Walks the rollouts, and tells what they are doing. */
   rollouts: Pick<Engine, "progress" | "onProgress">;
   /** What rollouts may ask besides the proxies' reports. */
