@@ -18,12 +18,14 @@ const readFile = (/** @type {string} */ name, /** @type {string} */ base) => {
  * Compiles a filter with the options of asconfig.json.
  * @param {string} entry its index file
  * @param {string} out
+ * @param {boolean} full whether code under `if (FULL)` is compiled in: what only build/weir-full.wasm does
  * @returns {Promise<Buffer>} the module, as it lies in the file
  */
-export async function compileFilter(entry, out) {
-  const { error, stderr } = await asc.main([entry, "--config", "asconfig.json", "--outFile", out], {
-    readFile,
-  });
+export async function compileFilter(entry, out, full = false) {
+  const { error, stderr } = await asc.main(
+    [entry, "--config", "asconfig.json", "--use", `abort=,FULL=${full ? 1 : 0}`, "--outFile", out],
+    { readFile },
+  );
   if (error) {
     console.error(stderr.toString());
     throw error;

@@ -68,6 +68,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
             tenants: sorted(rateLimit.tenants),
             default: rateLimit.default,
             ...(rateLimit.forward ? { forward: rateLimit.forward } : {}),
+            ...(rateLimit.concurrent === undefined ? {} : { concurrent: rateLimit.concurrent }),
           },
         }
       : {}),
