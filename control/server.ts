@@ -8,6 +8,7 @@ import {
   errorInterceptor,
   mostMessageBytes,
   problemsError,
+  variantsOf,
 } from "./api/index.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
@@ -18,6 +19,13 @@ import {
   listenBoth,
   listenHttp2,
 } from "./listen.ts";
+import {
+  createMetrics,
+  fleetMetrics,
+  type Metrics,
+  metricsInterceptor,
+  reportedMetrics,
+} from "./metrics/index.ts";
 import { createLedger } from "./report/index.ts";
 import {
   besideWeir,
@@ -26,6 +34,7 @@ import {
   routeName,
   type WasmModule,
 } from "./route/index.ts";
+import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
 import {
@@ -81,9 +90,18 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = createLedger();
+  const signals = createSignalHistory(ledger);
+  const metrics = createMetrics([
+    ...fleetMetrics(() => fleet.list()),
+    ...reportedMetrics(() =>
+      ledger.routes().map((route) => [route, ledger.observation(route)] as const),
+    ),
+  ]);
   const xds = createXdsServer(fleet, {
-    nack: (node, type, version, message) =>
-      options.log(`${node} refused ${type} ${version}: ${message}`),
+    nack: (node, type, version, message) => {
+      metrics.nacked(type);
+      options.log(`${node} refused ${type} ${version}: ${message}`);
+    },
   });
   const source = (module: WasmModule): ResourceOptions["wasm"] =>
     options.wasmOnProxy
@@ -122,12 +140,12 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     }, removalMs);
   }
 
-  const context: ApiContext = { store, fleet, ledger, published: () => published, render };
+  const context: ApiContext = { store, fleet, ledger, signals, published: () => published, render };
   const http2 = createHttp2Server();
   const pages = createPages();
   const adapter = connectNodeAdapter({
     routes: createApi(context),
-    interceptors: [errorInterceptor],
+    interceptors: [metricsInterceptor(metrics), errorInterceptor],
     readMaxBytes: mostMessageBytes,
     writeMaxBytes: 64 * mostMessageBytes,
     jsonOptions: { ignoreUnknownFields: false },
@@ -136,6 +154,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     if (req.url === "/healthz" || req.url === "/readyz") return answer(res, 200, "ok\n");
     if (pages(req, res)) return;
     if (!checkBearer(req.headers.authorization, options.token)) return unauthenticated(res);
+    if (req.url === "/metrics") return void serveMetrics(metrics, res);
     adapter(req, res);
   };
   http2.on("request", onRequest as never);
@@ -160,6 +179,13 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     await store.close();
     throw error;
   }
+  const sampling = setInterval(() => {
+    store.list().then(
+      ({ routes }) =>
+        signals.sample(routes.flatMap(({ route }) => (route ? [variantsOf(route)] : []))),
+      (error: unknown) => options.log(`could not sample signals: ${error}`),
+    );
+  }, sampleMs);
   void follow(store.watch((await store.list()).sequence, stop.signal), publish, options.log);
 
   return {
@@ -167,6 +193,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     xds: open[1]?.address ?? options.xds,
     async close() {
       stop.abort();
+      clearInterval(sampling);
       clearTimeout(removal);
       xds.close();
       await Promise.all(open.map((each) => each.close()));
@@ -211,6 +238,11 @@ function isLoopback(host: string): boolean {
 
 function answer(res: ServerResponse, status: number, body: string): void {
   res.writeHead(status, { "content-type": "text/plain" }).end(body);
+}
+
+async function serveMetrics(metrics: Metrics, res: ServerResponse): Promise<void> {
+  const text = await metrics.text();
+  res.writeHead(200, { "content-type": metrics.contentType }).end(text);
 }
 
 function unauthenticated(res: ServerResponse): void {

@@ -49,6 +49,9 @@ function generateEnvoy() {
       cpSync(join(shipped, module), join(work, module), { recursive: true });
     completeValidate(join(work, "protoc-gen-validate/validate/validate.proto"));
     completeWasm(join(work, "envoy-api/envoy/extensions/wasm/v3/wasm.proto"));
+    completeCompressor(
+      join(work, "envoy-api/envoy/extensions/filters/http/compressor/v3/compressor.proto"),
+    );
     const config = { version: "v2", modules: modules.map((path) => ({ path })) };
     writeFileSync(join(work, "buf.yaml"), JSON.stringify(config));
     writeFileSync(join(work, "buf.gen.yaml"), JSON.stringify(template));
@@ -90,6 +93,20 @@ function completeWasm(file) {
   const plugin = text.indexOf("message PluginConfig {") + "message PluginConfig {".length;
   const field = "\n  FailurePolicy failure_policy = 7;";
   writeFileSync(file, `${text.slice(0, plugin)}${field}${text.slice(plugin)}\n${policies}\n`);
+}
+
+/**
+ * What the compressor leaves alone came to Envoy's API (1.36, 1.38) after these protos.
+ * @param {string} file
+ */
+function completeCompressor(file) {
+  const text = readFileSync(file, "utf8");
+  if (/weaken_etag_on_compress = 6/.test(text)) return;
+  const message = "message ResponseDirectionConfig {";
+  const at = text.indexOf(message) + message.length;
+  const fields =
+    "\n    repeated uint32 uncompressible_response_codes = 4;\n    bool weaken_etag_on_compress = 6;";
+  writeFileSync(file, `${text.slice(0, at)}${fields}${text.slice(at)}`);
 }
 
 rmSync(out, { recursive: true, force: true });

@@ -1,7 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ProblemsSchema } from "../gen/weir/v1/service_pb.ts";
 import type { Problem } from "../route/index.ts";
-import { NotStoredError, StaleEtagError, StoreUnavailableError } from "../store/index.ts";
+import {
+  FencedError,
+  NotStoredError,
+  StaleEtagError,
+  StoreUnavailableError,
+} from "../store/index.ts";
 
 /** All problems of a document as one error: the first in the message, every one in the detail. */
 export function problemsError(problems: readonly Problem[]): ConnectError {
@@ -23,6 +28,7 @@ export function notFound(name: string): ConnectError {
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof StaleEtagError) return new ConnectError(error.message, Code.Aborted);
+  if (error instanceof FencedError) return new ConnectError(error.message, Code.Aborted);
   if (error instanceof NotStoredError) return new ConnectError(error.message, Code.NotFound);
   if (error instanceof StoreUnavailableError)
     return new ConnectError(error.message, Code.Unavailable);

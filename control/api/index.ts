@@ -1,13 +1,16 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { ReportService } from "../gen/weir/v1/report_pb.ts";
 import { AuditService, FleetService, RouteService } from "../gen/weir/v1/service_pb.ts";
+import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import type { ApiContext } from "./context.ts";
 import { toConnectError } from "./errors.ts";
 import { createAuditService, createFleetService, createReportService } from "./fleet-service.ts";
 import { createRouteService } from "./route-service.ts";
+import { createSignalService } from "./signal-service.ts";
 
 export type { ApiContext } from "./context.ts";
 export { problemsError } from "./errors.ts";
+export { variantsOf } from "./signal-service.ts";
 export { checkBearer } from "./token.ts";
 
 /** Larger messages are refused before they are read. */
@@ -29,5 +32,6 @@ export function createApi(context: ApiContext): (router: ConnectRouter) => void 
     router.service(FleetService, createFleetService(context));
     router.service(AuditService, createAuditService(context));
     router.service(ReportService, createReportService(context));
+    router.service(SignalService, createSignalService(context));
   };
 }

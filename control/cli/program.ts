@@ -4,6 +4,7 @@ import { addAudit, addDelete } from "./audit.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
 import { addGet } from "./get.ts";
+import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
 import { addRender } from "./render.ts";
 import { addServe } from "./serve.ts";
@@ -33,6 +34,7 @@ export function createProgram(version: string): Command {
     addProxies,
     addAudit,
     addDelete,
+    addLoad,
   ])
     add(program);
   for (const command of program.commands) command.exitOverride();

@@ -29,7 +29,11 @@ export function addServe(program: Command): void {
       host: "127.0.0.1",
       port: 10000,
     })
-    .option("--store <store>", "memory or lmdb:DIRECTORY", "lmdb:weir-data")
+    .option(
+      "--store <store>",
+      "memory, lmdb:DIRECTORY or etcd://HOST:PORT[,HOST:PORT]",
+      "lmdb:weir-data",
+    )
     .option("--wasm <file>", "weir.wasm, sent to the proxies", builtWasm)
     .option(
       "--wasm-on-proxy <path>",

@@ -10,3 +10,10 @@ export function untilStopped(): Promise<void> {
     process.once("SIGTERM", first);
   });
 }
+
+/** Aborts on the first SIGINT or SIGTERM, so that what was done so far can be told. */
+export function onInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  void untilStopped().then(() => controller.abort());
+  return controller.signal;
+}

@@ -54,9 +54,10 @@ export const compressorOn: JsonObject = {
 /**
  * Envoy's compressors for a route's settings, in order of preference. They read
  * the accept-encoding that the compression filter left; the last, which stands
- * nearest to the pods, hides it from them.
+ * nearest to the pods, hides it from them. Envoy weakens ETags from 1.38 on,
+ * which is Istio 1.30's.
  */
-export function compressorsOf(compression: Compression): Compressor[] {
+export function compressorsOf(compression: Compression, weakensEtags = true): Compressor[] {
   const id = settingsId(compression);
   const last = compression.algorithms.length - 1;
   return compression.algorithms.map((algorithm, index) => {
@@ -74,6 +75,8 @@ export function compressorsOf(compression: Compression): Compressor[] {
           remove_accept_encoding_header: index === last ? true : undefined,
           // A range of a compressed answer is not that range of the answer.
           uncompressible_response_codes: [206],
+          // A strong ETag is weakened rather than dropped where the proxy knows how.
+          weaken_etag_on_compress: weakensEtags ? true : undefined,
         }),
         compressor_library: { name: library.name, typed_config: library.config },
       },

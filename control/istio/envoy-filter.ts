@@ -26,12 +26,12 @@ interface Patch {
  * point, or undefined when none of its routes compresses. At a gateway they
  * are off except on these routes, so that nobody else's answers change.
  */
-export function envoyFilter(point: AttachPoint): Manifest | undefined {
+export function envoyFilter(point: AttachPoint, weakensEtags = true): Manifest | undefined {
   const compressing = point.states
     .map((state) => state.route as InferenceRoute)
     .filter((route) => route.spec?.compression !== undefined);
   if (compressing.length === 0) return undefined;
-  const patches = patchesOf(point, compressing);
+  const patches = patchesOf(point, compressing, weakensEtags);
   const byReference = point.targetRefs.length > 0;
   const origins: Origin[] = [
     {
@@ -59,12 +59,12 @@ export function envoyFilter(point: AttachPoint): Manifest | undefined {
   };
 }
 
-function patchesOf(point: AttachPoint, routes: InferenceRoute[]): Patch[] {
+function patchesOf(point: AttachPoint, routes: InferenceRoute[], weakensEtags: boolean): Patch[] {
   const offUnlessAsked = point.side === "gateway";
   const inserted = new Set<string>();
   const patches: Patch[] = [];
   for (const route of routes) {
-    for (const compressor of compressorsOf(route.spec?.compression as Compression)) {
+    for (const compressor of compressorsOf(route.spec?.compression as Compression, weakensEtags)) {
       if (inserted.has(compressor.name)) continue;
       inserted.add(compressor.name);
       patches.push({

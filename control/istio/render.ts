@@ -70,7 +70,8 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
 
   const routes = ordered.flatMap((state) => state.route ?? []);
   const points = attachPoints(ordered);
-  const extension = atLeast(version, { major: 1, minor: 30 }) ? trafficExtension : wasmPlugin;
+  const since30 = atLeast(version, { major: 1, minor: 30 });
+  const extension = since30 ? trafficExtension : wasmPlugin;
   const manifests = [
     ...routes.map(destinationRule),
     ...points.map((point) =>
@@ -80,7 +81,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         pluginConfig: pluginConfig(point.states, options.report),
       }),
     ),
-    ...points.flatMap((point) => envoyFilter(point) ?? []),
+    ...points.flatMap((point) => envoyFilter(point, since30) ?? []),
     ...routes.map(virtualService),
   ];
   return { manifests, problems: [] };

@@ -1,1 +1,26 @@
+export {
+  addedSince,
+  bucketOf,
+  countOf,
+  type Distribution,
+  distributionOf,
+  emptyDistribution,
+  gamma,
+  mean,
+  quantile,
+  shareAbove,
+  sumOf,
+  valueOfBucket,
+} from "./distribution.ts";
 export { type Count, createLedger, type Ledger } from "./ledger.ts";
+export { counterNames, histogramNames } from "./names.ts";
+export {
+  distributionIn,
+  during,
+  labelsOf,
+  type Observation,
+  type ObservedCounter,
+  type ObservedDistribution,
+  totalOf,
+  type Where,
+} from "./observation.ts";

@@ -9,6 +9,9 @@ import {
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "./names.ts";
 
+/** A copy costs the proxy what the request did: images and documents are not worth one. */
+const mirroredBodyBytes = 1 << 20;
+
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
 /**
@@ -81,6 +84,9 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
             modeHeader: shadow.modeHeader || "x-shadow-mode",
             tagHeader: shadow.tagHeader || "x-traffic-tag",
             ...(shadow.from.length > 0 ? { from: shadow.from, identity } : {}),
+            ...(shadow.mode === "divert"
+              ? {}
+              : { maxBodyBytes: shadow.maxBodyBytes ?? mirroredBodyBytes }),
           },
         }
       : {}),
@@ -89,6 +95,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
           compression: {
             algorithms: compression.algorithms,
             secrets: compression.secrets || "never",
+            exceptions: compression.exceptions,
           },
         }
       : {}),

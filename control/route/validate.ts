@@ -3,6 +3,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute, KeySource, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import { routeName } from "./names.ts";
 import type { Problem } from "./problem.ts";
+import { compressionProblems, matchProblems } from "./validate-compression.ts";
 import { toBuckets } from "./weights.ts";
 
 /** Headers that only Weir may set. */
@@ -24,13 +25,7 @@ export function validateRoute(route: InferenceRoute): Problem[] {
   checkShadow(spec, report);
   checkResilience(spec, report);
   reportDuplicates(spec.hosts, "spec.hosts", "host", report);
-  reportDuplicates(
-    spec.compression?.algorithms ?? [],
-    "spec.compression.algorithms",
-    "algorithm",
-    report,
-  );
-  return problems;
+  return [...problems, ...compressionProblems(spec.compression)];
 }
 
 /** validateRoute for each, and what is only wrong with them together. */
@@ -221,14 +216,8 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
   for (const [field, header] of Object.entries({ modeHeader, tagHeader }))
     if (controlHeaders.includes(header))
       report("control-header", `spec.shadow.${field}`, `header ${header} has another meaning`);
-  shadow.match.forEach((match, index) => {
-    if (match.value.case === undefined)
-      report(
-        "one-of",
-        `spec.shadow.match[${index}]`,
-        "a match must have exactly one of exact, prefix, present",
-      );
-  });
+  for (const { code, path, message } of matchProblems(shadow.match, "spec.shadow.match"))
+    report(code, path, message);
   if (shadow.from.length > 0 && rateLimit === undefined)
     report(
       "missing-field",

@@ -1,23 +1,21 @@
-import type { RouteEvent } from "./store.ts";
-
 /** Hands each event to every open watch, in order; a watch that is not read holds its own queue. */
-export interface Broadcast {
-  send(event: RouteEvent): void;
+export interface Broadcast<Event> {
+  send(event: Event): void;
   /** First the backlog, then what is sent from now on, until the signal aborts or close is called. */
-  watch(backlog: readonly RouteEvent[], signal: AbortSignal): AsyncIterable<RouteEvent>;
+  watch(backlog: readonly Event[], signal: AbortSignal): AsyncIterable<Event>;
   close(): void;
 }
 
-interface Watch {
-  queue: RouteEvent[];
+interface Watch<Event> {
+  queue: Event[];
   wake: () => void;
 }
 
-export function createBroadcast(): Broadcast {
-  const watches = new Set<Watch>();
+export function createBroadcast<Event>(): Broadcast<Event> {
+  const watches = new Set<Watch<Event>>();
   let closed = false;
 
-  async function* read(watch: Watch, signal: AbortSignal): AsyncIterable<RouteEvent> {
+  async function* read(watch: Watch<Event>, signal: AbortSignal): AsyncIterable<Event> {
     const wake = () => watch.wake();
     signal.addEventListener("abort", wake);
     try {
@@ -44,7 +42,7 @@ export function createBroadcast(): Broadcast {
     },
     watch(backlog, signal) {
       // Registered before the first read, so that nothing sent in between is lost.
-      const watch: Watch = { queue: [...backlog], wake: () => {} };
+      const watch: Watch<Event> = { queue: [...backlog], wake: () => {} };
       watches.add(watch);
       return read(watch, signal);
     },

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { type RolloutState, RolloutStateSchema } from "../gen/weir/v1/rollout_pb.ts";
 import {
   type AuditEntry,
   AuditEntrySchema,
@@ -7,48 +8,100 @@ import {
   RouteStateSchema,
 } from "../gen/weir/v1/service_pb.ts";
 import type { RouteDraft } from "../route/index.ts";
-import { type Author, NotStoredError, type RouteEvent, StaleEtagError } from "./store.ts";
+import {
+  type Author,
+  FencedError,
+  NotStoredError,
+  type RolloutEvent,
+  type RolloutWrite,
+  type RouteEvent,
+  StaleEtagError,
+} from "./store.ts";
 
-/** What one write of a route changes: computed before anything is stored, the same for every store. */
+/** What one write changes: computed before anything is stored, the same for every store. */
 export interface Change {
-  /** The new state; absent for a delete. */
+  /** The route's new state; absent when the write leaves the route alone or deletes it. */
   state?: RouteState;
+  /** The route goes. */
+  deleted?: boolean;
+  /** The rollout's new state; absent when the write leaves it alone. */
+  rollout?: RolloutState;
+  /** The leadership of the write, where it is newer than any before. */
+  fence?: bigint;
   entry: AuditEntry;
 }
 
-/** A put, checked against the state it replaces. @throws StaleEtagError */
+/** What is stored under a name before a write. */
+export interface Stored {
+  route: RouteState | undefined;
+  rollout: RolloutState | undefined;
+  /** The newest leadership that wrote anything; 0 before the first. */
+  fence: bigint;
+}
+
+/** A put, checked against the state it replaces. @throws StaleEtagError, FencedError */
 export function putChange(
   name: string,
   draft: RouteDraft,
   etag: string,
-  stored: RouteState | undefined,
+  stored: Stored,
   sequence: bigint,
   action: string,
   author: Author,
   now: Date,
 ): Change {
-  checkEtag(name, etag, stored);
-  const state = create(RouteStateSchema, {
-    ...(draft.route ? { route: draft.route } : {}),
-    buckets: draft.buckets,
-    etag: String(sequence),
-    updated: timestampFromDate(now),
-  });
-  return { state, entry: auditEntry(name, sequence, action, author, now, stored, state) };
+  const fence = newFence(author, stored);
+  checkEtag(name, etag, stored.route);
+  const state = newState(draft, sequence, now);
+  const entry = auditEntry(name, sequence, action, author, now);
+  if (stored.route) entry.before = stored.route;
+  entry.after = state;
+  return { state, ...fence, entry };
 }
 
-/** A delete, checked likewise. @throws StaleEtagError, NotStoredError */
+/** A delete, checked likewise. @throws StaleEtagError, NotStoredError, FencedError */
 export function deleteChange(
   name: string,
   etag: string,
-  stored: RouteState | undefined,
+  stored: Stored,
   sequence: bigint,
   author: Author,
   now: Date,
 ): Change {
-  if (stored === undefined) throw new NotStoredError(`there is no route ${name}`);
-  checkEtag(name, etag, stored);
-  return { entry: auditEntry(name, sequence, "delete", author, now, stored, undefined) };
+  const fence = newFence(author, stored);
+  if (stored.route === undefined) throw new NotStoredError(`there is no route ${name}`);
+  checkEtag(name, etag, stored.route);
+  const entry = auditEntry(name, sequence, "delete", author, now);
+  entry.before = stored.route;
+  return { deleted: true, ...fence, entry };
+}
+
+/** A write of a rollout and perhaps of its route, checked against both. @throws StaleEtagError, FencedError */
+export function rolloutChange(
+  name: string,
+  { rollout: given, etag, route }: RolloutWrite,
+  stored: Stored,
+  sequence: bigint,
+  action: string,
+  author: Author,
+  now: Date,
+): Change {
+  const fence = newFence(author, stored);
+  checkEtag(`the rollout of ${name}`, etag, stored.rollout);
+  if (route) checkEtag(name, route.etag, stored.route);
+  const rollout = create(RolloutStateSchema, {
+    ...given,
+    etag: String(sequence),
+    updated: timestampFromDate(now),
+  });
+  const entry = auditEntry(name, sequence, action, author, now);
+  if (stored.rollout) entry.rolloutBefore = stored.rollout;
+  entry.rolloutAfter = rollout;
+  if (route === undefined) return { rollout, ...fence, entry };
+  const state = newState(route.draft, sequence, now);
+  if (stored.route) entry.before = stored.route;
+  entry.after = state;
+  return { state, rollout, ...fence, entry };
 }
 
 /** The event that an audit entry tells of: the audit is the log that watches replay. */
@@ -58,28 +111,55 @@ export function eventOf(entry: AuditEntry): RouteEvent | undefined {
   return undefined;
 }
 
-function checkEtag(name: string, etag: string, stored: RouteState | undefined): void {
+/** The same of rollouts. */
+export function rolloutEventOf({ rolloutAfter, sequence }: AuditEntry): RolloutEvent | undefined {
+  return rolloutAfter ? { state: rolloutAfter, sequence } : undefined;
+}
+
+/** The change that an entry of the audit records. */
+export function changeOf(entry: AuditEntry): Change {
+  return {
+    entry,
+    ...(entry.after ? { state: entry.after } : {}),
+    ...(entry.before && !entry.after ? { deleted: true } : {}),
+    ...(entry.rolloutAfter ? { rollout: entry.rolloutAfter } : {}),
+  };
+}
+
+/** A leader that was overtaken may not know it yet: its writes are refused for good. */
+function newFence({ fence }: Author, stored: Stored): { fence?: bigint } {
+  if (fence === undefined || fence === stored.fence) return {};
+  if (fence < stored.fence) throw new FencedError(fence, stored.fence);
+  return { fence };
+}
+
+function checkEtag(name: string, etag: string, stored: { etag: string } | undefined): void {
   const current = stored?.etag ?? "0";
   if (etag !== "" && etag !== current) throw new StaleEtagError(name, etag, current);
+}
+
+function newState(draft: RouteDraft, sequence: bigint, now: Date): RouteState {
+  return create(RouteStateSchema, {
+    ...(draft.route ? { route: draft.route } : {}),
+    buckets: draft.buckets,
+    etag: String(sequence),
+    updated: timestampFromDate(now),
+  });
 }
 
 function auditEntry(
   name: string,
   sequence: bigint,
   action: string,
-  author: Author,
+  { principal, reason }: Author,
   now: Date,
-  before: RouteState | undefined,
-  after: RouteState | undefined,
 ): AuditEntry {
   return create(AuditEntrySchema, {
     sequence,
     at: timestampFromDate(now),
     action,
     name,
-    principal: author.principal,
-    reason: author.reason,
-    ...(before ? { before } : {}),
-    ...(after ? { after } : {}),
+    principal,
+    reason,
   });
 }

@@ -1,7 +1,10 @@
 export { openStore } from "./open.ts";
 export {
   type Author,
+  FencedError,
   NotStoredError,
+  type RolloutEvent,
+  type RolloutWrite,
   type RouteEvent,
   StaleEtagError,
   type Store,

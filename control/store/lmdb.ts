@@ -1,11 +1,28 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { open } from "lmdb";
+import { type RolloutState, RolloutStateSchema } from "../gen/weir/v1/rollout_pb.ts";
 import { AuditEntrySchema, type RouteState, RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
 import { createBroadcast } from "./broadcast.ts";
-import { type Change, deleteChange, eventOf, putChange } from "./change.ts";
+import {
+  type Change,
+  deleteChange,
+  eventOf,
+  putChange,
+  rolloutChange,
+  rolloutEventOf,
+  type Stored,
+} from "./change.ts";
 import { takeDirectory } from "./directory.ts";
 import { openRecord, sealRecord } from "./record.ts";
-import { NotStoredError, StaleEtagError, type Store, StoreUnavailableError } from "./store.ts";
+import {
+  FencedError,
+  NotStoredError,
+  type RolloutEvent,
+  type RouteEvent,
+  StaleEtagError,
+  type Store,
+  StoreUnavailableError,
+} from "./store.ts";
 
 /**
  * The embedded store: an LMDB file in a directory of its own, for one process.
@@ -19,16 +36,19 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
     path,
     encoding: "binary",
     overlappingSync: false,
-    maxDbs: 4,
+    maxDbs: 8,
     noSubdir: false,
   });
   const routes = root.openDB<Buffer, string>({ name: "routes", encoding: "binary" });
+  const rollouts = root.openDB<Buffer, string>({ name: "rollouts", encoding: "binary" });
+  const meta = root.openDB<Buffer, string>({ name: "meta", encoding: "binary" });
   const log = root.openDB<Buffer, number>({
     name: "audit",
     encoding: "binary",
     keyEncoding: "uint32",
   });
-  const broadcast = createBroadcast();
+  const routeEvents = createBroadcast<RouteEvent>();
+  const rolloutEvents = createBroadcast<RolloutEvent>();
   let closed = false;
 
   const read = <Desc extends DescMessage>(
@@ -40,6 +60,14 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
     const sealed = routes.get(name);
     return sealed ? read(RouteStateSchema, sealed, `route ${name}`) : undefined;
   };
+  const storedRollout = (name: string): RolloutState | undefined => {
+    const sealed = rollouts.get(name);
+    return sealed ? read(RolloutStateSchema, sealed, `the rollout of ${name}`) : undefined;
+  };
+  const fence = (): bigint => {
+    const sealed = meta.get("fence");
+    return sealed ? BigInt(openRecord(sealed, "the fence").toString()) : 0n;
+  };
   const newest = (): number => {
     for (const key of log.getKeys({ reverse: true, limit: 1 })) return key;
     return 0;
@@ -49,24 +77,28 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
       read(AuditEntrySchema, value, `audit entry ${key}`),
     );
 
-  function write(
-    name: string,
-    make: (stored: RouteState | undefined, sequence: bigint) => Change,
-  ): Change {
+  function write(name: string, make: (stored: Stored, sequence: bigint) => Change): Change {
     let change: Change | undefined;
     guard(() =>
       root.transactionSync(() => {
         const sequence = newest() + 1;
-        const made = make(stored(name), BigInt(sequence));
+        const before = { route: stored(name), rollout: storedRollout(name), fence: fence() };
+        const made = make(before, BigInt(sequence));
         if (made.state) routes.putSync(name, sealRecord(toBinary(RouteStateSchema, made.state)));
-        else routes.removeSync(name);
+        if (made.deleted) routes.removeSync(name);
+        if (made.rollout)
+          rollouts.putSync(name, sealRecord(toBinary(RolloutStateSchema, made.rollout)));
+        if (made.fence !== undefined)
+          meta.putSync("fence", sealRecord(Buffer.from(String(made.fence))));
         log.putSync(sequence, sealRecord(toBinary(AuditEntrySchema, made.entry)));
         change = made;
       }),
     );
     const done = change as unknown as Change;
     const event = eventOf(done.entry);
-    if (event) broadcast.send(event);
+    if (event) routeEvents.send(event);
+    const rolloutEvent = rolloutEventOf(done.entry);
+    if (rolloutEvent) rolloutEvents.send(rolloutEvent);
     return done;
   }
 
@@ -78,6 +110,7 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
       if (
         error instanceof StaleEtagError ||
         error instanceof NotStoredError ||
+        error instanceof FencedError ||
         error instanceof StoreUnavailableError
       )
         throw error;
@@ -111,6 +144,22 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
       );
       return change.entry.before as RouteState;
     },
+    async getRollout(name) {
+      return guard(() => storedRollout(name));
+    },
+    async listRollouts() {
+      return guard(() =>
+        [...rollouts.getRange()].map(({ key, value }) =>
+          read(RolloutStateSchema, value, `the rollout of ${key}`),
+        ),
+      );
+    },
+    async putRollout(name, given, action, author) {
+      const { state, rollout } = write(name, (before, sequence) =>
+        rolloutChange(name, given, before, sequence, action, author, now()),
+      );
+      return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
+    },
     async audit(name, limit) {
       return guard(() => {
         if (name === "") return entries({ reverse: true, limit });
@@ -127,12 +176,19 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
       const backlog = guard(() => entries({ start: Number(after) + 1 })).flatMap(
         (entry) => eventOf(entry) ?? [],
       );
-      return broadcast.watch(backlog, signal);
+      return routeEvents.watch(backlog, signal);
+    },
+    watchRollouts(after, signal) {
+      const backlog = guard(() => entries({ start: Number(after) + 1 })).flatMap(
+        (entry) => rolloutEventOf(entry) ?? [],
+      );
+      return rolloutEvents.watch(backlog, signal);
     },
     async close() {
       if (closed) return;
       closed = true;
-      broadcast.close();
+      routeEvents.close();
+      rolloutEvents.close();
       await root.close();
       directory.release();
     },

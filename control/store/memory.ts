@@ -1,40 +1,74 @@
+import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
 import { createBroadcast } from "./broadcast.ts";
-import { type Change, deleteChange, eventOf, putChange } from "./change.ts";
-import type { Store } from "./store.ts";
+import {
+  type Change,
+  deleteChange,
+  eventOf,
+  putChange,
+  rolloutChange,
+  rolloutEventOf,
+} from "./change.ts";
+import type { RolloutEvent, RouteEvent, Store } from "./store.ts";
 
 /** A store that forgets everything when the process ends: for tests and for trying things out. */
 export function createMemoryStore(now: () => Date = () => new Date()): Store {
   const routes = new Map<string, RouteState>();
+  const rollouts = new Map<string, RolloutState>();
   const log: AuditEntry[] = [];
-  const broadcast = createBroadcast();
+  let fence = 0n;
+  const routeEvents = createBroadcast<RouteEvent>();
+  const rolloutEvents = createBroadcast<RolloutEvent>();
   const next = () => BigInt(log.length + 1);
 
   function commit(name: string, change: Change): void {
     if (change.state) routes.set(name, change.state);
-    else routes.delete(name);
+    if (change.deleted) routes.delete(name);
+    if (change.rollout) rollouts.set(name, change.rollout);
+    fence = change.fence ?? fence;
     log.push(change.entry);
     const event = eventOf(change.entry);
-    if (event) broadcast.send(event);
+    if (event) routeEvents.send(event);
+    const rolloutEvent = rolloutEventOf(change.entry);
+    if (rolloutEvent) rolloutEvents.send(rolloutEvent);
   }
+
+  const stored = (name: string) => ({
+    route: routes.get(name),
+    rollout: rollouts.get(name),
+    fence,
+  });
 
   return {
     async get(name) {
       return routes.get(name);
     },
     async list() {
-      const sorted = [...routes].sort(([a], [b]) => (a < b ? -1 : 1));
-      return { routes: sorted.map(([, state]) => state), sequence: BigInt(log.length) };
+      return { routes: sorted(routes), sequence: BigInt(log.length) };
     },
     async put(name, draft, etag, action, author) {
-      const change = putChange(name, draft, etag, routes.get(name), next(), action, author, now());
+      const change = putChange(name, draft, etag, stored(name), next(), action, author, now());
       commit(name, change);
       return change.state as RouteState;
     },
     async delete(name, etag, author) {
-      const stored = routes.get(name);
-      commit(name, deleteChange(name, etag, stored, next(), author, now()));
-      return stored as RouteState;
+      const before = routes.get(name);
+      commit(name, deleteChange(name, etag, stored(name), next(), author, now()));
+      return before as RouteState;
+    },
+    async getRollout(name) {
+      return rollouts.get(name);
+    },
+    async listRollouts() {
+      return sorted(rollouts);
+    },
+    async putRollout(name, write, action, author) {
+      const change = rolloutChange(name, write, stored(name), next(), action, author, now());
+      commit(name, change);
+      return {
+        rollout: change.rollout as RolloutState,
+        ...(change.state ? { route: change.state } : {}),
+      };
     },
     async audit(name, limit) {
       const entries = name === "" ? log : log.filter((entry) => entry.name === name);
@@ -42,10 +76,19 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
     },
     watch(after, signal) {
       const backlog = log.slice(Number(after)).flatMap((entry) => eventOf(entry) ?? []);
-      return broadcast.watch(backlog, signal);
+      return routeEvents.watch(backlog, signal);
+    },
+    watchRollouts(after, signal) {
+      const backlog = log.slice(Number(after)).flatMap((entry) => rolloutEventOf(entry) ?? []);
+      return rolloutEvents.watch(backlog, signal);
     },
     async close() {
-      broadcast.close();
+      routeEvents.close();
+      rolloutEvents.close();
     },
   };
+}
+
+function sorted<T>(byName: ReadonlyMap<string, T>): T[] {
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

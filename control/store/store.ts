@@ -1,3 +1,4 @@
+import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { RouteDraft } from "../route/index.ts";
 
@@ -5,6 +6,11 @@ import type { RouteDraft } from "../route/index.ts";
 export interface Author {
   principal: string;
   reason: string;
+  /**
+   * Number of the leadership that the write is made under; absent for writes
+   * that need none. A store never takes one that is lower than another it took.
+   */
+  fence?: bigint;
 }
 
 /** One change of the stored routes, in the order the writes were made. */
@@ -14,6 +20,22 @@ export interface RouteEvent {
   state: RouteState;
   /** Store-wide sequence number of the write; only grows, also over restarts. */
   sequence: bigint;
+}
+
+/** One change of the stored rollouts. */
+export interface RolloutEvent {
+  state: RolloutState;
+  sequence: bigint;
+}
+
+/** A write of a rollout and, where it moves weights, of its route with it. */
+export interface RolloutWrite {
+  /** The store adds etag and time. */
+  rollout: RolloutState;
+  /** Of the stored rollout: "" writes over anything, "0" only creates. */
+  etag: string;
+  /** The route to store in the same transaction, against the etag that it was read with. */
+  route?: { draft: RouteDraft; etag: string };
 }
 
 /**
@@ -30,7 +52,7 @@ export interface Store {
   /**
    * Creates or replaces a route.
    * @param etag "" writes over anything; "0" only creates; else it must be the stored one.
-   * @throws StaleEtagError, StoreUnavailableError
+   * @throws StaleEtagError, FencedError, StoreUnavailableError
    */
   put(
     name: string,
@@ -39,12 +61,34 @@ export interface Store {
     action: string,
     author: Author,
   ): Promise<RouteState>;
-  /** Deletes a route. @throws StaleEtagError, NotStoredError, StoreUnavailableError */
+  /** Deletes a route. @throws StaleEtagError, NotStoredError, FencedError, StoreUnavailableError */
   delete(name: string, etag: string, author: Author): Promise<RouteState>;
   /** Newest first; name "" means all routes. */
   audit(name: string, limit: number): Promise<AuditEntry[]>;
+  /** The newest rollout of a route, ended ones included; undefined when it never had one. */
+  getRollout(name: string): Promise<RolloutState | undefined>;
+  /** All rollouts, ordered by the routes' names. */
+  listRollouts(): Promise<RolloutState[]>;
+  /**
+   * Stores a rollout under its route's name, and the route where one is given.
+   * One transaction, one audit entry that carries both.
+   * @throws StaleEtagError for either etag, FencedError, StoreUnavailableError
+   */
+  putRollout(
+    name: string,
+    write: RolloutWrite,
+    action: string,
+    author: Author,
+  ): Promise<{ rollout: RolloutState; route?: RouteState }>;
+  /** Changes of rollouts after the given sequence number, then each new one, until the signal aborts. */
+  watchRollouts(after: bigint, signal: AbortSignal): AsyncIterable<RolloutEvent>;
   /** Changes after the given sequence number, then each new one, until the signal aborts. */
   watch(after: bigint, signal: AbortSignal): AsyncIterable<RouteEvent>;
+  /**
+   * Since when reads are answered from a copy because the store itself cannot
+   * be reached; undefined while they are not. Absent where that cannot be.
+   */
+  staleSince?(): Date | undefined;
   close(): Promise<void>;
 }
 
@@ -55,6 +99,14 @@ export class StaleEtagError extends Error {
   constructor(route: string, given: string, current: string) {
     super(`etag "${given}" of ${route} is stale: the current one is "${current}"`);
     this.current = current;
+  }
+}
+
+/** The write was made under a leadership that another one has followed. */
+export class FencedError extends Error {
+  override name = "FencedError";
+  constructor(given: bigint, newest: bigint) {
+    super(`leadership ${given} has ended: ${newest} followed it`);
   }
 }
 

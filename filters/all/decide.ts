@@ -22,7 +22,7 @@ import { applyShadow } from "../shadow/filter";
  * The four decisions over one header read. The rate limit comes first: who is
  * refused costs nothing more, and nothing of theirs goes on to be cleaned.
  */
-export function decide(at: usize, context: u32): i32 {
+export function decide(at: usize, bodiless: bool, context: u32): i32 {
   if (at == 0) {
     cleanIdentity();
     cleanShadow();
@@ -36,7 +36,7 @@ export function decide(at: usize, context: u32): i32 {
 
   const shadow = policyOf(route, SHADOW);
   if (shadow == 0) cleanShadow();
-  else applyShadow(changetype<ShadowPolicy>(shadow));
+  else applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
 
   const canary = policyOf(route, CANARY);
   if (canary == 0) removeClaimed(variantHeader);

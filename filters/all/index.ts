@@ -14,6 +14,6 @@ export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
 nameFilter("all");
 registerAll();
 
-export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): i32 {
-  return decide(openRequest(), context);
+export function proxy_on_request_headers(context: u32, _count: u32, endOfStream: u32): i32 {
+  return decide(openRequest(), endOfStream != 0, context);
 }

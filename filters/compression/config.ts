@@ -13,38 +13,76 @@ import {
   stringPtr,
   unknownField,
 } from "../format/json";
+import { readMatches } from "../match";
 import { countedBy } from "../report";
 import { isLiteral, Metric, Region } from "../sdk";
+
+/** When answers to requests are compressed that carry what a browser adds by itself. */
+export const NEVER: u32 = 0;
+export const SAME_ORIGIN: u32 = 1;
+export const ALLOW: u32 = 2;
 
 /** Message CompressionPolicy. */
 @unmanaged
 export class CompressionPolicy {
-  /** One byte per algorithm, in order of preference: GZIP, BROTLI or ZSTD. */
+  /** One byte per algorithm, in order of preference: GZIP, BROTLI or ZSTD; 0 ends them. */
   algorithms: u32;
-  algorithmCount: i32;
-  /** Compress answers to requests with cookies as well. */
-  allowSecrets: bool;
+  secrets: u32;
+  /** Links of Exception, in order. */
+  exceptions: usize;
   allowed: Metric;
   denied: Metric;
+}
+
+/** Message CompressionException. */
+@unmanaged
+export class Exception {
+  next: usize;
+  match: usize;
+  /** As in CompressionPolicy. */
+  algorithms: u32;
 }
 
 export function parseCompression(region: Region): usize {
   const policy = changetype<CompressionPolicy>(region.alloc(offsetof<CompressionPolicy>()));
   openObject();
   while (nextMember()) {
-    if (member("algorithms")) readAlgorithms(policy);
-    else if (member("secrets")) readSecrets(policy);
+    if (member("algorithms")) policy.algorithms = readAlgorithms();
+    else if (member("secrets")) policy.secrets = readSecrets();
+    else if (member("exceptions")) policy.exceptions = readExceptions(region);
     else unknownField();
   }
-  if (jsonFailure.length == 0 && policy.algorithmCount == 0) failJson("has no algorithms");
+  if (jsonFailure.length == 0 && policy.algorithms == 0) failJson("has no algorithms");
   return changetype<usize>(policy);
 }
 
-function readAlgorithms(policy: CompressionPolicy): void {
-  let seen: u32 = 0;
+function readExceptions(region: Region): usize {
+  let first: usize = 0;
+  let last: usize = 0;
   openArray();
   while (nextElement()) {
-    if (!readString()) return;
+    const at = region.alloc(offsetof<Exception>());
+    const exception = changetype<Exception>(at);
+    openObject();
+    while (nextMember()) {
+      if (member("match")) exception.match = readMatches(region);
+      else if (member("algorithms")) exception.algorithms = readAlgorithms();
+      else unknownField();
+    }
+    if (jsonFailure.length == 0 && exception.match == 0) failJson("has no match");
+    if (first == 0) first = at;
+    else changetype<Exception>(last).next = at;
+    last = at;
+  }
+  return first;
+}
+
+function readAlgorithms(): u32 {
+  let algorithms: u32 = 0;
+  let shift: u32 = 0;
+  openArray();
+  while (nextElement()) {
+    if (!readString()) return 0;
     const bit: u32 = isLiteral("gzip", stringPtr, stringBytes)
       ? GZIP
       : isLiteral("br", stringPtr, stringBytes)
@@ -53,20 +91,26 @@ function readAlgorithms(policy: CompressionPolicy): void {
           ? ZSTD
           : 0;
     if (bit == 0) failJson("must be one of zstd, br and gzip");
-    else if (seen & bit) failJson("is named twice");
+    else if (has(algorithms, bit)) failJson("is named twice");
     else {
-      store<u8>(changetype<usize>(policy) + <usize>policy.algorithmCount, <u8>bit);
-      policy.algorithmCount++;
+      algorithms |= bit << shift;
+      shift += 8;
     }
-    seen |= bit;
   }
+  return algorithms;
 }
 
-function readSecrets(policy: CompressionPolicy): void {
-  if (!readString()) return;
-  policy.allowSecrets = isLiteral("allow", stringPtr, stringBytes);
-  if (!policy.allowSecrets && !isLiteral("never", stringPtr, stringBytes))
-    failJson("must be never or allow");
+function has(algorithms: u32, bit: u32): bool {
+  for (; algorithms != 0; algorithms >>= 8) if ((algorithms & 255) == bit) return true;
+  return false;
+}
+
+function readSecrets(): u32 {
+  if (!readString()) return NEVER;
+  if (isLiteral("allow", stringPtr, stringBytes)) return ALLOW;
+  if (isLiteral("same-origin", stringPtr, stringBytes)) return SAME_ORIGIN;
+  if (!isLiteral("never", stringPtr, stringBytes)) failJson("must be never, same-origin or allow");
+  return NEVER;
 }
 
 export function bindCompression(at: usize, route: Route): void {

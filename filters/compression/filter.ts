@@ -5,6 +5,7 @@ import {
   negotiate,
   openAcceptEncoding,
 } from "../format/accept-encoding";
+import { allHold } from "../match";
 import {
   Ascii,
   findHeader,
@@ -20,7 +21,7 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { CompressionPolicy } from "./config";
+import { ALLOW, CompressionPolicy, Exception, SAME_ORIGIN } from "./config";
 
 const acceptEncoding = literal("accept-encoding");
 const gzip = literal("gzip");
@@ -34,6 +35,8 @@ const range = literal("range");
 const accept = literal("accept");
 const cacheControl = literal("cache-control");
 const cookie = literal("cookie");
+const authorization = literal("authorization");
+const fetchSite = literal("sec-fetch-site");
 
 /**
  * Leaves exactly the encoding in accept-encoding that Envoy's compressor shall
@@ -43,7 +46,7 @@ const cookie = literal("cookie");
 export function applyCompression(policy: CompressionPolicy): void {
   const row = findHeader(acceptEncoding);
   if (row < 0) return;
-  const chosen = mayCompress(policy) ? choose(policy, row) : 0;
+  const chosen = mayCompress(policy) ? choose(algorithmsFor(policy), row) : 0;
   if (chosen == 0) {
     policy.denied.pending++;
     removeHeader(REQUEST_HEADERS, acceptEncoding);
@@ -56,11 +59,18 @@ export function applyCompression(policy: CompressionPolicy): void {
   setHeader(REQUEST_HEADERS, acceptEncoding, textPtr(name), textBytes(name));
 }
 
-function choose(policy: CompressionPolicy, first: i32): u32 {
+/** What the client may get: the route's algorithms, or those of the first exception that fits. */
+function algorithmsFor(policy: CompressionPolicy): u32 {
+  for (let at = policy.exceptions; at != 0; at = changetype<Exception>(at).next)
+    if (allHold(changetype<Exception>(at).match)) return changetype<Exception>(at).algorithms;
+  return policy.algorithms;
+}
+
+function choose(algorithms: u32, first: i32): u32 {
   openAcceptEncoding();
   for (let row = first; row >= 0; row = findHeader(acceptEncoding, row + 1))
     addAcceptEncoding(valuePtr(row), valueBytes(row));
-  return negotiate(changetype<usize>(policy), policy.algorithmCount);
+  return negotiate(algorithms);
 }
 
 /** What the request alone tells against compression; the compressor itself looks at the answer. */
@@ -68,8 +78,7 @@ function mayCompress(policy: CompressionPolicy): bool {
   if (findHeader(upgrade) >= 0 || findHeader(protocol) >= 0) return false;
   // A part of a compressed answer is no part of the plain one.
   if (findHeader(range) >= 0) return false;
-  // Length against guessed text tells secrets apart (BREACH).
-  if (!policy.allowSecrets && findHeader(cookie) >= 0) return false;
+  if (!maySecrets(policy.secrets)) return false;
   const verb = findHeader(method);
   if (verb >= 0 && (isValue("HEAD", verb) || isValue("CONNECT", verb))) return false;
   return (
@@ -77,6 +86,23 @@ function mayCompress(policy: CompressionPolicy): bool {
     !contains(accept, "text/event-stream") &&
     !contains(cacheControl, "no-transform")
   );
+}
+
+/**
+ * Length against guessed text tells secrets apart (BREACH), where a hostile page
+ * can make a browser ask with the user's own credentials. A key that a program
+ * sends is none of these.
+ */
+function maySecrets(secrets: u32): bool {
+  if (secrets == ALLOW) return true;
+  const credentials = findHeader(authorization);
+  const ambient =
+    findHeader(cookie) >= 0 ||
+    (credentials >= 0 && !startsAt(valuePtr(credentials), valueBytes(credentials), "bearer"));
+  if (!ambient) return true;
+  if (secrets != SAME_ORIGIN) return false;
+  const site = findHeader(fetchSite);
+  return site >= 0 && findHeader(fetchSite, site + 1) < 0 && isValue("same-origin", site);
 }
 
 function isValue(value: Ascii, row: i32): bool {
@@ -87,14 +113,15 @@ function isValue(value: Ascii, row: i32): bool {
 function contains(name: Text, lower: Ascii): bool {
   for (let row = findHeader(name); row >= 0; row = findHeader(name, row + 1)) {
     const ptr = valuePtr(row);
-    const bytes = <i32>valueBytes(row);
-    for (let i = 0; i + lower.length <= bytes; i++)
-      if (startsAt(ptr + <usize>i, lower)) return true;
+    const bytes = valueBytes(row);
+    for (let i: usize = 0; i < bytes; i++) if (startsAt(ptr + i, bytes - i, lower)) return true;
   }
   return false;
 }
 
-function startsAt(ptr: usize, lower: Ascii): bool {
+/** Whether a byte range begins with the word, in any case. */
+function startsAt(ptr: usize, bytes: usize, lower: Ascii): bool {
+  if (bytes < <usize>lower.length) return false;
   for (let i = 0; i < lower.length; i++) {
     const c = load<u8>(ptr + <usize>i);
     const folded = c >= 0x41 && c <= 0x5a ? c | 0x20 : c;

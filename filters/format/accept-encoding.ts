@@ -101,11 +101,14 @@ function qualityOf(entry: usize): i32 {
   return own >= 0 ? own : load<i32>(quality + (ANY << 2));
 }
 
-/** The first of the preferred encodings that the client accepts at least as gladly as no encoding; 0 when none. */
-export function negotiate(preferences: usize, count: i32): u32 {
+/**
+ * The first of the preferred encodings (one per byte, the lowest first) that the
+ * client accepts at least as gladly as no encoding; 0 when none.
+ */
+export function negotiate(preferences: u32): u32 {
   const plain = load<i32>(quality + (IDENTITY << 2));
-  for (let i = 0; i < count; i++) {
-    const bit = load<u8>(preferences + <usize>i);
+  for (; preferences != 0; preferences >>= 8) {
+    const bit = preferences & 255;
     const entry: usize = bit == GZIP ? 0 : bit == BROTLI ? 1 : 2;
     const q = qualityOf(entry);
     if (q <= 0 || plain > q) continue;

@@ -3,37 +3,20 @@ import {
   failJson,
   jsonFailure,
   member,
-  nextElement,
   nextMember,
   numberRead,
-  openArray,
   openObject,
-  readBool,
+  readInteger,
   readNumber,
   unknownField,
 } from "../format/json";
 import { readHeaderName, readText, readTexts } from "../format/values";
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
+import { readMatches } from "../match";
 import { modeHeader, tagHeader } from "../plugin";
 import { countedBy } from "../report";
 import { Metric, Region, Text, textBytes, textPtr } from "../sdk";
-
-const MOST_MATCHES: i32 = 16;
-
-export const EXACT: i32 = 1;
-export const PREFIX: i32 = 2;
-export const PRESENT: i32 = 3;
-export const ABSENT: i32 = 4;
-
-/** Message HeaderMatch. */
-@unmanaged
-export class HeaderMatch {
-  next: usize;
-  header: Text;
-  kind: i32;
-  value: Text;
-}
 
 /** Message ShadowPolicy. */
 @unmanaged
@@ -47,6 +30,8 @@ export class ShadowPolicy {
   tagHeader: Text;
   from: usize;
   identity: usize;
+  /** Largest body of a request that is tagged; 2^32 - 1: any. */
+  mostBodyBytes: u32;
   tagged: Metric;
 }
 
@@ -54,6 +39,7 @@ export function parseShadow(region: Region): usize {
   const policy = changetype<ShadowPolicy>(region.alloc(offsetof<ShadowPolicy>()));
   policy.modeHeader = modeHeader;
   policy.tagHeader = tagHeader;
+  policy.mostBodyBytes = u32.MAX_VALUE;
   openObject();
   while (nextMember()) {
     if (member("percent")) {
@@ -62,7 +48,9 @@ export function parseShadow(region: Region): usize {
     else if (member("match")) policy.match = readMatches(region);
     else if (member("modeHeader")) policy.modeHeader = readHeaderName(region);
     else if (member("tagHeader")) policy.tagHeader = readHeaderName(region);
-    else if (member("from")) policy.from = readTexts(region, 256);
+    else if (member("maxBodyBytes")) {
+      if (readInteger(0, 1073741824)) policy.mostBodyBytes = <u32>numberRead;
+    } else if (member("from")) policy.from = readTexts(region, 256);
     else if (member("identity")) policy.identity = readSources(region);
     else unknownField();
   }
@@ -70,38 +58,6 @@ export function parseShadow(region: Region): usize {
   if (policy.tag == 0) failJson("has no tag");
   else policy.seed = xxh64(textPtr(policy.tag), textBytes(policy.tag), 0);
   return changetype<usize>(policy);
-}
-
-function readMatches(region: Region): usize {
-  let list: usize = 0;
-  let count = 0;
-  openArray();
-  while (nextElement()) {
-    if (++count > MOST_MATCHES) failJson("has more than 16 matches");
-    const match = changetype<HeaderMatch>(region.alloc(offsetof<HeaderMatch>()));
-    readMatch(match, region);
-    if (jsonFailure.length > 0) return 0;
-    match.next = list;
-    list = changetype<usize>(match);
-  }
-  return list;
-}
-
-function readMatch(match: HeaderMatch, region: Region): void {
-  openObject();
-  while (nextMember()) {
-    if (member("header")) match.header = readHeaderName(region);
-    else if (match.kind != 0 && !member("header"))
-      failJson("is one of exact, prefix and present too many");
-    else if (member("exact") || member("prefix")) {
-      match.kind = member("exact") ? EXACT : PREFIX;
-      match.value = readText(region, 256);
-    } else if (member("present")) match.kind = readBool() ? PRESENT : ABSENT;
-    else unknownField();
-  }
-  if (jsonFailure.length > 0) return;
-  if (match.header == 0) failJson("has no header");
-  else if (match.kind == 0) failJson("must have one of exact, prefix and present");
 }
 
 export function bindShadow(at: usize, route: Route): void {

@@ -16,10 +16,10 @@ export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
 nameFilter("shadow");
 registerMember(SHADOW, parseShadow, bindShadow);
 
-export function proxy_on_request_headers(_context: u32, _count: u32, _endOfStream: u32): i32 {
+export function proxy_on_request_headers(_context: u32, _count: u32, endOfStream: u32): i32 {
   const route = openRequest();
   const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), SHADOW);
-  if (policy != 0) applyShadow(changetype<ShadowPolicy>(policy));
+  if (policy != 0) applyShadow(changetype<ShadowPolicy>(policy), endOfStream != 0);
   else {
     removeClaimed(modeHeader);
     removeClaimed(tagHeader);

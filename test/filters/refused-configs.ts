@@ -196,6 +196,34 @@ export const refused: [string, string | Buffer, string][] = [
     "routes[0].compression.algorithms[0] must be one of zstd, br and gzip",
   ],
   [
+    "an algorithm twice",
+    edited((r) => {
+      r.compression.algorithms = ["gzip", "gzip"];
+    }),
+    "routes[0].compression.algorithms[1] is named twice",
+  ],
+  [
+    "secrets of an unknown kind",
+    edited((r) => {
+      r.compression.secrets = "sometimes";
+    }),
+    "routes[0].compression.secrets must be never, same-origin or allow",
+  ],
+  [
+    "an exception for everyone",
+    edited((r) => {
+      r.compression.exceptions = [{ match: [] }];
+    }),
+    "routes[0].compression.exceptions[0] has no match",
+  ],
+  [
+    "a negative body",
+    edited((r) => {
+      r.shadow.maxBodyBytes = -1;
+    }),
+    "routes[0].shadow.maxBodyBytes is out of range",
+  ],
+  [
     "two routes for one host",
     edited((r, c) => {
       c.routes.push({ name: "b", hosts: ["chat.example.com"] });

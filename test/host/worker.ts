@@ -35,6 +35,8 @@ export type Fault = (call: string) => number | undefined;
 export interface RequestOptions {
   sourceAddress?: string;
   plugin?: string;
+  /** Whether a body follows the headers. */
+  body?: boolean;
 }
 
 /** A stream between its request headers and its end. */
@@ -286,7 +288,7 @@ export function startWorker(
 
   function open(
     headers: Headers,
-    { sourceAddress, plugin = "weir" }: RequestOptions = {},
+    { sourceAddress, plugin = "weir", body = false }: RequestOptions = {},
   ): OpenStream {
     reset();
     maps = { 0: headers.map(([key, value]) => [key, value]) };
@@ -296,7 +298,7 @@ export function startWorker(
       ...(sourceAddress ? { "source.address": sourceAddress } : {}),
     };
     const id = ++context;
-    const action = exports.proxy_on_request_headers?.(id, headers.length, 1) ?? 0;
+    const action = exports.proxy_on_request_headers?.(id, headers.length, body ? 0 : 1) ?? 0;
     return {
       context: id,
       action,

@@ -1,7 +1,11 @@
+import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RolloutStateSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { draftRoute } from "../../control/route/index.ts";
 import {
+  FencedError,
   NotStoredError,
+  type RolloutEvent,
   type RouteEvent,
   StaleEtagError,
   type Store,
@@ -10,6 +14,7 @@ import { messageWith } from "../route/documents.ts";
 
 const author = { principal: "tester", reason: "contract" };
 const draft = (canary = 10) => draftRoute(messageWith({ stable: 100 - canary, canary }), undefined);
+const rollout = (step: number) => create(RolloutStateSchema, { phase: "running", step });
 const weights = (event: RouteEvent) =>
   event.state.route?.spec?.variants.map(({ weight }) => weight);
 
@@ -96,6 +101,105 @@ export function storeContract(
         [70, 30],
       ]);
       expect(seen.map(({ sequence }) => sequence)).toEqual([2n, 3n, 4n]);
+    });
+
+    it("stores a rollout's step with the weights that it means, or neither", async () => {
+      const { etag } = await store.put("inference/chat", draft(0), "0", "apply", author);
+      const started = await store.putRollout(
+        "inference/chat",
+        { rollout: rollout(0), etag: "0", route: { draft: draft(5), etag } },
+        "rollout-start",
+        author,
+      );
+      expect(await store.getRollout("inference/chat")).toEqual(started.rollout);
+      expect(await store.get("inference/chat")).toEqual(started.route);
+      expect(await store.listRollouts()).toEqual([started.rollout]);
+      const write = (rolloutEtag: string, routeEtag: string) =>
+        store.putRollout(
+          "inference/chat",
+          {
+            rollout: rollout(1),
+            etag: rolloutEtag,
+            route: { draft: draft(20), etag: routeEtag },
+          },
+          "rollout-step",
+          author,
+        );
+      await expect(write(started.rollout.etag, etag)).rejects.toThrow(StaleEtagError);
+      await expect(write("0", started.route?.etag ?? "")).rejects.toThrow(StaleEtagError);
+      expect(await store.getRollout("inference/chat")).toEqual(started.rollout);
+      expect(await store.get("inference/chat")).toEqual(started.route);
+      expect(await store.audit("inference/chat", 10)).toMatchObject([
+        { action: "rollout-start", after: started.route, rolloutAfter: started.rollout },
+        { action: "apply" },
+      ]);
+    });
+
+    it("lets one of two steps from the same state win", async () => {
+      await store.putRollout("a/x", { rollout: rollout(0), etag: "0" }, "rollout-start", author);
+      const etag = (await store.getRollout("a/x"))?.etag ?? "";
+      const results = await Promise.allSettled(
+        [1, 1].map((step) =>
+          store.putRollout("a/x", { rollout: rollout(step), etag }, "rollout-step", author),
+        ),
+      );
+      expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    });
+
+    it("leaves a route as it is when only its rollout changes, and keeps the rollout of a deleted one", async () => {
+      const route = await store.put("a/x", draft(), "0", "apply", author);
+      await store.putRollout("a/x", { rollout: rollout(0), etag: "" }, "rollout-pause", author);
+      expect(await store.get("a/x")).toEqual(route);
+      await store.delete("a/x", route.etag, author);
+      expect((await store.getRollout("a/x"))?.phase).toBe("running");
+    });
+
+    it("shows a watch of rollouts each change once and in order, and a watch of routes only theirs", async () => {
+      const { etag } = await store.put("a/x", draft(0), "0", "apply", author);
+      const stop = new AbortController();
+      const seen: RolloutEvent[] = [];
+      const routes: RouteEvent[] = [];
+      const reading = (async () => {
+        for await (const event of store.watchRollouts(0n, stop.signal)) {
+          seen.push(event);
+          if (seen.length === 3) stop.abort();
+        }
+      })();
+      const readingRoutes = (async () => {
+        for await (const event of store.watch(BigInt(etag), stop.signal)) routes.push(event);
+      })();
+      for (const step of [0, 1, 2])
+        await store.putRollout(
+          "a/x",
+          {
+            rollout: rollout(step),
+            etag: "",
+            ...(step === 1 ? { route: { draft: draft(30), etag: "" } } : {}),
+          },
+          "rollout-step",
+          author,
+        );
+      await reading;
+      await readingRoutes;
+      expect(seen.map(({ state }) => state.step)).toEqual([0, 1, 2]);
+      expect(seen.map(({ sequence }) => sequence)).toEqual([2n, 3n, 4n]);
+      expect(routes.map(weights)).toEqual([[70, 30]]);
+    });
+
+    it("takes no write of a leadership that another has followed, whatever its etag", async () => {
+      const under = (fence: bigint) => ({ ...author, fence });
+      await store.put("a/x", draft(10), "", "shift", under(7n));
+      await store.putRollout("b/y", { rollout: rollout(0), etag: "" }, "start", under(9n));
+      await expect(store.put("a/x", draft(20), "", "shift", under(8n))).rejects.toThrow(
+        FencedError,
+      );
+      await expect(store.delete("a/x", "", under(7n))).rejects.toThrow(FencedError);
+      await expect(
+        store.putRollout("b/y", { rollout: rollout(1), etag: "" }, "step", under(7n)),
+      ).rejects.toThrow("leadership 7 has ended: 9 followed it");
+      await store.put("a/x", draft(30), "", "shift", under(9n));
+      await store.put("a/x", draft(40), "", "shift", author);
+      expect((await store.list()).sequence).toBe(4n);
     });
 
     it("counts sequence numbers up over all routes", async () => {

@@ -16,6 +16,7 @@ import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { controlHeaders, routeName, toBuckets } from "../../route/index.ts";
 import { clusterName } from "./cluster.ts";
 import { seconds } from "./common.ts";
+import { compressorsOn } from "./compressors.ts";
 import { routeConfigName } from "./options.ts";
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
@@ -43,6 +44,7 @@ function virtualHost(route: InferenceRoute): MessageInitShape<typeof VirtualHost
       shadow?.modeHeader || "x-shadow-mode",
       shadow?.tagHeader || "x-traffic-tag",
     ],
+    typedPerFilterConfig: compressorsOn(route),
     routes: [...shadowRoutes(route), ...variantRoutes(route), fallback(route)],
   };
 }
@@ -57,12 +59,20 @@ function shadowRoutes(route: InferenceRoute): RouteInit[] {
     return [
       entry(route, "divert", [tagged], { clusterSpecifier: { case: "cluster", value: shadow } }),
     ];
-  return liveVariants(spec).map((variant) =>
-    entry(route, `mirror-${variant.name}`, [tagged, header("x-weir-variant", variant.name)], {
-      clusterSpecifier: { case: "cluster", value: clusterName(route, variant.name) },
-      requestMirrorPolicies: [mirrorTo(shadow)],
+  const requestMirrorPolicies = [mirrorTo(shadow)];
+  return [
+    ...liveVariants(spec).map((variant) =>
+      entry(route, `mirror-${variant.name}`, [tagged, header("x-weir-variant", variant.name)], {
+        clusterSpecifier: { case: "cluster", value: clusterName(route, variant.name) },
+        requestMirrorPolicies,
+      }),
+    ),
+    // Without a canary no variant is chosen before: the weights decide.
+    entry(route, "mirror", [tagged], {
+      clusterSpecifier: weightedClusters(route),
+      requestMirrorPolicies,
     }),
-  );
+  ];
 }
 
 function mirrorTo(cluster: string): MessageInitShape<typeof RouteAction_RequestMirrorPolicySchema> {
@@ -80,15 +90,17 @@ function variantRoutes(route: InferenceRoute): RouteInit[] {
 
 /** Plain weights, so that a filter that is not there costs stickiness and nothing else. */
 function fallback(route: InferenceRoute): RouteInit {
+  return entry(route, "weights", [], { clusterSpecifier: weightedClusters(route) });
+}
+
+function weightedClusters(route: InferenceRoute) {
   const clusters = liveVariants(route.spec as RouteSpec)
     .filter(({ weight }) => weight > 0)
     .map(({ name, weight }) => ({
       name: clusterName(route, name),
       weight: toBuckets(weight),
     }));
-  return entry(route, "weights", [], {
-    clusterSpecifier: { case: "weightedClusters", value: { clusters } },
-  });
+  return { case: "weightedClusters" as const, value: { clusters } };
 }
 
 function liveVariants(spec: RouteSpec) {

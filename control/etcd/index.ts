@@ -1,0 +1,4 @@
+export { type EtcdAddress, EtcdAddressError, parseEtcdAddress } from "./address.ts";
+export { createEtcdClient, type EtcdClient } from "./client.ts";
+export { bytes, deleteOp, endOf, getOp, putOp, text, unchanged } from "./keys.ts";
+export { EtcdError } from "./members.ts";

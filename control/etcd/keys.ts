@@ -1,0 +1,57 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type Compare,
+  Compare_CompareResult,
+  Compare_CompareTarget,
+  CompareSchema,
+  type RangeRequest,
+  type RequestOp,
+  RequestOpSchema,
+} from "../gen/etcdserverpb/rpc_pb.ts";
+
+export const bytes = (text: string): Uint8Array => Buffer.from(text, "utf8");
+export const text = (value: Uint8Array): string => Buffer.from(value).toString("utf8");
+
+/** The first key behind all that start with a prefix, as etcd's range_end wants it. */
+export function endOf(prefix: string): Uint8Array {
+  const end = Buffer.from(prefix, "utf8");
+  // UTF-8 has no byte 0xff, so the last one can always be raised.
+  end[end.length - 1] = (end[end.length - 1] ?? 0) + 1;
+  return end;
+}
+
+/** Holds when the key was last written at this revision; 0: when there is no such key. */
+export function unchanged(key: string, revision: bigint): Compare {
+  return create(CompareSchema, {
+    result: Compare_CompareResult.EQUAL,
+    target: Compare_CompareTarget.MOD,
+    key: bytes(key),
+    targetUnion: { case: "modRevision", value: revision },
+  });
+}
+
+export function putOp(key: string, value: Uint8Array, lease = 0n): RequestOp {
+  return create(RequestOpSchema, {
+    request: { case: "requestPut", value: { key: bytes(key), value, lease } },
+  });
+}
+
+export function deleteOp(key: string): RequestOp {
+  return create(RequestOpSchema, {
+    request: { case: "requestDeleteRange", value: { key: bytes(key) } },
+  });
+}
+
+/** How a range is read. */
+export type RangeOptions = Partial<
+  Pick<RangeRequest, "limit" | "sortOrder" | "keysOnly" | "serializable" | "revision">
+>;
+
+export function getOp(
+  key: string,
+  options: RangeOptions & { rangeEnd?: Uint8Array } = {},
+): RequestOp {
+  return create(RequestOpSchema, {
+    request: { case: "requestRange", value: { ...options, key: bytes(key) } },
+  });
+}

@@ -1,0 +1,43 @@
+import type { Question } from "./ask.ts";
+
+export interface QuestionOptions {
+  /** Authority that selects the route. */
+  host: string;
+  model: string;
+  /** Share of the requests that ask for a stream, 0 to 1. */
+  streams: number;
+  maxTokens: number;
+  prompt: string;
+  /** So many different users ask in turn. */
+  users: number;
+  userHeader: string;
+  headers: Record<string, string>;
+  variantHeader: string;
+}
+
+/** Chat completions as OpenAI's clients ask for them, from a given number of users in turn. */
+export function chatQuestions(options: QuestionOptions): (n: number) => Question {
+  const body = (stream: boolean) =>
+    JSON.stringify({
+      model: options.model,
+      messages: [{ role: "user", content: options.prompt }],
+      max_tokens: options.maxTokens,
+      ...(stream ? { stream: true, stream_options: { include_usage: true } } : {}),
+    });
+  const bodies = { plain: body(false), stream: body(true) };
+  return (n) => ({
+    path: "/v1/chat/completions",
+    headers: {
+      host: options.host,
+      "content-type": "application/json",
+      [options.userHeader]: `load-${n % options.users}`,
+      ...options.headers,
+    },
+    // Spread evenly: of each hundred requests, the share that streams.
+    body:
+      Math.floor((n + 1) * options.streams) > Math.floor(n * options.streams)
+        ? bodies.stream
+        : bodies.plain,
+    variantHeader: options.variantHeader,
+  });
+}

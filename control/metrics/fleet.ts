@@ -1,0 +1,24 @@
+import type { Proxy } from "../gen/weir/v1/service_pb.ts";
+import type { Source } from "./registry.ts";
+
+/** How far the proxies are. */
+export function fleetMetrics(proxies: () => readonly Proxy[]): Source[] {
+  return [
+    {
+      name: "weir_proxies",
+      help: "Proxies by state: in_sync, behind, refused (what they were sent last) or away.",
+      type: "gauge",
+      collect() {
+        const counts = { in_sync: 0, behind: 0, refused: 0, away: 0 };
+        for (const proxy of proxies()) counts[stateOf(proxy)]++;
+        return Object.entries(counts).map(([state, value]) => ({ labels: { state }, value }));
+      },
+    },
+  ];
+}
+
+function stateOf({ connected, inSync, resources }: Proxy) {
+  if (!connected) return "away";
+  if (resources.some(({ nackMessage }) => nackMessage !== "")) return "refused";
+  return inSync ? "in_sync" : "behind";
+}

@@ -1,0 +1,34 @@
+/**
+ * What the filters report, by name. Counters of streams and answers are split
+ * by variant and tier; what a label counts by stands beside its name.
+ */
+export const counterNames = {
+  /** Requests sent to a variant by the canary; label: the variant. */
+  canaryRequests: "canary_requests",
+  /** Requests within their limits; label: the tier. */
+  rateLimitAdmitted: "rate_limit_admitted",
+  /** Requests refused by a limit; label: the tier. */
+  rateLimitRefused: "rate_limit_refused",
+  /** Requests that got the shadow tag. */
+  shadowTagged: "shadow_tagged",
+  /** Answers, by the class of their status: "2xx" to "5xx", or "none" where none came. */
+  responses: "responses",
+  /** Event streams by how they ended: "done" with [DONE], "cut" without it, "aborted" by the client. */
+  streams: "streams",
+  /** Choices by finish_reason: "stop", "length", "tool_calls", "content_filter", "function_call" or "other". */
+  finishes: "finishes",
+  /** Tokens charged: "prompt" or "completion". */
+  tokens: "tokens",
+  /** Where the charge came from: "reported" by the pod, "estimated" or "unreadable" (and estimated). */
+  usage: "usage",
+} as const;
+
+/** Distributions, by variant and tier, in the unit that ends the name. */
+export const histogramNames = {
+  timeToFirstByte: "time_to_first_byte_ms",
+  timeToFirstToken: "time_to_first_token_ms",
+  tokenGap: "token_gap_ms",
+  streamDuration: "stream_duration_ms",
+  outputTokens: "output_tokens",
+  tokensPerSecond: "tokens_per_second",
+} as const;

@@ -1,0 +1,88 @@
+import { addedSince, type Distribution, emptyDistribution, sumOf } from "./distribution.ts";
+
+/** One counter of a route over all proxies. */
+export interface ObservedCounter {
+  readonly name: string;
+  readonly label: string;
+  /** Empty where the counter is not split by it. */
+  readonly variant: string;
+  readonly tier: string;
+  readonly total: number;
+}
+
+/** One distribution of a route over all proxies. */
+export interface ObservedDistribution {
+  readonly name: string;
+  readonly variant: string;
+  readonly tier: string;
+  readonly distribution: Distribution;
+}
+
+/**
+ * All that the proxies reported about a route until a moment, or, from
+ * {@link during}, between two moments. A value: it does not change afterwards.
+ */
+export interface Observation {
+  readonly atMs: number;
+  readonly counters: ReadonlyMap<string, ObservedCounter>;
+  readonly distributions: ReadonlyMap<string, ObservedDistribution>;
+}
+
+/** What a counter or distribution must match; an absent member matches all. */
+export interface Where {
+  label?: string;
+  variant?: string;
+  tier?: string;
+}
+
+/** What was reported after `earlier` and until `later`, both of the same route and ledger. */
+export function during(earlier: Observation, later: Observation): Observation {
+  const counters = new Map<string, ObservedCounter>();
+  for (const [key, each] of later.counters) {
+    const total = each.total - (earlier.counters.get(key)?.total ?? 0);
+    counters.set(key, { ...each, total });
+  }
+  const distributions = new Map<string, ObservedDistribution>();
+  for (const [key, each] of later.distributions) {
+    const before = earlier.distributions.get(key)?.distribution ?? emptyDistribution;
+    distributions.set(key, { ...each, distribution: addedSince(before, each.distribution) });
+  }
+  return { atMs: later.atMs, counters, distributions };
+}
+
+/** Sum of a counter over what matches; 0 where nothing was reported. */
+export function totalOf({ counters }: Observation, name: string, where: Where = {}): number {
+  let total = 0;
+  for (const each of counters.values())
+    if (each.name === name && matches(each, where) && (where.label ?? each.label) === each.label)
+      total += each.total;
+  return total;
+}
+
+/** Sum of a distribution over what matches; empty where nothing was reported. */
+export function distributionIn(
+  { distributions }: Observation,
+  name: string,
+  where: Omit<Where, "label"> = {},
+): Distribution {
+  return sumOf(
+    [...distributions.values()]
+      .filter((each) => each.name === name && matches(each, where))
+      .map(({ distribution }) => distribution),
+  );
+}
+
+/** Labels that a counter was reported with. */
+export function labelsOf({ counters }: Observation, name: string): string[] {
+  return [
+    ...new Set(
+      [...counters.values()].filter((each) => each.name === name).map((each) => each.label),
+    ),
+  ].sort();
+}
+
+function matches(each: { variant: string; tier: string }, where: Where): boolean {
+  return (
+    (where.variant ?? each.variant) === each.variant && (where.tier ?? each.tier) === each.tier
+  );
+}

@@ -1,0 +1,90 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type Quantiles,
+  QuantilesSchema,
+  type RouteSignals,
+  RouteSignalsSchema,
+  type Signals,
+  SignalsSchema,
+} from "../gen/weir/v1/signals_pb.ts";
+import {
+  counterNames,
+  type Distribution,
+  distributionIn,
+  histogramNames,
+  labelsOf,
+  type Observation,
+  quantile,
+  totalOf,
+} from "../report/index.ts";
+
+/**
+ * A route's signals from what was reported within a window.
+ * @param variants names to tell of, whether or not they had requests
+ * @param seconds length of the window, above 0
+ */
+export function signalsOf(
+  name: string,
+  variants: readonly string[],
+  window: Observation,
+  seconds: number,
+): RouteSignals {
+  return create(RouteSignalsSchema, {
+    name,
+    total: signals(window, seconds, {}, totalOf(window, counterNames.canaryRequests)),
+    variants: variants.map((variant) => ({
+      variant,
+      signals: signals(
+        window,
+        seconds,
+        { variant },
+        totalOf(window, counterNames.canaryRequests, { label: variant }),
+      ),
+    })),
+    tiers: tiersIn(window).map((tier) => ({
+      tier,
+      admittedPerSecond: totalOf(window, counterNames.rateLimitAdmitted, { label: tier }) / seconds,
+      refusedPerSecond: totalOf(window, counterNames.rateLimitRefused, { label: tier }) / seconds,
+    })),
+    shadowPerSecond: totalOf(window, counterNames.shadowTagged) / seconds,
+  });
+}
+
+function signals(
+  window: Observation,
+  seconds: number,
+  where: { variant?: string },
+  chosen: number,
+): Signals {
+  const answers = totalOf(window, counterNames.responses, where);
+  const failed =
+    totalOf(window, counterNames.responses, { ...where, label: "5xx" }) +
+    totalOf(window, counterNames.responses, { ...where, label: "none" }) +
+    totalOf(window, counterNames.streams, { ...where, label: "cut" });
+  const values: MessageInitShape<typeof SignalsSchema> = {
+    // A route without a canary has no choice to count: its answers say how many there were.
+    requestsPerSecond: Math.max(chosen, answers) / seconds,
+    timeToFirstTokenMs: quantiles(distributionIn(window, histogramNames.timeToFirstToken, where)),
+    tokenGapMs: quantiles(distributionIn(window, histogramNames.tokenGap, where)),
+    tokensPerSecond:
+      totalOf(window, counterNames.tokens, { ...where, label: "completion" }) / seconds,
+  };
+  if (answers > 0) values.errorPercent = Math.min(100, (100 * failed) / answers);
+  return create(SignalsSchema, values);
+}
+
+function quantiles(distribution: Distribution): Quantiles {
+  const [p50, p95, p99] = [0.5, 0.95, 0.99].map((q) => quantile(distribution, q));
+  return create(QuantilesSchema, {
+    ...(p50 === undefined ? {} : { p50 }),
+    ...(p95 === undefined ? {} : { p95 }),
+    ...(p99 === undefined ? {} : { p99 }),
+  });
+}
+
+function tiersIn(window: Observation): string[] {
+  const { rateLimitAdmitted, rateLimitRefused } = counterNames;
+  return [
+    ...new Set([...labelsOf(window, rateLimitAdmitted), ...labelsOf(window, rateLimitRefused)]),
+  ].sort();
+}

@@ -1,0 +1,139 @@
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { bytes, type EtcdClient, text } from "../../etcd/index.ts";
+import {
+  type KeyValue,
+  type ResponseOp,
+  Compare_CompareResult as Result,
+  Compare_CompareTarget as Target,
+} from "../../gen/etcdserverpb/rpc_pb.ts";
+import { type RolloutState, RolloutStateSchema } from "../../gen/weir/v1/rollout_pb.ts";
+import {
+  type AuditEntry,
+  AuditEntrySchema,
+  type RouteState,
+  RouteStateSchema,
+} from "../../gen/weir/v1/service_pb.ts";
+import { openRecord, sealRecord } from "../record.ts";
+import { StoreUnavailableError } from "../store.ts";
+
+/** Version of what follows; a store of another one is refused. */
+export const layout = "1";
+
+/**
+ * Where everything lies, below the prefix:
+ *
+ * - `layout`: the version of this layout
+ * - `sequence`: number of the newest write, in decimal
+ * - `fence`: the newest leadership that wrote, in decimal
+ * - `routes/NAMESPACE/NAME`: a sealed RouteState
+ * - `rollouts/NAMESPACE/NAME`: a sealed RolloutState
+ * - `audit/SEQUENCE`: 16 bytes that name the write, then the AuditEntry, sealed;
+ *   written once, never deleted: the log that watches replay
+ * - `history/NAMESPACE/NAME/SEQUENCE`: empty; finds a route's audit
+ */
+export interface Keys {
+  layout: string;
+  sequence: string;
+  fence: string;
+  routes: string;
+  rollouts: string;
+  audit: string;
+  route(name: string): string;
+  rollout(name: string): string;
+  auditOf(sequence: bigint): string;
+  historyOf(name: string): string;
+  history(name: string, sequence: bigint): string;
+}
+
+export function keysBelow(prefix: string): Keys {
+  // Digits enough for every unsigned 64-bit number, so that keys sort as numbers do.
+  const digits = (sequence: bigint) => String(sequence).padStart(20, "0");
+  return {
+    layout: `${prefix}layout`,
+    sequence: `${prefix}sequence`,
+    fence: `${prefix}fence`,
+    routes: `${prefix}routes/`,
+    rollouts: `${prefix}rollouts/`,
+    audit: `${prefix}audit/`,
+    route: (name) => `${prefix}routes/${name}`,
+    rollout: (name) => `${prefix}rollouts/${name}`,
+    auditOf: (sequence) => `${prefix}audit/${digits(sequence)}`,
+    historyOf: (name) => `${prefix}history/${name}/`,
+    history: (name, sequence) => `${prefix}history/${name}/${digits(sequence)}`,
+  };
+}
+
+const idBytes = 16;
+
+export function sealRoute(state: RouteState): Buffer {
+  return sealRecord(toBinary(RouteStateSchema, state));
+}
+
+export function openRoute(kv: KeyValue): RouteState {
+  return read(RouteStateSchema, openRecord(Buffer.from(kv.value), text(kv.key)), text(kv.key));
+}
+
+export function sealRollout(state: RolloutState): Buffer {
+  return sealRecord(toBinary(RolloutStateSchema, state));
+}
+
+export function openRollout(kv: KeyValue): RolloutState {
+  return read(RolloutStateSchema, openRecord(Buffer.from(kv.value), text(kv.key)), text(kv.key));
+}
+
+/** A number kept as text; 0 when there is no such key. */
+export function numberOf(kv: KeyValue | undefined): bigint {
+  return kv ? BigInt(text(kv.value)) : 0n;
+}
+
+/** What a range in a transaction found. */
+export function kvsOf(answer: ResponseOp | undefined): KeyValue[] {
+  return answer?.response.case === "responseRange" ? answer.response.value.kvs : [];
+}
+
+export function sealEntry(id: Buffer, entry: AuditEntry): Buffer {
+  return sealRecord(Buffer.concat([id, toBinary(AuditEntrySchema, entry)]));
+}
+
+export function openEntry(kv: KeyValue): { id: Buffer; entry: AuditEntry } {
+  const content = openRecord(Buffer.from(kv.value), text(kv.key));
+  const entry = read(AuditEntrySchema, content.subarray(idBytes), text(kv.key));
+  return { id: content.subarray(0, idBytes), entry };
+}
+
+function read<Desc extends DescMessage>(
+  schema: Desc,
+  content: Buffer,
+  what: string,
+): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, content);
+  } catch {
+    throw new StoreUnavailableError(`${what} cannot be read: was it written by a newer weir?`);
+  }
+}
+
+/** Takes an empty keyspace, or checks that it has this layout. @throws EtcdError, StoreUnavailableError */
+export async function checkLayout(client: EtcdClient, keys: Keys): Promise<void> {
+  const key = bytes(keys.layout);
+  const take: Parameters<EtcdClient["txn"]>[0] = {
+    compare: [
+      {
+        result: Result.EQUAL,
+        target: Target.CREATE,
+        key,
+        targetUnion: { case: "createRevision", value: 0n },
+      },
+    ],
+    success: [{ request: { case: "requestPut", value: { key, value: bytes(layout) } } }],
+    failure: [{ request: { case: "requestRange", value: { key } } }],
+  };
+  const { succeeded, responses } = await client.txn(take);
+  const answer = responses[0]?.response;
+  if (succeeded || answer?.case !== "responseRange") return;
+  const found = text(answer.value.kvs[0]?.value ?? bytes(""));
+  if (found !== layout)
+    throw new StoreUnavailableError(
+      `the etcd store at ${client.prefix} has layout ${found}; this version of weir reads layout ${layout}`,
+    );
+}

@@ -1,0 +1,2 @@
+export { allHold } from "./holds";
+export { readMatches } from "./read";

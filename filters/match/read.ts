@@ -1,0 +1,62 @@
+import {
+  failJson,
+  jsonFailure,
+  member,
+  nextElement,
+  nextMember,
+  openArray,
+  openObject,
+  readBool,
+  unknownField,
+} from "../format/json";
+import { readHeaderName, readText } from "../format/values";
+import { Region, Text } from "../sdk";
+
+const MOST_MATCHES: i32 = 16;
+
+export const EXACT: i32 = 1;
+export const PREFIX: i32 = 2;
+export const PRESENT: i32 = 3;
+export const ABSENT: i32 = 4;
+
+/** Message HeaderMatch. */
+@unmanaged
+export class HeaderMatch {
+  next: usize;
+  header: Text;
+  kind: i32;
+  value: Text;
+}
+
+/** Reads a list of matches, in reverse; 0 when it is empty or wrong. */
+export function readMatches(region: Region): usize {
+  let list: usize = 0;
+  let count = 0;
+  openArray();
+  while (nextElement()) {
+    if (++count > MOST_MATCHES) failJson("has more than 16 matches");
+    const match = changetype<HeaderMatch>(region.alloc(offsetof<HeaderMatch>()));
+    readMatch(match, region);
+    if (jsonFailure.length > 0) return 0;
+    match.next = list;
+    list = changetype<usize>(match);
+  }
+  return list;
+}
+
+function readMatch(match: HeaderMatch, region: Region): void {
+  openObject();
+  while (nextMember()) {
+    if (member("header")) match.header = readHeaderName(region);
+    else if (match.kind != 0 && !member("header"))
+      failJson("is one of exact, prefix and present too many");
+    else if (member("exact") || member("prefix")) {
+      match.kind = member("exact") ? EXACT : PREFIX;
+      match.value = readText(region, 256);
+    } else if (member("present")) match.kind = readBool() ? PRESENT : ABSENT;
+    else unknownField();
+  }
+  if (jsonFailure.length > 0) return;
+  if (match.header == 0) failJson("has no header");
+  else if (match.kind == 0) failJson("must have one of exact, prefix and present");
+}
