@@ -26,11 +26,12 @@ import {
   metricsInterceptor,
   reportedMetrics,
 } from "./metrics/index.ts";
-import { createLedger } from "./report/index.ts";
+import { createBudgets, createLedger } from "./report/index.ts";
 import {
   besideWeir,
   filterConfig,
   filterConfigText,
+  fleetLimits,
   routeName,
   type WasmModule,
 } from "./route/index.ts";
@@ -90,6 +91,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = createLedger();
+  let limits = fleetLimits([]);
+  const budgets = createBudgets((route, tenant) => limits(route, tenant));
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
@@ -115,6 +118,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
 
   async function publish(): Promise<void> {
     const { routes } = await store.list();
+    limits = fleetLimits(routes);
     const config = filterConfig(routes, {
       cluster: reportClusterName,
       authority: `${report.host}:${report.port}`,
@@ -140,7 +144,15 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     }, removalMs);
   }
 
-  const context: ApiContext = { store, fleet, ledger, signals, published: () => published, render };
+  const context: ApiContext = {
+    store,
+    fleet,
+    ledger,
+    budgets,
+    signals,
+    published: () => published,
+    render,
+  };
   const http2 = createHttp2Server();
   const pages = createPages();
   const adapter = connectNodeAdapter({

@@ -1,5 +1,5 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import type { Ledger } from "../report/index.ts";
+import type { Budgets, Ledger } from "../report/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
 import type { Fleet, Snapshot } from "../xds/index.ts";
@@ -9,6 +9,7 @@ export interface ApiContext {
   store: Store;
   fleet: Fleet;
   ledger: Ledger;
+  budgets: Budgets;
   signals: SignalHistory;
   /** The snapshot the proxies are sent, and the revision their filters should report. */
   published():

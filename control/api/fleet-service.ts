@@ -43,12 +43,14 @@ export function createAuditService({ store }: ApiContext): ServiceImpl<typeof Au
 export function createReportService({
   fleet,
   ledger,
+  budgets,
 }: ApiContext): ServiceImpl<typeof ReportService> {
   return {
     report(request) {
       fleet.reported(request.node, request.revision);
       ledger.add(request);
-      return {};
+      // A module that knows no such limits names no needs, and must not give back another's.
+      return request.filter === "" ? { leases: budgets.report(request.node, request.needs) } : {};
     },
   };
 }

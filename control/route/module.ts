@@ -2,8 +2,9 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 
 /**
  * The filter module that some routes need: "weir" decides over request headers;
- * "weir-full" does that and follows streams to their end, which limits on
- * requests in flight take. A module that lacks something refuses a
+ * "weir-full" also follows streams to their end and listens to the pods and the
+ * control service, for limits on requests in flight, overload and the fleet,
+ * and knows certificates and schedulers' headers. A module that lacks something refuses a
  * configuration that asks for it.
  */
 export type WasmModule = "weir" | "weir-full";
@@ -14,10 +15,17 @@ export function wasmModule(states: readonly RouteState[]): WasmModule {
 
 function needsFull({ route }: RouteState): boolean {
   const limit = route?.spec?.rateLimit;
+  const sources = [...(limit?.identity ?? []), ...(route?.spec?.canary?.stickyBy ?? [])];
+  if (sources.some(({ source }) => source.case === "san")) return true;
   if (limit === undefined) return false;
   return (
     limit.concurrent !== undefined ||
-    Object.values(limit.tiers).some(({ concurrent }) => concurrent !== undefined)
+    limit.overload !== undefined ||
+    limit.fleet !== undefined ||
+    limit.forward?.scheduler === true ||
+    Object.values(limit.tiers).some(
+      ({ concurrent, objective }) => concurrent !== undefined || objective !== "",
+    )
   );
 }
 

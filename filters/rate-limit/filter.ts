@@ -1,9 +1,16 @@
 import { findTenant, keyBytes, keyPtr } from "../identity";
-import { removeClaimed, tenantHeader, tierHeader } from "../plugin";
+import {
+  fairnessHeader,
+  objectiveHeader,
+  removeClaimed,
+  removeSchedulerClaims,
+  tenantHeader,
+  tierHeader,
+} from "../plugin";
 import { REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
 import { RateLimitPolicy } from "./config";
 import { admit, refusedForNs } from "./limiter";
-import { takePlace } from "./places";
+import { others, takePlace } from "./places";
 import { RATE, refuse } from "./refusal";
 import { Tenant, tenantNamed } from "./tenants";
 
@@ -22,6 +29,11 @@ export function applyRateLimit(policy: RateLimitPolicy, context: u32): bool {
   else removeClaimed(tenantHeader);
   if (policy.forwardTier) forward(tierHeader, tier.name);
   else removeClaimed(tierHeader);
+  if (FULL && policy.forwardScheduler) {
+    removeSchedulerClaims();
+    forward(objectiveHeader, tier.objective);
+    forward(fairnessHeader, tenant == policy.tenants.others ? others : tenant.name);
+  }
   return true;
 }
 
