@@ -1,50 +1,54 @@
-// Source transformation for the filters: every string literal becomes bytes in
-// static data, "abc" -> changetype<Ascii>(memory.data<u8>([3, 0, 97, 98, 99])),
-// and literal("abc") a whole Text, so that constants need no code at start-up.
-// See filters/sdk/ascii.ts for why. Import paths and comments stay as they are.
+// Source transformation for the filters: every string literal becomes the address
+// of bytes in static data, "abc" an Ascii and literal("abc") a Text. See
+// filters/sdk/ascii.ts and text.ts for why. All literals stand in one generated
+// file, filters/sdk/literals.ts, so that a text used twice lies in memory once.
+// Import paths and comments stay as they are.
 
-/** A comment, an import path, a literal text, or a literal in double or single quotes. */
+/** A comment, an import path, or a literal in double or single quotes, alone or as a Text. */
 const token =
-  /\/\/[^\n]*|\/\*[\s\S]*?\*\/|(?<=\bfrom )"[^"]*"|\bliteral\("(?:[^"\\\n]|\\.)*"\)|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g;
+  /\/\/[^\n]*|\/\*[\s\S]*?\*\/|(?<=\bfrom )"[^"]*"|(?:\bliteral\(\s*(?="))?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')/g;
+const asText = /^literal\(\s*/;
+
+/** @typedef {Map<string, string>} Pool declarations of constants by their name */
 
 /**
  * @param {string} source text of a file
  * @param {string} path of the file, from the directory that holds filters/
- * @returns {string} the same lines, and an import of Ascii where one is needed
+ * @param {Pool} pool takes the literals found
+ * @returns {string} the same lines, with an import of the literals in front where there are any
  */
-export function asciiLiterals(source, path) {
-  let replaced = false;
-  const changed = source.replace(token, (found, offset) => {
+export function asciiLiterals(source, path, pool) {
+  const used = new Set();
+  const text = source.replace(token, (found, offset) => {
     if (found.startsWith("/") || source.slice(0, offset).endsWith("from ")) return found;
-    if (found.startsWith("literal(")) return staticData(text(codesOf(found.slice(8, -1))));
-    replaced = true;
-    const codes = codesOf(found);
-    return `changetype<Ascii>(${staticData([codes.length & 255, codes.length >> 8, ...codes])})`;
+    const isText = asText.test(found);
+    const name = declare(unquote(found.replace(asText, "")), isText, pool);
+    used.add(name);
+    // The call's own closing parenthesis follows.
+    return isText ? `(${name}` : name;
   });
-  if (!replaced || /import \{[^}]*\bAscii\b/.test(source)) return changed;
-  const sdk = `${"../".repeat(path.split("/").length - 1)}filters/sdk/ascii`;
-  return `${changed}\nimport { Ascii } from "./${sdk}";\n`;
+  if (used.size === 0) return text;
+  const up = "../".repeat(path.split("/").length - 1);
+  // First, so that they are there before a variable's initial value asks for one.
+  return `import { ${[...used].join(", ")} } from "./${up}filters/sdk/literals"; ${text}`;
 }
 
-/** @param {number[]} bytes */
-function staticData(bytes) {
-  return `memory.data<u8>([${bytes.join(",")}])`;
+/** The generated file. @param {Pool} pool */
+export function literalsFile(pool) {
+  return `import { Ascii } from "./ascii";\n${[...pool.values()].join("\n")}\n`;
 }
 
-/**
- * Bytes as filters/sdk/text.ts lays a Text out: tag, length, bytes.
- * @param {number[]} codes
- */
-function text(codes) {
+/** @param {string} value @param {boolean} isText @param {Pool} pool @returns {string} name of the constant */
+function declare(value, isText, pool) {
+  const codes = [...value].map((letter) => letter.charCodeAt(0));
+  if (codes.some((code) => code > 126)) throw new Error(`not ASCII: ${value}`);
+  const name = `${isText ? "text" : "ascii"}_${codes.map((code) => code.toString(16).padStart(2, "0")).join("")}`;
   const length = [codes.length & 255, codes.length >> 8];
-  return [...length, codes[0] ?? 0, codes.at(-1) ?? 0, ...length, 0, 0, ...codes];
-}
-
-/** @param {string} literal */
-function codesOf(literal) {
-  const codes = [...unquote(literal)].map((letter) => letter.charCodeAt(0));
-  if (codes.some((code) => code > 126)) throw new Error(`not ASCII: ${literal}`);
-  return codes;
+  const tag = [...length, codes[0] ?? 0, codes.at(-1) ?? 0];
+  const bytes = isText ? [...tag, ...length, 0, 0, ...codes] : [...length, ...codes];
+  const data = `memory.data<u8>([${bytes.join(",")}])`;
+  pool.set(name, `export const ${name} = ${isText ? data : `changetype<Ascii>(${data})`};`);
+  return name;
 }
 
 /** @param {string} literal */

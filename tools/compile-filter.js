@@ -1,12 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
 import asc from "assemblyscript/asc";
-import { asciiLiterals } from "./ascii-literals.js";
+import { asciiLiterals, literalsFile } from "./ascii-literals.js";
 import { packData } from "./pack-data.js";
 
-/** The optimizer that the compiler itself uses; once more over its output finds another percent. */
+/**
+ * The optimizer that the compiler itself uses; once more over its output finds
+ * another hundredth or two. Loads and stores may change places: the filters check
+ * bounds themselves and rely on no trap.
+ */
 const wasmOpt = "node_modules/binaryen/bin/wasm-opt";
+const passes = ["--ignore-implicit-traps", "-Oz", "--const-hoisting"];
 const features = [
   "mutable-globals",
   "sign-ext",
@@ -15,15 +20,32 @@ const features = [
   "bulk-memory-opt",
 ].map((feature) => `--enable-${feature}`);
 
-/** Reads sources for the compiler, the filters' own with their literals packed. */
-const readFile = (/** @type {string} */ name, /** @type {string} */ base) => {
-  try {
-    const text = readFileSync(join(base, name), "utf8");
-    return name.startsWith("filters/") ? asciiLiterals(text, name) : text;
-  } catch {
-    return null;
-  }
-};
+/** Paths of a file and of all that it imports, directly or not. @param {string} entry */
+function program(entry) {
+  const paths = new Set([normalize(entry)]);
+  for (const path of paths)
+    for (const [, from] of readFileSync(path, "utf8").matchAll(/\bfrom "(\.[^"]+)"/g)) {
+      const target = join(dirname(path), String(from));
+      paths.add(existsSync(`${target}.ts`) ? `${target}.ts` : join(target, "index.ts"));
+    }
+  return [...paths];
+}
+
+/**
+ * The program's sources by path, as the compiler is to see them: the filters'
+ * with their literals replaced, and the file that holds these.
+ * @param {string} entry
+ */
+function sourcesOf(entry) {
+  const pool = new Map();
+  const sources = new Map(
+    program(entry).map((path) => {
+      const text = readFileSync(path, "utf8");
+      return [path, path.startsWith("filters/") ? asciiLiterals(text, path, pool) : text];
+    }),
+  );
+  return sources.set("filters/sdk/literals.ts", literalsFile(pool));
+}
 
 /**
  * Compiles a filter with the options of asconfig.json.
@@ -33,15 +55,31 @@ const readFile = (/** @type {string} */ name, /** @type {string} */ base) => {
  * @returns {Promise<Buffer>} the module, as it lies in the file
  */
 export async function compileFilter(entry, out, full = false) {
+  const sources = sourcesOf(entry);
+  const use = `abort=,FULL=${full ? 1 : 0}`;
   const { error, stderr } = await asc.main(
-    [entry, "--config", "asconfig.json", "--use", `abort=,FULL=${full ? 1 : 0}`, "--outFile", out],
-    { readFile },
+    [entry, "--config", "asconfig.json", "--use", use, "--outFile", out],
+    {
+      readFile(name, base) {
+        const path = join(base, name);
+        return sources.get(name) ?? (existsSync(path) ? readFileSync(path, "utf8") : null);
+      },
+    },
   );
   if (error) {
     console.error(stderr.toString());
     throw error;
   }
-  execFileSync(process.execPath, [wasmOpt, out, ...features, "-Oz", "-o", out]);
+  // One run is too short for node's own optimizing compiler to pay.
+  execFileSync(process.execPath, [
+    "--liftoff-only",
+    wasmOpt,
+    out,
+    ...features,
+    ...passes,
+    "-o",
+    out,
+  ]);
   const wasm = packData(readFileSync(out));
   writeFileSync(out, wasm);
   return wasm;

@@ -1,4 +1,4 @@
-import { CAS_MISMATCH, OK, readShared, sharedBytes, sharedPtr, writeShared } from "../sdk";
+import { CAS_MISMATCH, OK, readShared, reserve, sharedBytes, sharedPtr, writeShared } from "../sdk";
 import { Bucket, bucketOf, eachBucket } from "./bucket";
 
 // What the workers need of fleet-wide limits, handed to the one that reports: a
@@ -12,7 +12,7 @@ const MOST_TRIES: i32 = 8;
 
 const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6e]); // "weir.n"
 const KEY: usize = 6;
-const list: usize = memory.data(16384, 8);
+const list: usize = FULL ? reserve(MOST_ENTRIES * ENTRY) : 0;
 let count: usize = 0;
 
 function readList(): void {
