@@ -25,7 +25,7 @@ export interface Budgets {
 }
 
 interface Part {
-  /** Requests per second, smoothed over the last few reports. */
+  /** Requests per second. */
   wanted: number;
   /** The share last answered, which the proxy may have or not. */
   granted: number;
@@ -42,7 +42,8 @@ export const learningMs = 3_000;
 const least = 0.001;
 /** More tenants than this in one report are not ours. */
 const mostNeeds = 2_000;
-const smoothing = 0.5;
+/** A need counts at once when it grows, and with this weight of the new when it shrinks. */
+const shrinking = 0.7;
 
 /**
  * Budgets of all limits. The shares of a limit never sum to more than the limit:
@@ -67,7 +68,8 @@ export function createBudgets(limitOf: LimitOf, nowMs: () => number = Date.now):
     const seconds = before ? Math.max((atMs - before.heardMs) / 1000, 0.1) : 1;
     const rate = Number(wanted) / seconds;
     const part = {
-      wanted: before ? before.wanted + (rate - before.wanted) * smoothing : rate,
+      wanted:
+        before && rate < before.wanted ? before.wanted + (rate - before.wanted) * shrinking : rate,
       granted: before?.granted ?? 0,
       held: intervalNs === 0n ? 0 : 1e9 / Number(intervalNs),
       heardMs: atMs,

@@ -4,16 +4,15 @@ import {
   member,
   nextElement,
   nextMember,
-  numberRead,
   openArray,
   openJson,
   openObject,
-  readInteger,
   readString,
   skipValue,
   stringBytes,
   stringPtr,
 } from "../format/json";
+import { decodeNumber, numberValue } from "../format/json-number";
 import { xxh64 } from "../format/xxh64";
 import { alsoReport } from "../report";
 import {
@@ -165,7 +164,9 @@ function readLease(): void {
       tenantPtr = stringPtr;
       tenantBytes = stringBytes;
     } else if (member("intervalNs")) {
-      if (readInteger(1, 1e15)) intervalNs = <u64>numberRead;
+      // Proto JSON writes numbers of 64 bits as strings.
+      if (readString() && decodeNumber(stringPtr, stringPtr + stringBytes))
+        intervalNs = <u64>max(min(numberValue, 1e15), 0);
     } else skipValue();
   }
   const known = bucketOf(xxh64(tenantPtr, tenantBytes, route));

@@ -14,7 +14,8 @@ import { Tier } from "./tier";
 // How much of the traffic a route's pods can take just now, the same for all
 // workers of the proxy. A number between 0 and 1, `open`, is lowered while the
 // pods say that they are saturated and raised while they say that they are not;
-// between the two marks it stays, so that it does not flap. A tier is let in
+// between the two marks it stays, and it also waits while what was done shows,
+// for queues need time to empty: so it does not flap. A tier is let in
 // with the share open x its weight / the smallest weight: with weights 10, 5
 // and 1, bronze goes first, and gold gives up nothing before bronze is down to
 // a tenth.
@@ -22,8 +23,8 @@ import { Tier } from "./tier";
 // Workers gather what the answers say and hand it on seldom, by compare-and-set
 // on one record per route:
 //
-//   f64 saturation | u64 sampled at | f64 open | u64 changed at
-const RECORD: usize = 32;
+//   f64 saturation | u64 sampled at | f64 open | u64 last step at | f64 saturation then
+const RECORD: usize = 40;
 const MOST_TRIES: i32 = 4;
 
 /** A worker hands on what it gathered this often, and reads what others did. */
@@ -34,16 +35,20 @@ const STEP_NS: u64 = 200_000_000;
 const MEMORY_NS: f64 = 500e6;
 /** Pods that say nothing for so long are taken to be free: nothing else would ever open again. */
 const SILENCE_NS: u64 = 5_000_000_000;
+/** What is below this part of what it was at the last step is on its way down. */
+const FALLING: f64 = 0.98;
 const HIGH: f64 = 1;
 const LOW: f64 = 0.8;
-const LOWER: f64 = 0.85;
-const RAISE: f64 = 1.08;
+/** Part of the share that one step takes or gives, for being twice over or not at all near the mark. */
+const GAIN: f64 = 0.1;
+const LEAST_STEP: f64 = 0.01;
+const MOST_STEP: f64 = 0.15;
 /** Never less than one in a hundred of the lowest tier: its answers tell when the pods are free again. */
 const LEAST: f64 = 0.01;
 
 const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6f, 0, 0, 0, 0, 0, 0, 0, 0]); // "weir.o" and the route's fingerprint
 const KEY: usize = 14;
-const record: usize = memory.data(32, 8);
+const record: usize = memory.data(40, 8);
 
 /** Notes what one answer said; 1 is the mark of saturation. */
 export function noteSaturation(flow: Flow, saturation: f64, now: u64): void {
@@ -103,14 +108,22 @@ function step(now: u64): bool {
   const sampled = load<u64>(record, 8);
   const silent = now > sampled && now - sampled > SILENCE_NS;
   const saturation = silent ? 0 : load<f64>(record);
+  const before = load<f64>(record, 32);
   const open = load<f64>(record, 16);
   let next = open;
-  if (saturation > HIGH) next = max(open * LOWER, LEAST);
-  else if (saturation < LOW) next = min(open * RAISE, 1);
-  if (next == open) return false;
+  if (saturation > HIGH && saturation >= before * FALLING)
+    next = max(open * (1 - stepFor(saturation - HIGH)), LEAST);
+  else if (saturation < LOW && (silent || saturation * FALLING <= before))
+    next = min(open * (1 + stepFor(LOW - saturation)), 1);
+  if (next == open && saturation == before) return false;
   store<f64>(record, next, 16);
   store<u64>(record, now, 24);
+  store<f64>(record, saturation, 32);
   return true;
+}
+
+function stepFor(distance: f64): f64 {
+  return min(max(distance * GAIN, LEAST_STEP), MOST_STEP);
 }
 
 /** Whether a request of a tier is let in; those that are lie evenly among the others. */

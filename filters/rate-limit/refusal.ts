@@ -227,6 +227,16 @@ function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
     write(policyOf(cause));
     writeByte(0x5d);
   }
+  if (FULL) {
+    // Where OpenAI's clients look for words to show.
+    write(',"error":{"message":"');
+    writeDetail(cause, tier, retryS);
+    write('","type":"');
+    write(isOwn(cause) ? "requests" : "server_error");
+    write('","code":"');
+    write(codeOf(cause));
+    write('"}');
+  }
   const row = findHeader(requestId);
   if (row >= 0) {
     write(',"request_id":"');
