@@ -80,21 +80,18 @@ async function offer(rate: number, seconds: number, judged: number) {
 }
 
 describe("pods that say they are saturated", () => {
-  // Four at once, 80 ms each: 50 a second.
-  beforeAll(() => behave({ slots: 4, firstTokenMs: 80, tokens: 1 }));
+  // Two at once, 200 ms each: at most 10 a second, however fast the machine is.
+  beforeAll(() => behave({ slots: 2, firstTokenMs: 200, tokens: 1 }));
   afterAll(() => behave({ slots: 0, firstTokenMs: 20, tokens: 16 }));
 
   it("have the lowest tier refused first, with 503 and a time to come back", async () => {
-    // 90 a second are offered for 50.
-    const { passed, refused, strange } = await offer(30, 20, 10);
+    // 24 a second are offered for 10.
+    const { passed, refused, strange } = await offer(8, 40, 25);
     expect(strange).toEqual([]);
     expect(refused.length).toBeGreaterThan(100);
-    expect(passed.gold).toBeGreaterThan(30 * 10 * 0.85);
-    expect(passed.bronze).toBeLessThan(passed.silver);
-    expect(passed.silver).toBeLessThanOrEqual(passed.gold);
-    expect(passed.bronze).toBeLessThan(30 * 10 * 0.5);
-    const all = passed.gold + passed.silver + passed.bronze;
-    expect(all).toBeGreaterThan(50 * 10 * 0.7);
+    expect(passed.gold).toBeGreaterThan(passed.bronze * 3);
+    expect(passed.gold).toBeGreaterThan(passed.silver);
+    expect(passed.silver).toBeGreaterThan(passed.bronze);
     for (const { retryAfter, code, type } of refused) {
       expect(retryAfter).toMatch(/^([1-9]|[1-5]\d|60)$/);
       expect(code).toBe("overloaded");

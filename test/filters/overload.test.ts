@@ -161,6 +161,17 @@ describe("overload", () => {
     expect(mean(({ queue }) => queue / 4)).toBeLessThan(15);
   });
 
+  it("holds as well for pods that do ten requests a second", () => {
+    const settled = simulate(8, () => 10, 90).history.slice(30);
+    const sum = (of: (each: (typeof settled)[0]) => number) =>
+      settled.reduce((total, each) => total + of(each), 0) / settled.length;
+    const all = sum(({ gold, silver, bronze }) => gold + silver + bronze);
+    expect(sum(({ gold }) => gold)).toBeGreaterThan(5);
+    expect(sum(({ bronze }) => bronze)).toBeLessThan(sum(({ gold }) => gold) / 4);
+    expect(all).toBeGreaterThan(8);
+    expect(all).toBeLessThan(11);
+  });
+
   it("says 503, one code, and a time within what clients obey", () => {
     const { refusals } = simulate(40, () => 30, 20);
     expect(refusals.length).toBeGreaterThan(100);
