@@ -73,6 +73,8 @@ export interface Worker {
   remove(context: number): void;
   /** Bytes of linear memory. */
   memoryBytes(): number;
+  /** Callbacks so far, allocations not counted. */
+  callbacks(): number;
   /** Calls any export with raw arguments, for fuzzing. */
   raw(name: string, ...args: number[]): unknown;
   exports: string[];
@@ -97,6 +99,7 @@ export function startWorker(
   let calls: string[] = [];
   let allocatingReads = 0;
   let callbacks = 0;
+  let allCallbacks = 0;
   let fault: Fault | undefined;
   let context = 1000;
 
@@ -300,6 +303,7 @@ export function startWorker(
     calls = [];
     reply = undefined;
     allocatingReads = 0;
+    allCallbacks += callbacks;
     callbacks = 0;
   }
 
@@ -373,6 +377,7 @@ export function startWorker(
       callBody = undefined;
     },
     remove: (id) => void exports.proxy_on_delete?.(id),
+    callbacks: () => allCallbacks + callbacks,
     memoryBytes: () => memory.buffer.byteLength,
     raw: (name, ...args) => exports[name]?.(...args),
     exports: Object.keys(exports),
