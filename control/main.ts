@@ -1,17 +1,13 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
-import { packaged } from "./cli/built.ts";
+import { packageVersion } from "./cli/built.ts";
 import { addCompletion } from "./cli/completion.ts";
 import { FailedError, UsageError } from "./cli/exit.ts";
 import { createProgram } from "./cli/program.ts";
 
 /** Exit codes: 0 done, 1 refused or failed, 2 wrong usage. */
 async function main(argv: readonly string[]): Promise<number> {
-  const { version } = JSON.parse(readFileSync(packaged("package.json"), "utf8")) as {
-    version: string;
-  };
-  const program = createProgram(version);
+  const program = createProgram(packageVersion());
   await addCompletion(program, argv);
   if (argv.length === 0) {
     program.outputHelp({ error: true });

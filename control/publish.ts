@@ -33,7 +33,7 @@ export interface PublisherOptions {
   resources: Pick<ResourceOptions, "gateway" | "wasm" | "fullWasm">;
   /** Told of the routes before they are sent. */
   onRoutes?(routes: readonly RouteState[]): void;
-  log(line: string): void;
+  log(line: string, code?: string): void;
 }
 
 /** Keeps the proxies' snapshots like the store. */
@@ -118,7 +118,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            options.log(`could not publish: ${error instanceof Error ? error.message : error}`),
+            options.log(
+              `could not publish: ${error instanceof Error ? error.message : error}`,
+              "publish-failed",
+            ),
           );
         }, debounceMs);
       }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { TLSSocket } from "node:tls";
+import type { Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
@@ -18,6 +19,7 @@ import {
   variantsOf,
 } from "./api/index.ts";
 import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
+import { expireDrills } from "./drill/index.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
 import {
@@ -39,6 +41,7 @@ import { createBudgets, createLedger } from "./report/index.ts";
 import { besideWeir, fleetLimits, routeName, type WasmModule } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
+import type { Log } from "./telemetry/index.ts";
 import { createPages } from "./web/pages.ts";
 import { type Address, createFleet, createXdsServer, type ResourceOptions } from "./xds/index.ts";
 
@@ -59,7 +62,9 @@ export interface ServerOptions {
   /** Access file: who may do what. */
   access?: string;
   tls?: TlsFiles;
-  log: (line: string) => void;
+  log: Log;
+  /** Sees every call of the API from the outside. */
+  interceptors?: Interceptor[];
 }
 
 /** A running control service. */
@@ -98,7 +103,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const xds = createXdsServer(fleet, {
     nack: (node, type, version, message) => {
       metrics.nacked(type);
-      options.log(`${node} refused ${type} ${version}: ${message}`);
+      options.log(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
     },
   });
   const source = (module: WasmModule): ResourceOptions["wasm"] =>
@@ -141,6 +146,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const adapter = connectNodeAdapter({
     routes: createApi(context),
     interceptors: [
+      ...(options.interceptors ?? []),
       metricsInterceptor(metrics),
       errorInterceptor,
       accessInterceptor(options.log),
@@ -197,9 +203,10 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     store.list().then(
       ({ routes }) =>
         signals.sample(routes.flatMap(({ route }) => (route ? [variantsOf(route)] : []))),
-      (error: unknown) => options.log(`could not sample signals: ${error}`),
+      (error: unknown) => options.log(`could not sample signals: ${error}`, "sample-failed"),
     );
   }, sampleMs);
+  const drills = expireDrills(store, options.log);
   void publisher.follow(store.watch((await store.list()).sequence, stop.signal));
 
   return {
@@ -208,6 +215,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     async close() {
       stop.abort();
       clearInterval(sampling);
+      drills.close();
       publisher.close();
       xds.close();
       await Promise.all(open.map((each) => each.close()));

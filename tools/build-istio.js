@@ -66,6 +66,7 @@ function build(name) {
   try {
     if (existsSync(target)) return target;
     const goEnv = goEnvironment();
+    if (name === "crd-check") takeGatewayCrds(goEnv);
     console.error(`building ${name} from its Go module; the first time takes minutes`);
     const started = Date.now();
     const partial = `${target}.${process.pid}`;
@@ -83,6 +84,22 @@ function build(name) {
   }
 }
 
+/**
+ * Puts the Gateway API's definitions of both channels beside the program that embeds them.
+ * @param {NodeJS.ProcessEnv} env
+ */
+function takeGatewayCrds(env) {
+  const options = /** @type {const} */ ({ cwd: istio, env, encoding: "utf8" });
+  const args = ["mod", "download", "-json", "sigs.k8s.io/gateway-api"];
+  const { Dir } = JSON.parse(execFileSync("go", args, options));
+  const target = join(istio, "crd-check", "crds");
+  mkdirSync(target, { recursive: true });
+  for (const channel of ["standard", "experimental"]) {
+    const file = join(Dir, "config/crd", channel, "gateway.networking.k8s.io_httproutes.yaml");
+    writeFileSync(join(target, `${channel}.yaml`), readFileSync(file));
+  }
+}
+
 /** What the program is made from: the module's versions, and its source when it is ours. */
 function sourceDigest(/** @type {string} */ name) {
   const { moduleDir, own } = program(name);
@@ -90,7 +107,7 @@ function sourceDigest(/** @type {string} */ name) {
   for (const file of ["go.mod", "go.sum"]) hash.update(readFileSync(join(moduleDir, file)));
   if (own) {
     for (const file of readdirSync(join(moduleDir, name)).sort()) {
-      hash.update(readFileSync(join(moduleDir, name, file)));
+      if (file.endsWith(".go")) hash.update(readFileSync(join(moduleDir, name, file)));
     }
   }
   return hash.digest("hex").slice(0, 12);

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,3 +12,11 @@ export function packaged(path: string): string {
 
 /** The filters that were built with this command. */
 export const builtWasm = packaged("build/weir.wasm");
+
+/** The version of this package. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(packaged("package.json"), "utf8")) as {
+    version: string;
+  };
+  return version;
+}

@@ -1,12 +1,18 @@
 import { readFileSync, statSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import { type Problem, parseRoutes, validateAll } from "../route/index.ts";
+import { type RouteState, RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
+import { type KubernetesObject, readObjects } from "../objects/index.ts";
+import { draftRoute, type Problem, parseRoutes, routeName, validateAll } from "../route/index.ts";
 import { FailedError, UsageError } from "./exit.ts";
 
-const mostBytes = 1 << 20;
+/** Largest route document. */
+const mostRouteBytes = 1 << 20;
+/** Largest listing of a cluster. */
+const mostClusterBytes = 256 << 20;
 
-/** Text of a file, or of standard input for "-". @throws UsageError that names the file and what is wrong with it */
-export function readInput(file: string): string {
+/** Text of a file of at most `mostBytes`, or of standard input for "-". @throws UsageError that names the file and what is wrong with it */
+export function readInput(file: string, mostBytes = mostRouteBytes): string {
   try {
     if (file !== "-" && !statSync(file).isFile()) throw new UsageError(`${file} is not a file`);
     if (file !== "-" && statSync(file).size > mostBytes)
@@ -15,13 +21,41 @@ export function readInput(file: string): string {
       );
     const bytes = readFileSync(file === "-" ? 0 : file);
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    if (text.includes("\0")) throw new UsageError(`${name(file)} is not a text file`);
-    if (text.trim() === "") throw new UsageError(`${name(file)} is empty`);
+    if (text.includes("\0")) throw new UsageError(`${fileName(file)} is not a text file`);
+    if (text.trim() === "") throw new UsageError(`${fileName(file)} is empty`);
     return text;
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    if (error instanceof TypeError) throw new UsageError(`${name(file)} is not a text file`);
-    throw new UsageError(`cannot read ${name(file)}: ${reason(error)}`);
+    if (error instanceof TypeError) throw new UsageError(`${fileName(file)} is not a text file`);
+    throw new UsageError(`cannot read ${fileName(file)}: ${reason(error)}`);
+  }
+}
+
+/** Whether a file has route documents rather than other objects. Standard input never has. */
+export function isRouteFile(file: string): boolean {
+  return (
+    file !== "-" && /^\s*"?kind"?:\s*"?InferenceRoute"?/m.test(readInput(file, mostClusterBytes))
+  );
+}
+
+/** The routes of some files as they would be stored first, by "namespace/name". */
+export function readStates(files: readonly string[]): Map<string, RouteState> {
+  return new Map(
+    readRoutes(files).map((route) => [
+      routeName(route),
+      create(RouteStateSchema, draftRoute(route, undefined)),
+    ]),
+  );
+}
+
+/** The Kubernetes objects that a file lists. @throws UsageError that names the file and what is wrong with it */
+export function readObjectsFile(file: string): KubernetesObject[] {
+  const text = readInput(file, mostClusterBytes);
+  try {
+    return readObjects(text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${fileName(file)} lists no Kubernetes objects: ${why}`);
   }
 }
 
@@ -46,11 +80,11 @@ export function checkFiles(files: readonly string[]): {
   for (const file of files) {
     const parsed = parseRoutes(readInput(file));
     routes.push(...parsed.routes);
-    problems.push(...parsed.problems.map((each) => ({ ...each, file: name(file) })));
+    problems.push(...parsed.problems.map((each) => ({ ...each, file: fileName(file) })));
   }
   if (problems.length === 0 && files.length > 1)
     problems.push(
-      ...validateAll(routes).map((each) => ({ ...each, file: files.map(name).join(", ") })),
+      ...validateAll(routes).map((each) => ({ ...each, file: files.map(fileName).join(", ") })),
     );
   return { routes, problems };
 }
@@ -59,7 +93,8 @@ export function problemLine({ file, code, path, message }: FileProblem): string 
   return `${file}: ${path ? `${path}: ` : ""}${message} [${code}]`;
 }
 
-function name(file: string): string {
+/** What to call an input in a message. */
+export function fileName(file: string): string {
   return file === "-" ? "standard input" : file;
 }
 

@@ -73,7 +73,7 @@ async function load(target: string, flags: LoadFlags): Promise<void> {
   const { chatQuestions, drive, htmlReport, judge, progressLine, textReport } = await import(
     "../load/index.ts"
   );
-  const { stages, objectives, origin } = await readPlan(target, flags);
+  const { stages, objectives, origin, headers } = await readPlan(target, flags);
   const interrupt = onInterrupt();
   const progress = createProgress();
   let result: LoadResult;
@@ -84,7 +84,7 @@ async function load(target: string, flags: LoadFlags): Promise<void> {
       question: chatQuestions({
         ...flags,
         streams: flags.streams / 100,
-        headers: readHeaders(flags),
+        headers: readHeaders(headers, flags),
       }),
       mostOpen: flags.maxOpen,
       drainMs,
@@ -105,14 +105,20 @@ async function load(target: string, flags: LoadFlags): Promise<void> {
 async function readPlan(
   target: string,
   flags: LoadFlags,
-): Promise<{ stages: Stage[]; objectives: Objective[]; origin: string }> {
-  const { durationMs, parseObjective, parseStages } = await import("../load/index.ts");
+): Promise<{
+  stages: Stage[];
+  objectives: Objective[];
+  origin: string;
+  headers: [string, string][];
+}> {
+  const { durationMs, parseHeader, parseObjective, parseStages } = await import("../load/index.ts");
   try {
     const url = new URL(/^https?:\/\//.test(target) ? target : `http://${target}`);
     return {
       stages: parseStages(flags.stages, durationMs(flags.stageDuration)),
       objectives: flags.objective.map(parseObjective),
       origin: url.origin,
+      headers: flags.header.map(parseHeader),
     };
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
@@ -127,14 +133,11 @@ function failWhereMissed(results: readonly ObjectiveResult[], { total }: LoadRes
     throw new FailedError(`every request failed: ${total.failures[0]?.reason}`);
 }
 
-function readHeaders({ header, apiKeyFile }: LoadFlags): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const line of header) {
-    const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(line) ?? [];
-    if (name === undefined || value === undefined)
-      throw new UsageError(`header "${line}": want "name: value"`);
-    headers[name.toLowerCase()] = value;
-  }
+function readHeaders(
+  header: readonly [string, string][],
+  { apiKeyFile }: LoadFlags,
+): Record<string, string> {
+  const headers = Object.fromEntries(header);
   if (apiKeyFile) headers.authorization = `Bearer ${readFileSync(apiKeyFile, "utf8").trim()}`;
   return headers;
 }

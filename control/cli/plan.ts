@@ -1,37 +1,122 @@
 import type { Command } from "commander";
-import { routeName } from "../route/index.ts";
+import type { Move } from "../gen/weir/v1/service_pb.ts";
+import { type ObjectChange, planObjects } from "../istio/index.ts";
+import type { KubernetesObject } from "../objects/index.ts";
+import { movesBetween, planRoute, routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
 import { FailedError } from "./exit.ts";
-import { files, server, tokenFile } from "./flags.ts";
-import { readRoutes } from "./input.ts";
-import { print } from "./output.ts";
+import { files, formats, server, tokenFile } from "./flags.ts";
+import { isRouteFile, readObjectsFile, readRoutes, readStates } from "./input.ts";
+import { print, printValue } from "./output.ts";
+import { type RenderFlags, renderFiles, withRenderOptions } from "./render-files.ts";
 import { showMoves } from "./shift.ts";
 
+interface PlanFlags extends RenderFlags {
+  against?: string;
+  merge?: true;
+  output?: "json" | "yaml";
+  server?: string;
+  tokenFile?: string;
+}
+
+/** What applying would change, in documents or objects, and who would move. */
+interface Planned {
+  changed: boolean;
+  objects: ObjectChange[];
+  routes: { name: string; changed: boolean; diff: string; moves: Move[] }[];
+}
+
 export function addPlan(program: Command): void {
-  program
-    .command("plan")
-    .summary("show what applying would change")
-    .description(
-      "Shows what applying route documents would change, and which users would move. Exit code 1 when anything would change.",
-    )
-    .requiredOption(...files)
+  withRenderOptions(
+    program
+      .command("plan")
+      .summary("show what applying would change")
+      .description(
+        "Shows what applying route documents would change, and which users would move. Exit code 1 when anything would change.",
+      )
+      .requiredOption(...files)
+      .option(
+        "--against <file>",
+        'compare with this instead of a control service: route documents, or objects as "kubectl get -o yaml" or weir render prints them; "-" is standard input',
+      )
+      .option("--merge", "with --against objects: as weir render --merge would apply"),
+  )
+    .option(...formats)
     .option(...server)
     .option(...tokenFile)
-    .addHelpText("after", "\nExample:\n  weir plan -f route.yaml || weir apply -f route.yaml")
-    .action(({ file, ...flags }: { file: string[]; server?: string; tokenFile?: string }) => {
-      const routes = readRoutes(file);
-      return withServer(flags, async (clients) => {
-        let changes = 0;
-        for (const route of routes) {
-          const { changed, diff, moves } = await clients.routes.planRoute({ route });
-          if (changed) changes++;
-          print(
-            changed
-              ? `${routeName(route)} would change:\n${diff}${showMoves(moves)}`
-              : `${routeName(route)} would not change`,
-          );
-        }
-        if (changes > 0) throw new FailedError("");
-      });
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir plan -f route.yaml || weir apply -f route.yaml\n  kubectl get virtualservices,destinationrules,trafficextensions,envoyfilters -A -o yaml | weir plan -f route.yaml --against -",
+    )
+    .action(async ({ output, ...flags }: PlanFlags) => {
+      const planned =
+        flags.against === undefined
+          ? await againstServer(flags)
+          : isRouteFile(flags.against)
+            ? againstRoutes(flags, flags.against)
+            : againstObjects(flags, readObjectsFile(flags.against));
+      if (output) printValue(plain(planned), output);
+      else show(planned);
+      if (planned.changed) throw new FailedError("");
     });
+}
+
+function againstServer(flags: PlanFlags): Promise<Planned> {
+  const given = readRoutes(flags.file);
+  return withServer(flags, async (clients) => {
+    const routes: Planned["routes"] = [];
+    for (const route of given) {
+      const { changed, diff, moves } = await clients.routes.planRoute({ route });
+      routes.push({ name: routeName(route), changed, diff, moves });
+    }
+    return { changed: routes.some(({ changed }) => changed), objects: [], routes };
+  });
+}
+
+function againstRoutes(flags: PlanFlags, against: string): Planned {
+  const stored = readStates([against]);
+  const routes = readRoutes(flags.file).map((route) => {
+    const plan = planRoute(route, stored.get(routeName(route)));
+    return { name: routeName(route), ...plan };
+  });
+  return { changed: routes.some(({ changed }) => changed), objects: [], routes };
+}
+
+function againstObjects(
+  { against, merge, ...flags }: PlanFlags,
+  existing: KubernetesObject[],
+): Planned {
+  const { before, manifests, states } = renderFiles(flags, existing, merge === true);
+  const names = states.map(({ route }) => (route ? routeName(route) : ""));
+  const objects = planObjects(manifests, existing, names);
+  const routes = states.map((state, index) => {
+    const known = before.get(names[index] ?? "");
+    const moves = known ? movesBetween(known.buckets, state.buckets) : [];
+    return { name: names[index] ?? "", changed: moves.length > 0, diff: "", moves };
+  });
+  return { changed: objects.some(({ action }) => action !== "none"), objects, routes };
+}
+
+function show({ changed, objects, routes }: Planned): void {
+  for (const { action, diff, kind, name } of objects)
+    if (action !== "none") print(`would ${action} ${kind} ${name}:\n${diff}`);
+  for (const { diff, moves, name, ...route } of routes) {
+    if (objects.length > 0 && moves.length === 0) continue;
+    const moved = showMoves(moves);
+    if (objects.length > 0) print(`users of ${name}:\n${moved}`);
+    else
+      print(route.changed ? `${name} would change:\n${diff}${moved}` : `${name} would not change`);
+  }
+  if (objects.length > 0 && !changed) print(`${objects.length} objects would not change`);
+}
+
+function plain({ changed, objects, routes }: Planned) {
+  return {
+    changed,
+    objects,
+    routes: routes.map(({ moves, ...route }) => ({
+      ...route,
+      moves: moves.map(({ from, percent, to }) => ({ from, to, percent })),
+    })),
+  };
 }

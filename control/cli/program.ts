@@ -3,11 +3,13 @@ import { addApply } from "./apply.ts";
 import { addAudit, addDelete } from "./audit.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
+import { addDrill } from "./drill.ts";
 import { tlsFiles } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
 import { addRender } from "./render.ts";
+import { addSchema } from "./schema.ts";
 import { addServe } from "./serve.ts";
 import { addShift } from "./shift.ts";
 import { addProxies, addStatus } from "./status.ts";
@@ -29,6 +31,7 @@ export function createProgram(version: string): Command {
     addToken,
     addCheck,
     addRender,
+    addSchema,
     addPlan,
     addApply,
     addGet,
@@ -38,8 +41,9 @@ export function createProgram(version: string): Command {
     addAudit,
     addDelete,
     addLoad,
+    addDrill,
   ])
-    add(program);
+    add(program, version);
   for (const command of program.commands) {
     // Whatever asks a server may have to prove who it is.
     if (command.options.some(({ long }) => long === "--server"))

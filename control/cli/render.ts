@@ -1,54 +1,30 @@
-import { create } from "@bufbuild/protobuf";
-import { type Command, Option } from "commander";
-import { RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
-import { defaultIstioVersion, defaultWasmUrl, renderIstio, toYaml } from "../istio/index.ts";
-import { draftRoute } from "../route/index.ts";
-import { FailedError } from "./exit.ts";
+import type { Command } from "commander";
+import { toYaml } from "../istio/index.ts";
 import { files } from "./flags.ts";
-import { readRoutes } from "./input.ts";
+import { readObjectsFile } from "./input.ts";
 import { print } from "./output.ts";
-
-interface RenderFlags {
-  file: string[];
-  target: string;
-  wasmUrl: string;
-  wasmSha256?: string;
-  istioVersion: string;
-}
+import { type RenderFlags, renderFiles, withRenderOptions } from "./render-files.ts";
 
 export function addRender(program: Command): void {
-  program
-    .command("render")
-    .summary("render routes as Istio manifests")
-    .description(
-      "Renders route documents as Istio manifests for kubectl apply. The same documents give the same bytes. Needs no server.",
-    )
-    .requiredOption(...files)
-    .addOption(
-      new Option("--target <target>", "what to render for").choices(["istio"]).default("istio"),
-    )
+  withRenderOptions(
+    program
+      .command("render")
+      .summary("render routes as manifests for a cluster")
+      .description(
+        "Renders route documents as manifests for kubectl apply. The same documents give the same bytes. Needs no server.",
+      )
+      .requiredOption(...files),
+  )
     .option(
-      "--wasm-url <url>",
-      "where the proxies get weir.wasm: file, http, https or oci",
-      defaultWasmUrl,
+      "--merge <file>",
+      'objects that are there, as "kubectl get -o yaml" prints them: they keep what Weir does not set, and users stay where they are',
     )
-    .option("--wasm-sha256 <digest>", "digest of weir.wasm, checked before it is loaded")
-    .option("--istio-version <version>", "Istio that the manifests are for", defaultIstioVersion)
     .addHelpText(
       "after",
-      "\nExamples:\n  weir render -f route.yaml | kubectl apply -f -\n  weir render -f route.yaml --wasm-url oci://registry.example.com/weir:0.1",
+      "\nExamples:\n  weir render -f route.yaml | kubectl apply -f -\n  weir render -f route.yaml --wasm-url oci://registry.example.com/weir:0.1\n  kubectl get virtualservices,destinationrules -n inference -o yaml | weir render -f route.yaml --merge -",
     )
-    .action(({ file, wasmUrl, wasmSha256, istioVersion }: RenderFlags) => {
-      const states = readRoutes(file).map((route) =>
-        create(RouteStateSchema, draftRoute(route, undefined)),
-      );
-      const { manifests, problems } = renderIstio(states, { wasmUrl, wasmSha256, istioVersion });
-      if (problems.length > 0)
-        throw new FailedError(
-          problems
-            .map(({ route, path, message, code }) => `${route}: ${path}: ${message} [${code}]`)
-            .join("\n"),
-        );
-      print(toYaml(manifests));
+    .action(({ merge, ...flags }: RenderFlags & { merge?: string }) => {
+      const existing = merge === undefined ? [] : readObjectsFile(merge);
+      print(toYaml(renderFiles(flags, existing, merge !== undefined).manifests));
     });
 }

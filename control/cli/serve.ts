@@ -1,8 +1,8 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { TlsFiles } from "../auth/index.ts";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
-import { builtWasm } from "./built.ts";
+import { builtWasm, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { tokenFile } from "./flags.ts";
@@ -16,6 +16,7 @@ interface ServeFlags {
   wasm: string;
   wasmOnProxy?: string;
   tokenFile?: string;
+  logFormat: "text" | "json";
   access?: string;
   tlsCert?: string;
   tlsKey?: string;
@@ -50,24 +51,36 @@ export function addServe(program: Command): void {
     .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
     .option("--tls-key <file>", "its key")
     .option("--client-ca <file>", "authority of the clients' certificates")
-    .addHelpText("after", "\nExample:\n  weir serve --store lmdb:/var/lib/weir")
-    .action(async ({ tokenFile, tlsCert, tlsKey, clientCa, ...flags }: ServeFlags) => {
+    .addOption(
+      new Option("--log-format <format>", "text for people, json for programs")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText(
+      "after",
+      "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
+    )
+    .action(async ({ tokenFile, logFormat, tlsCert, tlsKey, clientCa, ...flags }: ServeFlags) => {
       const tls = tlsOf(tlsCert, tlsKey, clientCa);
-      const log = (line: string) => process.stderr.write(`${line}\n`);
       const token = readToken(tokenFile);
       // Loaded here: no other command should wait for the Envoy API's descriptors.
       const { startServer } = await import("../server.ts");
+      const { callInterceptor, createLog, createTracing } = await import("../telemetry/index.ts");
+      const { log, logger } = createLog({ format: logFormat });
+      const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
       const server = await startServer({
         ...flags,
         ...(token ? { token } : {}),
         ...(tls ? { tls } : {}),
         log,
+        interceptors: [callInterceptor(tracing, logger)],
       });
       log(
         `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
       );
       await untilStopped();
       await server.close();
+      await tracing.close();
     });
 }
 

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { InferenceRoute, TargetRef } from "../gen/weir/v1/route_pb.ts";
+import type { Attach, InferenceRoute, TargetRef } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { type FilterName, filterNames } from "../route/filter-config.ts";
 import { routeName } from "../route/names.ts";
 import { namespaceOf, objectName } from "./names.ts";
 
 /**
  * Where on the request's way the proxies of an attach point stand: a gateway,
- * the sidecar of the caller, or the sidecar of the pods.
+ * the sidecar of the caller, the sidecar of the pods, or a waypoint between.
  */
-export type Side = "gateway" | "client" | "server";
+export type Side = "gateway" | "client" | "server" | "waypoint";
 
 /** The proxies that load the filters, and the routes whose filters they load. */
 export interface AttachPoint {
@@ -20,6 +21,8 @@ export interface AttachPoint {
   selector: Record<string, string>;
   targetRefs: TargetRef[];
   states: RouteState[];
+  /** What the filters do there for each of the states, in their order. */
+  filters: (readonly FilterName[])[];
   /** "namespace/name" of the routes, in order. */
   routes: string[];
 }
@@ -32,10 +35,27 @@ const groupOfKind: Record<string, string> = {
   ServiceEntry: "networking.istio.io",
 };
 
-/** Whether any part of the route is done by a filter. */
-export function needsFilters(route: InferenceRoute): boolean {
+/** The filters that do any part of the route. */
+export function filtersOf(route: InferenceRoute): FilterName[] {
+  return filterNames.filter((name) => route.spec?.[name] !== undefined);
+}
+
+/** Every place where proxies load filters for the route, with its path in the document. */
+export function attachmentsOf(route: InferenceRoute): { path: string; attach: Attach }[] {
   const spec = route.spec;
-  return Boolean(spec?.canary ?? spec?.rateLimit ?? spec?.compression ?? spec?.shadow);
+  if (spec?.attach === undefined) return [];
+  return [
+    { path: "spec.attach", attach: spec.attach },
+    ...spec.alsoAttach.map((attach, index) => ({ path: `spec.alsoAttach[${index}]`, attach })),
+  ];
+}
+
+/** What the filters do for a route at one of its attach points. */
+export function filtersAt(route: InferenceRoute, attach: Attach): FilterName[] {
+  const asked = filtersOf(route);
+  return attach.filters.length === 0
+    ? asked
+    : asked.filter((name) => attach.filters.includes(name));
 }
 
 /**
@@ -43,10 +63,13 @@ export function needsFilters(route: InferenceRoute): boolean {
  * request goes must run before the caller's sidecar routes it; limits and
  * compression alone run beside the pods.
  */
-export function sideOf(route: InferenceRoute): Side {
+export function sideOf(route: InferenceRoute, attach = route.spec?.attach): Side {
   const spec = route.spec;
+  if (attach && attach.side !== "") return attach.side as Side;
+  if (attach?.targetRefs.some(({ kind }) => kind === "Service" || kind === "ServiceEntry"))
+    return "waypoint";
+  if (attach && attach.targetRefs.length > 0) return "gateway";
   if (spec?.gateways.some((gateway) => gateway !== "mesh")) return "gateway";
-  if ((spec?.attach?.targetRefs.length ?? 0) > 0) return "gateway";
   return (spec?.canary ?? spec?.shadow) ? "client" : "server";
 }
 
@@ -60,31 +83,53 @@ export function attachPoints(states: RouteState[]): AttachPoint[] {
   const points = new Map<string, AttachPoint>();
   for (const state of states) {
     const route = state.route;
-    const attach = route?.spec?.attach;
-    if (route === undefined || attach === undefined || !needsFilters(route)) continue;
-    const namespace = attach.namespace || namespaceOf(route);
-    const side = sideOf(route);
-    const selector = sortedRecord(attach.selector);
-    const targetRefs = attach.targetRefs.map(targetRefJson);
-    const key = JSON.stringify([namespace, side, selector, targetRefs]);
-    const point = points.get(key);
-    if (point) {
-      point.states.push(state);
-      point.routes.push(routeName(route));
-      point.name = `weir-${createHash("sha256").update(key).digest("hex").slice(0, 8)}`;
-    } else {
-      points.set(key, {
-        name: `${objectName(route)}.${namespaceOf(route)}`,
-        namespace,
-        side,
-        selector,
-        targetRefs: attach.targetRefs,
-        states: [state],
-        routes: [routeName(route)],
-      });
+    if (route === undefined) continue;
+    for (const [index, { attach }] of attachmentsOf(route).entries()) {
+      const filters = filtersAt(route, attach);
+      if (filters.length === 0 && !isPointWithoutFilters(route)) continue;
+      const namespace = attach.namespace || namespaceOf(route);
+      const side = sideOf(route, attach);
+      const selector = sortedRecord(attach.selector);
+      const targetRefs = attach.targetRefs.map(targetRefJson);
+      const key = JSON.stringify([namespace, side, selector, targetRefs]);
+      const point = points.get(key);
+      if (point) {
+        point.states.push(state);
+        point.filters.push(filters);
+        point.routes.push(routeName(route));
+        if (point.states.length === 2) point.name = sharedName(key);
+      } else {
+        const own = `${objectName(route)}.${namespaceOf(route)}`;
+        points.set(key, {
+          name: index === 0 ? own : `${own}.also-${index}`,
+          namespace,
+          side,
+          selector,
+          targetRefs: attach.targetRefs,
+          states: [state],
+          filters: [filters],
+          routes: [routeName(route)],
+        });
+      }
     }
   }
   return [...points.values()];
+}
+
+function sharedName(key: string): string {
+  return `weir-${createHash("sha256").update(key).digest("hex").slice(0, 8)}`;
+}
+
+/** Telemetry is a matter of the attached proxies even where no filter runs. */
+function isPointWithoutFilters(route: InferenceRoute): boolean {
+  return route.spec?.mesh?.telemetry !== undefined;
+}
+
+/** Selects the proxies of a point, in the words of Istio's policies. */
+export function selection(point: AttachPoint): Record<string, JsonObject | JsonObject[]> {
+  return point.targetRefs.length > 0
+    ? { targetRefs: point.targetRefs.map(targetRefJson) }
+    : { selector: { matchLabels: point.selector } };
 }
 
 export function targetRefJson(ref: TargetRef): JsonObject {
@@ -92,6 +137,10 @@ export function targetRefJson(ref: TargetRef): JsonObject {
 }
 
 /** Kubernetes keeps maps in key order; so do the manifests, however the route was written. */
-export function sortedRecord(record: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+export function sortedRecord<T>(record: Record<string, T>): Record<string, T> {
+  const names = Object.keys(record);
+  if (names.length < 2) return record;
+  const sorted: Record<string, T> = {};
+  for (const name of names.sort()) sorted[name] = record[name] as T;
+  return sorted;
 }

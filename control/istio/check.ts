@@ -1,7 +1,9 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute, Resilience, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { Problem } from "../route/problem.ts";
-import { needsFilters, sideOf, sortedRecord } from "./attach.ts";
+import { durationsOf } from "../route/validate.ts";
+import { sortedRecord } from "./attach.ts";
+import { checkAttached } from "./check-attach.ts";
 import { isWholeMillis } from "./duration.ts";
 
 /** Istio's counts are int32; the route's are uint32. */
@@ -17,13 +19,15 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
   return [
     ...checkHosts(spec),
     ...checkSubsets(spec),
-    ...checkAttach(route, spec),
-    ...checkCompression(route, spec),
+    ...checkPools(spec),
+    ...checkAttached(route),
+    ...checkFault(spec),
     ...(spec.resilience ? checkResilience(spec.resilience) : []),
   ];
 }
 
 function checkHosts(spec: RouteSpec): Problem[] {
+  if (spec.mesh?.delegate) return [];
   const inMesh = spec.gateways.length === 0 || spec.gateways.includes("mesh");
   const index = spec.hosts.indexOf("*");
   if (!inMesh || index < 0) return [];
@@ -37,6 +41,7 @@ function checkSubsets(spec: RouteSpec): Problem[] {
   const found: Problem[] = [];
   const seen = new Map<string, string>();
   for (const [index, variant] of spec.variants.entries()) {
+    if (variant.service !== "" || variant.inferencePool !== "") continue;
     const path = `spec.variants[${index}].labels`;
     const key = JSON.stringify(sortedRecord(variant.labels));
     const twin = seen.get(key);
@@ -51,52 +56,55 @@ function checkSubsets(spec: RouteSpec): Problem[] {
   return found;
 }
 
-function checkAttach(route: InferenceRoute, spec: RouteSpec): Problem[] {
-  if (!needsFilters(route)) return [];
-  if (spec.attach !== undefined) return [];
-  const path = "spec.attach";
-  const message = `attach is required: name the proxies that load the filters, by selector or targetRefs`;
-  return [problem("attach-missing", path, message)];
+/** Istio attaches a pool's endpoint picker only to routes of the Gateway API. */
+function checkPools({ variants }: RouteSpec): Problem[] {
+  return variants.flatMap(({ inferencePool, name }, index) => {
+    if (inferencePool === "") return [];
+    const message = `variant ${name} is an InferencePool, whose picker only an HTTPRoute reaches: render with --target gateway-api`;
+    return [problem("pool-needs-http-route", `spec.variants[${index}].inferencePool`, message)];
+  });
 }
 
-function checkCompression(route: InferenceRoute, spec: RouteSpec): Problem[] {
-  if (spec.compression === undefined || spec.attach === undefined) return [];
-  const path = "spec.compression";
-  const waypoint = spec.attach.targetRefs.findIndex(
-    ({ kind }) => kind === "Service" || kind === "ServiceEntry",
-  );
-  if (waypoint >= 0) {
-    const kind = spec.attach.targetRefs[waypoint]?.kind;
-    const message = `compression cannot be had at a waypoint (attach.targetRefs[${waypoint}] is a ${kind}): istio takes no EnvoyFilter there; attach to the gateway, or leave compression out`;
-    return [problem("compression-at-waypoint", path, message)];
+function checkFault({ fault }: RouteSpec): Problem[] {
+  if (fault === undefined) return [];
+  const path = "spec.fault";
+  const found = checkDurations(path, {
+    "delay.duration": fault.delay?.duration,
+    cutAfter: fault.cutAfter,
+  });
+  if (fault.kibibytesPerSecond !== undefined) {
+    const message = "istio cannot slow answers down: leave kibibytesPerSecond out";
+    found.push(problem("fault-slow", `${path}.kibibytesPerSecond`, message));
   }
-  if (sideOf(route) === "client") {
-    const message = `compression cannot be had in the caller's own sidecar, where canary and shadow run without a gateway: nothing would be saved on the wire`;
-    return [problem("compression-at-client", path, message)];
+  for (const [name, part] of Object.entries({ delay: fault.delay, abort: fault.abort }))
+    if (part && part.percent === 0) {
+      const message = `${name}.percent is 0: leave ${name} out instead`;
+      found.push(problem("fault-nothing", `${path}.${name}.percent`, message));
+    }
+  for (const [index, { header, value }] of fault.match.entries()) {
+    const at = `${path}.match[${index}]`;
+    if (fault.match.findIndex((other) => other.header === header) < index)
+      found.push(problem("match-twice", at, `istio takes one match of header ${header}, not two`));
+    if (value.case !== "present" && value.value === "")
+      found.push(
+        problem("match-empty", at, `istio takes no empty ${value.case} of header ${header}`),
+      );
   }
-  return [];
+  return found;
 }
 
 function checkResilience(resilience: Resilience): Problem[] {
   const at = "spec.resilience";
-  const { connections, locality, outlier, retries, warmup } = resilience;
+  const { connections, locality } = resilience;
   const found = [
-    ...checkDurations(at, { timeout: resilience.timeout }),
-    ...checkDurations(`${at}.retries`, { perTryTimeout: retries?.perTryTimeout }),
-    ...checkDurations(`${at}.outlier`, {
-      interval: outlier?.interval,
-      baseEjectionTime: outlier?.baseEjectionTime,
-    }),
-    ...checkDurations(`${at}.connections`, {
-      connectTimeout: connections?.connectTimeout,
-      idleTimeout: connections?.idleTimeout,
-    }),
-    ...checkDurations(`${at}.warmup`, { duration: warmup?.duration }),
+    ...checkDurations(at, durationsOf(resilience)),
     ...checkCounts(`${at}.connections`, {
       maxConnections: connections?.maxConnections,
       maxPendingRequests: connections?.maxPendingRequests,
       maxRequests: connections?.maxRequests,
       maxRequestsPerConnection: connections?.maxRequestsPerConnection,
+      maxRetries: connections?.maxRetries,
+      maxStreams: connections?.maxStreams,
     }),
   ];
   for (const [index, { from, to }] of (locality?.failover ?? []).entries()) {
@@ -119,7 +127,7 @@ function checkDurations(at: string, durations: Record<string, Duration | undefin
     if (duration === undefined || isWholeMillis(duration)) continue;
     const path = `${at}.${name}`;
     const value = `${duration.seconds}s and ${duration.nanos}ns`;
-    const message = `${name} must be whole milliseconds and positive, not ${value}`;
+    const message = `${name.split(".").at(-1)} must be whole milliseconds and positive, not ${value}`;
     found.push(problem("duration-millis", path, message));
   }
   return found;

@@ -38,15 +38,20 @@ const libraries: Record<string, { name: string; config: JsonObject }> = {
   },
 };
 
-/** One compressor in a filter chain. */
-export interface Compressor {
+/** One of Envoy's own filters in a chain, off or on. */
+export interface ChainFilter {
   /** Filter name; the same settings have the same name, wherever they are rendered. */
   name: string;
+  /** Its settings where it works for all that comes by. */
   typedConfig: JsonObject;
+  /** Its settings in a chain where only some routes have it on. Absent: typedConfig, disabled. */
+  idleConfig?: JsonObject;
+  /** What such a route carries. */
+  onRoute: JsonObject;
 }
 
 /** A route's configuration that changes nothing about a compressor but that it is on. */
-export const compressorOn: JsonObject = {
+const compressorOn: JsonObject = {
   "@type": `${typePrefix}.filters.http.compressor.v3.CompressorPerRoute`,
   overrides: { response_direction_config: {} },
 };
@@ -57,7 +62,7 @@ export const compressorOn: JsonObject = {
  * nearest to the pods, hides it from them. Envoy weakens ETags from 1.38 on,
  * which is Istio 1.30's.
  */
-export function compressorsOf(compression: Compression, weakensEtags = true): Compressor[] {
+export function compressorsOf(compression: Compression, weakensEtags = true): ChainFilter[] {
   const id = settingsId(compression);
   const last = compression.algorithms.length - 1;
   return compression.algorithms.map((algorithm, index) => {
@@ -80,6 +85,7 @@ export function compressorsOf(compression: Compression, weakensEtags = true): Co
         }),
         compressor_library: { name: library.name, typed_config: library.config },
       },
+      onRoute: compressorOn,
     };
   });
 }

@@ -1,122 +1,135 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type {
-  Connections,
-  InferenceRoute,
-  Locality,
-  Outlier,
-  RouteSpec,
-  Warmup,
-} from "../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
 import { routeName } from "../route/names.ts";
 import { sortedRecord } from "./attach.ts";
-import { durationText } from "./duration.ts";
-import { defined, definedOrNothing, type Manifest, metadataFor, type Origin } from "./manifest.ts";
+import { hostOf } from "./backend.ts";
+import { exportTo } from "./export-to.ts";
+import { defined, type Manifest, metadataFor, type Origin } from "./manifest.ts";
 import { namespaceOf, objectName } from "./names.ts";
+import type { RouteProblem } from "./problem.ts";
+import { trafficPolicy, trafficPolicyOrigins } from "./traffic-policy.ts";
 
-/** The DestinationRule of a route: its variants as subsets, and how the proxies treat the pods. */
-export function destinationRule(route: InferenceRoute): Manifest {
-  const spec = route.spec as RouteSpec;
+/** What all routes say about one host: Istio wants it in one DestinationRule. */
+interface Host {
+  host: string;
+  namespace: string;
+  routes: InferenceRoute[];
+  subsets: Map<string, { variant: Variant; origin: string; route: InferenceRoute }>;
+}
+
+/**
+ * The DestinationRules of some routes, one per host: their variants as subsets,
+ * and how the proxies treat the pods. A rule for one route is named after it,
+ * one for several after their Service.
+ */
+export function destinationRules(routes: InferenceRoute[]): Manifest[] {
+  return hostsOf(routes).map(destinationRule);
+}
+
+/** What routes on one Service say against each other; found before anything is rendered. */
+export function checkSharedHosts(routes: InferenceRoute[]): RouteProblem[] {
+  const found: RouteProblem[] = [];
+  for (const { host, routes: sharing, subsets } of hostsOf(routes)) {
+    const [first, ...others] = sharing as [InferenceRoute, ...InferenceRoute[]];
+    for (const route of others) {
+      const mine = JSON.stringify(policyOf(route));
+      if (mine !== JSON.stringify(policyOf(first))) {
+        const message = `service ${host} already gets other settings from ${routeName(first)}: resilience, tls and mesh.exportTo of routes on one service must be the same`;
+        found.push({
+          route: routeName(route),
+          code: "service-differs",
+          path: "spec.resilience",
+          message,
+        });
+      }
+      for (const [index, variant] of (route.spec?.variants ?? []).entries()) {
+        const known = subsets.get(variant.name);
+        if (known === undefined || hostOf(route.spec as RouteSpec, variant) !== host) continue;
+        if (labelsText(known.variant) === labelsText(variant)) continue;
+        const message = `variant ${variant.name} of service ${host} already has other labels in ${routeName(known.route)}`;
+        found.push({
+          route: routeName(route),
+          code: "variant-differs",
+          path: `spec.variants[${index}].labels`,
+          message,
+        });
+      }
+    }
+  }
+  return found;
+}
+
+function hostsOf(routes: InferenceRoute[]): Host[] {
+  const hosts = new Map<string, Host>();
+  for (const route of routes) {
+    const spec = route.spec as RouteSpec;
+    const namespace = namespaceOf(route);
+    for (const [index, variant] of spec.variants.entries()) {
+      if (variant.inferencePool !== "") continue;
+      const host = hostOf(spec, variant);
+      const key = `${namespace}/${host}`;
+      let known = hosts.get(key);
+      if (known === undefined) {
+        known = { host, namespace, routes: [], subsets: new Map() };
+        hosts.set(key, known);
+      }
+      if (known.routes.at(-1) !== route) known.routes.push(route);
+      if (variant.service === "" && !known.subsets.has(variant.name))
+        known.subsets.set(variant.name, { variant, origin: `spec.variants[${index}]`, route });
+    }
+  }
+  return [...hosts.values()];
+}
+
+function destinationRule({ host, namespace, routes, subsets }: Host): Manifest {
+  const [first] = routes as [InferenceRoute, ...InferenceRoute[]];
+  const spec = first.spec as RouteSpec;
+  const own = host === (spec.service?.externalHost || spec.service?.name);
+  const shared = routes.length > 1;
+  // No route's name has a dot, so no route's own rule is replaced.
+  const name = shared || !own ? `weir-${host}.service` : objectName(first);
+  const names = routes.map(routeName);
+  const origins: Origin[] = [
+    {
+      path: [],
+      text: `DestinationRule of ${names.join(", ")}: spec.service, spec.variants, spec.resilience`,
+    },
+    ...trafficPolicyOrigins(spec),
+    ...[...subsets.values()].map(({ origin, route }, index) => ({
+      path: ["spec", "subsets", index],
+      text: shared ? `${origin} of ${routeName(route)}` : origin,
+    })),
+  ];
   return {
     object: {
       apiVersion: "networking.istio.io/v1",
       kind: "DestinationRule",
-      metadata: metadataFor(objectName(route), namespaceOf(route), [routeName(route)]),
-      spec: {
-        host: spec.service?.name ?? "",
+      metadata: metadataFor(name, namespace, names),
+      spec: defined({
+        host,
         trafficPolicy: trafficPolicy(spec),
-        subsets: spec.variants.map((variant) =>
-          defined({ name: variant.name, labels: labelsOf(variant.labels) }),
-        ),
-      },
+        subsets:
+          subsets.size > 0
+            ? [...subsets.values()].map(({ variant }) =>
+                defined({ name: variant.name, labels: labelsOf(variant) }),
+              )
+            : undefined,
+        exportTo: exportTo(spec),
+      }),
     },
-    origins: originsOf(route, spec),
+    origins,
   };
 }
 
-function originsOf(route: InferenceRoute, spec: RouteSpec): Origin[] {
-  const policy = ["spec", "trafficPolicy"];
-  const found: Origin[] = [
-    {
-      path: [],
-      text: `DestinationRule of ${routeName(route)}: spec.service, spec.variants, spec.resilience`,
-    },
-    {
-      path: [...policy, "loadBalancer"],
-      text: "a completion's cost is unknown beforehand: the idlest of two pods",
-    },
-  ];
-  const resilience = spec.resilience;
-  if (resilience?.connections)
-    found.push({ path: [...policy, "connectionPool"], text: "spec.resilience.connections" });
-  if (resilience?.outlier)
-    found.push({ path: [...policy, "outlierDetection"], text: "spec.resilience.outlier" });
-  else if (resilience?.locality)
-    found.push({
-      path: [...policy, "outlierDetection"],
-      text: "spec.resilience.locality: Istio fails over only with outlier detection; these are its defaults",
-    });
-  for (const index of spec.variants.keys())
-    found.push({ path: ["spec", "subsets", index], text: `spec.variants[${index}]` });
-  return found;
+function policyOf(route: InferenceRoute): JsonObject {
+  const spec = route.spec as RouteSpec;
+  return defined({ policy: trafficPolicy(spec), exportTo: exportTo(spec) });
 }
 
-function trafficPolicy(spec: RouteSpec): JsonObject {
-  const resilience = spec.resilience;
-  const outlier = resilience?.outlier;
-  return defined({
-    loadBalancer: loadBalancer(resilience?.warmup, resilience?.locality),
-    connectionPool: resilience?.connections && connectionPool(resilience.connections),
-    outlierDetection: outlier || resilience?.locality ? outlierDetection(outlier) : undefined,
-  });
+function labelsText(variant: Variant): string {
+  return JSON.stringify(sortedRecord(variant.labels));
 }
 
-function loadBalancer(warmup: Warmup | undefined, locality: Locality | undefined): JsonObject {
-  return defined({
-    simple: "LEAST_REQUEST",
-    warmup:
-      warmup &&
-      defined({
-        duration: durationText(warmup.duration),
-        minimumPercent: warmup.minimumPercent ?? 10,
-        aggression: warmup.aggression,
-      }),
-    localityLbSetting:
-      locality &&
-      defined({
-        enabled: true,
-        failover:
-          locality.failover.length > 0
-            ? locality.failover.map(({ from, to }) => ({ from, to }))
-            : undefined,
-      }),
-  });
-}
-
-function connectionPool(connections: Connections): JsonObject | undefined {
-  return definedOrNothing({
-    tcp: definedOrNothing({
-      maxConnections: connections.maxConnections,
-      connectTimeout: durationText(connections.connectTimeout),
-    }),
-    http: definedOrNothing({
-      http1MaxPendingRequests: connections.maxPendingRequests,
-      http2MaxRequests: connections.maxRequests,
-      maxRequestsPerConnection: connections.maxRequestsPerConnection,
-      idleTimeout: durationText(connections.idleTimeout),
-      h2UpgradePolicy: connections.http2 ? "UPGRADE" : undefined,
-    }),
-  });
-}
-
-function outlierDetection(outlier: Outlier | undefined): JsonObject {
-  return defined({
-    consecutive5xxErrors: outlier?.consecutiveErrors ?? 5,
-    interval: durationText(outlier?.interval),
-    baseEjectionTime: durationText(outlier?.baseEjectionTime),
-    maxEjectionPercent: outlier?.maxEjectionPercent ?? 30,
-  });
-}
-
-function labelsOf(labels: Record<string, string>): JsonObject | undefined {
+function labelsOf({ labels }: Variant): JsonObject | undefined {
   return Object.keys(labels).length > 0 ? sortedRecord(labels) : undefined;
 }

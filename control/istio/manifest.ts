@@ -43,7 +43,10 @@ export function metadataFor(
 /** The object without members that are undefined: absent fields stay absent in the manifest. */
 export function defined(members: Record<string, JsonValue | undefined>): JsonObject {
   const kept: JsonObject = {};
-  for (const [name, value] of Object.entries(members)) if (value !== undefined) kept[name] = value;
+  for (const name in members) {
+    const value = members[name];
+    if (value !== undefined) kept[name] = value;
+  }
   return kept;
 }
 
@@ -51,6 +54,6 @@ export function defined(members: Record<string, JsonValue | undefined>): JsonObj
 export function definedOrNothing(
   members: Record<string, JsonValue | undefined>,
 ): JsonObject | undefined {
-  const kept = defined(members);
-  return Object.keys(kept).length > 0 ? kept : undefined;
+  for (const name in members) if (members[name] !== undefined) return defined(members);
+  return undefined;
 }

@@ -13,28 +13,3 @@ export function namespaceOf(route: InferenceRoute): string {
 export function objectName(route: InferenceRoute): string {
   return `weir-${route.metadata?.name ?? ""}`;
 }
-
-/**
- * Names of the http routes in the VirtualService. They are Envoy's route names
- * too: access logs show them and the EnvoyFilter finds the routes by them, so
- * they are unique over all routes of a gateway. A "/" cannot be in a variant's
- * name, hence no variant can take the name of another route.
- */
-export function httpRouteNames(route: InferenceRoute): HttpRouteNames {
-  const id = routeName(route);
-  return {
-    diverted: `${id}/diverted`,
-    weights: `${id}/weights`,
-    weightsMirrored: `${id}/weights/mirrored`,
-    variant: (name) => `${id}/variant/${name}`,
-    variantMirrored: (name) => `${id}/variant/${name}/mirrored`,
-  };
-}
-
-export interface HttpRouteNames {
-  diverted: string;
-  weights: string;
-  weightsMirrored: string;
-  variant: (name: string) => string;
-  variantMirrored: (name: string) => string;
-}

@@ -1,20 +1,25 @@
-import { type JsonObject, toJson } from "@bufbuild/protobuf";
-import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { filterConfig, type ReportTarget } from "../route/filter-config.ts";
+import { filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
 import { besideWeir, wasmModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
-import { attachPoints } from "./attach.ts";
+import { type AttachPoint, attachPoints } from "./attach.ts";
+import { authorizationPolicy } from "./authorization-policy.ts";
 import { checkForIstio } from "./check.ts";
-import { destinationRule } from "./destination-rule.ts";
+import { checkForGatewayApi } from "./check-gateway-api.ts";
+import { checkSharedHosts, destinationRules } from "./destination-rule.ts";
 import { envoyFilter } from "./envoy-filter.ts";
+import { httpRoute, httpRouteRuleNames } from "./http-route.ts";
 import type { Manifest } from "./manifest.ts";
-
+import type { RouteProblem } from "./problem.ts";
+import { scalers } from "./scaler.ts";
+import { serviceEntries } from "./service-entry.ts";
+import { checkTelemetry, telemetry } from "./telemetry.ts";
 import { trafficExtension } from "./traffic-extension.ts";
 import { atLeast, defaultIstioVersion, parseIstioVersion } from "./version.ts";
-import { virtualService } from "./virtual-service.ts";
+import { httpRouteNamesOf, virtualService } from "./virtual-service.ts";
 import { wasmPlugin } from "./wasm-plugin.ts";
 
 /**
@@ -24,7 +29,13 @@ import { wasmPlugin } from "./wasm-plugin.ts";
  */
 export const defaultWasmUrl = "file:///etc/weir/weir.wasm";
 
+export type RenderTarget = "istio" | "gateway-api";
+
 export interface RenderOptions {
+  /** Who routes: Istio's VirtualServices, or HTTPRoutes of the Gateway API. Absent: "istio". */
+  target?: RenderTarget | undefined;
+  /** CRDs of the Gateway API in the cluster; "experimental" has retries. Absent: "standard". */
+  gatewayApiChannel?: "standard" | "experimental" | undefined;
   /** Istio the manifests are for, "1.30" or "1.30.3"; 1.28 at least. Absent: 1.30. */
   istioVersion?: string | undefined;
   /**
@@ -38,16 +49,17 @@ export interface RenderOptions {
   report?: ReportTarget | undefined;
 }
 
-/** A problem of one of several routes. */
-export interface RouteProblem extends Problem {
-  /** "namespace/name"; empty when the options are wrong. */
-  route: string;
-}
-
 export interface Rendering {
   /** In the order to apply them; empty when there are problems. */
   manifests: Manifest[];
   problems: RouteProblem[];
+}
+
+/** What the target cannot express of a route, before anything is rendered. */
+export function targetProblems(route: InferenceRoute, options: RenderOptions): Problem[] {
+  return options.target === "gateway-api"
+    ? checkForGatewayApi(route, options)
+    : checkForIstio(route);
 }
 
 /**
@@ -58,37 +70,46 @@ export interface Rendering {
  * on what they write, so that applying in order never leads a request nowhere.
  */
 export function renderIstio(states: RouteState[], options: RenderOptions = {}): Rendering {
-  const problems = checkOptions(options);
   const ordered = inOrder(states);
-  for (const { route } of ordered) {
-    if (route === undefined) continue;
+  const routes = ordered.flatMap((state) => state.route ?? []);
+  const gatewayApi = options.target === "gateway-api";
+  const problems = checkOptions(options);
+  for (const route of routes) {
     const id = routeName(route);
-    problems.push(...checkForIstio(route).map((found) => ({ ...found, route: id })));
+    problems.push(...targetProblems(route, options).map((found) => ({ ...found, route: id })));
   }
+  const points = attachPoints(ordered);
+  problems.push(...checkSharedHosts(routes), ...checkTelemetry(points));
   const version = parseIstioVersion(options.istioVersion ?? defaultIstioVersion);
   if (problems.length > 0 || typeof version === "string") return { manifests: [], problems };
 
-  const routes = ordered.flatMap((state) => state.route ?? []);
-  const points = attachPoints(ordered);
   const since30 = atLeast(version, { major: 1, minor: 30 });
   const extension = since30 ? trafficExtension : wasmPlugin;
+  const ruleNames = gatewayApi ? httpRouteRuleNames : httpRouteNamesOf;
   const manifests = [
-    ...routes.map(destinationRule),
-    ...points.map((point) =>
-      extension(point, {
+    ...serviceEntries(routes),
+    ...destinationRules(routes),
+    ...points.flatMap((point) => {
+      if (point.filters.every((filters) => filters.length === 0)) return [];
+      return extension(point, {
         wasmUrl: besideWeir(options.wasmUrl ?? defaultWasmUrl, wasmModule(point.states)),
         wasmSha256: options.wasmSha256,
-        pluginConfig: pluginConfig(point.states, options.report),
-      }),
-    ),
-    ...points.flatMap((point) => envoyFilter(point, since30) ?? []),
-    ...routes.map(virtualService),
+        pluginConfig: pluginConfig(point, options.report),
+      });
+    }),
+    ...points.flatMap((point) => envoyFilter(point, ruleNames, since30) ?? []),
+    ...routes.flatMap((route) => authorizationPolicy(route) ?? []),
+    ...points.flatMap((point) => telemetry(point) ?? []),
+    ...routes.map((route) => (gatewayApi ? httpRoute(route, options) : virtualService(route))),
+    ...routes.flatMap(scalers),
   ];
   return { manifests, problems: [] };
 }
 
-function pluginConfig(states: RouteState[], report: ReportTarget | undefined): JsonObject {
-  return toJson(FilterConfigSchema, filterConfig(states, report)) as JsonObject;
+function pluginConfig(point: AttachPoint, report: ReportTarget | undefined): JsonObject {
+  const filters = new Map(point.states.map((state, index) => [state, point.filters[index] ?? []]));
+  const states = point.states.filter((state) => (filters.get(state) ?? []).length > 0);
+  return filterConfigJson(states, report, (state) => filters.get(state) ?? []);
 }
 
 /** By namespace and name, whatever order the routes came in. */

@@ -1,5 +1,5 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { type AttachPoint, targetRefJson } from "./attach.ts";
+import { type AttachPoint, selection } from "./attach.ts";
 import { defined, type Manifest, metadataFor } from "./manifest.ts";
 
 /** Where the filters' code comes from, and what they are told. */
@@ -66,10 +66,9 @@ export function wasm(code: FilterCode): JsonObject {
 
 /** The filter's proxies, and in the mesh the side of the sidecar it runs on. */
 export function attachment(point: AttachPoint): JsonObject {
-  const byReference = point.targetRefs.length > 0;
+  const sidecar = point.side === "client" || point.side === "server";
   return defined({
-    selector: byReference ? undefined : { matchLabels: point.selector },
-    targetRefs: byReference ? point.targetRefs.map(targetRefJson) : undefined,
-    match: point.side === "gateway" ? undefined : [{ mode: point.side.toUpperCase() }],
+    ...selection(point),
+    match: sidecar ? [{ mode: point.side.toUpperCase() }] : undefined,
   });
 }

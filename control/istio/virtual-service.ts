@@ -1,38 +1,29 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { InferenceRoute, RouteSpec, Shadow, Variant } from "../gen/weir/v1/route_pb.ts";
+import type { Fault, HeaderMatch, InferenceRoute, RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import type { HeaderOperations } from "../gen/weir/v1/traffic_pb.ts";
+import { controlHeaders } from "../route/control-headers.ts";
 import { routeName } from "../route/names.ts";
-import { controlHeaders } from "../route/validate.ts";
+import { type Rule, rulesOf, shadowHeaders } from "../route/rules.ts";
+import { sortedRecord } from "./attach.ts";
+import { destination } from "./backend.ts";
 import { durationText } from "./duration.ts";
-import { defined, type Manifest, metadataFor, type Origin } from "./manifest.ts";
-import { httpRouteNames, namespaceOf, objectName } from "./names.ts";
+import { exportTo } from "./export-to.ts";
+import { defined, definedOrNothing, type Manifest, metadataFor, type Origin } from "./manifest.ts";
+import { namespaceOf, objectName } from "./names.ts";
 
-const variantHeader = "x-weir-variant";
-const defaultModeHeader = "x-shadow-mode";
-const defaultTagHeader = "x-traffic-tag";
 const defaultRetryOn = ["connect-failure", "refused-stream", "reset-before-request"];
 
-/** One http route: where it comes from, what it matches, where it leads. */
-interface Rule {
-  name: string;
-  origin: string;
-  headers?: Record<string, string>;
-  destinations: JsonObject[];
-  mirrorTo?: string;
-}
-
-/**
- * The VirtualService of a route. First match wins, so the order is: tagged
- * requests, then the variant the filters chose, then the weights, which also
- * serve when no filter is there to choose.
- */
+/** The VirtualService of a route; without hosts and gateways when another one delegates to it. */
 export function virtualService(route: InferenceRoute): Manifest {
   const spec = route.spec as RouteSpec;
-  const rules = rulesOf(route, spec);
+  const rules = rulesOf(route);
+  const common = commonOf(spec);
+  const delegate = spec.mesh?.delegate === true;
+  const from = delegate
+    ? "spec.mesh.delegate, spec.variants"
+    : "spec.hosts, spec.gateways, spec.variants";
   const origins: Origin[] = [
-    {
-      path: [],
-      text: `VirtualService of ${routeName(route)}: spec.hosts, spec.gateways, spec.variants`,
-    },
+    { path: [], text: `VirtualService of ${routeName(route)}: ${from}` },
     ...rules.map((rule, index) => ({ path: ["spec", "http", index], text: rule.origin })),
   ];
   return {
@@ -41,9 +32,10 @@ export function virtualService(route: InferenceRoute): Manifest {
       kind: "VirtualService",
       metadata: metadataFor(objectName(route), namespaceOf(route), [routeName(route)]),
       spec: defined({
-        hosts: spec.hosts,
-        gateways: spec.gateways.length > 0 ? spec.gateways : undefined,
-        http: rules.map((rule) => httpRoute(rule, spec)),
+        hosts: delegate ? undefined : spec.hosts,
+        gateways: delegate || spec.gateways.length === 0 ? undefined : spec.gateways,
+        exportTo: exportTo(spec),
+        http: rules.map((rule) => httpRoute(rule, spec, common)),
       }),
     },
     origins,
@@ -52,78 +44,64 @@ export function virtualService(route: InferenceRoute): Manifest {
 
 /** Names of all http routes of a route, in order. */
 export function httpRouteNamesOf(route: InferenceRoute): string[] {
-  return rulesOf(route, route.spec as RouteSpec).map((rule) => rule.name);
+  return rulesOf(route).map((rule) => rule.name);
 }
 
-function rulesOf(route: InferenceRoute, spec: RouteSpec): Rule[] {
-  const names = httpRouteNames(route);
-  const shadow = spec.shadow;
-  const tagged = shadow && { [shadow.modeHeader || defaultModeHeader]: "true" };
-  const mirrors = shadow !== undefined && shadow.mode !== "divert";
-  const rules: Rule[] = [];
-  if (shadow && tagged && !mirrors) {
-    rules.push({
-      name: names.diverted,
-      origin: "spec.shadow: tagged requests go to the shadow variant itself",
-      headers: tagged,
-      destinations: [destination(spec, shadow.variant)],
-    });
-  }
-  if (spec.canary) {
-    if (mirrors) {
-      for (const [index, variant] of spec.variants.entries()) {
-        if (variant.name === shadow.variant) continue;
-        rules.push({
-          name: names.variantMirrored(variant.name),
-          origin: `spec.shadow, spec.variants[${index}]: tagged requests are copied to the shadow variant`,
-          headers: { [variantHeader]: variant.name, ...tagged },
-          destinations: [destination(spec, variant.name)],
-          mirrorTo: shadow.variant,
-        });
-      }
-    }
-    for (const [index, variant] of spec.variants.entries()) {
-      if (variant.name === shadow?.variant) continue;
-      rules.push({
-        name: names.variant(variant.name),
-        origin: `spec.variants[${index}]: chosen by spec.canary`,
-        headers: { [variantHeader]: variant.name },
-        destinations: [destination(spec, variant.name)],
-      });
-    }
-  } else if (mirrors && tagged) {
-    rules.push({
-      name: names.weightsMirrored,
-      origin: "spec.shadow: tagged requests are copied to the shadow variant",
-      headers: tagged,
-      destinations: weighted(spec),
-      mirrorTo: shadow.variant,
-    });
-  }
-  rules.push({
-    name: names.weights,
-    origin: spec.canary
-      ? "spec.variants[*].weight: without the filters, plain weights"
-      : "spec.variants[*].weight",
-    destinations: weighted(spec),
-  });
-  return rules;
+/** What all rules of a route have alike. */
+interface Common {
+  timeout: string | undefined;
+  retries: JsonObject;
+  headers: JsonObject;
 }
 
-function httpRoute(rule: Rule, spec: RouteSpec): JsonObject {
-  return defined({
-    name: rule.name,
-    match: rule.headers && [{ headers: exactly(rule.headers) }],
-    route: rule.destinations,
-    mirrors:
-      rule.mirrorTo === undefined
-        ? undefined
-        : [{ ...destination(spec, rule.mirrorTo), percentage: { value: 100 } }],
+function commonOf(spec: RouteSpec): Common {
+  return {
     timeout: durationText(spec.resilience?.timeout),
     retries: retries(spec),
-    // Only Weir speaks in these names; an answer that does is a pod pretending.
-    headers: { response: { remove: spokenHeaders(spec.shadow) } },
+    headers: headers(spec),
+  };
+}
+
+function httpRoute(rule: Rule, spec: RouteSpec, common: Common): JsonObject {
+  return defined({
+    name: rule.name,
+    match: matchOf(rule),
+    route:
+      rule.targets.length === 1
+        ? rule.targets.map(({ variant }) => ({ destination: destination(spec, variant) }))
+        : rule.targets.map(({ variant, weight }) => ({
+            destination: destination(spec, variant),
+            weight,
+          })),
+    mirrors: rule.mirrorTo && [
+      { destination: destination(spec, rule.mirrorTo), percentage: { value: 100 } },
+    ],
+    timeout: (rule.drill ? durationText(spec.fault?.cutAfter) : undefined) ?? common.timeout,
+    retries: common.retries,
+    fault: rule.drill && (spec.fault?.delay || spec.fault?.abort) ? fault(spec.fault) : undefined,
+    headers: common.headers,
   });
+}
+
+function matchOf({ headers, match }: Rule): JsonObject[] | undefined {
+  const present: JsonObject = {};
+  const absent: JsonObject = {};
+  for (const [name, exact] of Object.entries(headers)) present[name] = { exact };
+  for (const { header, value } of match) {
+    if (value.case === "present" && !value.value) absent[header] = {};
+    else present[header] = stringMatch(value);
+  }
+  const matched = definedOrNothing({
+    headers: Object.keys(present).length > 0 ? present : undefined,
+    withoutHeaders: Object.keys(absent).length > 0 ? absent : undefined,
+  });
+  return matched && [matched];
+}
+
+/** A StringMatch without a value asks whether the header is there. */
+function stringMatch(value: HeaderMatch["value"]): JsonObject {
+  if (value.case === "exact") return { exact: value.value };
+  return value.case === "prefix" ? { prefix: value.value } : {};
 }
 
 /** Istio's default is two retries, which would run a completion twice; so the number is always written. */
@@ -134,36 +112,39 @@ function retries(spec: RouteSpec): JsonObject {
     attempts: wanted.attempts,
     perTryTimeout: durationText(wanted.perTryTimeout),
     retryOn: (wanted.retryOn.length > 0 ? wanted.retryOn : defaultRetryOn).join(","),
+    retryRemoteLocalities: wanted.remoteLocalities ? true : undefined,
+    backoff: durationText(wanted.backoff),
   });
 }
 
-function destination(spec: RouteSpec, subset: string): JsonObject {
-  const port = spec.service?.port ?? 0;
-  return { destination: { host: spec.service?.name ?? "", subset, port: { number: port } } };
+function fault({ abort, delay }: Fault): JsonObject {
+  return defined({
+    delay: delay && {
+      percentage: { value: delay.percent },
+      fixedDelay: durationText(delay.duration) ?? "",
+    },
+    abort: abort && { percentage: { value: abort.percent }, httpStatus: abort.httpStatus },
+  });
 }
 
-/**
- * Weights are relative integers in Istio: percents as they are, or hundredths
- * where one has decimals. Istio drops weight 0, so it is not written.
- */
-function weighted(spec: RouteSpec): JsonObject[] {
-  const taking = spec.variants.filter((variant) => variant.weight > 0);
-  if (taking.length === 1) return [destination(spec, (taking[0] as Variant).name)];
-  const scale = taking.every((variant) => Number.isInteger(variant.weight)) ? 1 : 100;
-  return taking.map((variant) => ({
-    ...destination(spec, variant.name),
-    weight: Math.round(variant.weight * scale),
-  }));
+function headers(spec: RouteSpec): JsonObject {
+  // Only Weir speaks in these names; an answer that does is a pod pretending.
+  const spoken = [...controlHeaders, ...shadowHeaders(spec)];
+  return defined({
+    request: operations(spec.headers?.request, []),
+    response: operations(spec.headers?.response, spoken),
+  });
 }
 
-function exactly(headers: Record<string, string>): JsonObject {
-  return Object.fromEntries(Object.entries(headers).map(([name, exact]) => [name, { exact }]));
+function operations(asked: HeaderOperations | undefined, spoken: string[]): JsonObject | undefined {
+  const remove = [...spoken, ...(asked?.remove ?? [])];
+  return definedOrNothing({
+    set: filled(asked?.set),
+    add: filled(asked?.add),
+    remove: remove.length > 0 ? remove : undefined,
+  });
 }
 
-function spokenHeaders(shadow: Shadow | undefined): string[] {
-  return [
-    ...controlHeaders,
-    shadow?.modeHeader || defaultModeHeader,
-    shadow?.tagHeader || defaultTagHeader,
-  ];
+function filled(values: Record<string, string> | undefined): JsonObject | undefined {
+  return values && Object.keys(values).length > 0 ? sortedRecord(values) : undefined;
 }

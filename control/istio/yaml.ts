@@ -17,6 +17,8 @@ const plainText =
   /^(?![eE]\d+$)(?:[A-Za-z/](?:[A-Za-z0-9_./,@+-]|:(?=[A-Za-z0-9_./@+-]))*|\d+(?:\.\d+)?s)$/;
 const words = new Set(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"]);
 
+const lineBreak = /\r\n|[\n\r\u0085\u2028\u2029]/;
+
 /** Characters that JSON leaves as they are but YAML forbids or takes for a line break. */
 const unsafeInYaml = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
 
@@ -27,28 +29,34 @@ const unsafeInYaml = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
  * thousands of routes.
  */
 export function toYaml(manifests: Manifest[]): string {
-  const out: string[] = [];
+  const documents: string[] = [];
   for (const { object, origins } of manifests) {
-    if (out.length > 0) out.push("---\n");
+    const out: string[] = [];
     const tree = originTree(origins);
-    writeComment(out, tree, "");
-    writeMembers(out, object as unknown as Record<string, JsonValue>, "", tree);
+    writeComment(out, tree, 0);
+    writeMembers(out, object as unknown as Record<string, JsonValue>, 0, tree, false);
+    documents.push(out.join(""));
   }
-  return out.join("");
+  return documents.join("---\n");
 }
 
+/** Members of a map, a line or more each; `begun`: the first line has its dash already. */
 function writeMembers(
   out: string[],
   members: Record<string, JsonValue | undefined>,
-  indent: string,
+  depth: number,
   origins: OriginTree | undefined,
+  begun: boolean,
 ): void {
-  for (const [key, value] of Object.entries(members)) {
+  let first = begun;
+  for (const key in members) {
+    const value = members[key];
     if (value === undefined) continue;
     const below = origins?.below.get(key);
-    writeComment(out, below, indent);
-    out.push(indent, scalarText(key), ":");
-    writeValue(out, value, indent, below);
+    if (!first) writeComment(out, below, depth);
+    out.push(keyText(key, first ? 0 : depth));
+    writeValue(out, value, depth, below);
+    first = false;
   }
 }
 
@@ -56,44 +64,66 @@ function writeMembers(
 function writeValue(
   out: string[],
   value: JsonValue,
-  indent: string,
+  depth: number,
   origins: OriginTree | undefined,
 ): void {
-  if (isEmptyOrScalar(value)) {
-    out.push(" ", leafText(value), "\n");
-  } else if (Array.isArray(value)) {
+  if (typeof value === "string") out.push(" ", scalarText(value), "\n");
+  else if (isEmptyOrScalar(value)) out.push(" ", leafText(value), "\n");
+  else {
     out.push("\n");
-    writeItems(out, value, `${indent}  `, origins);
-  } else {
-    out.push("\n");
-    writeMembers(out, value as Record<string, JsonValue>, `${indent}  `, origins);
+    if (Array.isArray(value)) writeItems(out, value, depth + 1, origins, false);
+    else writeMembers(out, value as Record<string, JsonValue>, depth + 1, origins, false);
   }
 }
 
+/** Items of a list; the first line of an item shares its line with the dash. */
 function writeItems(
   out: string[],
   items: JsonValue[],
-  indent: string,
+  depth: number,
   origins: OriginTree | undefined,
+  begun: boolean,
 ): void {
-  for (const [index, item] of items.entries()) {
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index] as JsonValue;
     const below = origins?.below.get(index);
-    writeComment(out, below, indent);
-    if (isEmptyOrScalar(item)) {
-      out.push(indent, "- ", leafText(item), "\n");
-      continue;
-    }
-    const inner: string[] = [];
-    if (Array.isArray(item)) writeItems(inner, item, `${indent}  `, below);
-    else writeMembers(inner, item as Record<string, JsonValue>, `${indent}  `, below);
-    // The first line of the item shares its line with the dash.
-    out.push(indent, "- ", inner.join("").slice(indent.length + 2));
+    const first = begun && index === 0;
+    if (!first) writeComment(out, below, depth);
+    out.push(first ? "- " : dashText(depth));
+    if (isEmptyOrScalar(item)) out.push(leafText(item), "\n");
+    else if (Array.isArray(item)) writeItems(out, item, depth + 1, below, true);
+    else writeMembers(out, item as Record<string, JsonValue>, depth + 1, below, true);
   }
+}
+
+/** Lines begin alike again and again: indent and key are put together once. */
+const keyTexts: Map<string, string>[] = [];
+const dashTexts: string[] = [];
+const mostKnown = 4096;
+
+function keyText(key: string, depth: number): string {
+  let texts = keyTexts[depth];
+  if (texts === undefined) {
+    texts = new Map();
+    keyTexts[depth] = texts;
+  }
+  const known = texts.get(key);
+  if (known !== undefined) return known;
+  const text = `${"  ".repeat(depth)}${scalarText(key)}:`;
+  if (texts.size < mostKnown) texts.set(key, text);
+  return text;
+}
+
+function dashText(depth: number): string {
+  dashTexts[depth] ??= `${"  ".repeat(depth)}- `;
+  return dashTexts[depth];
 }
 
 function isEmptyOrScalar(value: JsonValue): boolean {
   if (value === null || typeof value !== "object") return true;
-  return Array.isArray(value) ? value.length === 0 : Object.keys(value).length === 0;
+  if (Array.isArray(value)) return value.length === 0;
+  for (const _ in value) return false;
+  return true;
 }
 
 function leafText(value: JsonValue): string {
@@ -102,19 +132,26 @@ function leafText(value: JsonValue): string {
   return value !== null && typeof value === "object" ? "{}" : JSON.stringify(value);
 }
 
+/** Texts that need no quotes are mostly the same few. */
+const plain = new Set<string>();
+
 function scalarText(text: string): string {
-  if (plainText.test(text) && !words.has(text.toLowerCase())) return text;
+  if (plain.has(text)) return text;
+  if (plainText.test(text) && !words.has(text.toLowerCase())) {
+    if (plain.size < mostKnown && text.length <= 32) plain.add(text);
+    return text;
+  }
   return JSON.stringify(text).replace(
     unsafeInYaml,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
-function writeComment(out: string[], origins: OriginTree | undefined, indent: string): void {
+function writeComment(out: string[], origins: OriginTree | undefined, depth: number): void {
   if (origins?.text === undefined) return;
-  for (const line of origins.text.split(/\r\n|[\n\r\u0085\u2028\u2029]/)) {
-    out.push(indent, "# ", line, "\n");
-  }
+  const indent = "  ".repeat(depth);
+  if (!lineBreak.test(origins.text)) out.push(indent, "# ", origins.text, "\n");
+  else for (const line of origins.text.split(lineBreak)) out.push(indent, "# ", line, "\n");
 }
 
 function originTree(origins: Origin[]): OriginTree {

@@ -41,3 +41,11 @@ export function chatQuestions(options: QuestionOptions): (n: number) => Question
     variantHeader: options.variantHeader,
   });
 }
+
+/** Reads "name: value"; the name in lower case. @throws Error that says what is wanted */
+export function parseHeader(line: string): [name: string, value: string] {
+  const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(line) ?? [];
+  if (name === undefined || value === undefined)
+    throw new Error(`header "${line}": want "name: value"`);
+  return [name.toLowerCase(), value];
+}

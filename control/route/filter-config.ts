@@ -1,5 +1,11 @@
 import { createHash } from "node:crypto";
-import { create, type MessageInitShape, toJson } from "@bufbuild/protobuf";
+import {
+  create,
+  type JsonObject,
+  type JsonValue,
+  type MessageInitShape,
+  toJson,
+} from "@bufbuild/protobuf";
 import {
   type FilterConfig,
   FilterConfigSchema,
@@ -9,23 +15,57 @@ import {
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "./names.ts";
 
+/** The decisions that filters make, by their member of the spec. */
+export const filterNames = ["canary", "rateLimit", "shadow", "compression"] as const;
+export type FilterName = (typeof filterNames)[number];
+
 /** A copy costs the proxy what the request did: images and documents are not worth one. */
 const mirroredBodyBytes = 1 << 20;
 
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
+/** What the filters at one place do for a route; all of it where nothing else is said. */
+type Only = (state: RouteState) => readonly FilterName[];
+const everything: Only = () => filterNames;
+
 /**
  * The configuration that makes the filters do what the routes ask. The same
- * routes give the same bytes; the revision is a digest of the content.
+ * routes give the same bytes; the revision is a digest of the content. `only`
+ * leaves a route to the filters that it names, where others run elsewhere.
  */
-export function filterConfig(states: readonly RouteState[], report?: ReportTarget): FilterConfig {
-  const routes = [...states].sort((a, b) => compare(nameOf(a), nameOf(b))).map(policy);
-  const content = create(FilterConfigSchema, { routes, ...(report ? { report } : {}) });
-  const revision = createHash("sha256")
-    .update(JSON.stringify(toJson(FilterConfigSchema, content)))
-    .digest("hex")
-    .slice(0, 16);
-  return create(FilterConfigSchema, { ...content, revision });
+export function filterConfig(
+  states: readonly RouteState[],
+  report?: ReportTarget,
+  only = everything,
+): FilterConfig {
+  const content = contentOf(states, report, only);
+  content.revision = digest(toJson(FilterConfigSchema, content));
+  return content;
+}
+
+/** The same as JSON. */
+export function filterConfigJson(
+  states: readonly RouteState[],
+  report?: ReportTarget,
+  only = everything,
+): JsonObject {
+  const content = toJson(FilterConfigSchema, contentOf(states, report, only)) as JsonObject;
+  return { revision: digest(content), ...content };
+}
+
+function contentOf(
+  states: readonly RouteState[],
+  report: ReportTarget | undefined,
+  only: Only,
+): FilterConfig {
+  const routes = [...states]
+    .sort((a, b) => compare(nameOf(a), nameOf(b)))
+    .map((state) => policy(state, only(state)));
+  return create(FilterConfigSchema, { routes, ...(report ? { report } : {}) });
+}
+
+function digest(content: JsonValue): string {
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
 /** The configuration as the one JSON text that filters are given. */
@@ -41,16 +81,20 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
+function policy(
+  state: RouteState,
+  only: readonly FilterName[],
+): MessageInitShape<typeof RoutePolicySchema> {
   const name = nameOf(state);
   const spec = state.route?.spec;
   if (spec === undefined) return { name };
   const { canary, rateLimit, shadow, compression } = spec;
+  const asked = (name: FilterName) => only.includes(name);
   const identity = rateLimit?.identity ?? [];
   return {
     name,
     hosts: [...spec.hosts].sort(compare),
-    ...(canary
+    ...(canary && asked("canary")
       ? {
           canary: {
             stickyBy: canary.stickyBy,
@@ -63,7 +107,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
           },
         }
       : {}),
-    ...(rateLimit
+    ...(rateLimit && asked("rateLimit")
       ? {
           rateLimit: {
             identity,
@@ -77,7 +121,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
           },
         }
       : {}),
-    ...(shadow
+    ...(shadow && asked("shadow")
       ? {
           shadow: {
             percent: shadow.percent,
@@ -92,7 +136,7 @@ function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
           },
         }
       : {}),
-    ...(compression
+    ...(compression && asked("compression")
       ? {
           compression: {
             algorithms: compression.algorithms,

@@ -7,3 +7,6 @@ export interface Problem {
   /** Lower case; names the field, the value and the limit. */
   message: string;
 }
+
+/** Takes one problem at a time. */
+export type Report = (code: string, path: string, message: string) => void;

@@ -5,7 +5,7 @@ import {
   hasOption,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { DurationSchema } from "@bufbuild/protobuf/wkt";
+import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { type Constraint, limit } from "../gen/weir/v1/constraints_pb.ts";
 
 /** A JSON Schema (draft 2020-12) node. */
@@ -17,6 +17,13 @@ const durationSchema: JsonSchema = {
   expects: 'a duration in seconds such as "600s" or "0.25s"',
 };
 
+const timestampSchema: JsonSchema = {
+  type: "string",
+  pattern:
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$",
+  expects: 'a time such as "2030-01-31T12:00:00Z"',
+};
+
 /**
  * JSON Schema of a message in its proto JSON form: closed objects, with the
  * limits of the `limit` option. The keyword `expects` carries what the field
@@ -24,6 +31,7 @@ const durationSchema: JsonSchema = {
  */
 export function schemaOf(message: DescMessage): JsonSchema {
   if (message.typeName === DurationSchema.typeName) return durationSchema;
+  if (message.typeName === TimestampSchema.typeName) return timestampSchema;
   const properties: Record<string, JsonSchema> = {};
   const required: string[] = [];
   for (const field of message.fields) {

@@ -1,15 +1,13 @@
 import { isIP } from "node:net";
 import type { Duration } from "@bufbuild/protobuf/wkt";
-import type { InferenceRoute, KeySource, RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, KeySource, Resilience, RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import { controlHeaders } from "./control-headers.ts";
 import { routeName } from "./names.ts";
-import type { Problem } from "./problem.ts";
+import type { Problem, Report } from "./problem.ts";
+import { checkCluster } from "./validate-cluster.ts";
 import { compressionProblems, matchProblems } from "./validate-compression.ts";
+import { checkTraffic } from "./validate-traffic.ts";
 import { toBuckets } from "./weights.ts";
-
-/** Headers that only Weir may set. */
-export const controlHeaders = ["x-weir-variant", "x-weir-tenant", "x-weir-tier"];
-
-type Report = (code: string, path: string, message: string) => void;
 
 /** What is wrong with the meaning of a document whose shape is right; empty when it may be stored. */
 export function validateRoute(route: InferenceRoute): Problem[] {
@@ -19,11 +17,12 @@ export function validateRoute(route: InferenceRoute): Problem[] {
   if (spec === undefined)
     return [{ code: "missing-field", path: "spec", message: "spec is required" }];
   checkVariants(spec, report);
-  checkAttach(spec, report);
   checkRateLimit(spec, report);
   checkCanary(spec, report);
   checkShadow(spec, report);
   checkResilience(spec, report);
+  checkTraffic(spec, report);
+  checkCluster(spec, report);
   reportDuplicates(spec.hosts, "spec.hosts", "host", report);
   return [...problems, ...compressionProblems(spec.compression)];
 }
@@ -92,19 +91,20 @@ function checkVariants(spec: RouteSpec, report: Report): void {
         `${path}.endpoints`,
         `variant ${variant.name} has no endpoints, but others have: give all or none`,
       );
-    variant.endpoints.forEach((endpoint, at) => {
-      const problem = endpointProblem(endpoint);
-      if (problem)
-        report("bad-endpoint", `${path}.endpoints[${at}]`, `endpoint "${endpoint}" ${problem}`);
-      const owner = endpoints.get(endpoint);
-      if (owner !== undefined)
-        report(
-          "duplicate-endpoint",
-          `${path}.endpoints[${at}]`,
-          `endpoint ${endpoint} already belongs to variant ${owner}`,
-        );
-      endpoints.set(endpoint, variant.name);
-    });
+    for (const field of ["endpoints", "fallbackEndpoints"] as const)
+      variant[field].forEach((endpoint, at) => {
+        const where = `${path}.${field}[${at}]`;
+        const problem = endpointProblem(endpoint);
+        if (problem) report("bad-endpoint", where, `endpoint "${endpoint}" ${problem}`);
+        const owner = endpoints.get(endpoint);
+        if (owner !== undefined)
+          report(
+            "duplicate-endpoint",
+            where,
+            `endpoint ${endpoint} already belongs to variant ${owner}`,
+          );
+        endpoints.set(endpoint, variant.name);
+      });
   });
 }
 
@@ -114,13 +114,6 @@ function endpointProblem(endpoint: string): string | undefined {
   const port = Number(endpoint.slice(colon + 1));
   if (isIP(address) === 0) return "has no valid IP address";
   return port >= 1 && port <= 65535 ? undefined : "has a port outside 1 to 65535";
-}
-
-function checkAttach({ attach }: RouteSpec, report: Report): void {
-  if (attach === undefined) return;
-  const selects = Object.keys(attach.selector).length > 0;
-  if (selects === attach.targetRefs.length > 0)
-    report("one-of", "spec.attach", "attach must have exactly one of selector, targetRefs");
 }
 
 function checkRateLimit({ rateLimit }: RouteSpec, report: Report): void {
@@ -232,23 +225,14 @@ function checkResilience({ resilience }: RouteSpec, report: Report): void {
   const retries = resilience.retries;
   if (
     retries?.attempts === 0 &&
-    (retries.perTryTimeout !== undefined || retries.retryOn.length > 0)
+    (retries.perTryTimeout ?? retries.backoff ?? retries.budget ?? retries.retryOn[0]) !== undefined
   )
     report(
       "retries-off",
       `${path}.retries`,
-      "perTryTimeout and retryOn have no meaning with 0 attempts",
+      "perTryTimeout, retryOn, backoff and budget have no meaning with 0 attempts",
     );
-  const durations: Record<string, Duration | undefined> = {
-    timeout: resilience.timeout,
-    "retries.perTryTimeout": retries?.perTryTimeout,
-    "outlier.interval": resilience.outlier?.interval,
-    "outlier.baseEjectionTime": resilience.outlier?.baseEjectionTime,
-    "connections.connectTimeout": resilience.connections?.connectTimeout,
-    "connections.idleTimeout": resilience.connections?.idleTimeout,
-    "warmup.duration": resilience.warmup?.duration,
-  };
-  for (const [name, duration] of Object.entries(durations))
+  for (const [name, duration] of Object.entries(durationsOf(resilience)))
     if (duration !== undefined && duration.seconds === 0n && duration.nanos < 1_000_000)
       report(
         "out-of-range",
@@ -257,7 +241,28 @@ function checkResilience({ resilience }: RouteSpec, report: Report): void {
       );
 }
 
-function reportDuplicates(
+/** All durations of a route's resilience, by their path below it. */
+export function durationsOf(resilience: Resilience): Record<string, Duration | undefined> {
+  const { balance, connections, outlier, retries, warmup } = resilience;
+  const key = balance?.hash?.key;
+  return {
+    timeout: resilience.timeout,
+    "retries.perTryTimeout": retries?.perTryTimeout,
+    "retries.backoff": retries?.backoff,
+    "outlier.interval": outlier?.interval,
+    "outlier.baseEjectionTime": outlier?.baseEjectionTime,
+    "connections.connectTimeout": connections?.connectTimeout,
+    "connections.idleTimeout": connections?.idleTimeout,
+    "connections.maxConnectionDuration": connections?.maxConnectionDuration,
+    "connections.keepalive.time": connections?.keepalive?.time,
+    "connections.keepalive.interval": connections?.keepalive?.interval,
+    "warmup.duration": warmup?.duration,
+    "balance.hash.cookie.ttl": key?.case === "cookie" ? key.value.ttl : undefined,
+  };
+}
+
+/** Reports every name that is there for the second time. */
+export function reportDuplicates(
   names: readonly string[],
   path: string,
   noun: string,

@@ -10,6 +10,7 @@ import {
   textBytes,
   textPtr,
 } from "../sdk";
+import { othersHost } from "./request";
 
 // The headers that only Weir may set. A client that sends one claims what is
 // not its to claim, so it is removed before anyone reads it.
@@ -27,9 +28,9 @@ export function countClaims(): void {
   spoofed = changetype<usize>(counter(textPtr(spoofedName), textBytes(spoofedName)));
 }
 
-/** Removes a control header that the client sent. */
+/** Removes a control header that the client sent, from requests that are this instance's. */
 export function removeClaimed(name: Text): void {
-  if (findHeader(name) < 0) return;
+  if (othersHost || findHeader(name) < 0) return;
   removeHeader(REQUEST_HEADERS, name);
   if (spoofed != 0) changetype<Metric>(spoofed).pending++;
 }

@@ -11,12 +11,22 @@ import {
 
 const authority = literal(":authority");
 
+/**
+ * Whether the request is for a host that this configuration says nothing about
+ * although it has routes. On a shared proxy another instance may look after it,
+ * before this one or behind it: what that one wrote is not this one's to remove.
+ */
+export let othersHost: bool = false;
+
 /** Reads the request's headers, once, and finds its route; 0 when no route is for it. */
 export function openRequest(): usize {
   resetArena();
   readHeaders(REQUEST_HEADERS);
   const document = currentDocument();
+  othersHost = false;
   if (document === null) return 0;
   const row = findHeader(authority);
-  return row < 0 ? document.anyHost : routeOfHost(document, valuePtr(row), valueBytes(row));
+  const route = row < 0 ? document.anyHost : routeOfHost(document, valuePtr(row), valueBytes(row));
+  othersHost = route == 0 && document.routes != 0;
+  return route;
 }

@@ -41,19 +41,29 @@ export function clusterOf(states: RouteState[]): string {
       labels,
     );
 
+  const addService = (namespace: string, name: string, port: number | undefined) =>
+    add("v1", "Service", [namespace, name], {
+      spec: { selector: { app: name }, ports: [{ name: "http", port, targetPort: port }] },
+    });
+
   for (const { route } of states) {
     if (route?.spec === undefined) continue;
-    const { service, variants, gateways, attach } = route.spec;
+    const { service, variants, gateways, attach, alsoAttach, shadow } = route.spec;
     const namespace = routeName(route).split("/", 1)[0] as string;
     const app = { app: `${service?.name}` };
-    const ports = [{ name: "http", port: service?.port, targetPort: service?.port }];
-    add("v1", "Service", [namespace, `${service?.name}`], { spec: { selector: app, ports } });
+    addService(namespace, `${service?.name}`, service?.port);
     for (const variant of variants) {
-      addPod([namespace, `${service?.name}-${variant.name}`], { ...app, ...variant.labels });
+      if (variant.service !== "") addService(namespace, variant.service, service?.port);
+      const own = variant.service === "" ? app : { app: variant.service };
+      addPod([namespace, `${service?.name}-${variant.name}`], { ...own, ...variant.labels });
+    }
+    if (shadow?.isolate) addPod([namespace, "shadow"], shadow.isolate.selector);
+    for (const [index, each] of [attach, ...alsoAttach].entries()) {
+      const proxies = each && Object.keys(each.selector).length > 0 ? each.selector : app;
+      addPod([each?.namespace || namespace, `proxy-${index}`], proxies);
     }
     const proxies = attach && Object.keys(attach.selector).length > 0 ? attach.selector : app;
     const proxyNamespace = attach?.namespace || namespace;
-    addPod([proxyNamespace, "proxy"], proxies);
     for (const gateway of gateways) {
       if (gateway === "mesh") continue;
       const place = gateway.includes("/") ? gateway.split("/") : [namespace, gateway];

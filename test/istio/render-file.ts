@@ -15,11 +15,13 @@ export function statesOf(text: string): RouteState[] {
   return routes.map((route) => create(RouteStateSchema, draftRoute(route, undefined)));
 }
 
-/** Renders DIR/route.yaml, with the options of DIR/options.json when there are any. */
+/** The options of DIR/options.json when there are any. */
+export function optionsOf(dir: string): RenderOptions {
+  const file = join(dir, "options.json");
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as RenderOptions) : {};
+}
+
+/** Renders DIR/route.yaml. */
 export function renderFolder(dir: string): Rendering {
-  const optionsFile = join(dir, "options.json");
-  const options = existsSync(optionsFile)
-    ? (JSON.parse(readFileSync(optionsFile, "utf8")) as RenderOptions)
-    : {};
-  return renderIstio(statesOf(readFileSync(join(dir, "route.yaml"), "utf8")), options);
+  return renderIstio(statesOf(readFileSync(join(dir, "route.yaml"), "utf8")), optionsOf(dir));
 }

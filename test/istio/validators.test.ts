@@ -5,12 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { clusterOf } from "./cluster-of.ts";
 import { buildIstio, type IstioTools, mayGoWithout, run } from "./istio-tools.ts";
-import { examples, statesOf } from "./render-file.ts";
+import { examples, optionsOf, statesOf } from "./render-file.ts";
 
 const buildTimeoutMs = 40 * 60_000;
 
 const folders = [
   ...examples.map((name) => `examples/${name}`),
+  ...["adopt", "again", "another-namespace"].map((name) => `test/istio/merging/golden/${name}`),
   ...readdirSync("test/istio/golden")
     .filter((name) => !name.startsWith("refused-"))
     .map((name) => `test/istio/golden/${name}`),
@@ -35,12 +36,17 @@ describe.skipIf(mayGoWithout)("Istio's own validators", () => {
       run(tools.istioctl, "analyze", "--use-kube=false", "-A", "-o", "json", ...files).stdout,
     );
 
-  test("the API server's schema and CEL rules accept every rendering", () => {
-    const files = folders.map((folder) => `${folder}/istio.yaml`);
-    const { code, stdout } = run(tools["crd-check"], ...files);
-    expect(stdout).toMatch(/^checked \d\d+ objects\n$/);
-    expect(code).toBe(0);
-  });
+  test.each(["standard", "experimental"])(
+    "the API server's schema and CEL rules accept every rendering for the %s channel",
+    (channel) => {
+      const files = folders
+        .filter((folder) => channelOf(folder) === channel)
+        .map((folder) => `${folder}/istio.yaml`);
+      const { code, stdout } = run(tools["crd-check"], "--channel", channel, ...files);
+      expect(stdout).toMatch(/^checked [1-9]\d* objects\n$/);
+      expect(code).toBe(0);
+    },
+  );
 
   test.each(folders)("istioctl validate accepts %s", (folder) => {
     const file = `${folder}/istio.yaml`;
@@ -83,6 +89,21 @@ describe.skipIf(mayGoWithout)("Istio's own validators", () => {
       expect(stdout).toContain("must be a valid duration greater than 1ms");
     });
 
+    test("the schema: a duration that the Gateway API cannot read, and a field of another channel", () => {
+      const route = readFileSync("test/istio/golden/gateway-api-pools/istio.yaml", "utf8");
+      const bad = write("bad-route.yaml", route.replace("600s", "600.5s"));
+      const { stdout } = run(tools["crd-check"], "--channel", "experimental", bad);
+      expect(stdout).toContain("spec.rules[0].timeouts.request");
+      const standard = run(tools["crd-check"], "test/istio/golden/gateway-api-pools/istio.yaml");
+      expect(standard.stdout).toContain("unknown fields");
+    });
+
+    test("an autoscaler's unknown field", () => {
+      const text = readFileSync("test/istio/golden/scale-by-queue/istio.yaml", "utf8");
+      const bad = write("bad-scaler.yaml", text.replace("maxReplicas:", "mostReplicas:"));
+      expect(run(tools["crd-check"], bad).stdout).toContain('unknown field "mostReplicas"');
+    });
+
     test("the schema: an unknown field", () => {
       const { stdout } = run(tools["crd-check"], change("failStrategy:", "failureStrategy:"));
       expect(stdout).toContain("unknown fields [spec.wasm.failureStrategy]");
@@ -107,6 +128,12 @@ describe.skipIf(mayGoWithout)("Istio's own validators", () => {
     });
   });
 });
+
+/** Channel of the Gateway API that a folder is rendered for. */
+function channelOf(folder: string): string {
+  const options = optionsOf(folder);
+  return options.gatewayApiChannel ?? "standard";
+}
 
 /** The findings of istioctl's JSON, which stands among its progress messages. */
 function findings(output: string): { code: string; message: string }[] {

@@ -52,7 +52,7 @@ describe.skipIf(mayGoWithoutBrowser)("the dashboard on a real Envoy, in a real b
     await row.getByText("canary 10").waitFor();
     await row.getByText("1 of 1").waitFor();
     await expect
-      .poll(() => row.getByRole("cell").nth(1).innerText(), { timeout: 15_000 })
+      .poll(() => row.getByRole("cell").nth(1).textContent(), { timeout: 15_000 })
       .toMatch(/^(1\d|2\d)\.\d$/);
     expect(await accessibilityProblems(page)).toEqual([]);
     await picture("routes");
@@ -150,7 +150,7 @@ describe.skipIf(mayGoWithoutBrowser)("the dashboard on a real Envoy, in a real b
   it("keeps the last answer while the server is away, and comes back by itself", async () => {
     await page.context().setOffline(true);
     await page.getByRole("alert").waitFor();
-    expect(await page.getByRole("alert").innerText()).toContain("not connected");
+    expect(await page.getByRole("alert").textContent()).toContain("not connected");
     await page.getByText("stable 90").waitFor();
     await picture("offline");
     await page.context().setOffline(false);

@@ -5,21 +5,15 @@ import {
   Cluster_LbPolicy,
   ClusterSchema,
 } from "../../gen/envoy/config/cluster/v3/cluster_pb.ts";
-import type { OutlierDetectionSchema } from "../../gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
-import { RoutingPriority } from "../../gen/envoy/config/core/v3/base_pb.ts";
 import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
 } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
-import { HttpProtocolOptionsSchema } from "../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
-import type {
-  Connections,
-  InferenceRoute,
-  Resilience,
-  Variant,
-} from "../../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, Resilience, Variant } from "../../gen/weir/v1/route_pb.ts";
 import { routeName } from "../../route/index.ts";
-import { adsSource, pack, seconds, socketAddress } from "./common.ts";
+import { adsSource, seconds, socketAddress } from "./common.ts";
+import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
+import { transportSocket } from "./transport-socket.ts";
 
 /** Name of a variant's cluster. */
 export function clusterName(route: InferenceRoute, variant: string): string {
@@ -28,85 +22,108 @@ export function clusterName(route: InferenceRoute, variant: string): string {
 
 /** One cluster per variant; its endpoints come over EDS, so that they may change without it. */
 export function variantCluster(route: InferenceRoute, variant: Variant): Cluster {
-  const { connections, outlier, warmup } = route.spec?.resilience ?? ({} as Partial<Resilience>);
-  const slowStart = warmup?.duration
-    ? {
-        slowStartWindow: warmup.duration,
-        aggression: { defaultValue: warmup.aggression ?? 1, runtimeKey: "" },
-        minWeightPercent: { value: warmup.minimumPercent ?? 10 },
-      }
-    : undefined;
+  const resilience = route.spec?.resilience;
+  const { connections, outlier } = resilience ?? ({} as Partial<Resilience>);
+  const { interval, probes, time } = connections?.keepalive ?? {};
+  const socket = transportSocket(route.spec?.tls, connections?.http2 === true);
   return create(ClusterSchema, {
     name: clusterName(route, variant.name),
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: adsSource() },
     connectTimeout: connections?.connectTimeout ?? seconds(5),
-    // Answers differ in length by orders of magnitude: the pod with the fewest in flight is the best guess.
-    lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
-    ...(slowStart
-      ? { lbConfig: { case: "leastRequestLbConfig", value: { slowStartConfig: slowStart } } }
+    ...balance(resilience),
+    circuitBreakers: { thresholds: [thresholds(resilience)] },
+    ...(outlier
+      ? {
+          outlierDetection: outlierDetection(outlier),
+          // Envoy's own default asks ejected pods again once half of them are out.
+          commonLbConfig: { healthyPanicThreshold: { value: outlier.minHealthPercent ?? 0 } },
+        }
       : {}),
-    circuitBreakers: { thresholds: [thresholds(connections)] },
-    ...(outlier ? { outlierDetection: outlierDetection(route) } : {}),
+    ...(connections?.keepalive
+      ? {
+          upstreamConnectionOptions: {
+            tcpKeepalive: {
+              ...(probes === undefined ? {} : { keepaliveProbes: probes }),
+              ...(time ? { keepaliveTime: wholeSeconds(time) } : {}),
+              ...(interval ? { keepaliveInterval: wholeSeconds(interval) } : {}),
+            },
+          },
+        }
+      : {}),
+    ...(socket ? { transportSocket: socket } : {}),
     typedExtensionProtocolOptions: { [httpOptionsKey]: httpOptions(connections) },
   });
 }
 
-/** The endpoints of a variant. */
+/** The kernel counts in seconds; less than one would switch probes off. */
+function wholeSeconds({ seconds, nanos }: { seconds: bigint; nanos: number }): number {
+  return Math.max(1, Math.round(Number(seconds) + nanos / 1e9));
+}
+
+type ClusterInit = MessageInitShape<typeof ClusterSchema>;
+
+/**
+ * Answers differ in length by orders of magnitude: unless told otherwise, the
+ * pod with the fewest in flight is the best guess.
+ */
+function balance(
+  resilience: Resilience | undefined,
+): Required<Pick<ClusterInit, "lbPolicy">> & Pick<ClusterInit, "lbConfig"> {
+  const { hash, policy } = resilience?.balance ?? {};
+  const slowStartConfig = slowStart(resilience);
+  if (hash?.maglevTableSize !== undefined) {
+    const value = { tableSize: BigInt(hash.maglevTableSize) };
+    return { lbPolicy: Cluster_LbPolicy.MAGLEV, lbConfig: { case: "maglevLbConfig", value } };
+  }
+  if (hash) {
+    const value = { minimumRingSize: BigInt(hash.ringSize ?? 1024) };
+    return { lbPolicy: Cluster_LbPolicy.RING_HASH, lbConfig: { case: "ringHashLbConfig", value } };
+  }
+  if (policy === "random") return { lbPolicy: Cluster_LbPolicy.RANDOM };
+  if (policy === "round-robin")
+    return {
+      lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+      ...(slowStartConfig
+        ? { lbConfig: { case: "roundRobinLbConfig", value: { slowStartConfig } } }
+        : {}),
+    };
+  return {
+    lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
+    ...(slowStartConfig
+      ? { lbConfig: { case: "leastRequestLbConfig", value: { slowStartConfig } } }
+      : {}),
+  };
+}
+
+function slowStart(resilience: Resilience | undefined) {
+  const warmup = resilience?.warmup;
+  return warmup
+    ? {
+        slowStartWindow: warmup.duration ?? seconds(30),
+        aggression: { defaultValue: warmup.aggression ?? 1, runtimeKey: "" },
+        minWeightPercent: { value: warmup.minimumPercent ?? 10 },
+      }
+    : undefined;
+}
+
+/** The endpoints of a variant; those that only take over when these are down have the next priority. */
 export function variantEndpoints(route: InferenceRoute, variant: Variant): ClusterLoadAssignment {
+  const groups = [variant.endpoints, variant.fallbackEndpoints];
   return create(ClusterLoadAssignmentSchema, {
     clusterName: clusterName(route, variant.name),
-    endpoints: [
-      {
-        lbEndpoints: variant.endpoints.map((endpoint) => {
-          const colon = endpoint.lastIndexOf(":");
-          const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
-          const address = socketAddress({ host, port: Number(endpoint.slice(colon + 1)) });
-          return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
-        }),
-      },
-    ],
+    endpoints: groups
+      .filter((group, priority) => priority === 0 || group.length > 0)
+      .map((group, priority) => ({ priority, lbEndpoints: group.map(lbEndpoint) })),
   });
 }
 
+function lbEndpoint(endpoint: string) {
+  const colon = endpoint.lastIndexOf(":");
+  const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
+  const address = socketAddress({ host, port: Number(endpoint.slice(colon + 1)) });
+  return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
+}
+
+/** Where a cluster carries its HTTP options. */
 export const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-
-function httpOptions(connections: Connections | undefined) {
-  const idleTimeout = connections?.idleTimeout;
-  const maxRequests = connections?.maxRequestsPerConnection;
-  const protocolConfig = connections?.http2
-    ? { case: "http2ProtocolOptions" as const, value: {} }
-    : { case: "httpProtocolOptions" as const, value: {} };
-  return pack(HttpProtocolOptionsSchema, {
-    upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig } },
-    commonHttpProtocolOptions: {
-      ...(idleTimeout ? { idleTimeout } : {}),
-      ...(maxRequests === undefined ? {} : { maxRequestsPerConnection: maxRequests }),
-    },
-  });
-}
-
-/** Envoy's default of 1,024 would be a limit that no one asked for; Istio has none either. */
-const unlimited = 0xffffffff;
-
-function thresholds(connections: Connections | undefined) {
-  return {
-    priority: RoutingPriority.DEFAULT,
-    maxConnections: connections?.maxConnections ?? unlimited,
-    maxPendingRequests: connections?.maxPendingRequests ?? unlimited,
-    maxRequests: connections?.maxRequests ?? unlimited,
-    maxRetries: unlimited,
-  };
-}
-
-function outlierDetection(route: InferenceRoute): MessageInitShape<typeof OutlierDetectionSchema> {
-  const outlier = route.spec?.resilience?.outlier;
-  return {
-    consecutive5xx: outlier?.consecutiveErrors ?? 5,
-    interval: outlier?.interval ?? seconds(10),
-    baseEjectionTime: outlier?.baseEjectionTime ?? seconds(30),
-    maxEjectionPercent: outlier?.maxEjectionPercent ?? 30,
-    // Statistical ejection needs more pods than most variants have.
-    enforcingSuccessRate: 0,
-  };
-}

@@ -9,7 +9,9 @@ import {
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import { adsSource, pack, seconds, socketAddress } from "./common.ts";
 import { compressors } from "./compressors.ts";
+import { connectionLimits } from "./connection-limit.ts";
 import { wasmFilter } from "./extension.ts";
+import { faultFilter } from "./fault.ts";
 import { filterName, listenerName, type ResourceOptions, routeConfigName } from "./options.ts";
 
 const wasmTypeUrl = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
@@ -17,7 +19,7 @@ const wasmTypeUrl = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.W
 /** Takes over until the first configuration arrives: limits nothing, but removes what clients may not claim. */
 const emptyConfig = JSON.stringify({ revision: "none" });
 
-/** The one listener: Weir's filter over ECDS, the compressors, the router. It does not change with a weight. */
+/** The one listener: Weir's filter over ECDS, Envoy's own, the router. It does not change with a weight. */
 export function gatewayListener(
   routes: readonly InferenceRoute[],
   options: ResourceOptions,
@@ -36,6 +38,8 @@ export function gatewayListener(
     streamIdleTimeout: seconds(0),
     httpFilters: [
       weirFilter(options),
+      faultFilter(),
+      ...connectionLimits(routes),
       ...compressors(routes),
       {
         name: "envoy.filters.http.router",

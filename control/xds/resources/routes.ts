@@ -1,29 +1,30 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import {
-  type HeaderMatcherSchema,
-  RetryPolicySchema,
-  type RouteAction,
-  type RouteAction_RequestMirrorPolicySchema,
+  HeaderValueOption_HeaderAppendAction as AppendAction,
+  type HeaderValueOptionSchema,
+} from "../../gen/envoy/config/core/v3/base_pb.ts";
+import type {
+  HeaderMatcherSchema,
   RouteActionSchema,
-  type RouteSchema,
-  type VirtualHostSchema,
+  RouteSchema,
+  VirtualHostSchema,
 } from "../../gen/envoy/config/route/v3/route_components_pb.ts";
 import {
   type RouteConfiguration,
   RouteConfigurationSchema,
 } from "../../gen/envoy/config/route/v3/route_pb.ts";
-import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
-import { controlHeaders, routeName, toBuckets } from "../../route/index.ts";
+import type { HeaderMatch, InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
+import { controlHeaders, type Rule, routeName, rulesOf, shadowHeaders } from "../../route/index.ts";
 import { clusterName } from "./cluster.ts";
-import { seconds } from "./common.ts";
 import { compressorsOn } from "./compressors.ts";
+import { connectionLimitName, connectionLimitOnRoute } from "./connection-limit.ts";
+import { faultFilterName, faultOnRoute } from "./fault.ts";
 import { routeConfigName } from "./options.ts";
+import { behaviour } from "./route-action.ts";
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
 type ActionInit = MessageInitShape<typeof RouteActionSchema>;
-
-/** What may be tried again although a completion is not idempotent: the pod has not seen it. */
-const defaultRetryOn = ["connect-failure", "refused-stream", "reset-before-request"];
 
 /** The one route configuration: a virtual host per route. */
 export function routeConfiguration(routes: readonly InferenceRoute[]): RouteConfiguration {
@@ -34,115 +35,98 @@ export function routeConfiguration(routes: readonly InferenceRoute[]): RouteConf
 }
 
 function virtualHost(route: InferenceRoute): MessageInitShape<typeof VirtualHostSchema> {
-  const shadow = route.spec?.shadow;
+  const spec = route.spec as RouteSpec;
+  const { request, response } = spec.headers ?? {};
+  const limit = spec.rateLimit?.perConnection;
   return {
     name: routeName(route),
-    domains: route.spec?.hosts ?? [],
-    // A pod must not be able to speak in Weir's name.
+    domains: spec.hosts,
+    requestHeadersToAdd: added(request),
+    requestHeadersToRemove: request?.remove ?? [],
+    responseHeadersToAdd: added(response),
     responseHeadersToRemove: [
+      // A pod must not be able to speak in Weir's name.
       ...controlHeaders,
-      shadow?.modeHeader || "x-shadow-mode",
-      shadow?.tagHeader || "x-traffic-tag",
+      ...shadowHeaders(spec),
+      ...(response?.remove ?? []),
     ],
-    typedPerFilterConfig: compressorsOn(route),
-    routes: [...shadowRoutes(route), ...variantRoutes(route), fallback(route)],
+    typedPerFilterConfig: {
+      ...compressorsOn(route),
+      ...(limit ? { [connectionLimitName]: connectionLimitOnRoute(limit) } : {}),
+    },
+    routes: rulesOf(route).map((rule) => entry(route, spec, rule)),
   };
 }
 
-/** Tagged requests: to the shadow variant itself, or to their own variant with a copy to the shadow. */
-function shadowRoutes(route: InferenceRoute): RouteInit[] {
-  const spec = route.spec as RouteSpec;
-  if (!spec.shadow) return [];
-  const tagged = header(spec.shadow.modeHeader || "x-shadow-mode", "true");
-  const shadow = clusterName(route, spec.shadow.variant);
-  if (spec.shadow.mode === "divert")
-    return [
-      entry(route, "divert", [tagged], { clusterSpecifier: { case: "cluster", value: shadow } }),
-    ];
-  const requestMirrorPolicies = [mirrorTo(shadow)];
+function added(
+  operations: HeaderOperations | undefined,
+): MessageInitShape<typeof HeaderValueOptionSchema>[] {
+  const option =
+    (appendAction: AppendAction) =>
+    ([key, value]: [string, string]) => ({ header: { key, value }, appendAction });
   return [
-    ...liveVariants(spec).map((variant) =>
-      entry(route, `mirror-${variant.name}`, [tagged, header("x-weir-variant", variant.name)], {
-        clusterSpecifier: { case: "cluster", value: clusterName(route, variant.name) },
-        requestMirrorPolicies,
-      }),
-    ),
-    // Without a canary no variant is chosen before: the weights decide.
-    entry(route, "mirror", [tagged], {
-      clusterSpecifier: weightedClusters(route),
-      requestMirrorPolicies,
-    }),
+    ...Object.entries(operations?.set ?? {}).map(option(AppendAction.OVERWRITE_IF_EXISTS_OR_ADD)),
+    ...Object.entries(operations?.add ?? {}).map(option(AppendAction.APPEND_IF_EXISTS_OR_ADD)),
   ];
 }
 
-function mirrorTo(cluster: string): MessageInitShape<typeof RouteAction_RequestMirrorPolicySchema> {
-  return { cluster, disableShadowHostSuffixAppend: true };
+function entry(route: InferenceRoute, spec: RouteSpec, rule: Rule): RouteInit {
+  const { mirrorTo, targets } = rule;
+  const clusters = targets.map(({ variant, weight }) => ({
+    name: clusterName(route, variant.name),
+    weight,
+  }));
+  const [only] = clusters;
+  const clusterSpecifier: ActionInit["clusterSpecifier"] =
+    clusters.length === 1 && only
+      ? { case: "cluster", value: only.name }
+      : { case: "weightedClusters", value: { clusters } };
+  const mirror = mirrorTo && {
+    cluster: clusterName(route, mirrorTo.name),
+    disableShadowHostSuffixAppend: true,
+  };
+  return {
+    name: rule.name,
+    match: {
+      pathSpecifier: { case: "prefix", value: "/" },
+      headers: [
+        ...Object.entries(rule.headers).map(([name, value]) => matcher(name, "exact", value)),
+        ...rule.match.map(matcherOf),
+      ],
+    },
+    action: {
+      case: "route",
+      value: {
+        clusterSpecifier,
+        requestMirrorPolicies: mirror ? [mirror] : [],
+        ...behaviour(spec, rule.drill),
+      },
+    },
+    ...(rule.drill && spec.fault
+      ? { typedPerFilterConfig: { [faultFilterName]: faultOnRoute(spec.fault) } }
+      : {}),
+  };
 }
 
-/** What the canary filter chose. */
-function variantRoutes(route: InferenceRoute): RouteInit[] {
-  return liveVariants(route.spec as RouteSpec).map((variant) =>
-    entry(route, `variant-${variant.name}`, [header("x-weir-variant", variant.name)], {
-      clusterSpecifier: { case: "cluster", value: clusterName(route, variant.name) },
-    }),
-  );
+function matcherOf({ header, value }: HeaderMatch): MessageInitShape<typeof HeaderMatcherSchema> {
+  if (value.case === "exact" || value.case === "prefix")
+    return matcher(header, value.case, value.value);
+  return {
+    name: header,
+    headerMatchSpecifier: { case: "presentMatch", value: value.value !== false },
+  };
 }
 
-/** Plain weights, so that a filter that is not there costs stickiness and nothing else. */
-function fallback(route: InferenceRoute): RouteInit {
-  return entry(route, "weights", [], { clusterSpecifier: weightedClusters(route) });
-}
-
-function weightedClusters(route: InferenceRoute) {
-  const clusters = liveVariants(route.spec as RouteSpec)
-    .filter(({ weight }) => weight > 0)
-    .map(({ name, weight }) => ({
-      name: clusterName(route, name),
-      weight: toBuckets(weight),
-    }));
-  return { case: "weightedClusters" as const, value: { clusters } };
-}
-
-function liveVariants(spec: RouteSpec) {
-  return spec.variants.filter(({ name }) => name !== spec.shadow?.variant);
-}
-
-function header(name: string, value: string): MessageInitShape<typeof HeaderMatcherSchema> {
+function matcher(
+  name: string,
+  kind: "exact" | "prefix",
+  value: string,
+): MessageInitShape<typeof HeaderMatcherSchema> {
   return {
     name,
     headerMatchSpecifier: {
       case: "stringMatch",
-      value: { matchPattern: { case: "exact", value } },
+      value: { matchPattern: { case: kind, value } },
     },
   };
-}
-
-function entry(
-  route: InferenceRoute,
-  name: string,
-  headers: MessageInitShape<typeof HeaderMatcherSchema>[],
-  action: ActionInit,
-): RouteInit {
-  return {
-    name: `${routeName(route)}/${name}`,
-    match: { pathSpecifier: { case: "prefix", value: "/" }, headers },
-    action: {
-      case: "route",
-      value: behave(create(RouteActionSchema, action), route.spec as RouteSpec),
-    },
-  };
-}
-
-/** Adds to an action how the route treats its pods. */
-function behave(action: RouteAction, { resilience }: RouteSpec): RouteAction {
-  action.timeout = resilience?.timeout ?? seconds(0);
-  const retries = resilience?.retries;
-  if (retries && retries.attempts > 0) {
-    action.retryPolicy = create(RetryPolicySchema, {
-      retryOn: (retries.retryOn.length > 0 ? retries.retryOn : defaultRetryOn).join(","),
-      numRetries: retries.attempts,
-      ...(retries.perTryTimeout ? { perTryTimeout: retries.perTryTimeout } : {}),
-    });
-  }
-  return action;
 }

@@ -1,17 +1,20 @@
-// Command crd-check holds Kubernetes objects against the schemas of Istio's
-// CustomResourceDefinitions with the API server's own code: structural schema,
-// list maps, unknown fields and CEL rules.
+// Command crd-check holds Kubernetes objects against the schemas of Istio's and
+// the Gateway API's CustomResourceDefinitions with the API server's own code:
+// structural schema, list maps, unknown fields and CEL rules. Autoscalers are
+// decoded strictly, which finds unknown and mistyped fields.
 //
-//	crd-check [--crds FILE]... OBJECTS.yaml...
+//	crd-check [--crds FILE]... [--channel standard|experimental] OBJECTS.yaml...
 //	crd-check --print OBJECTS.yaml...
 //
 // The second form only prints each object as JSON, one a line, as Kubernetes
-// reads it from YAML. Objects of other groups (Deployment, Service) are skipped. Prints one line
-// per fault and exits 1 when there is any; prints "checked N objects" last.
+// reads it from YAML. Objects of other groups (Deployment, Service) are skipped.
+// Prints one line per fault and exits 1 when there is any; prints "checked N
+// objects" last.
 package main
 
 import (
 	"bytes"
+	"embed"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -21,12 +24,19 @@ import (
 	"path/filepath"
 	"strings"
 
+	autoscaling "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"istio.io/istio/manifests"
 	"istio.io/istio/pkg/config/crd"
 )
+
+// The Gateway API's definitions, put there from its module by the build.
+//
+//go:embed crds
+var gatewayCRDs embed.FS
 
 const istioCRDs = "charts/base/files/crd-all.gen.yaml"
 
@@ -38,6 +48,7 @@ func (p *paths) Set(v string) error { *p = append(*p, v); return nil }
 func main() {
 	var extra paths
 	flag.Var(&extra, "crds", "file with further CustomResourceDefinitions; may be repeated")
+	channel := flag.String("channel", "standard", "channel of the Gateway API")
 	print := flag.Bool("print", false, "print the objects as JSON lines instead")
 	flag.Parse()
 	if flag.NArg() == 0 {
@@ -48,7 +59,7 @@ func main() {
 		printObjects(flag.Args())
 		return
 	}
-	validator, err := newValidator(extra)
+	validator, err := newValidator(extra, *channel)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(2)
@@ -61,11 +72,16 @@ func main() {
 			faults++
 		}
 		for _, object := range objects {
-			if !strings.Contains(object.GroupVersionKind().Group, "istio.io") && len(extra) == 0 {
+			check := validator.ValidateCustomResource
+			switch group := object.GroupVersionKind().Group; {
+			case group == "autoscaling":
+				check = checkAutoscaler
+			case strings.Contains(group, "istio.io"), group == "gateway.networking.k8s.io":
+			case len(extra) == 0:
 				continue
 			}
 			checked++
-			if err := validator.ValidateCustomResource(object); err != nil {
+			if err := check(object); err != nil {
 				fmt.Printf("%s: %v\n", file, err)
 				faults++
 			}
@@ -75,6 +91,16 @@ func main() {
 	if faults > 0 {
 		os.Exit(1)
 	}
+}
+
+func checkAutoscaler(object runtime.Object) error {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(&autoscaling.HorizontalPodAutoscaler{})
 }
 
 func printObjects(files []string) {
@@ -95,9 +121,9 @@ func printObjects(files []string) {
 	}
 }
 
-// newValidator writes the CRDs embedded in Istio's module to a file, because
-// that is what its validator reads.
-func newValidator(extra []string) (*crd.Validator, error) {
+// newValidator writes the embedded CRDs to files, because that is what Istio's
+// validator reads.
+func newValidator(extra []string, channel string) (*crd.Validator, error) {
 	definitions, err := manifests.FS.ReadFile(istioCRDs)
 	if err != nil {
 		return nil, err
@@ -111,7 +137,15 @@ func newValidator(extra []string) (*crd.Validator, error) {
 	if err := os.WriteFile(file, definitions, 0o600); err != nil {
 		return nil, err
 	}
-	files := append([]string{file}, extra...)
+	routes, err := gatewayCRDs.ReadFile("crds/" + channel + ".yaml")
+	if err != nil {
+		return nil, err
+	}
+	gatewayFile := filepath.Join(dir, "gateway-crds.yaml")
+	if err := os.WriteFile(gatewayFile, routes, 0o600); err != nil {
+		return nil, err
+	}
+	files := append([]string{file, gatewayFile}, extra...)
 	validator, err := crd.NewValidatorFromFilesWithOptions(files, crd.WithoutCRDValidation())
 	if err != nil {
 		return nil, err

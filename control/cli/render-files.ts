@@ -1,0 +1,79 @@
+import { create } from "@bufbuild/protobuf";
+import { type Command, Option } from "commander";
+import { type RouteState, RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
+import {
+  defaultIstioVersion,
+  defaultWasmUrl,
+  type Manifest,
+  mergeExisting,
+  previousStates,
+  type RenderOptions,
+  type RouteProblem,
+  renderIstio,
+} from "../istio/index.ts";
+import type { KubernetesObject } from "../objects/index.ts";
+import { draftRoute, routeName } from "../route/index.ts";
+import { FailedError } from "./exit.ts";
+import { readRoutes } from "./input.ts";
+
+/** Flags of the commands that render. */
+export interface RenderFlags extends RenderOptions {
+  file: string[];
+}
+
+/** The options of a rendering, for the commands that make one. */
+export function withRenderOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--target <target>", "who routes")
+        .choices(["istio", "gateway-api"])
+        .default("istio"),
+    )
+    .addOption(
+      new Option("--gateway-api-channel <channel>", "CRDs of the Gateway API in the cluster")
+        .choices(["standard", "experimental"])
+        .default("standard"),
+    )
+    .option(
+      "--wasm-url <url>",
+      "where the proxies get weir.wasm: file, http, https or oci",
+      defaultWasmUrl,
+    )
+    .option("--wasm-sha256 <digest>", "digest of weir.wasm, checked before it is loaded")
+    .option("--istio-version <version>", "Istio that the manifests are for", defaultIstioVersion);
+}
+
+/** Rendered routes, with who was where before as far as `existing` tells. */
+export interface RenderedFiles {
+  manifests: Manifest[];
+  states: RouteState[];
+  before: Map<string, RouteState>;
+}
+
+/** Renders the routes of some files. @throws FailedError with a line per problem */
+export function renderFiles(
+  { file, ...options }: RenderFlags,
+  existing: readonly KubernetesObject[] = [],
+  merge = false,
+): RenderedFiles {
+  const before = previousStates(existing);
+  const states = readRoutes(file).map((route) =>
+    create(RouteStateSchema, draftRoute(route, before.get(routeName(route)))),
+  );
+  const rendering = renderIstio(states, options);
+  refuse(rendering.problems);
+  if (!merge) return { manifests: rendering.manifests, states, before };
+  const routes = states.flatMap(({ route }) => route ?? []);
+  const merged = mergeExisting(rendering.manifests, existing, routes);
+  refuse(merged.problems);
+  return { manifests: merged.manifests, states, before };
+}
+
+function refuse(problems: RouteProblem[]): void {
+  if (problems.length === 0) return;
+  throw new FailedError(
+    problems
+      .map(({ code, message, path, route }) => `${route}: ${path}: ${message} [${code}]`)
+      .join("\n"),
+  );
+}

@@ -1,0 +1,1 @@
+export { type DrillExpiry, expireDrills } from "./expiry.ts";

@@ -1,0 +1,80 @@
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import type { KubernetesObject } from "../objects/index.ts";
+import { defined, type Manifest } from "./manifest.ts";
+
+/** Members of a load balancer that exclude each other. */
+const choices = ["simple", "consistentHash"];
+
+/**
+ * Weir's subsets and policy in an existing DestinationRule: subsets of other
+ * names stay, and so do fields of the policy that the route says nothing about.
+ */
+export function mergeDestinationRule(
+  manifest: Manifest,
+  existing: KubernetesObject,
+  route: InferenceRoute | undefined,
+): Manifest {
+  const { spec } = manifest.object;
+  const there = (existing.spec ?? {}) as JsonObject;
+  const mine = (spec.subsets ?? []) as JsonObject[];
+  const others = (there.subsets ?? []) as JsonObject[];
+  const subsets = mine.map((subset) => ({
+    ...others.find(({ name }) => name === subset.name),
+    ...subset,
+  }));
+  const kept = others.filter(({ name }) => !mine.some((subset) => subset.name === name));
+  const asked = spec.trafficPolicy as JsonObject;
+  // Without a wish of the route's, Weir's default gives way to a choice that somebody made.
+  const defaulted = route?.spec?.resilience?.balance === undefined;
+  return {
+    object: {
+      ...manifest.object,
+      spec: defined({
+        ...there,
+        ...spec,
+        host: there.host ?? spec.host,
+        trafficPolicy: mergePolicy((there.trafficPolicy ?? {}) as JsonObject, asked, defaulted),
+        subsets: subsets.length + kept.length > 0 ? [...subsets, ...kept] : undefined,
+      }),
+    },
+    origins: [
+      ...manifest.origins,
+      ...kept.map((_, index) => ({
+        path: ["spec", "subsets", subsets.length + index],
+        text: `kept from DestinationRule ${existing.metadata.namespace ?? "default"}/${existing.metadata.name}`,
+      })),
+    ],
+  };
+}
+
+function mergePolicy(there: JsonObject, asked: JsonObject, defaulted: boolean): JsonObject {
+  const before = (there.loadBalancer ?? {}) as JsonObject;
+  const wanted = { ...(asked.loadBalancer as JsonObject) };
+  if (defaulted && choices.some((choice) => before[choice] !== undefined))
+    for (const choice of choices) delete wanted[choice];
+  const loadBalancer = deep(before, wanted);
+  if (wanted.simple !== undefined) delete loadBalancer.consistentHash;
+  if (wanted.consistentHash !== undefined) {
+    delete loadBalancer.simple;
+    loadBalancer.consistentHash = wanted.consistentHash;
+  }
+  const merged = deep(there, asked);
+  merged.loadBalancer = loadBalancer;
+  if (asked.tls !== undefined) merged.tls = asked.tls;
+  return merged;
+}
+
+/** The second's members over the first's, however deep. */
+function deep(a: JsonObject, b: JsonObject): JsonObject {
+  const out: JsonObject = { ...a };
+  for (const [name, value] of Object.entries(b)) {
+    const before: JsonValue | undefined = out[name];
+    out[name] = isObject(before) && isObject(value) ? deep(before, value) : value;
+  }
+  return out;
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,114 @@
+import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import { type KubernetesObject, objectsOf } from "../objects/index.ts";
+import { routeName } from "../route/names.ts";
+import { fullHost, gatewaysOf } from "./full-name.ts";
+import type { K8sObject, Manifest } from "./manifest.ts";
+import { mergeDestinationRule } from "./merge-destination-rule.ts";
+import { mergeVirtualService } from "./merge-virtual-service.ts";
+import type { RouteProblem } from "./problem.ts";
+
+export interface Merged {
+  manifests: Manifest[];
+  problems: RouteProblem[];
+}
+
+/** Bookkeeping of clients and the API server: not for the next one to apply. */
+const notKept = ["kubectl.kubernetes.io/last-applied-configuration"];
+
+/**
+ * Puts what Weir rendered into objects that are already there: their names,
+ * labels, annotations and every field that Weir does not set stay. What cannot
+ * be kept is a problem, never a loss.
+ */
+export function mergeExisting(
+  manifests: Manifest[],
+  existing: readonly KubernetesObject[],
+  routes: InferenceRoute[],
+): Merged {
+  const problems: RouteProblem[] = [];
+  const byName = new Map(routes.map((route) => [routeName(route), route]));
+  const merged = manifests.map((manifest) => {
+    const found = counterparts(manifest.object, existing);
+    const [only] = found;
+    if (only === undefined) return manifest;
+    const route = manifest.object.metadata.annotations["weir.dev/route"] ?? "";
+    const refuse = (code: string, path: string, message: string) =>
+      problems.push({ route, code, path, message });
+    const what = `${only.kind} ${only.metadata.namespace ?? "default"}/${only.metadata.name}`;
+    if (found.length > 1) {
+      const all = found.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join(", ");
+      refuse(
+        "merge-several",
+        "metadata.name",
+        `${only.kind}s ${all} are all about this: merge them first`,
+      );
+      return manifest;
+    }
+    const owner = only.metadata.ownerReferences?.find(({ controller }) => controller);
+    if (owner) {
+      const message = `${what} belongs to ${owner.kind} ${owner.name}, which would undo every change: delegate to the route (mesh.delegate) or take it from its owner`;
+      refuse("merge-owned", "metadata.name", message);
+      return manifest;
+    }
+    if (only.metadata.deletionTimestamp) {
+      refuse("merge-deleted", "metadata.name", `${what} is being deleted: wait until it is gone`);
+      return manifest;
+    }
+    const given = byName.get(route.split(",")[0] ?? "");
+    const body =
+      only.kind === "VirtualService"
+        ? mergeVirtualService(manifest, only, route, refuse)
+        : only.kind === "DestinationRule"
+          ? mergeDestinationRule(manifest, only, given)
+          : manifest;
+    return { ...body, object: withMetadata(body.object, only) };
+  });
+  return problems.length > 0 ? { manifests: [], problems } : { manifests: merged, problems };
+}
+
+/** Existing objects that are about the same: by name, by host, or by Service. */
+function counterparts(
+  object: K8sObject,
+  existing: readonly KubernetesObject[],
+): KubernetesObject[] {
+  const same = existing.filter(
+    ({ kind, metadata }) =>
+      kind === object.kind &&
+      metadata.name === object.metadata.name &&
+      (metadata.namespace ?? "default") === object.metadata.namespace,
+  );
+  if (same.length > 0) return same;
+  if (object.kind === "VirtualService")
+    return objectsOf(existing, "VirtualService").filter((other) => answersFor(other, object));
+  if (object.kind === "DestinationRule")
+    return objectsOf(existing, "DestinationRule").filter(
+      (other) =>
+        fullHost(other.spec?.host, other.metadata.namespace) ===
+        fullHost(object.spec.host, object.metadata.namespace),
+    );
+  return [];
+}
+
+function answersFor(other: KubernetesObject, { metadata, spec }: K8sObject): boolean {
+  const hosts = (other.spec?.hosts ?? []) as string[];
+  const mine = gatewaysOf(spec.gateways, metadata.namespace);
+  return (
+    ((spec.hosts ?? []) as string[]).some((host) => hosts.includes(host)) &&
+    gatewaysOf(other.spec?.gateways, other.metadata.namespace).some((each) => mine.includes(each))
+  );
+}
+
+function withMetadata(object: K8sObject, { metadata }: KubernetesObject): K8sObject {
+  const annotations = Object.entries(metadata.annotations ?? {}).filter(
+    ([name]) => !notKept.includes(name),
+  );
+  return {
+    ...object,
+    metadata: {
+      name: metadata.name,
+      namespace: metadata.namespace ?? "default",
+      labels: { ...object.metadata.labels, ...metadata.labels },
+      annotations: { ...Object.fromEntries(annotations), ...object.metadata.annotations },
+    },
+  };
+}

@@ -1,0 +1,117 @@
+import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
+import { type Cluster, readyPods } from "./cluster.ts";
+import type { Lint, Remark } from "./finding.ts";
+
+const defaultEjectionPercent = 30;
+
+/** Lints about the pods: how many a variant can lose, how new ones start, what plain Envoys cannot do. */
+export const podLints: readonly Lint[] = [
+  {
+    id: "outlier-ejects-too-many",
+    severity: "warning",
+    reason:
+      "the pods that stay take the load of the ejected ones; models do not fail by halves, so the rest follows",
+    check: (route, cluster) => {
+      const outlier = route.spec?.resilience?.outlier;
+      if (outlier === undefined) return [];
+      const path = "spec.resilience.outlier.maxEjectionPercent";
+      const percent = outlier.maxEjectionPercent ?? defaultEjectionPercent;
+      const found: Remark[] =
+        percent > 50
+          ? [
+              {
+                path,
+                message: `maxEjectionPercent ${percent} may take more than half of a variant's pods`,
+              },
+            ]
+          : [];
+      for (const variant of live(route)) {
+        const pods = podsOf(route, variant, cluster);
+        // Envoy always ejects at least one.
+        const ejected = Math.max(1, Math.floor(((pods ?? 0) * percent) / 100));
+        if (pods !== undefined && pods > 0 && ejected >= pods)
+          found.push({
+            path,
+            message: `variant ${variant.name} has ${pods} ${pods === 1 ? "pod" : "pods"}, and all of them may be ejected`,
+          });
+      }
+      return found;
+    },
+  },
+  {
+    id: "weight-without-pods",
+    severity: "error",
+    reason: "the variant's share of the users gets 503 until a pod is ready",
+    check: (route, cluster) =>
+      cluster === undefined
+        ? []
+        : (route.spec?.variants ?? []).flatMap((variant, index) =>
+            variant.weight > 0 && podsOf(route, variant, cluster) === 0
+              ? [
+                  {
+                    path: `spec.variants[${index}].weight`,
+                    message: `variant ${variant.name} has weight ${variant.weight} and no ready pod`,
+                  },
+                ]
+              : [],
+          ),
+  },
+  {
+    id: "scale-without-warmup",
+    severity: "info",
+    reason: "a new pod has cold caches and gets a full share of the requests at once",
+    check: ({ spec }) =>
+      (spec?.variants ?? []).flatMap(({ name, scale }, index) =>
+        scale && !spec?.resilience?.warmup
+          ? [
+              {
+                path: `spec.variants[${index}].scale`,
+                message: `variant ${name} scales, but new pods are not warmed up: set resilience.warmup`,
+              },
+            ]
+          : [],
+      ),
+  },
+  {
+    id: "plain-envoy-cannot",
+    severity: "warning",
+    reason: "Envoys that Weir configures have neither the mesh's certificates nor its localities",
+    check: ({ spec }) =>
+      spec?.variants.some(({ endpoints }) => endpoints.length > 0) ? beyondPlainEnvoy(spec) : [],
+  },
+];
+
+function beyondPlainEnvoy({ resilience, service, tls }: RouteSpec): Remark[] {
+  const found: Remark[] = [];
+  if (service?.externalHost) return found;
+  if (tls?.mode === "istio-mutual")
+    found.push({
+      path: "spec.tls.mode",
+      message: "plain Envoys speak clear text where istio-mutual is asked for",
+    });
+  if (tls && tls.credentialName !== "")
+    found.push({
+      path: "spec.tls.credentialName",
+      message: "plain Envoys read certificates from files alone",
+    });
+  if (resilience?.locality)
+    found.push({
+      path: "spec.resilience.locality",
+      message: "plain Envoys know no localities: use fallbackEndpoints",
+    });
+  return found;
+}
+
+function live({ spec }: InferenceRoute): Variant[] {
+  return (spec?.variants ?? []).filter(({ weight }) => weight > 0);
+}
+
+/** Ready pods of a variant, as far as they are known. */
+function podsOf(
+  route: InferenceRoute,
+  variant: Variant,
+  cluster: Cluster | undefined,
+): number | undefined {
+  if (cluster) return readyPods(route, variant, cluster);
+  return variant.endpoints.length > 0 ? variant.endpoints.length : undefined;
+}

@@ -1,0 +1,118 @@
+import type { Lint } from "./finding.ts";
+
+/** Lints about who goes where: splits, mirrors, drills, identities. */
+export const splitLints: readonly Lint[] = [
+  {
+    id: "hash-is-not-sticky",
+    severity: "warning",
+    reason:
+      "consistent hashing chooses among the pods of a variant; which variant a user gets is drawn anew for each request unless canary.stickyBy says otherwise",
+    check: ({ spec }) => {
+      const live = (spec?.variants ?? []).filter(({ weight }) => weight > 0);
+      return spec?.resilience?.balance?.hash && live.length > 1 && !spec.canary
+        ? [
+            {
+              path: "spec.resilience.balance.hash",
+              message: `hash does not keep users on one of ${live.map(({ name }) => name).join(", ")}: add canary.stickyBy`,
+            },
+          ]
+        : [];
+    },
+  },
+  {
+    id: "split-is-not-sticky",
+    severity: "info",
+    reason: "one conversation may be answered by two versions of the model in turns",
+    check: ({ spec }) => {
+      const live = (spec?.variants ?? []).filter(({ weight }) => weight > 0);
+      return live.length > 1 && !spec?.canary && !spec?.resilience?.balance?.hash
+        ? [
+            {
+              path: "spec.canary",
+              message: "users change variant from request to request: add canary.stickyBy",
+            },
+          ]
+        : [];
+    },
+  },
+  {
+    id: "sticky-by-address",
+    severity: "warning",
+    reason: "everyone behind one proxy or NAT has the same address, and would move as one",
+    check: ({ spec }) =>
+      spec?.canary?.stickyBy[0]?.source.case === "sourceIp"
+        ? [
+            {
+              path: "spec.canary.stickyBy[0]",
+              message: "sourceIp comes first: put a header or apiKey before it",
+            },
+          ]
+        : [],
+  },
+  {
+    id: "mirror-doubles-load",
+    severity: "warning",
+    reason: "a mirrored completion costs as much GPU time as the answered one",
+    check: ({ spec }) =>
+      spec?.shadow && spec.shadow.mode !== "divert" && spec.shadow.percent === 100
+        ? [
+            {
+              path: "spec.shadow.percent",
+              message: `percent 100 copies every ${spec.shadow.match.length > 0 ? "matching " : ""}request: the shadow variant needs as many GPUs as all others together`,
+            },
+          ]
+        : [],
+  },
+  {
+    id: "drill-is-on",
+    severity: "warning",
+    reason: "faults on purpose are for the length of a drill",
+    check: ({ spec }) =>
+      spec?.fault
+        ? [
+            {
+              path: "spec.fault",
+              message: "a drill is on: requests are delayed or refused on purpose",
+            },
+          ]
+        : [],
+  },
+  {
+    id: "identity-by-header",
+    severity: "info",
+    reason: "whoever can set the header can be any tenant: the edge must strip or check it",
+    check: ({ spec }) => {
+      const identity = spec?.rateLimit?.identity ?? [];
+      return identity.length > 0 && identity.every(({ source }) => source.case === "header")
+        ? [{ path: "spec.rateLimit.identity", message: "tenants are told by headers alone" }]
+        : [];
+    },
+  },
+  {
+    id: "later-hop-cleans",
+    severity: "info",
+    reason:
+      "filters remove control headers that they did not set themselves: what an earlier hop wrote for the pods does not pass a later one",
+    check: ({ spec }) =>
+      (spec?.alsoAttach ?? []).flatMap((attach, index) => {
+        const lost = [
+          spec?.shadow && attach.filters.length > 0 && !attach.filters.includes("shadow")
+            ? "x-shadow-mode and x-traffic-tag"
+            : "",
+          spec?.rateLimit?.forward &&
+          attach.filters.length > 0 &&
+          !attach.filters.includes("rateLimit")
+            ? "x-weir-tenant and x-weir-tier"
+            : "",
+        ].filter((text) => text !== "");
+        return lost.length > 0
+          ? [
+              {
+                path: `spec.alsoAttach[${index}].filters`,
+                message: `${lost.join(", ")} do not reach the pods through these proxies`,
+              },
+            ]
+          : [];
+      }),
+  },
+];

@@ -1,0 +1,98 @@
+import type { Question } from "./ask.ts";
+import { drive } from "./drive.ts";
+import { judge, type Objective, type ObjectiveResult } from "./objective.ts";
+import type { Summary } from "./tally.ts";
+
+export interface ProbeOptions {
+  target: string;
+  /** Of each kind; tagged requests take part in the drill, the others show that nobody else does. */
+  requestsPerSecond: number;
+  durationMs: number;
+  /** Objectives are judged after each window of this length. */
+  windowMs: number;
+  tagged: (n: number) => Question;
+  others: (n: number) => Question;
+  objectives: readonly DrillObjective[];
+  onWindow?: (window: ProbeWindow) => void;
+  signal?: AbortSignal;
+}
+
+/** An objective of the tagged requests, or of the others. */
+export interface DrillObjective {
+  of: "tagged" | "others";
+  objective: Objective;
+}
+
+export interface ProbeWindow {
+  /** End of the window since the probe began. */
+  atMs: number;
+  tagged: Summary;
+  others: Summary;
+  objectives: ObjectiveResult[];
+}
+
+export interface ProbeResult {
+  windows: ProbeWindow[];
+  /** Objectives that were missed in the last window and ended the probe; empty: it ran its time. */
+  breached: ObjectiveResult[];
+}
+
+const drainMs = 10_000;
+const mostOpen = 500;
+
+/**
+ * Sends tagged and untagged requests side by side, window after window, until
+ * the time is over, an objective is missed or the signal aborts.
+ */
+export async function probe(options: ProbeOptions): Promise<ProbeResult> {
+  const { target, durationMs, windowMs, signal } = options;
+  const begin = performance.now();
+  const windows: ProbeWindow[] = [];
+  while (!signal?.aborted) {
+    const leftMs = durationMs - (performance.now() - begin);
+    if (leftMs <= 0) break;
+    const stage = {
+      requestsPerSecond: options.requestsPerSecond,
+      durationMs: Math.min(windowMs, leftMs),
+    };
+    const send = (question: (n: number) => Question) =>
+      drive({
+        target,
+        stages: [stage],
+        question,
+        mostOpen,
+        drainMs,
+        ...(signal ? { signal } : {}),
+      });
+    const [tagged, others] = await Promise.all([send(options.tagged), send(options.others)]);
+    const window = judged(
+      options.objectives,
+      tagged.total,
+      others.total,
+      performance.now() - begin,
+    );
+    windows.push(window);
+    options.onWindow?.(window);
+    const breached = window.objectives.filter(({ held }) => !held);
+    if (breached.length > 0) return { windows, breached };
+  }
+  return { windows, breached: [] };
+}
+
+function judged(
+  objectives: readonly DrillObjective[],
+  tagged: Summary,
+  others: Summary,
+  atMs: number,
+): ProbeWindow {
+  const results = objectives
+    // A window without requests of a kind says nothing about it.
+    .filter(({ of }) => (of === "tagged" ? tagged : others).requests > 0)
+    .flatMap(({ of, objective }) =>
+      judge([objective], of === "tagged" ? tagged : others).map((result) => ({
+        ...result,
+        objective: of === "others" ? `others:${result.objective}` : result.objective,
+      })),
+    );
+  return { atMs, tagged, others, objectives: results };
+}

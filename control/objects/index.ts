@@ -1,0 +1,1 @@
+export { type KubernetesObject, objectsOf, readObjects } from "./read.ts";

@@ -1,0 +1,3 @@
+export { callInterceptor } from "./interceptor.ts";
+export { createLog, type Log } from "./log.ts";
+export { createTracing, type Tracing } from "./tracing.ts";

@@ -1,0 +1,33 @@
+import { type DestinationStream, pino } from "pino";
+
+/** Writes a line for whoever runs the service; `code` names what happened for programs (docs/error-codes.md). */
+export type Log = (line: string, code?: string) => void;
+
+export interface LogOptions {
+  /** "text" for people, "json" for programs: one object per line with time, level, msg and code. */
+  format: "text" | "json";
+  /** Where to; absent: standard error. */
+  to?: DestinationStream;
+}
+
+/** Fields that must not reach a log, wherever they stand in what is logged. */
+const secrets = ["authorization", "token", "*.authorization", "*.token", "*.password"];
+
+/** The service's log, and the logger beneath it for lines with more fields than a code. */
+export function createLog({ format, to = process.stderr }: LogOptions) {
+  const logger = pino(
+    {
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: secrets, censor: "***" },
+    },
+    to,
+  );
+  const log: Log = (line, code) => {
+    if (format === "text") to.write(`${line}\n`);
+    else if (code === undefined) logger.info(line);
+    else logger.warn({ code }, line);
+  };
+  return { log, logger: format === "json" ? logger : undefined };
+}

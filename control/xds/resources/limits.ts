@@ -1,0 +1,80 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { CircuitBreakers_ThresholdsSchema } from "../../gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
+import type { OutlierDetectionSchema } from "../../gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
+import { RoutingPriority } from "../../gen/envoy/config/core/v3/base_pb.ts";
+import { HttpProtocolOptionsSchema } from "../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import type { Connections, Outlier, Resilience } from "../../gen/weir/v1/route_pb.ts";
+import { pack, seconds } from "./common.ts";
+
+/** Protocol and life of the connections to the pods. */
+export function httpOptions(connections: Connections | undefined) {
+  const idleTimeout = connections?.idleTimeout;
+  const maxConnectionDuration = connections?.maxConnectionDuration;
+  const maxRequests = connections?.maxRequestsPerConnection;
+  const maxStreams = connections?.maxStreams;
+  const http2 = maxStreams === undefined ? {} : { maxConcurrentStreams: maxStreams };
+  return pack(HttpProtocolOptionsSchema, {
+    upstreamProtocolOptions: {
+      case: "explicitHttpConfig",
+      value: {
+        protocolConfig: connections?.http2
+          ? { case: "http2ProtocolOptions", value: http2 }
+          : { case: "httpProtocolOptions", value: {} },
+      },
+    },
+    commonHttpProtocolOptions: {
+      ...(idleTimeout ? { idleTimeout } : {}),
+      ...(maxConnectionDuration ? { maxConnectionDuration } : {}),
+      ...(maxRequests === undefined ? {} : { maxRequestsPerConnection: maxRequests }),
+    },
+  });
+}
+
+/** Envoy's default of 1,024 would be a limit that no one asked for; Istio has none either. */
+const unlimited = 0xffffffff;
+
+/** Circuit breakers of a cluster. */
+export function thresholds(
+  resilience: Resilience | undefined,
+): MessageInitShape<typeof CircuitBreakers_ThresholdsSchema> {
+  const connections = resilience?.connections;
+  const budget = resilience?.retries?.budget;
+  return {
+    priority: RoutingPriority.DEFAULT,
+    maxConnections: connections?.maxConnections ?? unlimited,
+    maxPendingRequests: connections?.maxPendingRequests ?? unlimited,
+    maxRequests: connections?.maxRequests ?? unlimited,
+    maxRetries: connections?.maxRetries ?? unlimited,
+    ...(budget
+      ? {
+          retryBudget: {
+            budgetPercent: { value: budget.percent ?? 20 },
+            minRetryConcurrency: budget.minConcurrency ?? 3,
+          },
+        }
+      : {}),
+  };
+}
+
+/** Passive health checking, by counts in a row alone. */
+export function outlierDetection(
+  outlier: Outlier,
+): MessageInitShape<typeof OutlierDetectionSchema> {
+  const { consecutiveGatewayErrors: gateway, consecutiveLocalFailures: local } = outlier;
+  return {
+    consecutive5xx: outlier.consecutiveErrors ?? 5,
+    interval: outlier.interval ?? seconds(10),
+    baseEjectionTime: outlier.baseEjectionTime ?? seconds(30),
+    maxEjectionPercent: outlier.maxEjectionPercent ?? 30,
+    // Counted but not enforced is Envoy's default.
+    ...(gateway === undefined
+      ? {}
+      : { consecutiveGatewayFailure: gateway, enforcingConsecutiveGatewayFailure: 100 }),
+    ...(local === undefined
+      ? {}
+      : { splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailure: local }),
+    // Statistical ejection needs more pods than most variants have.
+    enforcingSuccessRate: 0,
+    ...(local === undefined ? {} : { enforcingLocalOriginSuccessRate: 0 }),
+  };
+}

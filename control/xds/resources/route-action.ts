@@ -1,0 +1,75 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  RetryPolicySchema,
+  RouteAction_HashPolicySchema,
+  RouteActionSchema,
+} from "../../gen/envoy/config/route/v3/route_components_pb.ts";
+import { PreviousHostsPredicateSchema } from "../../gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
+import { PreviousPrioritiesConfigSchema } from "../../gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
+import type { Retries, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Hash } from "../../gen/weir/v1/traffic_pb.ts";
+import { pack, seconds } from "./common.ts";
+
+type HashPolicy = MessageInitShape<typeof RouteAction_HashPolicySchema>;
+
+/** What may be tried again although a completion is not idempotent: the pod has not seen it. */
+const defaultRetryOn = ["connect-failure", "refused-stream", "reset-before-request"];
+
+/** How a route treats its pods: timeout, tries again, and what the choice of a pod hashes. */
+export function behaviour(
+  { fault, resilience }: RouteSpec,
+  drill: boolean,
+): Pick<MessageInitShape<typeof RouteActionSchema>, "timeout" | "retryPolicy" | "hashPolicy"> {
+  const { balance, retries, timeout } = resilience ?? {};
+  return {
+    timeout: (drill ? fault?.cutAfter : undefined) ?? timeout ?? seconds(0),
+    ...(retries && retries.attempts > 0 ? { retryPolicy: retryPolicy(retries) } : {}),
+    hashPolicy: balance?.hash ? [hashPolicy(balance.hash)] : [],
+  };
+}
+
+function retryPolicy(retries: Retries): MessageInitShape<typeof RetryPolicySchema> {
+  return {
+    retryOn: (retries.retryOn.length > 0 ? retries.retryOn : defaultRetryOn).join(","),
+    numRetries: retries.attempts,
+    ...(retries.perTryTimeout ? { perTryTimeout: retries.perTryTimeout } : {}),
+    ...(retries.backoff ? { retryBackOff: { baseInterval: retries.backoff } } : {}),
+    // The pod that failed is the last one to ask again.
+    retryHostPredicate: [
+      {
+        name: "envoy.retry_host_predicates.previous_hosts",
+        configType: { case: "typedConfig", value: pack(PreviousHostsPredicateSchema, {}) },
+      },
+    ],
+    hostSelectionRetryMaxAttempts: 5n,
+    ...(retries.remoteLocalities
+      ? {
+          retryPriority: {
+            name: "envoy.retry_priorities.previous_priorities",
+            configType: {
+              case: "typedConfig",
+              value: pack(PreviousPrioritiesConfigSchema, { updateFrequency: 1 }),
+            },
+          },
+        }
+      : {}),
+  };
+}
+
+function hashPolicy({ key }: Hash): HashPolicy {
+  switch (key.case) {
+    case "cookie":
+      return {
+        policySpecifier: {
+          case: "cookie",
+          value: { name: key.value.name, path: key.value.path, ttl: key.value.ttl ?? seconds(0) },
+        },
+      };
+    case "sourceIp":
+      return { policySpecifier: { case: "connectionProperties", value: { sourceIp: true } } };
+    case "queryParameter":
+      return { policySpecifier: { case: "queryParameter", value: { name: key.value } } };
+    default:
+      return { policySpecifier: { case: "header", value: { headerName: key.value ?? "" } } };
+  }
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { type Headers, valuesOf } from "../host/header-map.ts";
+import type { Worker } from "../host/worker.ts";
+import { configuredProxy, fullConfig, requestHeaders } from "./module.ts";
+
+/** An instance with one route, as rendered alone, for this host. */
+function instance(name: string, host: string): Worker {
+  const config = fullConfig();
+  config.routes[0].hosts = [host];
+  config.routes[0].name = `inference/${host.split(".")[0]}`;
+  config.routes[0].shadow.percent = 100;
+  config.routes[0].shadow.match = [];
+  return configuredProxy(name, config).workers[0] as Worker;
+}
+const pass = (headers: Headers, ...chain: Worker[]) =>
+  chain.reduce((now, worker) => worker.request(now).headers, headers);
+const value = (headers: Headers, name: string) => valuesOf(headers, name).join("|");
+
+// Routes rendered one by one give a gateway one instance each.
+describe("two instances in one chain, each with its own route", () => {
+  const chat = instance("weir", "chat.example.com");
+  const other = instance("weir", "other.example.com");
+  const asked = requestHeaders({ "x-user-id": "ada", "x-tenant-id": "acme" });
+  const alone = pass(asked, chat);
+
+  it.each([
+    ["before", [chat, other]],
+    ["behind", [other, chat]],
+  ])("keep what the one %s the other wrote", (_where, chain) => {
+    const headers = pass(asked, ...chain);
+    for (const name of ["x-weir-variant", "x-weir-tenant", "x-weir-tier", "x-shadow-mode"]) {
+      expect(value(alone, name)).not.toBe("");
+      expect(value(headers, name)).toBe(value(alone, name));
+    }
+  });
+
+  it.each([
+    ["before", [chat, other]],
+    ["behind", [other, chat]],
+  ])("remove a client's claims %s the other", (_where, chain) => {
+    const claims = requestHeaders({
+      "x-user-id": "ada",
+      "x-weir-variant": "admin",
+      "x-weir-tier": "gold",
+    });
+    const headers = pass(claims, ...chain);
+    expect(value(headers, "x-weir-variant")).toMatch(/^(stable|canary)$/);
+    expect(value(headers, "x-weir-tier")).toBe("bronze");
+  });
+
+  it.each(["weir", "canary"])("%s.wasm without any route trusts no one", (name) => {
+    const empty = configuredProxy(name, { revision: "none", routes: [] }).workers[0] as Worker;
+    const headers = pass(requestHeaders({ "x-weir-variant": "canary" }), empty);
+    expect(value(headers, "x-weir-variant")).toBe("");
+  });
+
+  it.each(["canary", "rate-limit", "shadow"])("%s.wasm leaves other hosts alone", (name) => {
+    const claims = { "x-weir-variant": "canary", "x-weir-tier": "gold", "x-shadow-mode": "true" };
+    const headers = pass(requestHeaders(claims), instance(name, "other.example.com"));
+    for (const [header, claimed] of Object.entries(claims))
+      expect(value(headers, header)).toBe(claimed);
+  });
+});
