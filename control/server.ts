@@ -7,6 +7,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
   accessInterceptor,
+  appliedIn,
   asPrincipal,
   clampTimeout,
   createApi,
@@ -37,7 +38,8 @@ import {
   reportedMetrics,
 } from "./metrics/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createBudgets, createLedger } from "./report/index.ts";
+import { createBudgets, createLedger, recorded } from "./report/index.ts";
+import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
 import { besideWeir, fleetLimits, routeName, type WasmModule } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
@@ -45,7 +47,7 @@ import type { Log } from "./telemetry/index.ts";
 import { createPages } from "./web/pages.ts";
 import { type Address, createFleet, createXdsServer, type ResourceOptions } from "./xds/index.ts";
 
-export interface ServerOptions {
+export interface ServerOptions extends SourceOptions {
   /** API and page. */
   listen: Address;
   xds: Address;
@@ -59,6 +61,8 @@ export interface ServerOptions {
   wasmOnProxy?: string;
   /** One token that may do everything. Without it, or an access file, nothing listens beyond loopback. */
   token?: string;
+  /** File that every report is added to, for `weir rollout simulate --replay`. */
+  record?: string;
   /** Access file: who may do what. */
   access?: string;
   tls?: TlsFiles;
@@ -74,6 +78,8 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
+/** Rollouts are looked at this often. */
+const lookMs = 500;
 /** Of one principal, over time. */
 const mostCallsPerSecond = 200;
 
@@ -90,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       );
   const store = openStore(options.store);
   const fleet = createFleet();
-  const ledger = createLedger();
+  const ledger = recorded(createLedger(), options.record);
   let limits = fleetLimits([]);
   const budgets = createBudgets((route, tenant) => limits(route, tenant));
   const signals = createSignalHistory(ledger);
@@ -116,6 +122,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const { reports, tls } = gate;
   const publisher = createPublisher({
     store,
+    fleet,
     xds,
     report: () => report,
     reportAccess: (scope) => ({
@@ -129,15 +136,31 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     log: options.log,
   });
 
+  const scoped = {
+    fleet,
+    published: (node: string) => publisher.published(fleet.scope(node)),
+    scope: fleet.scope,
+  };
+  const sources = createSources(options);
+  const rollouts = createEngine({
+    store,
+    applied: (name, state) => appliedIn(scoped)(name, state),
+    observation: ledger.observation,
+    silentMs: fleet.silentMs,
+    ...sources,
+    monotonicMs: () => performance.now(),
+    now: () => new Date(),
+    log: options.log,
+  });
   const context: ApiContext = {
+    ...scoped,
     store: guardStore(store),
     hosts: async () => hostsOf((await store.list()).routes),
-    fleet,
     ledger,
     budgets,
     signals,
-    published: (node) => publisher.published(fleet.scope(node)),
-    scope: fleet.scope,
+    rollouts,
+    sources: sources.known,
     render,
   };
   const rate = createRate(mostCallsPerSecond);
@@ -199,6 +222,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     await store.close();
     throw error;
   }
+  const stopRollouts = rollouts.start(lookMs);
   const sampling = setInterval(() => {
     store.list().then(
       ({ routes }) =>
@@ -214,6 +238,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     xds: open[1]?.address ?? options.xds,
     async close() {
       stop.abort();
+      stopRollouts();
       clearInterval(sampling);
       drills.close();
       publisher.close();

@@ -13,7 +13,8 @@ export type AppliedOf = (name: string, state: RouteState) => Applied;
 
 /**
  * Looks at the fleet once, to tell of any number of routes: a proxy has a route
- * when it acknowledged everything of a snapshot that holds the route as stored.
+ * when it acknowledged everything of a snapshot that holds the route as stored, and
+ * its filters, where they report, report that snapshot's revision.
  */
 export function appliedIn({
   fleet,
@@ -34,8 +35,8 @@ export function appliedIn({
       ({ scope: namespaces }) => namespaces.includes("*") || namespaces.includes(namespace),
     );
     const behind = wanted.flatMap(({ node, etags, lag }) => {
-      const reason = etags?.get(name) === state.etag ? lag : "not pushed yet";
-      return reason === undefined ? [] : [{ node, reason }];
+      const behind = etags?.get(name) === state.etag ? lag : { reason: "not pushed yet" };
+      return behind === undefined ? [] : [{ node, refused: false, ...behind }];
     });
     return create(AppliedSchema, {
       wanted: wanted.length,
@@ -49,12 +50,26 @@ function lagOf(
   proxy: Proxy,
   fleet: ApiContext["fleet"],
   current: ReturnType<ApiContext["published"]>,
-): string | undefined {
-  if (current === undefined) return "not pushed yet";
-  const refused = proxy.resources.find(({ nackMessage }) => nackMessage !== "");
-  if (refused) return `${refused.type} refused: ${refused.nackMessage}`;
-  const waiting = resourceTypes.find(
-    ({ name: type }) => !fleet.runs(proxy.node, type, current.snapshot[type].version),
+): { reason: string; refused?: true } | undefined {
+  if (current === undefined) return { reason: "not pushed yet" };
+  const refused = proxy.resources.find(
+    // What was refused before the newest answer is no longer what the proxy is asked to run.
+    ({ nackMessage, nackedVersion, sentVersion }) =>
+      nackMessage !== "" && nackedVersion === sentVersion,
   );
-  return waiting ? `waiting for ${waiting.name}` : undefined;
+  if (refused) return { reason: `${refused.type} refused: ${refused.nackMessage}`, refused: true };
+  const first = current.refused();
+  if (first && first.node !== proxy.node)
+    return { reason: `not sent to it: ${first.node} refused ${first.type}: ${first.message}` };
+  const waiting = resourceTypes.find(
+    // Of what there is nothing no proxy asks.
+    ({ name: type }) =>
+      current.snapshot[type].resources.size > 0 &&
+      !fleet.runs(proxy.node, type, current.snapshot[type].version),
+  );
+  if (waiting) return { reason: `waiting for ${waiting.name}` };
+  // Filters that report say what they run, which is more than an acknowledgement.
+  if (proxy.reportedRevision !== "" && proxy.reportedRevision !== current.revision)
+    return { reason: `reports revision ${proxy.reportedRevision}, not ${current.revision}` };
+  return undefined;
 }

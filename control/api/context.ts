@@ -1,8 +1,9 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { Budgets, Ledger } from "../report/index.ts";
+import type { Engine, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
-import type { Fleet, Snapshot } from "../xds/index.ts";
+import type { Fleet, Refusal, Snapshot } from "../xds/index.ts";
 import { principal } from "./access.ts";
 
 /** The snapshot a proxy is sent, the revision its filters should report, and the etags of the routes in it. */
@@ -10,6 +11,8 @@ export interface Published {
   snapshot: Snapshot;
   revision: string;
   etags: ReadonlyMap<string, string>;
+  /** The proxy that was sent it first and refused: the others are not sent it. */
+  refused(): Refusal | undefined;
 }
 
 /** What the handlers work on; made by the composition root. */
@@ -26,6 +29,10 @@ export interface ApiContext {
   published(node: string): Published | undefined;
   /** Namespaces whose routes a proxy has; ["*"] means all. */
   scope(node: string): readonly string[];
+  /** Walks the rollouts, and tells what they are doing. */
+  rollouts: Pick<Engine, "progress" | "onProgress">;
+  /** What rollouts may ask besides the proxies' reports. */
+  sources: Sources;
   /** Manifests for a route. */
   render(states: RouteState[], target: string, wasmUrl: string): string;
 }

@@ -1,14 +1,17 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { ReportService } from "../gen/weir/v1/report_pb.ts";
+import { RolloutService } from "../gen/weir/v1/rollout_pb.ts";
 import { AuditService, FleetService, RouteService } from "../gen/weir/v1/service_pb.ts";
 import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import type { ApiContext } from "./context.ts";
 import { toConnectError } from "./errors.ts";
 import { createAuditService, createFleetService, createReportService } from "./fleet-service.ts";
+import { createRolloutService } from "./rollout-service.ts";
 import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
 
 export { accessInterceptor, asPrincipal } from "./access.ts";
+export { appliedIn } from "./applied.ts";
 export type { ApiContext } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";
@@ -32,6 +35,7 @@ export const errorInterceptor: Interceptor = (next) => async (request) => {
 export function createApi(context: ApiContext): (router: ConnectRouter) => void {
   return (router) => {
     router.service(RouteService, createRouteService(context));
+    router.service(RolloutService, createRolloutService(context));
     router.service(FleetService, createFleetService(context));
     router.service(AuditService, createAuditService(context));
     router.service(ReportService, createReportService(context));

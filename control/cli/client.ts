@@ -7,6 +7,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { RolloutService } from "../gen/weir/v1/rollout_pb.ts";
 import {
   AuditService,
   FleetService,
@@ -29,6 +30,7 @@ export interface Clients {
   routes: Client<typeof RouteService>;
   fleet: Client<typeof FleetService>;
   audit: Client<typeof AuditService>;
+  rollouts: Client<typeof RolloutService>;
   signals: Client<typeof SignalService>;
 }
 
@@ -60,6 +62,7 @@ export async function withServer<T>(
       routes: createClient(RouteService, transport),
       fleet: createClient(FleetService, transport),
       audit: createClient(AuditService, transport),
+      rollouts: createClient(RolloutService, transport),
       signals: createClient(SignalService, transport),
     });
   } catch (error) {

@@ -9,6 +9,7 @@ import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
 import { addRender } from "./render.ts";
+import { addRollout } from "./rollout.ts";
 import { addSchema } from "./schema.ts";
 import { addServe } from "./serve.ts";
 import { addShift } from "./shift.ts";
@@ -36,6 +37,7 @@ export function createProgram(version: string): Command {
     addApply,
     addGet,
     addShift,
+    addRollout,
     addStatus,
     addProxies,
     addAudit,

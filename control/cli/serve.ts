@@ -6,9 +6,10 @@ import { builtWasm, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { tokenFile } from "./flags.ts";
+import { type RolloutSourceFlags, withRolloutSources } from "./rollout-sources.ts";
 import { untilStopped } from "./signals.ts";
 
-interface ServeFlags {
+interface ServeFlags extends RolloutSourceFlags {
   listen: Address;
   xds: Address;
   gateway: Address;
@@ -24,7 +25,7 @@ interface ServeFlags {
 }
 
 export function addServe(program: Command): void {
-  program
+  const serve = program
     .command("serve")
     .summary("run the control service")
     .description(
@@ -60,28 +61,40 @@ export function addServe(program: Command): void {
       "after",
       "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
     )
-    .action(async ({ tokenFile, logFormat, tlsCert, tlsKey, clientCa, ...flags }: ServeFlags) => {
-      const tls = tlsOf(tlsCert, tlsKey, clientCa);
-      const token = readToken(tokenFile);
-      // Loaded here: no other command should wait for the Envoy API's descriptors.
-      const { startServer } = await import("../server.ts");
-      const { callInterceptor, createLog, createTracing } = await import("../telemetry/index.ts");
-      const { log, logger } = createLog({ format: logFormat });
-      const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
-      const server = await startServer({
-        ...flags,
-        ...(token ? { token } : {}),
-        ...(tls ? { tls } : {}),
-        log,
-        interceptors: [callInterceptor(tracing, logger)],
-      });
-      log(
-        `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
-      );
-      await untilStopped();
-      await server.close();
-      await tracing.close();
-    });
+    .action(
+      async ({
+        tokenFile,
+        webhook,
+        logFormat,
+        tlsCert,
+        tlsKey,
+        clientCa,
+        ...flags
+      }: ServeFlags) => {
+        const tls = tlsOf(tlsCert, tlsKey, clientCa);
+        const token = readToken(tokenFile);
+        // Loaded here: no other command should wait for the Envoy API's descriptors.
+        const { startServer } = await import("../server.ts");
+        const { callInterceptor, createLog, createTracing } = await import("../telemetry/index.ts");
+        const { log, logger } = createLog({ format: logFormat });
+        const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
+        const server = await startServer({
+          ...flags,
+          ...(webhook ? { webhooks: webhook } : {}),
+          ...(token ? { token } : {}),
+          ...(tls ? { tls } : {}),
+          log,
+          interceptors: [callInterceptor(tracing, logger)],
+        });
+        log(
+          `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
+        );
+        await untilStopped();
+        await server.close();
+        await tracing.close();
+      },
+    );
+  withRolloutSources(serve);
 }
 
 function tlsOf(cert?: string, key?: string, clientCa?: string): TlsFiles | undefined {

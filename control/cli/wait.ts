@@ -19,8 +19,12 @@ export async function waitApplied(
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const { state, applied } = await clients.routes.getRoute({ name });
-    if (state?.etag !== etag)
+    if (state?.etag !== etag) {
+      const { entries } = await clients.audit.listAudit({ name, limit: 1 });
+      const [newest] = entries;
+      if (newest?.action === "take-back") throw new FailedError(`taken back: ${newest.reason}`);
       throw new FailedError(`${name} was changed by someone else meanwhile (etag ${state?.etag})`);
+    }
     if (applied && applied.wanted > 0 && applied.applied === applied.wanted)
       return showApplied(applied);
     const refused = applied?.behind.find(({ reason }) => reason.includes(" refused: "));

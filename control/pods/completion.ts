@@ -13,10 +13,11 @@ export interface PodBehaviour {
   finishReason: string;
   /** Completions it works on at once, the others wait; 0 is no limit. */
   slots: number;
-  /** Share of its key-value cache in use, as it tells who asks (endpoint-load-metrics-format). */
-  kvCache: number;
   /** Status that it refuses completions with, 0 for none. */
   refuse: number;
+  /** Requests it says wait besides those that do, and use of the key-value cache, 0 to 1: in /metrics and to who asks with a request. */
+  waiting: number;
+  kvCache: number;
 }
 
 export const goodPod: PodBehaviour = {
@@ -27,8 +28,9 @@ export const goodPod: PodBehaviour = {
   cutRate: 0,
   finishReason: "stop",
   slots: 0,
-  kvCache: 0,
   refuse: 0,
+  waiting: 0,
+  kvCache: 0.1,
 };
 
 /** The members of a chat completion request that matter here. */

@@ -46,6 +46,7 @@ export async function startPod(
   const state = { ...goodPod, ...behaviour };
   const served = new Map<string, number>();
   const queue = createQueue();
+  let working = 0;
   const server = createServer((req, res) => {
     const path = (req.url ?? "/").split("?", 1)[0] ?? "/";
     served.set(path, (served.get(path) ?? 0) + 1);
@@ -54,6 +55,12 @@ export async function startPod(
       const value = req.headers[header];
       if (value !== undefined) res.setHeader(`x-seen-${header}`, value);
     }
+    if (path === "/metrics") {
+      res.end(metricsText(working, queue.waiting(), state));
+      return;
+    }
+    working++;
+    res.on("close", () => working--);
     handle(path, req, res, state, queue).catch(() => res.destroy());
   });
   await new Promise<void>((resolve, reject) => {
@@ -69,6 +76,16 @@ export async function startPod(
         server.closeAllConnections();
       }),
   };
+}
+
+/** The gauges that say how busy a server of vLLM is, under its names. */
+function metricsText(working: number, queued: number, { waiting, kvCache }: PodBehaviour): string {
+  return [
+    `vllm:num_requests_running{model_name="tiny"} ${Math.max(working - queued, 0)}`,
+    `vllm:num_requests_waiting{model_name="tiny"} ${waiting + queued}`,
+    `vllm:kv_cache_usage_perc{model_name="tiny"} ${kvCache}`,
+    "",
+  ].join("\n");
 }
 
 async function handle(
@@ -100,7 +117,10 @@ async function handle(
   // As vLLM: the load is told in the answer's headers, to who asks for it.
   const format = String(req.headers["endpoint-load-metrics-format"] ?? "").toUpperCase();
   if (format === "TEXT" || format === "JSON")
-    res.setHeader("endpoint-load-metrics", loadMetrics(format, queue.waiting(), state.kvCache));
+    res.setHeader(
+      "endpoint-load-metrics",
+      loadMetrics(format, state.waiting + queue.waiting(), state.kvCache),
+    );
   try {
     if (res.destroyed) return;
     await sleep(state.firstTokenMs);

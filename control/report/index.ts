@@ -32,3 +32,4 @@ export {
   totalOf,
   type Where,
 } from "./observation.ts";
+export { recorded } from "./recorded.ts";

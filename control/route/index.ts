@@ -12,12 +12,19 @@ export {
 export { fleetLimits } from "./fleet-limit.ts";
 export { besideWeir, type WasmModule, wasmModule } from "./module.ts";
 export { resolveName, routeName } from "./names.ts";
-export { type ParsedRoutes, parseRoute, parseRoutes } from "./parse.ts";
-export { draftRoute, type Plan, planRoute, sameRoute, toYaml } from "./plan.ts";
+export {
+  type ParsedRoutes,
+  parseRoute,
+  parseRoutes,
+  readDocuments,
+  type TextDocument,
+} from "./parse.ts";
+export { draftRoute, type Plan, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
 export type { Problem } from "./problem.ts";
 export { type Rule, rulesOf, shadowHeaders, type Target } from "./rules.ts";
 export { type JsonSchema, schemaOf } from "./schema.ts";
+export { agrees, type ShareAgreement } from "./share.ts";
 export { type Shifted, shiftWeights } from "./shift.ts";
-export { nearest } from "./structure.ts";
+export { checkStructure, nearest } from "./structure.ts";
 export { durationsOf, hostConflicts, validateAll, validateRoute } from "./validate.ts";
 export { bucketCount, toBuckets, toPercent } from "./weights.ts";

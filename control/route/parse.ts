@@ -14,33 +14,49 @@ export interface ParsedRoutes {
   problems: Problem[];
 }
 
+/** One document of a text: where its problems are said to be, and how to read it. */
+export interface TextDocument {
+  /** Empty for the first one, then "document 2: ". */
+  prefix: string;
+  /** @throws Error for one that unfolds to too much */
+  read(): unknown;
+}
+
+/** Takes a text of YAML or JSON apart; syntax is checked here, meaning is not. */
+export function readDocuments(text: string): { documents: TextDocument[]; problems: Problem[] } {
+  const size = Buffer.byteLength(text);
+  if (size > mostBytes)
+    return unread("too-large", `the file has ${size} bytes: at most ${mostBytes} are allowed`);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
+  if (/[\u0000-\u0008\u000e-\u001f]/.test(text))
+    return unread("not-text", "the file is not text: it has control characters");
+  const parsed = parseAllDocuments(text.replace(/^\ufeff/, ""), { prettyErrors: true });
+  if (!Array.isArray(parsed) || parsed.length === 0)
+    return unread("empty", "the file has no document");
+  const documents: TextDocument[] = [];
+  const problems: Problem[] = [];
+  parsed.forEach((document, index) => {
+    const prefix = index === 0 ? "" : `document ${index + 1}: `;
+    for (const error of document.errors)
+      problems.push({ code: "yaml", path: prefix, message: firstLine(error.message) });
+    if (document.errors.length === 0)
+      documents.push({ prefix, read: () => document.toJS({ maxAliasCount: 100 }) as unknown });
+  });
+  return { documents, problems };
+}
+
 /**
  * Reads one or several YAML (or JSON) documents and checks them: syntax, shape
  * and meaning. Paths of the second document on start with "document 2: ".
  */
 export function parseRoutes(text: string): ParsedRoutes {
-  const size = Buffer.byteLength(text);
-  if (size > mostBytes)
-    return refused("too-large", `the file has ${size} bytes: at most ${mostBytes} are allowed`);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
-  if (/[\u0000-\u0008\u000e-\u001f]/.test(text))
-    return refused("not-text", "the file is not text: it has control characters");
-  const documents = parseAllDocuments(text.replace(/^\ufeff/, ""), { prettyErrors: true });
-  if (!Array.isArray(documents) || documents.length === 0)
-    return refused("empty", "the file has no document");
   const routes: InferenceRoute[] = [];
-  const problems: Problem[] = [];
-  documents.forEach((document, index) => {
-    const prefix = index === 0 ? "" : `document ${index + 1}: `;
-    if (document.errors.length > 0) {
-      for (const error of document.errors)
-        problems.push({ code: "yaml", path: prefix, message: firstLine(error.message) });
-      return;
-    }
-    const parsed = parseDocument(() => document.toJS({ maxAliasCount: 100 }) as unknown);
+  const { documents, problems } = readDocuments(text);
+  for (const { prefix, read } of documents) {
+    const parsed = parseDocument(read);
     problems.push(...parsed.problems.map((each) => ({ ...each, path: prefix + each.path })));
     routes.push(...parsed.routes);
-  });
+  }
   problems.push(...validateAll(routes));
   return { routes: problems.length > 0 ? [] : routes, problems };
 }
@@ -64,6 +80,10 @@ function parseDocument(read: () => unknown): ParsedRoutes {
     // Too many aliases: a few hundred bytes that unfold to gigabytes.
     return refused("yaml", firstLine(error instanceof Error ? error.message : String(error)));
   }
+}
+
+function unread(code: string, message: string) {
+  return { documents: [], problems: [{ code, path: "", message }] };
 }
 
 function refused(code: string, message: string): ParsedRoutes {

@@ -1,4 +1,4 @@
-import { equals, toJson } from "@bufbuild/protobuf";
+import { clone, equals, toJson } from "@bufbuild/protobuf";
 import { createTwoFilesPatch } from "diff";
 import { stringify } from "yaml";
 import { type InferenceRoute, InferenceRouteSchema } from "../gen/weir/v1/route_pb.ts";
@@ -17,6 +17,19 @@ export interface Plan {
 /** Whether two documents say the same. */
 export function sameRoute(a: InferenceRoute | undefined, b: InferenceRoute | undefined): boolean {
   return a !== undefined && b !== undefined && equals(InferenceRouteSchema, a, b);
+}
+
+/** Whether two documents differ in nothing but weights. */
+export function sameButWeights(
+  a: InferenceRoute | undefined,
+  b: InferenceRoute | undefined,
+): boolean {
+  if (a === undefined || b === undefined) return false;
+  const other = clone(InferenceRouteSchema, b);
+  other.spec?.variants.forEach((variant, i) => {
+    variant.weight = a.spec?.variants[i]?.weight ?? Number.NaN;
+  });
+  return equals(InferenceRouteSchema, a, other);
 }
 
 /** The route with its bucket table: edited from the stored one, or laid out anew. */

@@ -1,3 +1,4 @@
+import type { DescMessage } from "@bufbuild/protobuf";
 import type { ErrorObject } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { InferenceRouteSchema } from "../gen/weir/v1/route_pb.ts";
@@ -8,10 +9,10 @@ import { schemaOf } from "./schema.ts";
 const mostProblems = 100;
 
 type Validator = ReturnType<typeof createValidator>;
-let validator: Validator | undefined;
+const validators = new Map<string, Validator>();
 
 /** Compiled on first use: most commands check no document. */
-function createValidator() {
+function createValidator(message: DescMessage) {
   const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true, allowUnionTypes: true });
   ajv.addKeyword({ keyword: "expects", schemaType: "string" });
   // Two decimals of 0.07 are not exact in binary: compare what is written, not what is stored.
@@ -29,13 +30,16 @@ function createValidator() {
     validate: (names: string[], value: object) =>
       names.filter((name) => Object.hasOwn(value, name)).length === 1,
   });
-  return ajv.compile(schemaOf(InferenceRouteSchema));
+  return ajv.compile(schemaOf(message));
 }
 
 /** What is wrong with the shape of a document: unknown and missing fields, types, limits. */
-export function checkStructure(document: unknown): Problem[] {
-  validator ??= createValidator();
-  const validate = validator;
+export function checkStructure(
+  document: unknown,
+  message: DescMessage = InferenceRouteSchema,
+): Problem[] {
+  const validate = validators.get(message.typeName) ?? createValidator(message);
+  validators.set(message.typeName, validate);
   if (validate(document)) return [];
   const problems = (validate.errors ?? [])
     .filter((error) => error.keyword !== "propertyNames")

@@ -15,8 +15,8 @@ export interface NodeInfo {
 interface TypeState {
   sent: string;
   acked: string;
-  /** Every version this proxy refused: Envoy acknowledges a refused extension when it comes again. */
-  refused: Set<string>;
+  /** Every version this proxy refused, and why: Envoy acknowledges a refused extension when it comes again. */
+  refused: Map<string, string>;
   nackedVersion: string;
   nackMessage: string;
 }
@@ -30,6 +30,13 @@ interface ProxyState {
   reportedAt?: Date;
 }
 
+/** Unasked: the proxy wants nothing of the type. */
+export interface Answer {
+  state: "runs" | "refused" | "waiting" | "unasked";
+  /** The proxy's own words where it refused. */
+  message: string;
+}
+
 /** What is known of every proxy that has been seen. */
 export interface Fleet {
   /** A stream of the proxy opened; call the result when it closes. */
@@ -39,10 +46,17 @@ export interface Fleet {
   nacked(node: string, type: TypeName, version: string, message: string): void;
   /** The filters of the proxy say which revision they run. */
   reported(node: string, revision: string): void;
+  /** Milliseconds since any proxy's filters reported; endless before the first report. */
+  silentMs(): number;
   /** Namespaces whose routes a proxy gets; none for one that is not known. */
   scope(node: string): readonly string[];
   /** Whether the proxy runs exactly this version of the type. */
   runs(node: string, type: TypeName, version: string): boolean;
+  /** What the proxy says to a version of a type. */
+  answer(node: string, type: TypeName, version: string): Answer;
+  isConnected(node: string): boolean;
+  /** The first connected proxy, in the order they came, that a condition holds for. */
+  first(condition: (node: string) => boolean): string | undefined;
   list(): Proxy[];
   /** Calls back, at most once per turn of the event loop, after something changed. */
   onChange(listener: () => void): () => void;
@@ -55,6 +69,8 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
   const proxies = new Map<string, ProxyState>();
   const listeners = new Set<() => void>();
   let scheduled = false;
+  // By a clock that never jumps, as it is only ever compared with itself.
+  let heardAt: number | undefined;
 
   function changed(): void {
     if (scheduled) return;
@@ -70,7 +86,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
     if (proxy === undefined) return undefined;
     let state = proxy.types.get(type);
     if (state === undefined) {
-      state = { sent: "", acked: "", refused: new Set(), nackedVersion: "", nackMessage: "" };
+      state = { sent: "", acked: "", refused: new Map(), nackedVersion: "", nackMessage: "" };
       proxy.types.set(type, state);
     }
     return state;
@@ -128,12 +144,15 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
     nacked(node, type, version, message) {
       const state = typeState(node, type);
       if (state === undefined) return;
-      state.refused.add(version);
+      state.refused.set(version, message);
       state.nackedVersion = version;
       state.nackMessage = message;
       changed();
     },
+    silentMs: () =>
+      heardAt === undefined ? Number.POSITIVE_INFINITY : performance.now() - heardAt,
     reported(node, revision) {
+      heardAt = performance.now();
       const proxy = proxies.get(node);
       if (proxy === undefined) return;
       proxy.reportedAt = now();
@@ -145,6 +164,18 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
     runs(node, type, version) {
       const proxy = proxies.get(node);
       return proxy !== undefined && proxy.streams > 0 && proxy.types.get(type)?.acked === version;
+    },
+    answer(node, type, version) {
+      const state = proxies.get(node)?.types.get(type);
+      if (state === undefined) return { state: "unasked", message: "" };
+      const message = state.refused.get(version);
+      if (message !== undefined) return { state: "refused", message };
+      return { state: state.acked === version ? "runs" : "waiting", message: "" };
+    },
+    isConnected: (node) => (proxies.get(node)?.streams ?? 0) > 0,
+    first(condition) {
+      for (const [node, { streams }] of proxies) if (streams > 0 && condition(node)) return node;
+      return undefined;
     },
     list() {
       return [...proxies.values()].map(toProxy).sort((a, b) => (a.node < b.node ? -1 : 1));

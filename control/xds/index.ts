@@ -5,4 +5,5 @@ export { buildResources, type ResourceOptions, reportClusterName } from "./resou
 export type { Address } from "./resources/options.ts";
 export { createXdsServer, type ScopeOf, type XdsLog, type XdsServer } from "./serve.ts";
 export { createSnapshot, type Snapshot } from "./snapshot.ts";
+export { createStagedPush, type Refusal, type StagedPush } from "./staged.ts";
 export { resourceTypes, type TypeName } from "./types.ts";

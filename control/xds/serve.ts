@@ -41,18 +41,33 @@ export interface XdsServer {
   /**
    * Sends to every stream what it has not and wants, of the snapshot for its scope.
    * @param snapshot for all of them, or asked for once for each scope that a stream has
+   * @param only to the streams of this node; the others keep what was published to all
    */
-  publish(snapshot: Snapshot | ((scope: readonly string[]) => Snapshot)): void;
+  publish(snapshot: Snapshot | SnapshotOf, only?: string): void;
+  /** What was published last to all. */
+  current(): SnapshotOf | undefined;
   /** Ends all streams; proxies keep what they have and reconnect. */
   close(): void;
 }
+
+/** The snapshot for proxies with these namespaces. */
+export type SnapshotOf = (scope: readonly string[]) => Snapshot;
 
 /** Namespaces that the peer of a stream may have for a node. */
 export type ScopeOf = (node: string) => readonly string[] | undefined;
 
 const everything: ScopeOf = () => ["*"];
 
+/** What streams are being sent, by their scope. */
+interface Push {
+  number: number;
+  snapshotOf: SnapshotOf;
+  published: Map<string, Published>;
+}
+
 interface Connection {
+  /** Empty before the first request. */
+  node: string;
   scope: readonly string[];
   ads: AdsStream;
   stream: ServerHttp2Stream;
@@ -61,8 +76,9 @@ interface Connection {
 
 export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   const connections = new Set<Connection>();
-  let snapshotOf: ((scope: readonly string[]) => Snapshot) | undefined;
-  const published = new Map<string, Published>();
+  let toAll: Push | undefined;
+  /** What one node is sent before the others. */
+  let trial: (Push & { node: string }) | undefined;
   let pushes = 0;
   const sweep = setInterval(cutStuck, stuckMs / 4);
   sweep.unref();
@@ -72,20 +88,17 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
       if (blockedSince > 0 && Date.now() - blockedSince > stuckMs) stream.close(8);
   }
 
-  /** What streams of a scope are being sent. */
-  function publishedFor(scope: readonly string[]): Published | undefined {
-    if (snapshotOf === undefined) return undefined;
+  function publishedFor({ node, scope }: Connection): Published | undefined {
+    const push = trial?.node === node ? trial : toAll;
+    if (push === undefined) return undefined;
     const key = scope.join(",");
-    let found = published.get(key);
-    if (found === undefined) {
-      found = createPublished(pushes, snapshotOf(scope));
-      published.set(key, found);
-    }
+    const found = push.published.get(key) ?? createPublished(push.number, push.snapshotOf(scope));
+    push.published.set(key, found);
     return found;
   }
 
   function flush(connection: Connection): void {
-    const current = publishedFor(connection.scope);
+    const current = publishedFor(connection);
     if (current === undefined || connection.blockedSince > 0 || connection.stream.destroyed) return;
     connection.ads.flush(current, (frame) => {
       const room = connection.stream.write(frame);
@@ -95,11 +108,11 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   }
 
   function push(): void {
-    const pushed = pushes;
+    const pushed = toAll;
     const waiting = [...connections];
     const next = () => {
       // A newer snapshot has its own push; this one would only do its work twice.
-      if (pushed !== pushes) return;
+      if (pushed !== toAll) return;
       for (const connection of waiting.splice(0, slice)) flush(connection);
       if (waiting.length > 0) setImmediate(next);
     };
@@ -122,7 +135,7 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
         log.nack(node, type.name, version, message);
       },
     });
-    const connection: Connection = { ads, stream, blockedSince: 0, scope: [] };
+    const connection: Connection = { node, ads, stream, blockedSince: 0, scope: [] };
     const frames = createFrameReader(mostRequestBytes);
 
     function receive(message: Buffer): void {
@@ -139,13 +152,14 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
           return;
         }
         node = info.id;
+        connection.node = node;
         connection.scope = scope;
         leave = fleet.connected({ ...info, scope });
         connections.add(connection);
       }
       const problem = namesProblem(incoming.names);
       if (problem !== undefined) fail(stream, grpcResourceExhausted, problem);
-      else if (incoming.request) ads.receive(incoming.request, publishedFor(connection.scope));
+      else if (incoming.request) ads.receive(incoming.request, publishedFor(connection));
     }
 
     stream.respond(
@@ -183,12 +197,19 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
       open(stream, method.protocol, method.read, scopeOf);
       return true;
     },
-    publish(snapshot) {
-      snapshotOf = typeof snapshot === "function" ? snapshot : () => snapshot;
-      pushes++;
-      published.clear();
+    publish(snapshot, only) {
+      const snapshotOf = typeof snapshot === "function" ? snapshot : () => snapshot;
+      const next = { number: ++pushes, snapshotOf, published: new Map() };
+      if (only !== undefined) {
+        trial = { ...next, node: only };
+        for (const connection of connections) if (connection.node === only) flush(connection);
+        return;
+      }
+      trial = undefined;
+      toAll = next;
       push();
     },
+    current: () => toAll?.snapshotOf,
     close() {
       clearInterval(sweep);
       for (const { stream } of connections) stream.end();

@@ -63,7 +63,7 @@ export async function startXds(): Promise<TestServer> {
 export interface FakeEnvoy<Request, Response> {
   send(request: Request): void;
   /** The next response; rejects when none comes soon. */
-  next(): Promise<Response>;
+  next(timeoutMs?: number): Promise<Response>;
   /** Resolves when nothing comes for a moment. */
   silence(): Promise<void>;
   /** gRPC status the server ended the stream with. */
@@ -119,11 +119,11 @@ function open<Request, Response>(
   });
   return {
     send: (request) => void stream.write(frame(encode(request))),
-    next() {
+    next(timeoutMs = 3000) {
       const ready = received.shift();
       if (ready !== undefined) return Promise.resolve(ready);
       return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error("no response came")), 3000);
+        const timer = setTimeout(() => reject(new Error("no response came")), timeoutMs);
         waiting.push((response) => {
           clearTimeout(timer);
           resolve(response);

@@ -1,0 +1,174 @@
+import { toJson } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import {
+  type RolloutProgress,
+  RolloutSchema,
+  type RolloutService,
+  type RolloutState,
+} from "../gen/weir/v1/rollout_pb.ts";
+import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import {
+  begin,
+  type Command,
+  command,
+  hasEnded,
+  nameOf,
+  parseRollout,
+  validateRollout,
+  writeRollout,
+} from "../rollout/index.ts";
+import { resolveName, routeName } from "../route/index.ts";
+import { StaleEtagError } from "../store/index.ts";
+import { type ApiContext, author } from "./context.ts";
+import { notFound, problemsError } from "./errors.ts";
+
+/** Writers that come in between are looked past this often; a rollback must win. */
+const mostTries = 50;
+
+export function createRolloutService({
+  store,
+  rollouts,
+  sources,
+}: ApiContext): ServiceImpl<typeof RolloutService> {
+  async function fullName(word: string): Promise<string> {
+    const states = await store.listRollouts();
+    const { routes } = await store.list();
+    return resolveName(word, [
+      ...new Set([
+        ...routes.flatMap(({ route }) => (route ? [routeName(route)] : [])),
+        ...states.map(nameOf),
+      ]),
+    ]);
+  }
+
+  async function stored(word: string): Promise<{ name: string; state: RolloutState }> {
+    const name = await fullName(word);
+    const state = await store.getRollout(name);
+    if (state === undefined) throw new ConnectError(`${name} has no rollout`, Code.NotFound);
+    return { name, state };
+  }
+
+  /** Does what was asked against whatever is stored, or, with an etag, against that alone. */
+  async function run(
+    word: string,
+    asked: Command,
+    reason: string,
+    etag = "",
+  ): Promise<{ progress: RolloutProgress }> {
+    for (let tries = 1; ; tries++) {
+      const { name, state } = await stored(word);
+      if (etag !== "" && etag !== state.etag)
+        throw new StaleEtagError(`the rollout of ${name}`, etag, state.etag);
+      const answer = command(state, asked, reason);
+      if ("refusal" in answer) throw new ConnectError(answer.refusal, Code.FailedPrecondition);
+      const route = answer.movesWeights ? await store.get(name) : undefined;
+      try {
+        const after = await writeRollout(
+          store,
+          name,
+          state,
+          answer.state,
+          route,
+          answer.action,
+          author(reason),
+        );
+        return { progress: rollouts.progress(name, after) };
+      } catch (error) {
+        if (!(error instanceof StaleEtagError) || tries >= mostTries) throw error;
+      }
+    }
+  }
+
+  return {
+    async startRollout({ rollout: given, reason }) {
+      if (given === undefined)
+        throw problemsError([
+          { code: "missing-field", path: "rollout", message: "rollout is required" },
+        ]);
+      const { rollout, problems } = parseRollout(toJson(RolloutSchema, given));
+      if (rollout === undefined) throw problemsError(problems);
+      const name = `${rollout.metadata?.namespace || "default"}/${rollout.metadata?.name}`;
+      const route = await store.get(name);
+      if (route?.route === undefined) throw notFound(name);
+      const wrong = validateRollout(rollout, route.route, sources);
+      if (wrong.length > 0) throw problemsError(wrong);
+      const before = await store.getRollout(name);
+      if (before && !hasEnded(before))
+        throw new ConnectError(
+          `${name} has a rollout already (${before.phase}: ${before.reason}): roll it back or let it end`,
+          Code.FailedPrecondition,
+        );
+      const state = begin(rollout, route.route as InferenceRoute, new Date());
+      const after = await writeRollout(
+        store,
+        name,
+        before,
+        state,
+        route as RouteState,
+        "rollout-start",
+        author(reason),
+      );
+      return { progress: rollouts.progress(name, after) };
+    },
+    pauseRollout: ({ name, reason, etag }) => run(name, { kind: "pause" }, reason, etag),
+    resumeRollout: ({ name, reason, etag }) => run(name, { kind: "resume" }, reason, etag),
+    promoteRollout: ({ name, reason, etag, full }) =>
+      run(name, { kind: "promote", full }, reason, etag),
+    rollbackRollout: ({ name, reason }) => run(name, { kind: "rollback" }, reason),
+
+    async getRollout({ name: word }) {
+      const { name, state } = await stored(word);
+      return { progress: rollouts.progress(name, state) };
+    },
+    async listRollouts({ namespace }) {
+      const states = await store.listRollouts();
+      return {
+        rollouts: states
+          .filter((state) => namespace === "" || nameOf(state).startsWith(`${namespace}/`))
+          .map((state) => rollouts.progress(nameOf(state), state)),
+      };
+    },
+
+    async *watchRollout({ name: word }, { signal }) {
+      const wanted = word === "" ? undefined : await fullName(word);
+      const changed = new Set<string>();
+      let wake = () => {};
+      const note = (name: string) => {
+        if (wanted !== undefined && wanted !== name) return;
+        changed.add(name);
+        wake();
+      };
+      const stop = rollouts.onProgress(note);
+      const { sequence } = await store.list();
+      const stopStore = new AbortController();
+      void (async () => {
+        for await (const { state } of store.watchRollouts(sequence, stopStore.signal))
+          note(nameOf(state));
+      })().catch(() => {
+        // The store went away: what follows is only what this process does itself.
+      });
+      const aborted = () => wake();
+      signal.addEventListener("abort", aborted);
+      for (const state of await store.listRollouts()) note(nameOf(state));
+      try {
+        while (!signal.aborted) {
+          for (const name of [...changed]) {
+            changed.delete(name);
+            // Of those that may be seen.
+            const state = (await store.listRollouts()).find((each) => nameOf(each) === name);
+            if (state) yield { progress: rollouts.progress(name, state) };
+          }
+          if (changed.size > 0 || signal.aborted) continue;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      } finally {
+        stop();
+        stopStore.abort();
+        signal.removeEventListener("abort", aborted);
+      }
+    },
+  };
+}

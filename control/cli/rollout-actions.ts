@@ -1,0 +1,64 @@
+import { toJson } from "@bufbuild/protobuf";
+import {
+  type Rollout,
+  type RolloutProgress,
+  RolloutProgressSchema,
+} from "../gen/weir/v1/rollout_pb.ts";
+import { hasEnded, parseRolloutText } from "../rollout/index.ts";
+import type { Clients } from "./client.ts";
+import { FailedError } from "./exit.ts";
+import { problemLine, readInput } from "./input.ts";
+import { print } from "./output.ts";
+import { showProgress } from "./rollout-view.ts";
+
+export { showHead, showVerdict } from "./rollout-view.ts";
+
+/** The rollout of a file. @throws FailedError with a line per problem */
+export function readRollout(file: string): Rollout {
+  const { rollout, problems } = parseRolloutText(readInput(file));
+  if (rollout === undefined)
+    throw new FailedError(problems.map((each) => problemLine({ ...each, file })).join("\n"));
+  return rollout;
+}
+
+/** Shows a rollout until it ends, or once. @throws FailedError when it ends without success */
+export async function watchRollout(
+  { rollouts }: Clients,
+  name: string,
+  { once, json }: { once: boolean; json: boolean },
+): Promise<void> {
+  const show = createScreen(json);
+  if (once) {
+    const { progress } = await rollouts.getRollout({ name });
+    if (progress) show(progress);
+    return;
+  }
+  for await (const { progress } of rollouts.watchRollout({ name }, { timeoutMs: 0 })) {
+    if (progress?.state === undefined) continue;
+    show(progress);
+    if (!hasEnded(progress.state)) continue;
+    if (progress.state.phase === "succeeded") return;
+    throw new FailedError(`${progress.state.phase}: ${progress.state.reason}`);
+  }
+}
+
+/** Draws over what it drew before on a terminal; elsewhere it adds, and only what is new. */
+function createScreen(json: boolean): (progress: RolloutProgress) => void {
+  let lines = 0;
+  let before = "";
+  return (progress) => {
+    if (json) {
+      print(JSON.stringify(toJson(RolloutProgressSchema, progress)));
+      return;
+    }
+    const text = showProgress(progress);
+    if (text === before) return;
+    before = text;
+    if (process.stdout.isTTY && lines > 0) process.stdout.write(`\u001b[${lines}A\u001b[J`);
+    const columns = process.stdout.columns || 80;
+    lines = text
+      .split("\n")
+      .reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
+    print(text);
+  };
+}

@@ -1,0 +1,111 @@
+import { type Command, Option } from "commander";
+import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
+import { type Clients, type ServerFlags, withServer } from "./client.ts";
+import { reason, server, tokenFile } from "./flags.ts";
+import { print } from "./output.ts";
+import { addSimulate } from "./simulate.ts";
+
+interface RolloutFlags extends ServerFlags {
+  reason: string;
+  etag: string;
+  full?: boolean;
+}
+
+/** What a command asks of the control service. */
+type Ask = (
+  clients: Clients,
+  name: string,
+  flags: RolloutFlags,
+) => Promise<{ progress?: RolloutProgress | undefined }>;
+
+/** Loaded by the commands that use it: no other command should wait for it. */
+const actions = () => import("./rollout-actions.ts");
+
+export function addRollout(program: Command): void {
+  const rollout = program
+    .command("rollout")
+    .summary("walk a canary to all users, step by step, and back at any doubt");
+  addStart(rollout);
+  const etag = ["--etag <etag>", "only if this is still the stored one", ""] as const;
+  addCommand(rollout, "pause", "stop at the step it is on", (clients, name, { reason, etag }) =>
+    clients.rollouts.pauseRollout({ name, reason, etag }),
+  ).option(...etag);
+  addCommand(rollout, "resume", "go on, with evidence gathered anew", (clients, name, flags) =>
+    clients.rollouts.resumeRollout({ name, reason: flags.reason, etag: flags.etag }),
+  ).option(...etag);
+  addCommand(
+    rollout,
+    "promote",
+    "leave the step without waiting for time and evidence",
+    (clients, name, { reason, etag, full = false }) =>
+      clients.rollouts.promoteRollout({ name, reason, etag, full }),
+  )
+    .option(...etag)
+    .option("--full", "every step up to the last one likewise");
+  addCommand(rollout, "rollback", "give all users back to the stable variant", (clients, name, f) =>
+    clients.rollouts.rollbackRollout({ name, reason: f.reason }),
+  );
+  addWatch(rollout);
+  addSimulate(rollout);
+  for (const command of rollout.commands) command.exitOverride();
+}
+
+function addStart(rollout: Command): void {
+  rollout
+    .command("start")
+    .summary("start a rollout")
+    .requiredOption("-f, --file <file>", 'rollout document; "-" is standard input')
+    .option(...server)
+    .option(...tokenFile)
+    .option(...reason)
+    .addHelpText("after", "\nExample:\n  weir rollout start -f rollout.yaml --reason 'model v2'")
+    .action(async ({ file, reason, ...flags }: RolloutFlags & { file: string }) => {
+      const { readRollout, showHead } = await actions();
+      const rollout = readRollout(file);
+      await withServer(flags, async (clients) => {
+        const { progress } = await clients.rollouts.startRollout({ rollout, reason });
+        if (progress) print(showHead(progress));
+      });
+    });
+}
+
+function addCommand(rollout: Command, name: string, summary: string, ask: Ask): Command {
+  return rollout
+    .command(name)
+    .summary(summary)
+    .argument("<name>", "route")
+    .option(...server)
+    .option(...tokenFile)
+    .option(...reason)
+    .action((route: string, flags: RolloutFlags) =>
+      withServer(flags, async (clients) => {
+        const { showHead } = await actions();
+        const { progress } = await ask(clients, route, flags);
+        if (progress) print(showHead(progress));
+      }),
+    );
+}
+
+function addWatch(rollout: Command): void {
+  rollout
+    .command("watch")
+    .summary("show steps, numbers and what comes next, until the rollout ends")
+    .description(
+      "Shows steps, numbers and what comes next. Exits with 0 when the rollout succeeds and with 1 when it goes back.",
+    )
+    .argument("<name>", "route")
+    .option(...server)
+    .option(...tokenFile)
+    .option("--once", "only what is now")
+    .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
+    .action(
+      (
+        name: string,
+        { output, once, ...flags }: ServerFlags & { output?: "json"; once?: boolean },
+      ) =>
+        withServer(flags, async (clients) => {
+          const { watchRollout } = await actions();
+          await watchRollout(clients, name, { once: once === true, json: output === "json" });
+        }),
+    );
+}

@@ -1,0 +1,56 @@
+import { clone, create } from "@bufbuild/protobuf";
+import type { RolloutSpec, RolloutState } from "../gen/weir/v1/rollout_pb.ts";
+import {
+  type InferenceRoute,
+  InferenceRouteSchema,
+  ShadowSchema,
+} from "../gen/weir/v1/route_pb.ts";
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { toBuckets, toPercent } from "../route/index.ts";
+import { stageAt } from "./stages.ts";
+
+/** Value of x-traffic-tag on the copies that a shadow step makes. */
+const shadowTag = "rollout";
+
+/** The route as a rollout's state wants it: weights, and copies where the step asks for them. */
+export function routeFor(state: RolloutState, route: InferenceRoute): InferenceRoute {
+  const spec = state.rollout?.spec as RolloutSpec;
+  const wanted = clone(InferenceRouteSchema, route);
+  if (wanted.spec === undefined) return wanted;
+  for (const variant of wanted.spec.variants) {
+    const weight = weightOf(state, spec, variant.name);
+    if (weight !== undefined) variant.weight = weight;
+  }
+  const stage = state.phase === "running" ? stageAt(spec, state.step) : undefined;
+  const mirrors = spec.steps.some(({ action }) => action.case === "shadow");
+  if (stage?.kind === "shadow")
+    wanted.spec.shadow = create(ShadowSchema, {
+      variant: spec.canary,
+      percent: stage.mirror,
+      tag: shadowTag,
+      mode: "mirror",
+    });
+  else if (mirrors && state.safeShadow) wanted.spec.shadow = state.safeShadow;
+  else if (mirrors) delete wanted.spec.shadow;
+  return wanted;
+}
+
+/** How a route differs from what the rollout set: someone else moved its weights. */
+export function driftOf(state: RolloutState, stored: RouteState | undefined): string | undefined {
+  const spec = state.rollout?.spec as RolloutSpec;
+  for (const name of [spec.canary, spec.stable]) {
+    const wanted = weightOf(state, spec, name) ?? 0;
+    const variant = stored?.route?.spec?.variants.find((each) => each.name === name);
+    if (variant === undefined) return `the route has no variant ${name} any more`;
+    if (variant.weight !== wanted)
+      return `someone else gave ${name} ${variant.weight} %; the rollout had set ${wanted} %`;
+  }
+  return undefined;
+}
+
+function weightOf(state: RolloutState, spec: RolloutSpec, name: string): number | undefined {
+  const pool = toBuckets(state.safeWeights[spec.stable] ?? 0);
+  if (name === spec.canary) return toPercent(Math.min(pool, toBuckets(state.weight)));
+  if (name === spec.stable) return toPercent(Math.max(0, pool - toBuckets(state.weight)));
+  return undefined;
+}

@@ -1,0 +1,30 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type RolloutProgress,
+  RolloutProgressSchema,
+  type RolloutState,
+} from "../gen/weir/v1/rollout_pb.ts";
+import { counterNames, totalOf } from "../report/index.ts";
+import type { Window } from "./judge.ts";
+import type { Decision, Sight } from "./machine.ts";
+
+/** What is seen and decided, as clients are told. */
+export function progressOf(
+  state: RolloutState,
+  { proof, verdicts }: Sight,
+  decision: Decision,
+  window: Window | undefined,
+): RolloutProgress {
+  const answers = (side: keyof Window) =>
+    window ? totalOf(window[side], counterNames.responses) : 0;
+  return create(RolloutProgressSchema, {
+    state,
+    waitingFor: decision.kind === "wait" ? decision.waitingFor : [],
+    next: decision.kind === "wait" ? decision.next : decision.reason,
+    verdicts: [...verdicts],
+    proven: proof.applied,
+    wanted: proof.wanted,
+    canaryAnswers: answers("canary"),
+    stableAnswers: answers("stable"),
+  });
+}

@@ -1,0 +1,50 @@
+/**
+ * Distances, in log-odds, of the alternatives that the evidence is averaged
+ * over: from barely worse to hopeless. A fixed mixture, so that the average is
+ * a test martingale as each of its parts is.
+ */
+const distances = Array.from({ length: 20 }, (_, i) => 0.08 * 1.28 ** i);
+
+/** Where evidence stops being counted: enough for every decision, and finite. */
+const most = 1e12;
+
+/**
+ * Evidence that a share is above (or below) a limit: how much better a mixture of
+ * larger (smaller) shares explains `hits` of `trials` than the limit itself does.
+ *
+ * It is an e-process (Ramdas et al., "Game-theoretic statistics and safe
+ * anytime-valid inference"): while the true share is within the limit, the chance
+ * that it EVER reaches 1/a is at most a, however often one looks. That is what
+ * lets a rollout look every second and stop at the first clear sign.
+ *
+ * @param hits may be fractional, where observations count for less than one each
+ * @param limit share in (0, 1); outside there is no evidence for either side
+ */
+export function evidence(
+  side: "above" | "below",
+  hits: number,
+  trials: number,
+  limit: number,
+): number {
+  if (!(trials > 0) || !(limit > 0 && limit < 1)) return 1;
+  const sign = side === "above" ? 1 : -1;
+  const odds = Math.log(limit / (1 - limit));
+  const misses = Math.max(0, trials - hits);
+  const logs = distances.map((distance) => {
+    const share = 1 / (1 + Math.exp(-(odds + sign * distance)));
+    return hits * Math.log(share / limit) + misses * Math.log((1 - share) / (1 - limit));
+  });
+  const top = Math.max(...logs);
+  const mean = logs.reduce((sum, log) => sum + Math.exp(log - top), 0) / logs.length;
+  return Math.min(most, Math.exp(Math.min(top, 700)) * mean);
+}
+
+/** Upper bound of a share at `z` standard deviations (Wilson's score interval). */
+export function upperShare(hits: number, trials: number, z: number): number {
+  if (trials <= 0) return 1;
+  const share = hits / trials;
+  const z2 = z * z;
+  const centre = share + z2 / (2 * trials);
+  const spread = z * Math.sqrt((share * (1 - share)) / trials + z2 / (4 * trials * trials));
+  return Math.min(1, (centre + spread) / (1 + z2 / trials));
+}

@@ -1,0 +1,36 @@
+import { createCapacity } from "./capacity.ts";
+import type { EngineOptions } from "./engine.ts";
+import { createPrometheus } from "./prometheus.ts";
+import type { Sources } from "./validate.ts";
+import { createWebhooks } from "./webhook.ts";
+
+/** What rollouts may ask besides the proxies' reports, as the operator allows it. */
+export interface SourceOptions {
+  /** Base URL of a Prometheus. */
+  prometheus?: string;
+  /** Gates: name -> URL. */
+  webhooks?: ReadonlyMap<string, string>;
+  /** Read the pods' /metrics, for capacity. */
+  podMetrics?: boolean;
+}
+
+/** Sources for the engine, and which there are. */
+export function createSources({
+  prometheus,
+  webhooks = new Map(),
+  podMetrics = false,
+}: SourceOptions): Pick<EngineOptions, "queries" | "gates"> & { known: Sources } {
+  const monotonicMs = () => performance.now();
+  const ask = createWebhooks(webhooks, monotonicMs);
+  const capacity = podMetrics ? createCapacity(monotonicMs) : () => [];
+  const now = () => new Date();
+  return {
+    ...(prometheus ? { queries: createPrometheus(prometheus, { monotonicMs, now }) } : {}),
+    gates: (name, state, route) => [...capacity(state, route), ...ask(name, state)],
+    known: {
+      prometheus: prometheus !== undefined,
+      webhooks: [...webhooks.keys()],
+      pods: podMetrics,
+    },
+  };
+}

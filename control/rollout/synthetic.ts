@@ -1,0 +1,162 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  CounterSchema,
+  HistogramSchema,
+  type ReportRequest,
+  ReportRequestSchema,
+} from "../gen/weir/v1/report_pb.ts";
+import { bucketOf, counterNames, histogramNames } from "../report/index.ts";
+
+/** How answers of one variant are made up. */
+export interface Profile {
+  /** Medians; values spread around them as logarithms of normal ones do. */
+  firstTokenMs: number;
+  gapMs: number;
+  tokens: number;
+  /** Standard deviation of the logarithms. */
+  spread: number;
+  /** Shares, 0 to 1. */
+  errors: number;
+  cut: number;
+  /** Finish reason -> share; the rest is "stop". */
+  finishes: Readonly<Record<string, number>>;
+}
+
+export const goodProfile: Profile = {
+  firstTokenMs: 180,
+  gapMs: 22,
+  tokens: 160,
+  spread: 0.5,
+  errors: 0.003,
+  cut: 0.002,
+  finishes: { length: 0.12, tool_calls: 0.05 },
+};
+
+/** What may be wrong with a canary, by name: for simulations without a recording. */
+export const faults: Readonly<Record<string, Partial<Profile>>> = {
+  none: {},
+  "slow-first-token": { firstTokenMs: 400 },
+  "long-gaps": { gapMs: 60 },
+  "cut-streams": { cut: 0.15 },
+  errors: { errors: 0.15 },
+  "wrong-finish-reasons": { finishes: { length: 0.5, tool_calls: 0.05 } },
+  "short-answers": { tokens: 60 },
+};
+
+/** Cumulative counts of one proxy, as its filters would report them. */
+export interface Synthetic {
+  /** Adds this many answers; the canary's share in percent. */
+  answer(count: number, canaryPercent: number): void;
+  report(revision: string): ReportRequest;
+}
+
+export interface SyntheticOptions {
+  node: string;
+  route: string;
+  stable: string;
+  canary: string;
+  stableProfile: Profile;
+  canaryProfile: Profile;
+  /** Uniform in [0, 1). */
+  random(): number;
+  epoch: string;
+}
+
+export function createSynthetic(options: SyntheticOptions): Synthetic {
+  const { node, route, random, epoch } = options;
+  const counters = new Map<
+    string,
+    { name: string; label: string; variant: string; value: number }
+  >();
+  const histograms = new Map<
+    string,
+    { name: string; variant: string; buckets: Map<number, number> }
+  >();
+
+  function count(name: string, label: string, variant: string): void {
+    const key = `${name} ${label} ${variant}`;
+    const counter = counters.get(key) ?? { name, label, variant, value: 0 };
+    counter.value++;
+    counters.set(key, counter);
+  }
+  function observe(name: string, variant: string, value: number, times = 1): void {
+    const key = `${name} ${variant}`;
+    const histogram = histograms.get(key) ?? { name, variant, buckets: new Map() };
+    const bucket = bucketOf(value);
+    histogram.buckets.set(bucket, (histogram.buckets.get(bucket) ?? 0) + times);
+    histograms.set(key, histogram);
+  }
+  /** Box and Muller's transform of two uniform numbers. */
+  function spread(median: number, deviation: number): number {
+    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    return median * Math.exp(deviation * normal);
+  }
+  function answer(variant: string, profile: Profile): void {
+    count(counterNames.canaryRequests, variant, "");
+    if (random() < profile.errors) {
+      count(counterNames.responses, "5xx", variant);
+      return;
+    }
+    count(counterNames.responses, "2xx", variant);
+    const firstTokenMs = spread(profile.firstTokenMs, profile.spread);
+    const gapMs = spread(profile.gapMs, profile.spread / 2);
+    const tokens = Math.max(1, Math.round(spread(profile.tokens, profile.spread)));
+    observe(histogramNames.timeToFirstByte, variant, firstTokenMs * 0.95);
+    observe(histogramNames.timeToFirstToken, variant, firstTokenMs);
+    // A few gaps stand for all of a stream: they are alike, and this has to be fast.
+    for (let i = 0; i < 4; i++)
+      observe(histogramNames.tokenGap, variant, spread(gapMs, profile.spread / 2), tokens / 4);
+    if (random() < profile.cut) {
+      count(counterNames.streams, "cut", variant);
+      return;
+    }
+    count(counterNames.streams, "done", variant);
+    observe(histogramNames.outputTokens, variant, tokens);
+    observe(histogramNames.tokensPerSecond, variant, 1000 / gapMs);
+    observe(histogramNames.streamDuration, variant, firstTokenMs + tokens * gapMs);
+    let at = random();
+    const reason = Object.entries(profile.finishes).find(([, share]) => {
+      at -= share;
+      return at < 0;
+    })?.[0];
+    count(counterNames.finishes, reason ?? "stop", variant);
+  }
+
+  return {
+    answer(requests, canaryPercent) {
+      for (let i = 0; i < requests; i++)
+        if (random() * 100 < canaryPercent) answer(options.canary, options.canaryProfile);
+        else answer(options.stable, options.stableProfile);
+    },
+    report(revision) {
+      return create(ReportRequestSchema, {
+        node,
+        epoch,
+        revision,
+        counters: [...counters.values()].map(({ value, ...each }) =>
+          create(CounterSchema, { ...each, route, value: BigInt(value) }),
+        ),
+        histograms: [...histograms.values()].map(({ buckets, ...each }) => {
+          const sorted = [...buckets].sort(([a], [b]) => a - b);
+          return create(HistogramSchema, {
+            ...each,
+            route,
+            index: sorted.map(([index]) => index),
+            count: sorted.map(([, value]) => BigInt(Math.round(value))),
+          });
+        }),
+      });
+    },
+  };
+}
+
+/** Uniform numbers from a seed (mulberry32): the same seed gives the same rollout. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

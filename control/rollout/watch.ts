@@ -1,0 +1,142 @@
+import type { RolloutSpec, RolloutState, Verdict } from "../gen/weir/v1/rollout_pb.ts";
+import type { Applied, RouteState } from "../gen/weir/v1/service_pb.ts";
+import { counterNames, during, type Observation, totalOf } from "../report/index.ts";
+import { agrees, type ShareAgreement } from "../route/index.ts";
+import { rateChecks } from "./checks.ts";
+import { showTime } from "./duration.ts";
+import { judge, type Window } from "./judge.ts";
+import type { GateStatus, Sight } from "./machine.ts";
+import { proofOf } from "./proof.ts";
+import { type Stage, stageAt } from "./stages.ts";
+import { sideOf } from "./trials.ts";
+
+/** No report for this long means that the proxies do not report, not that nothing happens. */
+const silenceMs = 10_000;
+const defaultRequestsPerUser = 4;
+
+/** What is known of the outside at one moment. */
+export interface Facts {
+  route: RouteState | undefined;
+  applied: Pick<Applied, "applied" | "wanted" | "behind">;
+  observation: Observation;
+  /** Since any proxy's filters reported. */
+  silentMs: number;
+  queries: readonly Verdict[];
+  gates: readonly GateStatus[];
+}
+
+/** Follows one step of one rollout; everything in it is forgotten with the process. */
+export interface Watch {
+  /** What is followed: another step, phase or route has a watch of its own. */
+  readonly key: string;
+  look(state: RolloutState, facts: Facts, nowMs: number, sinceGrowthMs: number): Sight;
+  /** What the variants' users got since the step was proven. */
+  window(): Window | undefined;
+}
+
+export function watchKey({ step, phase }: RolloutState, route: RouteState | undefined): string {
+  return `${step} ${phase} ${route?.etag ?? "gone"}`;
+}
+
+/**
+ * @param startMs by a clock that never jumps
+ * @param agedMs how long the step has been going on by the stored time
+ */
+export function createWatch(key: string, startMs: number, agedMs: number): Watch {
+  let mark: Observation | undefined;
+  let provenAtMs: number | undefined;
+  let lastProvenMs = startMs;
+  let unclearSinceMs: number | undefined;
+  let blindSinceMs: number | undefined;
+  let seen: Window | undefined;
+
+  function windowSince(spec: RolloutSpec, now: Observation) {
+    if (mark === undefined) return undefined;
+    const since = during(mark, now);
+    seen = {
+      canary: sideOf(since, spec.canary),
+      stable: sideOf(since, spec.stable),
+    };
+    return { since, sides: seen };
+  }
+
+  return {
+    key,
+    window: () => seen,
+    look(state, facts, nowMs, sinceGrowthMs) {
+      const spec = state.rollout?.spec as RolloutSpec;
+      const stage = state.phase === "rolling-back" ? undefined : stageAt(spec, state.step);
+      const { applied, wanted } = facts.applied;
+      const enough = wanted > 0 && (100 * applied) / wanted >= (spec.proof?.proxies ?? 100);
+      // From here on every request that is counted was sent by the step's own weights.
+      if (enough) mark ??= facts.observation;
+      const window = windowSince(spec, facts.observation);
+      const share =
+        window && stage && applied === wanted
+          ? shareOf(state, spec, facts.route, window.since)
+          : undefined;
+      const proof = proofOf(spec.proof, facts.applied, share, nowMs - lastProvenMs);
+      if (proof.status === "proven") {
+        lastProvenMs = nowMs;
+        provenAtMs ??= nowMs;
+      }
+      const verdicts =
+        window && stage && provenAtMs !== undefined
+          ? verdictsOf(state, spec, stage, window.sides, facts)
+          : [];
+      const unclear = verdicts.some(({ outcome }) => outcome === "inconclusive");
+      unclearSinceMs = unclear ? (unclearSinceMs ?? nowMs) : undefined;
+      const blind = verdicts.some(({ outcome }) => outcome === "missing");
+      blindSinceMs = blind ? (blindSinceMs ?? nowMs) : undefined;
+      return {
+        route: facts.route,
+        proof,
+        provenMs: provenAtMs === undefined ? undefined : nowMs - provenAtMs,
+        stepMs: agedMs + nowMs - startMs,
+        sinceGrowthMs,
+        verdicts,
+        inconclusiveMs: unclearSinceMs === undefined ? 0 : nowMs - unclearSinceMs,
+        blindMs: blindSinceMs === undefined ? 0 : nowMs - blindSinceMs,
+        gates: facts.gates,
+      };
+    },
+  };
+}
+
+/** How the requests are split, where the weights alone decide that. */
+function shareOf(
+  state: RolloutState,
+  spec: RolloutSpec,
+  route: RouteState | undefined,
+  since: Observation,
+): ShareAgreement {
+  const canary = totalOf(since, counterNames.canaryRequests, { label: spec.canary });
+  const stable = totalOf(since, counterNames.canaryRequests, { label: spec.stable });
+  const pool = state.safeWeights[spec.stable] || 100;
+  return agrees(
+    (100 * state.weight) / pool,
+    canary,
+    canary + stable,
+    spec.proof?.requestsPerUser ?? defaultRequestsPerUser,
+    route?.route?.spec?.canary?.force ? "least" : "both",
+  );
+}
+
+function verdictsOf(
+  state: RolloutState,
+  spec: RolloutSpec,
+  { kind, weight }: Stage,
+  sides: Window,
+  { silentMs, queries }: Facts,
+): Verdict[] {
+  if (weight === 0 && kind !== "header-only") return [...queries];
+  const verdicts = judge(spec.analysis, sides, state.verdicts).filter(
+    ({ check }) => kind !== "warmup" || rateChecks.has(check.split(" ", 1)[0] ?? ""),
+  );
+  if (silentMs > silenceMs)
+    for (const verdict of verdicts) {
+      verdict.outcome = "missing";
+      verdict.words = `no proxy has reported for ${showTime(silentMs)}`;
+    }
+  return [...verdicts, ...queries];
+}

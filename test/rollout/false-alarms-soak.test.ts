@@ -1,0 +1,22 @@
+import { expect, it } from "vitest";
+import { simulate } from "../../control/rollout/simulate.ts";
+import { rolloutOf, routeOf, traffic } from "./world.ts";
+
+it("raises a false alarm for less than one in a hundred of 500 good rollouts", {
+  timeout: 900_000,
+}, async () => {
+  const rounds = 500;
+  const ended = new Map<string, number>();
+  const alarms: string[] = [];
+  for (let seed = 0; seed < rounds; seed++) {
+    const { state } = await simulate(
+      rolloutOf({ steps: [{ weight: 20 }, { weight: 50 }], hold: "20s", bake: "10s" }),
+      routeOf(),
+      traffic(1000 + seed, { perSecond: 60, seconds: 400, everySeconds: 6 }),
+    );
+    ended.set(state.phase, (ended.get(state.phase) ?? 0) + 1);
+    if (state.phase === "rolled-back") alarms.push(state.reason);
+  }
+  expect(alarms.length, alarms.join("\n")).toBeLessThan(rounds / 100);
+  expect(ended.get("succeeded") ?? 0).toBeGreaterThan(rounds * 0.98);
+});

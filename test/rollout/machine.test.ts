@@ -1,0 +1,240 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import {
+  type RolloutSpec,
+  type RolloutState,
+  RolloutStateSchema,
+  type Verdict,
+  VerdictSchema,
+} from "../../control/gen/weir/v1/rollout_pb.ts";
+import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
+import { begin, type Command, command } from "../../control/rollout/commands.ts";
+import { routeFor } from "../../control/rollout/effect.ts";
+import { decide, type Sight } from "../../control/rollout/machine.ts";
+import { hasEnded } from "../../control/rollout/phase.ts";
+import { stageAt } from "../../control/rollout/stages.ts";
+import { rolloutOf, routeOf } from "./world.ts";
+
+const route = routeOf();
+const long = 1e9;
+const outcomes = ["none", "pass", "fail", "inconclusive", "missing"] as const;
+
+function stored(state: RolloutState, where: "there" | "gone" | "drifted"): RouteState | undefined {
+  if (where === "gone") return undefined;
+  const current = routeFor(state, route);
+  const canary = current.spec?.variants[1];
+  if (where === "drifted" && canary) canary.weight = 33;
+  return create(RouteStateSchema, { route: current, etag: "1" });
+}
+
+/** Everything that can be seen at one moment, in all combinations. */
+function* sights(state: RolloutState): Generator<Sight & { outcome: string; where: string }> {
+  for (const where of ["there", "gone", "drifted"] as const) {
+    const seenRoute = stored(state, where);
+    for (const status of ["proven", "pending", "refused", "overdue"] as const)
+      for (const provenMs of [undefined, 0, long])
+        for (const outcome of outcomes)
+          for (const forMs of [0, long])
+            for (const gate of ["open", "closed", "rollback"])
+              for (const sinceGrowthMs of [0, long]) {
+                const verdicts: Verdict[] =
+                  outcome === "none"
+                    ? []
+                    : [
+                        create(VerdictSchema, {
+                          check: "first-token p95",
+                          outcome,
+                          words: outcome,
+                        }),
+                      ];
+                yield {
+                  outcome,
+                  where,
+                  route: seenRoute,
+                  proof: { status, words: status, applied: 1, wanted: 1 },
+                  provenMs,
+                  stepMs: provenMs ?? 0,
+                  sinceGrowthMs,
+                  verdicts,
+                  inconclusiveMs: outcome === "inconclusive" ? forMs : 0,
+                  blindMs: outcome === "missing" ? forMs : 0,
+                  gates: [
+                    {
+                      name: "gate",
+                      open: gate === "open",
+                      words: gate,
+                      ...(gate === "rollback" ? { rollback: true } : {}),
+                    },
+                  ],
+                };
+              }
+  }
+}
+
+const commands: Command[] = [
+  { kind: "pause" },
+  { kind: "resume" },
+  { kind: "promote", full: false },
+  { kind: "promote", full: true },
+  { kind: "rollback" },
+];
+
+const idOf = ({ phase, step, weight, promoted }: RolloutState) =>
+  `${phase} ${step} ${weight} ${promoted}`;
+
+interface Move {
+  from: RolloutState;
+  to: RolloutState;
+  by: (Sight & { outcome: string; where: string }) | Command;
+}
+
+/** All states that any order of events leads to, and all moves between them. */
+function explore(start: RolloutState): { states: RolloutState[]; moves: Move[] } {
+  const seen = new Map([[idOf(start), start]]);
+  const moves: Move[] = [];
+  const open = [start];
+  for (let from = open.pop(); from; from = open.pop()) {
+    const found: Move[] = [];
+    for (const sight of sights(from)) {
+      const decision = decide(from, sight);
+      if (decision.kind === "write") found.push({ from, to: decision.state, by: sight });
+    }
+    for (const asked of commands) {
+      const answer = command(from, asked, "");
+      if (!("refusal" in answer)) found.push({ from, to: answer.state, by: asked });
+    }
+    moves.push(...found);
+    for (const { to } of found) {
+      if (seen.has(idOf(to))) continue;
+      seen.set(idOf(to), to);
+      open.push(to);
+    }
+  }
+  return { states: [...seen.values()], moves };
+}
+
+const rollouts: [string, object][] = [
+  ["weights", { steps: [{ weight: 5 }, { weight: 50 }, { weight: 100 }] }],
+  [
+    "every kind of step",
+    {
+      warmup: { weight: 1, duration: "60s" },
+      steps: [
+        { headerOnly: { duration: "60s" } },
+        { shadow: { percent: 10 } },
+        { weight: 10 },
+        { pause: {} },
+        { pause: { duration: "60s" } },
+        { weight: 100 },
+      ],
+      maxPercentPerMinute: 10,
+    },
+  ],
+  [
+    "other choices at the deadline",
+    { steps: [{ weight: 10 }, { weight: 100 }], proof: { onDeadline: "rollback" } },
+  ],
+];
+
+describe.each(rollouts)("over every order of events, a rollout of %s", (_name, spec) => {
+  const rollout = rolloutOf(spec);
+  const plan = rollout.spec as RolloutSpec;
+  const { states, moves } = explore(begin(rollout, route, new Date(0)));
+  const isSight = (by: Move["by"]): by is Sight & { outcome: string; where: string } =>
+    "proof" in by;
+  const bySight = moves.flatMap(({ from, to, by }) => (isSight(by) ? [{ from, to, by }] : []));
+
+  it("gives the canary more only with proof, time, evidence and open gates, or a promotion instead of the middle two", () => {
+    const wrong = bySight.filter(({ from, to, by }) => {
+      if (to.weight <= from.weight) return false;
+      const stage = stageAt(plan, from.step);
+      const promoted = from.promoted !== undefined && from.promoted >= from.step;
+      const earned =
+        promoted ||
+        (stage?.holdMs !== undefined &&
+          by.provenMs === long &&
+          (!stage.needsPass || by.outcome === "pass"));
+      return !(
+        earned &&
+        by.where === "there" &&
+        by.proof.status === "proven" &&
+        by.provenMs !== undefined &&
+        by.outcome !== "fail" &&
+        by.gates.every(({ open }) => open) &&
+        from.phase === "running"
+      );
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("never promotes on missing data by itself", () => {
+    const wrong = bySight.filter(
+      ({ from, to, by }) =>
+        by.outcome === "missing" &&
+        !(from.promoted !== undefined && from.promoted >= from.step) &&
+        (to.weight > from.weight || to.phase === "succeeded"),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("takes one step at a time, in order, and no step twice", () => {
+    const wrong = moves.filter(
+      ({ from, to }) => to.step !== from.step && to.step !== from.step + 1,
+    );
+    expect(wrong).toEqual([]);
+    const entered = moves.filter(({ to }) => to.phase === "running").map(({ to }) => to.step);
+    expect(Math.max(...entered)).toBe(plan.steps.length);
+  });
+
+  it("goes back at once when a check fails or a proxy refuses, running or paused", () => {
+    const wrong: unknown[] = [];
+    for (const from of states.filter(({ phase }) => phase === "running" || phase === "paused"))
+      for (const sight of sights(from)) {
+        if (sight.where === "gone") continue;
+        if (sight.outcome !== "fail" && sight.proof.status !== "refused") continue;
+        const decision = decide(from, sight);
+        if (decision.kind === "write" && decision.state.phase === "rolling-back") continue;
+        wrong.push({ from, sight, decision });
+      }
+    expect(wrong).toEqual([]);
+  });
+
+  it("stays on the way back: no event and no one gives the canary anything any more", () => {
+    const wrong = moves.filter(
+      ({ from, to }) =>
+        from.phase === "rolling-back" &&
+        (!["rolling-back", "rolled-back", "abandoned"].includes(to.phase) || to.weight > 0),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("can be taken back from wherever it has not ended", () => {
+    for (const from of states) {
+      const answer = command(from, { kind: "rollback" }, "");
+      if (hasEnded(from)) expect(answer).toHaveProperty("refusal");
+      else expect("state" in answer && answer.state.phase).toBe("rolling-back");
+    }
+  });
+
+  it("does nothing more once it has ended", () => {
+    expect(moves.filter(({ from }) => hasEnded(from))).toEqual([]);
+  });
+
+  it("can end in every way that there is", () => {
+    expect([...new Set(states.map(({ phase }) => phase))].sort()).toEqual([
+      "abandoned",
+      "paused",
+      "rolled-back",
+      "rolling-back",
+      "running",
+      "succeeded",
+    ]);
+  });
+
+  it("changes nothing that it was given", () => {
+    const [first] = states as [RolloutState];
+    const before = create(RolloutStateSchema, structuredClone(first));
+    for (const sight of sights(first)) decide(first, sight);
+    expect(first).toEqual(before);
+  });
+});

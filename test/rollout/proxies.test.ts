@@ -1,0 +1,110 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
+import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
+import { type ControlServer, startServer } from "../../control/server.ts";
+import { type FakeProxy, startFakeProxy } from "./fake-proxy.ts";
+import { rolloutOf, routeWithPods } from "./world.ts";
+
+const local = (port: number) => ({ host: "127.0.0.1", port });
+let server: ControlServer;
+let proxies: FakeProxy[];
+let rollouts: Client<typeof RolloutService>;
+let routes: Client<typeof RouteService>;
+let audit: Client<typeof AuditService>;
+beforeEach(async () => {
+  server = await startServer({
+    listen: local(0),
+    xds: local(0),
+    gateway: local(1),
+    store: "memory",
+    wasm: "build/weir.wasm",
+    log: () => {},
+  });
+  const baseUrl = `http://127.0.0.1:${server.listen.port}`;
+  const transport = createConnectTransport({ baseUrl, httpVersion: "2" });
+  rollouts = createClient(RolloutService, transport);
+  routes = createClient(RouteService, transport);
+  audit = createClient(AuditService, transport);
+  await routes.applyRoute({ route: routeWithPods(9001, 9002) });
+  proxies = ["one", "two", "three"].map((id) => startFakeProxy(server.xds.port, id));
+  await expect.poll(applied, { timeout: 30_000 }).toBe("3 of 3");
+});
+afterEach(async () => {
+  for (const proxy of proxies) proxy.close();
+  await server.close();
+});
+
+async function applied(): Promise<string> {
+  const { applied } = await routes.getRoute({ name: "chat" });
+  return `${applied?.applied} of ${applied?.wanted}`;
+}
+const weights = async () =>
+  (await routes.getRoute({ name: "chat" })).state?.route?.spec?.variants.map((each) => each.weight);
+const state = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
+const start = (spec: object) => rollouts.startRollout({ rollout: rolloutOf(spec) });
+
+describe("proxies that do not do as they are told", () => {
+  it("refuse: the rollout goes back, in the proxy's own words, and no other proxy was sent the step", async () => {
+    for (const proxy of proxies) proxy.refusal = "no such wasm";
+    await start({ steps: [{ weight: 20 }, { weight: 100 }] });
+    await expect.poll(state, { timeout: 20_000 }).toMatchObject({
+      phase: "rolled-back",
+      reason: expect.stringMatching(/^(one|two|three) ECDS refused: no such wasm$/),
+    });
+    expect(await weights()).toEqual([100, 0]);
+    await expect.poll(applied, { timeout: 20_000 }).toBe("3 of 3");
+    const { entries } = await audit.listAudit({ name: "chat" });
+    expect(entries.map(({ action }) => action)).toEqual([
+      "rollout-end",
+      "rollout-rollback",
+      "rollout-start",
+      "apply",
+    ]);
+  });
+
+  it("refuse a shift: it is taken back, and the audit says why", async () => {
+    for (const proxy of proxies) proxy.refusal = "no such wasm";
+    await routes.shiftWeights({ name: "chat", weights: { canary: 40 } });
+    await expect.poll(weights, { timeout: 20_000 }).toEqual([100, 0]);
+    const { entries } = await audit.listAudit({ name: "chat", limit: 1 });
+    expect(entries[0]).toMatchObject({
+      action: "take-back",
+      principal: "weir",
+      reason: expect.stringMatching(/refused ECDS: no such wasm$/),
+    });
+    await expect.poll(applied, { timeout: 20_000 }).toBe("3 of 3");
+  });
+
+  it.each([
+    ["pause", "paused"],
+    ["rollback", "rolled-back"],
+  ])(
+    "never answer: the rollout names them at the deadline and does as it says: %s",
+    async (onDeadline, phase) => {
+      const [, mute] = proxies;
+      if (mute) mute.mute = true;
+      await start({
+        steps: [{ weight: 20 }, { weight: 100 }],
+        proof: { deadline: "1s", onDeadline },
+      });
+      await expect
+        .poll(state, { timeout: 20_000, interval: 100 })
+        .toMatchObject({ phase: phase === "paused" ? "paused" : expect.stringMatching(/^roll/) });
+      expect((await state())?.reason).toContain(
+        "not proven within 1 s: applied on 2 of 3: two waiting for",
+      );
+    },
+  );
+
+  it("never answer, and are left behind where the rollout says so", async () => {
+    const [, mute] = proxies;
+    if (mute) mute.mute = true;
+    await start({
+      steps: [{ pause: { duration: "0s" } }, { weight: 20 }],
+      proof: { deadline: "1s", onDeadline: "continue" },
+    });
+    await expect.poll(state, { timeout: 20_000 }).toMatchObject({ step: 1, weight: 20 });
+  });
+});
