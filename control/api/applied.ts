@@ -1,10 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import {
-  type Applied,
-  AppliedSchema,
-  type Proxy,
-  type RouteState,
-} from "../gen/weir/v1/service_pb.ts";
+import { type Applied, AppliedSchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
 import { resourceTypes } from "../xds/index.ts";
 import type { ApiContext } from "./context.ts";
 
@@ -21,14 +16,10 @@ export function appliedIn({
   published,
   scope,
 }: Pick<ApiContext, "fleet" | "published" | "scope">): AppliedOf {
-  const proxies = fleet
-    .list()
-    .filter(({ connected }) => connected)
-    .map((proxy) => {
-      const current = published(proxy.node);
-      const lag = lagOf(proxy, fleet, current);
-      return { node: proxy.node, scope: scope(proxy.node), etags: current?.etags, lag };
-    });
+  const proxies = fleet.connectedNodes().map((node) => {
+    const current = published(node);
+    return { node, scope: scope(node), etags: current?.etags, lag: lagOf(node, fleet, current) };
+  });
   return (name, state) => {
     const namespace = name.split("/", 1)[0] ?? "";
     const wanted = proxies.filter(
@@ -47,29 +38,27 @@ export function appliedIn({
 }
 
 function lagOf(
-  proxy: Proxy,
+  node: string,
   fleet: ApiContext["fleet"],
   current: ReturnType<ApiContext["published"]>,
 ): { reason: string; refused?: true } | undefined {
   if (current === undefined) return { reason: "not pushed yet" };
-  const refused = proxy.resources.find(
-    // What was refused before the newest answer is no longer what the proxy is asked to run.
-    ({ nackMessage, nackedVersion, sentVersion }) =>
-      nackMessage !== "" && nackedVersion === sentVersion,
-  );
-  if (refused) return { reason: `${refused.type} refused: ${refused.nackMessage}`, refused: true };
+  // What was refused before the newest answer is no longer what the proxy is asked to run.
+  const refused = fleet.refusal(node);
+  if (refused) return { reason: `${refused.type} refused: ${refused.message}`, refused: true };
   const first = current.refused();
-  if (first && first.node !== proxy.node)
+  if (first && first.node !== node)
     return { reason: `not sent to it: ${first.node} refused ${first.type}: ${first.message}` };
   const waiting = resourceTypes.find(
     // Of what there is nothing no proxy asks.
     ({ name: type }) =>
       current.snapshot[type].resources.size > 0 &&
-      !fleet.runs(proxy.node, type, current.snapshot[type].version),
+      !fleet.runs(node, type, current.snapshot[type].version),
   );
   if (waiting) return { reason: `waiting for ${waiting.name}` };
   // Filters that report say what they run, which is more than an acknowledgement.
-  if (proxy.reportedRevision !== "" && proxy.reportedRevision !== current.revision)
-    return { reason: `reports revision ${proxy.reportedRevision}, not ${current.revision}` };
+  const reported = fleet.reportedRevision(node);
+  if (reported !== "" && reported !== current.revision)
+    return { reason: `reports revision ${reported}, not ${current.revision}` };
   return undefined;
 }

@@ -55,6 +55,12 @@ export interface Fleet {
   /** What the proxy says to a version of a type. */
   answer(node: string, type: TypeName, version: string): Answer;
   isConnected(node: string): boolean;
+  /** Ids of the connected proxies, in the order they came. */
+  connectedNodes(): string[];
+  /** What the proxy said no to, if that is what it was sent last. */
+  refusal(node: string): { type: TypeName; message: string } | undefined;
+  /** Revision that the proxy's filters reported; empty where none was. */
+  reportedRevision(node: string): string;
   /** The first connected proxy, in the order they came, that a condition holds for. */
   first(condition: (node: string) => boolean): string | undefined;
   list(): Proxy[];
@@ -173,6 +179,14 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
       return { state: state.acked === version ? "runs" : "waiting", message: "" };
     },
     isConnected: (node) => (proxies.get(node)?.streams ?? 0) > 0,
+    connectedNodes: () =>
+      [...proxies].flatMap(([node, { streams }]) => (streams > 0 ? [node] : [])),
+    refusal(node) {
+      for (const [type, { nackMessage, nackedVersion, sent }] of proxies.get(node)?.types ?? [])
+        if (nackMessage !== "" && nackedVersion === sent) return { type, message: nackMessage };
+      return undefined;
+    },
+    reportedRevision: (node) => proxies.get(node)?.reportedRevision ?? "",
     first(condition) {
       for (const [node, { streams }] of proxies) if (streams > 0 && condition(node)) return node;
       return undefined;

@@ -1,0 +1,176 @@
+// What rollouts cost: the control service's CPU while 1,000 proxies report once a
+// second, and the time of one decision over as many.
+
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, fromJson, toJson } from "@bufbuild/protobuf";
+import { appliedIn } from "../dist/control/api/index.js";
+import { ReportRequestSchema } from "../dist/control/gen/weir/v1/report_pb.js";
+import { RolloutSchema } from "../dist/control/gen/weir/v1/rollout_pb.js";
+import { RouteStateSchema } from "../dist/control/gen/weir/v1/service_pb.js";
+import { createLedger } from "../dist/control/report/index.js";
+import { begin, createEngine, writeRollout } from "../dist/control/rollout/index.js";
+import { createSynthetic, goodProfile, seededRandom } from "../dist/control/rollout/synthetic.js";
+import { draftRoute, parseRoutes } from "../dist/control/route/index.js";
+import { openStore } from "../dist/control/store/index.js";
+import { createFleet, resourceTypes } from "../dist/control/xds/index.js";
+import { interval, median, show } from "./statistics.js";
+
+const proxies = Number(process.env.BENCH_PROXIES ?? 1000);
+const seconds = Number(process.env.BENCH_SECONDS ?? 20);
+const [route] = parseRoutes(readFileSync("examples/rollout/route.yaml", "utf8")).routes;
+const rollout = fromJson(RolloutSchema, {
+  apiVersion: "weir.dev/v1alpha1",
+  kind: "Rollout",
+  metadata: { name: "chat", namespace: "inference" },
+  spec: { canary: "canary", stable: "stable", steps: [{ weight: 50 }] },
+});
+
+/** @param {number} index */
+function proxy(index) {
+  return createSynthetic({
+    node: `proxy-${index}`,
+    route: "inference/chat",
+    stable: "stable",
+    canary: "canary",
+    stableProfile: goodProfile,
+    canaryProfile: goodProfile,
+    random: seededRandom(index),
+    epoch: (BigInt(Date.now()) * 1_000_000n).toString(16).padStart(16, "0"),
+  });
+}
+
+export async function run() {
+  await reports();
+  await decisions();
+}
+
+async function reports() {
+  const port = 21_300;
+  const child = spawn(
+    process.execPath,
+    [
+      "dist/control/main.js",
+      "serve",
+      ...["--listen", `127.0.0.1:${port}`, "--xds", "127.0.0.1:21301", "--store", "memory"],
+    ],
+    { stdio: "ignore" },
+  );
+  const agent = new Agent({ keepAlive: true, maxSockets: 200 });
+  try {
+    while (!(await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok)
+      await sleep(50);
+    const fleet = Array.from({ length: proxies }, (_, i) => proxy(i));
+    // Bodies are made before the clock starts: this process is not what is measured.
+    const bodies = fleet.map((each) => {
+      each.answer(200, 50);
+      const first = JSON.stringify(toJson(ReportRequestSchema, each.report("r")));
+      each.answer(20, 50);
+      return [first, JSON.stringify(toJson(ReportRequestSchema, each.report("r")))];
+    });
+    let failed = 0;
+    let answered = 0;
+    /** @param {string} body */
+    const post = (body) =>
+      new Promise((resolve) => {
+        const req = request(
+          {
+            ...{ port, agent, method: "POST", path: "/weir.v1.ReportService/Report" },
+            headers: { "content-type": "application/json" },
+          },
+          (res) => {
+            if (res.statusCode !== 200) failed++;
+            answered++;
+            res.resume().on("end", resolve);
+          },
+        );
+        req.on("error", () => resolve(failed++));
+        req.end(body);
+      });
+    for (const [first] of bodies) await post(first ?? "");
+    answered = 0;
+    const before = cpuSeconds(child.pid ?? 0);
+    const start = performance.now();
+    for (let second = 0; second < seconds; second++)
+      for (let i = 0; i < proxies; i++) {
+        const dueMs = start + second * 1000 + (i * 1000) / proxies;
+        if (performance.now() < dueMs) await sleep(dueMs - performance.now());
+        void post(bodies[i]?.[second % 2] ?? "");
+      }
+    const tookS = (performance.now() - start) / 1000;
+    const cores = (cpuSeconds(child.pid ?? 0) - before) / tookS;
+    const bytes = bodies.reduce((sum, [, body = ""]) => sum + body.length, 0) / proxies;
+    console.log(
+      `${proxies} proxies reporting ${Math.round(bytes)} bytes once a second for ${tookS.toFixed(0)} s: ${cores.toFixed(2)} cores, ${answered} answered, ${failed} failed`,
+    );
+  } finally {
+    agent.destroy();
+    child.kill("SIGKILL");
+  }
+}
+
+/** proc(5): fields 14 and 15 of stat, in ticks of 10 ms. @param {number} pid */
+function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+async function decisions() {
+  const fleet = createFleet();
+  const ledger = createLedger();
+  const store = openStore("memory");
+  const versions = Object.fromEntries(
+    resourceTypes.map(({ name }) => [name, { version: "v", resources: new Map([["x", {}]]) }]),
+  );
+  for (let i = 0; i < proxies; i++) {
+    const made = proxy(i);
+    fleet.connected({ id: `proxy-${i}`, cluster: "bench", version: "1", scope: ["*"] });
+    for (const { name } of resourceTypes) {
+      fleet.sent(`proxy-${i}`, name, "v");
+      fleet.acked(`proxy-${i}`, name, "v");
+    }
+    made.answer(200, 50);
+    ledger.add(made.report("r"));
+    fleet.reported(`proxy-${i}`, "r");
+  }
+  const author = { principal: "bench", reason: "" };
+  const name = "inference/chat";
+  const stored = await store.put(name, draftRoute(route, undefined), "0", "apply", author);
+  await writeRollout(
+    store,
+    name,
+    undefined,
+    begin(rollout, route, new Date()),
+    create(RouteStateSchema, stored),
+    "rollout-start",
+    author,
+  );
+  const etag = (await store.get(name))?.etag ?? "";
+  const published = () => ({
+    snapshot: versions,
+    revision: "r",
+    etags: new Map([[name, etag]]),
+    refused: () => undefined,
+  });
+  const engine = createEngine({
+    store,
+    applied: (each, state) => appliedIn({ fleet, published, scope: () => ["*"] })(each, state),
+    observation: ledger.observation,
+    silentMs: () => 0,
+    monotonicMs: () => performance.now(),
+    now: () => new Date(),
+    log: () => {},
+  });
+  const tookMs = [];
+  for (let i = 0; i < 220; i++) {
+    const start = performance.now();
+    await engine.tick();
+    if (i >= 20) tookMs.push(performance.now() - start);
+  }
+  const sorted = tookMs.toSorted((a, b) => a - b);
+  console.log(
+    `ms of a decision over ${proxies} proxies: median ${show(interval(tookMs, median))}, p99 ${sorted[Math.floor(sorted.length * 0.99)]?.toFixed(2)}`,
+  );
+}
