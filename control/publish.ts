@@ -1,6 +1,14 @@
+import type { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { hasEnded } from "./rollout/index.ts";
-import { filterConfig, filterConfigText, routeName, sameButWeights } from "./route/index.ts";
+import {
+  type FilterModule,
+  filterConfig,
+  filterConfigText,
+  routeName,
+  sameButWeights,
+  wasmModule,
+} from "./route/index.ts";
 import { StaleEtagError, type Store } from "./store/index.ts";
 import {
   buildResources,
@@ -39,7 +47,9 @@ export interface PublisherOptions {
   report(): ResourceOptions["report"];
   /** How reports of a scope prove what they are. */
   reportAccess?(scope: readonly string[]): NonNullable<ResourceOptions["reportAccess"]>;
-  resources: Pick<ResourceOptions, "gateway" | "wasm" | "fullWasm">;
+  gateway: ResourceOptions["gateway"];
+  /** Where the proxies get a module from. */
+  code: ReturnType<typeof createFilterCode>;
   /** Told of the routes before they are sent. */
   onRoutes?(routes: readonly RouteState[]): void;
   log(line: string, code?: string): void;
@@ -92,11 +102,19 @@ export function createPublisher(options: PublisherOptions): Publisher {
       intervalMs: 1000,
     });
     const access = options.reportAccess?.(scope);
+    const filter = (module: FilterModule) => ({
+      wasm: options.code(module),
+      config: filterConfigText(config, module),
+    });
     const resources = buildResources(visible, {
-      ...options.resources,
+      gateway: options.gateway,
       report,
+      weir: { ...filter("weir"), wasm: options.code(wasmModule(visible)) },
+      fallback: options.code("weir"),
+      ...(config.routes.some(({ tokenLimit }) => tokenLimit)
+        ? { tokenLimit: filter("token-limit") }
+        : {}),
       ...(access ? { reportAccess: access } : {}),
-      filterConfig: filterConfigText(config),
     });
     const etags = visible.flatMap(({ route, etag }) =>
       route ? [[routeName(route), etag] as const] : [],
@@ -196,7 +214,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            options.log(
+            log(
               `could not publish: ${error instanceof Error ? error.message : error}`,
               "publish-failed",
             ),

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { TLSSocket } from "node:tls";
@@ -20,7 +19,9 @@ import {
   variantsOf,
 } from "./api/index.ts";
 import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
+import { type ClusterOptions, openController } from "./controller/index.ts";
 import { expireDrills } from "./drill/index.ts";
+import { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
 import {
@@ -40,12 +41,12 @@ import {
 import { createPublisher } from "./publish.ts";
 import { createBudgets, createLedger, recorded } from "./report/index.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
-import { besideWeir, fleetLimits, routeName, type WasmModule } from "./route/index.ts";
+import { fleetLimits, routeName } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
 import { createPages } from "./web/pages.ts";
-import { type Address, createFleet, createXdsServer, type ResourceOptions } from "./xds/index.ts";
+import { type Address, createFleet, createXdsServer } from "./xds/index.ts";
 
 export interface ServerOptions extends SourceOptions {
   /** API and page. */
@@ -55,9 +56,11 @@ export interface ServerOptions extends SourceOptions {
   gateway: Address;
   /** "memory", "lmdb:DIRECTORY" or "etcd://HOST:PORT[,...]". */
   store: string;
-  /** weir.wasm on this machine, with weir-full.wasm beside it; their bytes go to the proxies. */
+  /** With a store in Kubernetes: what is applied there, and how. */
+  cluster?: ClusterOptions;
+  /** weir.wasm on this machine, the other modules beside it; their bytes go to the proxies. */
   wasm: string;
-  /** Path of weir.wasm on the proxies' machines, instead of sending the bytes. */
+  /** Path of weir.wasm on the proxies' machines, beside the others, instead of sending the bytes. */
   wasmOnProxy?: string;
   /** One token that may do everything. Without it, or an access file, nothing listens beyond loopback. */
   token?: string;
@@ -112,12 +115,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       options.log(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
     },
   });
-  const source = (module: WasmModule): ResourceOptions["wasm"] =>
-    options.wasmOnProxy
-      ? { file: besideWeir(options.wasmOnProxy, module) }
-      : { bytes: readFileSync(besideWeir(options.wasm, module)) };
-  const wasm = source("weir");
-  const fullWasm = source("weir-full");
+  const code = createFilterCode(options);
+  // Told at start rather than at the first publication: without it nothing works.
+  code("weir");
   let report = options.listen;
   const { reports, tls } = gate;
   const publisher = createPublisher({
@@ -129,7 +129,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       ...(reports ? { token: reports.tokenFor(scope) } : {}),
       ...(tls ? { certificateSha256: tls.certificateSha256 } : {}),
     }),
-    resources: { gateway: options.gateway, wasm, fullWasm },
+    gateway: options.gateway,
+    code,
     onRoutes: (routes) => {
       limits = fleetLimits(routes);
     },
@@ -210,6 +211,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   });
 
   const stop = new AbortController();
+  const controller =
+    options.cluster &&
+    openController(options.store, store, options.cluster, () => fleet.list(), options.log);
   const open: Listening[] = [];
   try {
     const api = await listenBoth(options.listen, "--listen", onRequest, http2);
@@ -219,6 +223,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
+    await controller?.close();
     await store.close();
     throw error;
   }
@@ -244,6 +249,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       publisher.close();
       xds.close();
       await Promise.all(open.map((each) => each.close()));
+      await controller?.close();
       await store.close();
     },
   };

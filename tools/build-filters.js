@@ -11,6 +11,7 @@ const entries = {
   compression: "filters/compression/index.ts",
   shadow: "filters/shadow/index.ts",
   canary: "filters/canary/index.ts",
+  "token-limit": "filters/token-limit/index.ts",
 };
 
 rmSync("build", { recursive: true, force: true });
@@ -18,7 +19,11 @@ mkdirSync("build", { recursive: true });
 /** @type {Record<string, { bytes: number, sha256: string }>} */
 const list = {};
 for (const [name, entry] of Object.entries(entries)) {
-  const wasm = await compileFilter(entry, `build/${name}.wasm`, name === "weir-full");
+  const wasm = await compileFilter(
+    entry,
+    `build/${name}.wasm`,
+    ["weir-full", "token-limit"].includes(name),
+  );
   list[name] = { bytes: wasm.length, sha256: createHash("sha256").update(wasm).digest("hex") };
 }
 writeFileSync("build/filters.json", `${JSON.stringify(list, null, 2)}\n`);

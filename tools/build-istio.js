@@ -18,6 +18,7 @@ import { join } from "node:path";
 
 const istio = new URL("../test/istio/go", import.meta.url).pathname;
 const kubernetes = new URL("../test/kube/go", import.meta.url).pathname;
+const tools = new URL("../test/kube/tools", import.meta.url).pathname;
 /** @type {Record<string, {moduleDir: string, source: string, own?: boolean}>} */
 const programs = {
   istioctl: { moduleDir: istio, source: "istio.io/istio/istioctl/cmd/istioctl" },
@@ -26,6 +27,7 @@ const programs = {
   kubectl: { moduleDir: kubernetes, source: "k8s.io/kubernetes/cmd/kubectl" },
   ...ownPrograms(istio),
   ...ownPrograms(kubernetes),
+  ...ownPrograms(tools),
 };
 const wanted = process.argv.slice(2);
 const known = Object.keys(programs);

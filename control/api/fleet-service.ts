@@ -53,7 +53,8 @@ export function createReportService({
       const mine = principal().grants.flatMap(({ namespaces }) => namespaces);
       if (!mine.includes("*") && String([...mine].sort()) !== String(scope(request.node)))
         throw new ConnectError(`the report is not of ${request.node}`, Code.PermissionDenied);
-      fleet.reported(request.node, request.revision);
+      // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
+      if (request.filter === "") fleet.reported(request.node, request.revision);
       ledger.add(request);
       // A module that knows no such limits names no needs, and must not give back another's.
       return request.filter === "" ? { leases: budgets.report(request.node, request.needs) } : {};

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type BootstrapOptions, bootstrap } from "../xds/bootstrap.ts";
-import { parseAddress } from "./address.ts";
+import { parseAddress, parseAddresses } from "./address.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { print } from "./output.ts";
@@ -15,10 +15,12 @@ export function addBootstrap(program: Command): void {
       "Prints the bootstrap of an Envoy that gets everything else from a Weir control service.",
     )
     .requiredOption("--node <id>", "id of the proxy, unique in the fleet")
-    .option("--xds <host:port>", "xDS address of the control service", parseAddress, {
-      host: "127.0.0.1",
-      port: 18000,
-    })
+    .option(
+      "--xds <host:port,...>",
+      "xDS address of the control service, of every replica",
+      parseAddresses,
+      [{ host: "127.0.0.1", port: 18000 }],
+    )
     .option("--admin <host:port>", "Envoy's admin interface", parseAddress, {
       host: "127.0.0.1",
       port: 9901,

@@ -1,9 +1,11 @@
 import { Command } from "commander";
 import { addApply } from "./apply.ts";
 import { addAudit, addDelete } from "./audit.ts";
+import { addExport, addImport } from "./backup.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
 import { addDrill } from "./drill.ts";
+import { addFilters } from "./filters.ts";
 import { tlsFiles } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
@@ -30,8 +32,11 @@ export function createProgram(version: string): Command {
     addServe,
     addBootstrap,
     addToken,
+    addExport,
+    addImport,
     addCheck,
     addRender,
+    addFilters,
     addSchema,
     addPlan,
     addApply,

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { TlsFiles } from "../auth/index.ts";
+import { defaultIstioVersion, defaultWasmUrl } from "../istio/index.ts";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
 import { builtWasm, packageVersion } from "./built.ts";
@@ -22,6 +23,11 @@ interface ServeFlags extends RolloutSourceFlags {
   tlsCert?: string;
   tlsKey?: string;
   clientCa?: string;
+  istioVersion: string;
+  wasmUrl: string;
+  wasmSha256?: string;
+  drift: "correct" | "pause";
+  instance: string;
 }
 
 export function addServe(program: Command): void {
@@ -48,6 +54,15 @@ export function addServe(program: Command): void {
       "path of weir.wasm on the proxies' machines, instead of sending it",
     )
     .option(...tokenFile)
+    .option("--istio-version <version>", "kube: Istio in the cluster", defaultIstioVersion)
+    .option("--wasm-url <url>", "kube: where Istio's proxies get weir.wasm", defaultWasmUrl)
+    .option("--wasm-sha256 <digest>", "kube: digest of it, checked before it is loaded")
+    .addOption(
+      new Option("--drift <policy>", "kube: what happens to edits of what Weir applied")
+        .choices(["correct", "pause"])
+        .default("correct"),
+    )
+    .option("--instance <name>", "kube: told apart from other control services by this", "weir")
     .option("--access <file>", "who may do what: tokens, certificates, issuers of tokens")
     .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
     .option("--tls-key <file>", "its key")
@@ -59,7 +74,7 @@ export function addServe(program: Command): void {
     )
     .addHelpText(
       "after",
-      "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
+      "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  weir serve --store kube:weir-system\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
     )
     .action(
       async ({
@@ -69,9 +84,11 @@ export function addServe(program: Command): void {
         tlsCert,
         tlsKey,
         clientCa,
-        ...flags
+        ...given
       }: ServeFlags) => {
         const tls = tlsOf(tlsCert, tlsKey, clientCa);
+        const { istioVersion, wasmUrl, wasmSha256, drift, instance, ...flags } = given;
+        const cluster = { render: { istioVersion, wasmUrl, wasmSha256 }, drift, instance };
         const token = readToken(tokenFile);
         // Loaded here: no other command should wait for the Envoy API's descriptors.
         const { startServer } = await import("../server.ts");
@@ -80,6 +97,7 @@ export function addServe(program: Command): void {
         const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
         const server = await startServer({
           ...flags,
+          cluster,
           ...(webhook ? { webhooks: webhook } : {}),
           ...(token ? { token } : {}),
           ...(tls ? { tls } : {}),

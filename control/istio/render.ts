@@ -1,7 +1,8 @@
-import type { JsonObject } from "@bufbuild/protobuf";
+import { type JsonObject, toJson } from "@bufbuild/protobuf";
+import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
+import { configFor, filterConfig, type ReportTarget } from "../route/filter-config.ts";
 import { besideWeir, wasmModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
@@ -109,7 +110,8 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
 function pluginConfig(point: AttachPoint, report: ReportTarget | undefined): JsonObject {
   const filters = new Map(point.states.map((state, index) => [state, point.filters[index] ?? []]));
   const states = point.states.filter((state) => (filters.get(state) ?? []).length > 0);
-  return filterConfigJson(states, report, (state) => filters.get(state) ?? []);
+  const config = filterConfig(states, report, (state) => filters.get(state) ?? []);
+  return toJson(FilterConfigSchema, configFor("weir", config)) as JsonObject;
 }
 
 /** By namespace and name, whatever order the routes came in. */

@@ -18,6 +18,7 @@ const labelNames: Record<string, string> = {
   [counterNames.finishes]: "reason",
   [counterNames.tokens]: "kind",
   [counterNames.usage]: "source",
+  [counterNames.tokenLimit]: "what",
 };
 
 const counterHelp: Record<string, string> = {
@@ -30,6 +31,7 @@ const counterHelp: Record<string, string> = {
   [counterNames.finishes]: "Choices by finish reason.",
   [counterNames.tokens]: "Tokens charged.",
   [counterNames.usage]: "Where the charge of tokens came from.",
+  [counterNames.tokenLimit]: "What the token limit did.",
 };
 
 /** Distributions by name: the metric, its divisor to base units, and its bounds. */

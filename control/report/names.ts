@@ -21,6 +21,8 @@ export const counterNames = {
   tokens: "tokens",
   /** Where the charge came from: "reported" by the pod, "estimated" or "unreadable" (and estimated). */
   usage: "usage",
+  /** What the token limit did: "admitted", "refused", "clamped", "overrun" or "finished". */
+  tokenLimit: "token_limit",
 } as const;
 
 /** Distributions, by variant and tier, in the unit that ends the name. */

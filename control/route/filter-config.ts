@@ -1,17 +1,13 @@
 import { createHash } from "node:crypto";
-import {
-  create,
-  type JsonObject,
-  type JsonValue,
-  type MessageInitShape,
-  toJson,
-} from "@bufbuild/protobuf";
+import { create, type JsonValue, type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import {
   type FilterConfig,
   FilterConfigSchema,
   type ReportTargetSchema,
-  type RoutePolicySchema,
+  RoutePolicySchema,
+  type TokenLimitPolicySchema,
 } from "../gen/weir/v1/filter_pb.ts";
+import type { RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "./names.ts";
 
@@ -43,16 +39,6 @@ export function filterConfig(
   return content;
 }
 
-/** The same as JSON. */
-export function filterConfigJson(
-  states: readonly RouteState[],
-  report?: ReportTarget,
-  only = everything,
-): JsonObject {
-  const content = toJson(FilterConfigSchema, contentOf(states, report, only)) as JsonObject;
-  return { revision: digest(content), ...content };
-}
-
 function contentOf(
   states: readonly RouteState[],
   report: ReportTarget | undefined,
@@ -68,9 +54,30 @@ function digest(content: JsonValue): string {
   return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
-/** The configuration as the one JSON text that filters are given. */
-export function filterConfigText(config: FilterConfig): string {
-  return JSON.stringify(toJson(FilterConfigSchema, config));
+/** The modules, by name: build/NAME.wasm. */
+export type FilterModule = "weir" | "token-limit";
+
+/**
+ * The part of a configuration that a module reads, under the revision of the
+ * whole: the token limit's copy of the tenants is none of the others' business.
+ */
+export function configFor(module: FilterModule, config: FilterConfig): FilterConfig {
+  const routes = config.routes
+    .filter(({ tokenLimit }) => module === "weir" || tokenLimit !== undefined)
+    .map((route) => {
+      if (module === "token-limit") {
+        const { name, hosts, tokenLimit } = route;
+        return create(RoutePolicySchema, { name, hosts, ...(tokenLimit ? { tokenLimit } : {}) });
+      }
+      const { tokenLimit: _, ...rest } = route;
+      return create(RoutePolicySchema, rest);
+    });
+  return create(FilterConfigSchema, { ...config, routes });
+}
+
+/** The configuration as the one JSON text that a module is given. */
+export function filterConfigText(config: FilterConfig, module: FilterModule = "weir"): string {
+  return JSON.stringify(toJson(FilterConfigSchema, configFor(module, config)));
 }
 
 function nameOf(state: RouteState): string {
@@ -145,6 +152,33 @@ function policy(
           },
         }
       : {}),
+    ...(countsTokens(spec) ? { tokenLimit: tokenPolicy(spec) } : {}),
+  };
+}
+
+/** Whether a route asks for what token-limit.wasm does: limits of tokens, or streams measured. */
+export function countsTokens({ rateLimit, tokens }: RouteSpec): boolean {
+  const limits = Object.values(rateLimit?.tiers ?? {});
+  return tokens?.measure === true || limits.some((tier) => tier.tokensPerMinute !== undefined);
+}
+
+function tokenPolicy({
+  rateLimit,
+  tokens,
+  variants,
+}: RouteSpec): MessageInitShape<typeof TokenLimitPolicySchema> {
+  const tiers = Object.entries(rateLimit?.tiers ?? {}).map(
+    ([name, { tokensPerMinute }]) =>
+      [name, tokensPerMinute === undefined ? {} : { tokensPerMinute }] as const,
+  );
+  return {
+    identity: rateLimit?.identity ?? [],
+    tiers: sorted(Object.fromEntries(tiers)),
+    tenants: sorted(rateLimit?.tenants ?? {}),
+    default: rateLimit?.default ?? "",
+    variants: variants.map(({ name }) => name),
+    expectedTokens: tokens?.expected ?? 1024,
+    overrun: tokens?.overrun || "pass",
   };
 }
 

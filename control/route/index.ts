@@ -3,6 +3,9 @@ export { controlHeaders } from "./control-headers.ts";
 export type { RouteDraft } from "./draft.ts";
 export { editorSchema } from "./editor-schema.ts";
 export {
+  configFor,
+  countsTokens,
+  type FilterModule,
   type FilterName,
   filterConfig,
   filterConfigText,

@@ -1,3 +1,13 @@
+export { readBackup, readContents, writeBackup } from "./backup.ts";
+export type { Contents } from "./contents.ts";
+export {
+  allRoutesPath,
+  createKubeStore,
+  type KubeStore,
+  type KubeStoreOptions,
+  routePath,
+  stateAnnotation,
+} from "./kube/index.ts";
 export { openStore } from "./open.ts";
 export {
   type Author,

@@ -184,6 +184,20 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
       );
       return rolloutEvents.watch(backlog, signal);
     },
+    async restore({ entries: given, ...states }) {
+      guard(() =>
+        root.transactionSync(() => {
+          if (newest() > 0)
+            throw new StoreUnavailableError("the store is not empty: restore into an empty one");
+          for (const entry of given)
+            log.putSync(Number(entry.sequence), sealRecord(toBinary(AuditEntrySchema, entry)));
+          for (const [name, state] of states.routes)
+            routes.putSync(name, sealRecord(toBinary(RouteStateSchema, state)));
+          for (const [name, state] of states.rollouts)
+            rollouts.putSync(name, sealRecord(toBinary(RolloutStateSchema, state)));
+        }),
+      );
+    },
     async close() {
       if (closed) return;
       closed = true;

@@ -9,7 +9,7 @@ import {
   rolloutChange,
   rolloutEventOf,
 } from "./change.ts";
-import type { RolloutEvent, RouteEvent, Store } from "./store.ts";
+import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "./store.ts";
 
 /** A store that forgets everything when the process ends: for tests and for trying things out. */
 export function createMemoryStore(now: () => Date = () => new Date()): Store {
@@ -81,6 +81,15 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
     watchRollouts(after, signal) {
       const backlog = log.slice(Number(after)).flatMap((entry) => rolloutEventOf(entry) ?? []);
       return rolloutEvents.watch(backlog, signal);
+    },
+    async restore({ entries, sequence, ...given }) {
+      if (log.length > 0)
+        throw new StoreUnavailableError("the store is not empty: restore into an empty one");
+      if (BigInt(entries.length) !== sequence)
+        throw new StoreUnavailableError("a store in memory takes only whole audits");
+      log.push(...entries);
+      for (const [name, state] of given.routes) routes.set(name, state);
+      for (const [name, state] of given.rollouts) rollouts.set(name, state);
     },
     async close() {
       routeEvents.close();

@@ -1,6 +1,7 @@
 import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { RouteDraft } from "../route/index.ts";
+import type { Contents } from "./contents.ts";
 
 /** A write names who makes it and why; both go into the audit with it. */
 export interface Author {
@@ -89,6 +90,12 @@ export interface Store {
    * be reached; undefined while they are not. Absent where that cannot be.
    */
   staleSince?(): Date | undefined;
+  /**
+   * Fills an empty store with everything of another, etags, numbers and audit as
+   * they were. Absent where that cannot be.
+   * @throws StoreUnavailableError when the store is not empty
+   */
+  restore?(contents: Contents): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -5,8 +5,8 @@ import type { Address } from "./resources/options.ts";
 export interface BootstrapOptions {
   /** Unique among the proxies. */
   node: string;
-  /** The control service's xDS address, as the proxy reaches it. */
-  xds: Address;
+  /** The control service's xDS address, as the proxy reaches it; of every replica where there are several. */
+  xds: Address | readonly Address[];
   /** Envoy's admin interface. */
   admin: Address;
   delta?: boolean;
@@ -23,7 +23,8 @@ const tags = ["route", "variant", "tier"];
 
 /** The bootstrap of an Envoy that gets everything else from Weir, as YAML. */
 export function bootstrap(options: BootstrapOptions): string {
-  const { node, xds, admin, delta, token } = options;
+  const { node, admin, delta, token } = options;
+  const replicas = replicasOf(options);
   const socketAddress = ({ host, port }: Address) => ({
     socket_address: { address: host, port_value: port },
   });
@@ -70,7 +71,13 @@ export function bootstrap(options: BootstrapOptions): string {
           },
           load_assignment: {
             cluster_name: "weir_xds",
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(xds) } }] }],
+            endpoints: [
+              {
+                lb_endpoints: replicas.map((replica) => ({
+                  endpoint: { address: socketAddress(replica) },
+                })),
+              },
+            ],
           },
         },
       ],
@@ -78,7 +85,8 @@ export function bootstrap(options: BootstrapOptions): string {
   });
 }
 
-function transport({ ca, cert, key, xds }: BootstrapOptions): object {
+function transport(options: BootstrapOptions): object {
+  const { ca, cert, key } = options;
   if (ca === undefined) return {};
   const certificates =
     cert && key
@@ -98,15 +106,17 @@ function transport({ ca, cert, key, xds }: BootstrapOptions): object {
           alpn_protocols: ["h2"],
           validation_context: {
             trusted_ca: { filename: ca },
-            match_typed_subject_alt_names: [
-              {
-                san_type: isIP(xds.host) ? "IP_ADDRESS" : "DNS",
-                matcher: { exact: xds.host },
-              },
-            ],
+            match_typed_subject_alt_names: replicasOf(options).map(({ host }) => ({
+              san_type: isIP(host) ? "IP_ADDRESS" : "DNS",
+              matcher: { exact: host },
+            })),
           },
         },
       },
     },
   };
+}
+
+function replicasOf({ xds }: BootstrapOptions): readonly Address[] {
+  return "host" in xds ? [xds] : xds;
 }

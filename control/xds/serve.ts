@@ -71,7 +71,11 @@ interface Connection {
   scope: readonly string[];
   ads: AdsStream;
   stream: ServerHttp2Stream;
-  blockedSince: number;
+  /** When the write that has not left this process yet was made; 0: there is none. */
+  writingSinceMs: number;
+  /** There may be something newer than what is being written. */
+  behind: boolean;
+  written: () => void;
 }
 
 export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
@@ -84,8 +88,8 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   sweep.unref();
 
   function cutStuck(): void {
-    for (const { stream, blockedSince } of connections)
-      if (blockedSince > 0 && Date.now() - blockedSince > stuckMs) stream.close(8);
+    for (const { stream, writingSinceMs } of connections)
+      if (writingSinceMs > 0 && performance.now() - writingSinceMs > stuckMs) stream.close(8);
   }
 
   function publishedFor({ node, scope }: Connection): Published | undefined {
@@ -97,14 +101,28 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
     return found;
   }
 
+  /**
+   * Writes what a stream has not and wants, as one piece. While a piece has not
+   * left, nothing follows it: a slow reader's next piece is made when it can take
+   * it, of what is newest then.
+   */
   function flush(connection: Connection): void {
     const current = publishedFor(connection);
-    if (current === undefined || connection.blockedSince > 0 || connection.stream.destroyed) return;
+    if (current === undefined || connection.stream.destroyed) return;
+    connection.behind = connection.writingSinceMs > 0;
+    if (connection.behind) return;
+    const frames: Buffer[] = [];
     connection.ads.flush(current, (frame) => {
-      const room = connection.stream.write(frame);
-      if (!room) connection.blockedSince = Date.now();
-      return room;
+      frames.push(frame);
+      return true;
     });
+    const [first] = frames;
+    if (first === undefined) return;
+    connection.writingSinceMs = performance.now();
+    connection.stream.write(
+      frames.length === 1 ? first : Buffer.concat(frames),
+      connection.written,
+    );
   }
 
   function push(): void {
@@ -135,7 +153,18 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
         log.nack(node, type.name, version, message);
       },
     });
-    const connection: Connection = { node, ads, stream, blockedSince: 0, scope: [] };
+    const connection: Connection = {
+      node,
+      ads,
+      stream,
+      scope: [],
+      writingSinceMs: 0,
+      behind: false,
+      written: () => {
+        connection.writingSinceMs = 0;
+        if (connection.behind) flush(connection);
+      },
+    };
     const frames = createFrameReader(mostRequestBytes);
 
     function receive(message: Buffer): void {
@@ -176,10 +205,6 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
       } catch (error) {
         fail(stream, grpcInvalidArgument, error instanceof Error ? error.message : String(error));
       }
-    });
-    stream.on("drain", () => {
-      connection.blockedSince = 0;
-      flush(connection);
     });
     stream.on("end", () => stream.end());
     // The peer's resets arrive here as well; the close event does the rest.

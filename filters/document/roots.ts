@@ -79,8 +79,8 @@ function addRoot(id: u32, document: Document): void {
   countPlugins();
 }
 
-/** Forgets a root context; ids of streams and unknown ones are ignored. */
-export function deleteRoot(id: u32): void {
+/** Forgets a root context; false for ids of streams and unknown ones. */
+export function deleteRoot(id: u32): bool {
   let before: usize = 0;
   for (let at = newest; at != 0; at = changetype<Root>(at).next) {
     const root = changetype<Root>(at);
@@ -97,8 +97,9 @@ export function deleteRoot(id: u32): void {
     }
     release(at);
     countPlugins();
-    return;
+    return true;
   }
+  return false;
 }
 
 function countPlugins(): void {

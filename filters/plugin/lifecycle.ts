@@ -51,7 +51,8 @@ export function proxy_on_tick(root: u32): void {
 
 /** Roots and streams end here; only roots hold anything. */
 export function proxy_on_delete(context: u32): void {
-  deleteRoot(context);
+  // Envoy keeps the timer of a root context that is gone and lets it fire for ever.
+  if (deleteRoot(context)) setTick(0);
 }
 
 export function proxy_on_request_trailers(_context: u32, _count: u32): i32 {

@@ -5,6 +5,7 @@ import {
   readShared,
   sharedBytes,
   sharedPtr,
+  Text,
   textBytes,
   textPtr,
   writeShared,
@@ -15,12 +16,17 @@ import {
 const LEASE_NS: u64 = 3_000_000_000;
 const MOST_TRIES: i32 = 4;
 
-const reporterKey = literal("weir.reporter");
+let reporterKey = literal("weir.reporter");
 const workersKey = literal("weir.workers");
 const epochKey = literal("weir.epoch");
 const value: usize = memory.data(16, 8);
 
 let self: u64 = 0;
+
+/** Modules of one proxy share its data: each has a reporter of its own, known by a key of its own. */
+export function electUnder(key: Text): void {
+  reporterKey = key;
+}
 
 /** Number of this worker, given out by shared data on first use; 0 when that fails. */
 function worker(): u64 {

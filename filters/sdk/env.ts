@@ -16,6 +16,13 @@ export declare function proxy_get_buffer_bytes(
   outPtr: usize,
   outBytes: usize,
 ): i32;
+export declare function proxy_set_buffer_bytes(
+  type: i32,
+  start: usize,
+  bytes: usize,
+  value: usize,
+  valueBytes: usize,
+): i32;
 export declare function proxy_get_header_map_pairs(map: i32, outPtr: usize, outBytes: usize): i32;
 export declare function proxy_replace_header_map_value(
   map: i32,

@@ -1,5 +1,15 @@
 export { Ascii } from "./ascii";
-export { configurationBytes, configurationPtr, readConfiguration } from "./buffer";
+export {
+  bodyBytes,
+  bodyPtr,
+  configurationBytes,
+  configurationPtr,
+  REQUEST_BODY,
+  RESPONSE_BODY,
+  readBody,
+  readConfiguration,
+  replaceBody,
+} from "./buffer";
 export { nowNs, setTick } from "./clock";
 export {
   findHeader,

@@ -127,3 +127,16 @@ it("finds a route by exact host, then the longest wildcard, then the rest", () =
   expect(routed("")).toBe("any");
   expect(routed("x".repeat(5000))).toBe("any");
 });
+
+it("stops its timer when it goes: Envoy would let it fire for ever", () => {
+  const worker = startWorker(weir, createSharedState());
+  const config = JSON.stringify(fullConfig());
+  expect(worker.configure(1, config)).toBe(true);
+  expect(worker.configure(2, config)).toBe(true);
+  expect(worker.tickPeriods).toEqual(new Map([1, 2].map((root) => [root, 1000])));
+  worker.request(requestHeaders());
+  worker.remove(1);
+  expect(worker.tickPeriods.get(1)).toBe(0);
+  expect(worker.tickPeriods.get(2)).toBe(1000);
+  expect(worker.tickPeriods.size).toBe(2);
+});

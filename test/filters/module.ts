@@ -4,8 +4,11 @@ import { startWorker, type Worker } from "../host/worker.ts";
 
 /** A compiled filter, as `npm run build:filters` leaves it. */
 export function compiled(name: string): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(`build/${name}.wasm`));
+  const known = modules.get(name) ?? new WebAssembly.Module(readFileSync(`build/${name}.wasm`));
+  modules.set(name, known);
+  return known;
 }
+const modules = new Map<string, WebAssembly.Module>();
 
 /** Everything the four filters can be asked, for chat.example.com. */
 export function fullConfig(): any {

@@ -51,10 +51,12 @@ export function createGuestMemory(memory: WebAssembly.Memory): GuestMemory {
       return all.toString("latin1", at, at + (size >>> 0));
     },
     u32(ptr, value) {
-      all.writeUInt32LE(value >>> 0, check(ptr, 4));
+      const at = check(ptr, 4);
+      all.writeUInt32LE(value >>> 0, at);
     },
     u64(ptr, value) {
-      all.writeBigUInt64LE(BigInt.asUintN(64, value), check(ptr, 8));
+      const at = check(ptr, 8);
+      all.writeBigUInt64LE(BigInt.asUintN(64, value), at);
     },
     write(ptr, text) {
       put(check(ptr, text.length), text);

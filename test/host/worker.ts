@@ -58,7 +58,27 @@ export interface OpenStream extends Outcome {
   end(): void;
 }
 
+/** One stream whose callbacks the test makes one by one, bodies included. */
+export interface Exchange {
+  context: number;
+  /** Headers of the request as they go on. */
+  requestHeaders: Headers;
+  /** What the filter answered itself. */
+  reply(): LocalReply | undefined;
+  /** A piece of the request's body; returns what goes on to the pods. */
+  requestBody(piece: Buffer, last: boolean): Buffer;
+  responseHeaders(headers: Headers, last?: boolean): Headers;
+  /** A piece of the answer; returns what goes on to the client now. */
+  responseBody(piece: Buffer, last: boolean): Buffer;
+  /** Host calls since the exchange began. */
+  calls(): string[];
+  /** The stream is gone, whatever had happened by then. */
+  end(): void;
+}
+
 export interface Worker {
+  /** One stream, callback by callback. */
+  exchange(headers: Headers, last?: boolean): Exchange;
   /** Configures a root context; false when the filter refuses. */
   configure(root: number, config: string | Buffer, plugin?: string): boolean;
   /** One stream's request headers, and its end. */
@@ -73,6 +93,8 @@ export interface Worker {
   remove(context: number): void;
   /** Bytes of linear memory. */
   memoryBytes(): number;
+  /** Milliseconds between the ticks of each root context that asked for them; 0 where it asked for no more. */
+  tickPeriods: ReadonlyMap<number, number>;
   /** Callbacks so far, allocations not counted. */
   callbacks(): number;
   /** Calls any export with raw arguments, for fuzzing. */
@@ -94,12 +116,17 @@ export function startWorker(
   let configuration: Buffer = Buffer.alloc(0);
   let callBody: Buffer | undefined;
   let maps: Record<number, Headers> = {};
+  /** The pieces of bodies that a callback is about, by buffer type. */
+  let bodies: Record<number, Buffer> = {};
   let properties: Record<string, string> = {};
   let reply: LocalReply | undefined;
   let calls: string[] = [];
   let allocatingReads = 0;
   let callbacks = 0;
   let allCallbacks = 0;
+  /** The context whose callback runs. */
+  let current = 0;
+  const tickPeriods = new Map<number, number>();
   let fault: Fault | undefined;
   let context = 1000;
 
@@ -131,7 +158,10 @@ export function startWorker(
       guest.u64(out, shared.nowNs);
       return status.ok;
     },
-    proxy_set_tick_period_milliseconds: () => status.ok,
+    proxy_set_tick_period_milliseconds: (periodMs: number) => {
+      tickPeriods.set(current, periodMs);
+      return status.ok;
+    },
     proxy_get_property: (path: number, size: number, outPtr: number, outSize: number) => {
       const value = properties[guest.text(path, size).replaceAll("\0", ".")];
       if (value === undefined) return status.notFound;
@@ -144,12 +174,28 @@ export function startWorker(
       outPtr: number,
       outSize: number,
     ) => {
-      const buffer = type === 7 ? configuration : type === 4 ? callBody : undefined;
+      const buffer = type === 7 ? configuration : type === 4 ? callBody : bodies[type];
       if (buffer === undefined) return status.notFound;
       const value = buffer.subarray(start, start + size);
       return give(value.length, outPtr, outSize, (ptr) => {
         value.copy(guest.bytes(ptr, value.length));
       });
+    },
+    // As Envoy has it: what is drained comes from the front, and what replaces it goes there.
+    proxy_set_buffer_bytes: (
+      type: number,
+      start: number,
+      size: number,
+      ptr: number,
+      valueSize: number,
+    ) => {
+      const buffer = bodies[type];
+      if (buffer === undefined) return status.notFound;
+      const value = Buffer.from(guest.bytes(ptr >>> 0, valueSize >>> 0));
+      if (start === 0) bodies[type] = Buffer.concat([value, buffer.subarray(size)]);
+      else if (start >= buffer.length) bodies[type] = Buffer.concat([buffer, value]);
+      else return status.badArgument;
+      return status.ok;
     },
     proxy_get_header_map_pairs: (map: number, outPtr: number, outSize: number) => {
       const headers = maps[map];
@@ -292,7 +338,10 @@ export function startWorker(
       .map(([name, value]) => [
         name,
         (...args: number[]) => {
-          if (name !== "proxy_on_memory_allocate") callbacks++;
+          if (name !== "proxy_on_memory_allocate") {
+            callbacks++;
+            current = args[0] ?? 0;
+          }
           return (value as (...args: number[]) => number)(...args);
         },
       ]),
@@ -340,7 +389,47 @@ export function startWorker(
     };
   }
 
+  /** Runs a callback about a piece of a body; what is left in the buffer goes on, unless it is stopped. */
+  function body(type: number, callback: string, id: number, piece: Buffer, last: boolean): Buffer {
+    bodies = { [type]: piece };
+    const action = exports[callback]?.(id, piece.length, last ? 1 : 0) ?? 0;
+    const left = bodies[type] ?? Buffer.alloc(0);
+    bodies = {};
+    // 3 goes on with nothing; any other stop would hold the stream.
+    if (action !== 0 && action !== 3 && reply === undefined)
+      throw new Error(`${callback} answered ${action}`);
+    return action === 0 ? left : Buffer.alloc(0);
+  }
+
+  function exchange(headers: Headers, last = false): Exchange {
+    reset();
+    const id = ++context;
+    const request: Headers = headers.map(([key, value]) => [key, value]);
+    properties = { plugin_name: "weir", "xds.node.id": node };
+    maps = { 0: request };
+    exports.proxy_on_request_headers?.(id, headers.length, last ? 1 : 0);
+    // Header maps are only there while their callback runs.
+    maps = {};
+    return {
+      context: id,
+      requestHeaders: request,
+      reply: () => reply,
+      requestBody: (piece, end) => body(0, "proxy_on_request_body", id, piece, end),
+      responseHeaders(answer, end = false) {
+        const response: Headers = answer.map(([key, value]) => [key, value]);
+        maps = { 2: response };
+        exports.proxy_on_response_headers?.(id, answer.length, end ? 1 : 0);
+        maps = {};
+        return response;
+      },
+      responseBody: (piece, end) => body(1, "proxy_on_response_body", id, piece, end),
+      calls: () => [...calls],
+      end: () => void exports.proxy_on_delete?.(id),
+    };
+  }
+
   return {
+    exchange,
     configure(root, config, plugin = "weir") {
       reset();
       configuration = Buffer.isBuffer(config) ? config : Buffer.from(config, "utf8");
@@ -377,6 +466,7 @@ export function startWorker(
       callBody = undefined;
     },
     remove: (id) => void exports.proxy_on_delete?.(id),
+    tickPeriods,
     callbacks: () => allCallbacks + callbacks,
     memoryBytes: () => memory.buffer.byteLength,
     raw: (name, ...args) => exports[name]?.(...args),

@@ -24,6 +24,7 @@ const control: Record<string, string[]> = {
   xds: ["route"],
   envoy: [],
   pods: [],
+  oci: [],
   load: [],
   telemetry: [],
   drill: ["route", "store"],
@@ -31,6 +32,7 @@ const control: Record<string, string[]> = {
   api: ["auth", "route", "store", "xds", "report", "rollout", "signals"],
   cli: [
     "auth",
+    "store",
     "route",
     "rollout",
     "objects",
@@ -39,17 +41,20 @@ const control: Record<string, string[]> = {
     "xds",
     "envoy",
     "pods",
+    "oci",
     "load",
     "telemetry",
     "server.ts",
   ],
   "listen.ts": ["xds"],
-  "publish.ts": ["route", "rollout", "store", "xds"],
+  "filter-code.ts": ["route", "xds"],
+  "publish.ts": ["route", "rollout", "store", "xds", "filter-code.ts"],
   "server.ts": [
     "auth",
     "leader",
     "publish.ts",
     "api",
+    "controller",
     "store",
     "xds",
     "report",
@@ -62,6 +67,7 @@ const control: Record<string, string[]> = {
     "route",
     "web",
     "listen.ts",
+    "filter-code.ts",
   ],
   "main.ts": ["cli"],
 };
@@ -77,6 +83,8 @@ const filters: Record<string, string[]> = {
   compression: ["sdk", "format", "match", "document", "report", "plugin"],
   shadow: ["sdk", "format", "identity", "match", "document", "report", "plugin"],
   canary: ["sdk", "format", "identity", "document", "report", "plugin"],
+  measure: ["sdk", "format"],
+  "token-limit": ["sdk", "format", "identity", "document", "report", "measure", "plugin"],
   all: ["sdk", "document", "plugin", "rate-limit", "compression", "shadow", "canary"],
 };
 
@@ -113,7 +121,12 @@ describe.each([
 });
 
 it("names only paths in its documents that exist", () => {
-  const missing = ["README.md", "examples/README.md"].flatMap((document) => {
+  const missing = [
+    "README.md",
+    "examples/README.md",
+    "docs/security.md",
+    "docs/reliability.md",
+  ].flatMap((document) => {
     const text = readFileSync(document, "utf8");
     const paths = [
       ...text.matchAll(

@@ -23,7 +23,7 @@ export interface Mesh {
 }
 
 // What only Istio's own build of Envoy has is left out.
-const istioEnv = {
+export const istioEnv = {
   PILOT_ENABLE_METADATA_EXCHANGE: "false",
   PILOT_ENABLE_ALPN_FILTER: "false",
   TARGET_OUT: tmpdir(),
@@ -49,7 +49,7 @@ export async function startMesh(
   };
   const child = spawn(
     discovery as string,
-    [file("cluster.yaml", cluster(host, namespace, pods, gateway))],
+    [file("cluster.yaml", meshObjects(host, namespace, pods, gateway))],
     {
       env: { ...process.env, ...istioEnv },
       stdio: ["pipe", "pipe", "pipe"],
@@ -88,7 +88,7 @@ export async function startMesh(
 }
 
 /** The Gateway and the Service's pods; loopback addresses stand for the pods' own. */
-function cluster(
+export function meshObjects(
   host: string,
   namespace: string,
   pods: Record<string, number>,
@@ -133,7 +133,7 @@ function cluster(
 }
 
 /** Weir's own bootstrap, for a node that Istio takes for its ingress gateway. */
-function gatewayBootstrap(discovery: string, admin: number): string {
+export function gatewayBootstrap(discovery: string, admin: number): string {
   const [host = "", port = ""] = discovery.split(":");
   const document = parse(
     bootstrap({

@@ -1,9 +1,11 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { createKubeClient, type KubeClient, loadClusterConfig } from "../../control/kube/index.ts";
 import { buildIstio, type Verdict } from "../istio/istio-tools.ts";
 import { eventually, freePorts, type Program, startProgram } from "./processes.ts";
@@ -13,9 +15,9 @@ export interface Cluster {
   /** kubeconfig file of a user: "admin", or a service account "namespace/name". */
   kubeconfig(user?: string): string;
   client(user?: string): KubeClient;
-  kubectl(args: string[], input?: string, user?: string): Verdict;
+  kubectl(args: string[], input?: string, user?: string): Promise<Verdict>;
   /** kubectl that must succeed. @returns what it printed */
-  mustKubectl(args: string[], input?: string): string;
+  mustKubectl(args: string[], input?: string): Promise<string>;
   /** The API server goes away at once, as on a crash. */
   stopServer(): Promise<void>;
   startServer(): Promise<void>;
@@ -25,8 +27,8 @@ export interface Cluster {
 /** Service accounts that have a token here, as "namespace/name". */
 const accounts = ["weir-system/weir"];
 
-/** Starts etcd and the API server and installs Weir's resources, and Istio's where asked. */
-export async function startCluster({ istio = false } = {}): Promise<Cluster> {
+/** Starts etcd and the API server and installs Weir's own resources, and Istio's where asked. */
+export async function startCluster({ istio = false, own = true } = {}): Promise<Cluster> {
   const tools = buildIstio("kube-apiserver", "kubectl");
   // In memory where there is such a place: etcd waits for the disk on each write.
   const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -54,17 +56,22 @@ export async function startCluster({ istio = false } = {}): Promise<Cluster> {
     return file;
   };
   const client = (user?: string) => createKubeClient(loadClusterConfig(kubeconfig(user)));
-  const kubectl = (args: string[], input?: string, user?: string): Verdict => {
-    const { status, stdout, stderr } = spawnSync(tools.kubectl ?? "", args, {
+  // Never in the way of what runs in this process: a delete waits for the controller.
+  const kubectl = async (args: string[], input?: string, user?: string): Promise<Verdict> => {
+    const child = spawn(tools.kubectl ?? "", args, {
       env: { ...process.env, KUBECONFIG: kubeconfig(user), HOME: directory },
-      encoding: "utf8",
-      maxBuffer: 64 << 20,
-      ...(input === undefined ? {} : { input }),
     });
-    return { code: status, stdout, stderr };
+    child.stdin.on("error", () => {});
+    child.stdin.end(input ?? "");
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "exit") as Promise<[number | null]>,
+    ]);
+    return { code, stdout, stderr };
   };
-  const mustKubectl = (args: string[], input?: string): string => {
-    const { code, stdout, stderr } = kubectl(args, input);
+  const mustKubectl = async (args: string[], input?: string): Promise<string> => {
+    const { code, stdout, stderr } = await kubectl(args, input);
     if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
     return stdout;
   };
@@ -106,10 +113,10 @@ export async function startCluster({ istio = false } = {}): Promise<Cluster> {
 
   try {
     await startServer();
-    const files = ["-f", "istio/base/crds.yaml"];
+    const files = own ? ["-f", "istio/base/crds.yaml"] : [];
     if (istio) files.push("-f", istioCrds());
-    mustKubectl(["apply", "--server-side", ...files]);
-    mustKubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
+    await mustKubectl(["apply", "--server-side", ...files]);
+    await mustKubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
   } catch (error) {
     await stop();
     throw error;

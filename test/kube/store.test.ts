@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import type { KubeClient } from "../../control/kube/index.ts";
+import { createKubeLease } from "../../control/leader/index.ts";
 import { createKubeStore } from "../../control/store/kube/index.ts";
 import { mayGoWithout } from "../istio/istio-tools.ts";
+import { leaseContract } from "../leader/contract.ts";
 import { storeContract } from "../store/contract.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
@@ -12,7 +14,7 @@ describe.skipIf(mayGoWithout)("in a real API server", () => {
     cluster = await startCluster();
     admin = cluster.client();
     for (const name of ["weir-system", "inference", "a", "b"])
-      cluster.mustKubectl(["create", "namespace", name]);
+      await cluster.mustKubectl(["create", "namespace", name]);
   }, 40 * 60_000);
   afterAll(async () => {
     admin?.close();
@@ -20,9 +22,20 @@ describe.skipIf(mayGoWithout)("in a real API server", () => {
   });
 
   const remove = async () => {
-    cluster.mustKubectl(["delete", "inferenceroutes", "--all", "-A", "--wait=true"]);
-    cluster.mustKubectl(["delete", "routechanges", "--all", "-A", "--wait=true"]);
+    await cluster.mustKubectl(["delete", "inferenceroutes", "--all", "-A", "--wait=true"]);
+    await cluster.mustKubectl(["delete", "routechanges", "--all", "-A", "--wait=true"]);
   };
+
+  leaseContract("a Lease", async () => {
+    const client = cluster.client();
+    return {
+      lease: (name, ttlMs) => createKubeLease(client, "weir-system", "weir", name, ttlMs),
+      async close() {
+        await cluster.mustKubectl(["delete", "leases", "--all", "-n", "weir-system"]);
+        client.close();
+      },
+    };
+  });
 
   storeContract("kube", async () => ({
     store: createKubeStore({ client: cluster.client(), namespace: "weir-system" }),

@@ -36,37 +36,37 @@ describe.skipIf(mayGoWithout)("the API server, by the CRD alone", () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster();
-    cluster.mustKubectl(["create", "namespace", "inference"]);
+    await cluster.mustKubectl(["create", "namespace", "inference"]);
   }, 40 * 60_000);
   afterAll(() => cluster?.stop());
 
   const apply = (text: string) =>
     cluster.kubectl(["apply", "--server-side", "--dry-run=server", "-f", "-"], text);
 
-  test.each(examples)("accepts the example %s", (name) => {
-    const { code, stderr } = apply(readFileSync(`examples/${name}/route.yaml`, "utf8"));
+  test.each(examples)("accepts the example %s", async (name) => {
+    const { code, stderr } = await apply(readFileSync(`examples/${name}/route.yaml`, "utf8"));
     expect(stderr).toBe("");
     expect(code).toBe(0);
   });
 
-  test.each(wrong)("refuses %s, as weir check does", (_what, spoil, words) => {
+  test.each(wrong)("refuses %s, as weir check does", async (_what, spoil, words) => {
     const document = exampleDocument();
     spoil(document.spec);
     const text = stringify(document, { version: "1.1" });
-    const { code, stderr } = apply(text);
+    const { code, stderr } = await apply(text);
     expect(stderr).toMatch(words);
     expect(code).toBe(1);
     expect(parseRoutes(text).problems).not.toEqual([]);
   });
 
-  test("takes every weight of two decimals", () => {
+  test("takes every weight of two decimals", async () => {
     const documents = [0.01, 0.07, 0.29, 1.1, 8.2, 33.33, 57.01, 99.99].map((weight, index) => {
       const document = exampleDocument();
       weights(document.spec, weight, Math.round((100 - weight) * 100) / 100);
       (document as unknown as { metadata: { name: string } }).metadata.name = `w${index}`;
       return JSON.stringify(document);
     });
-    const { code, stderr } = apply(documents.join("\n---\n"));
+    const { code, stderr } = await apply(documents.join("\n---\n"));
     expect(stderr).toBe("");
     expect(code).toBe(0);
   });

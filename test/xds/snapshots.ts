@@ -5,7 +5,7 @@ import { draftRoute, filterConfig, filterConfigText } from "../../control/route/
 import {
   buildResources,
   createSnapshot,
-  type ResourceOptions,
+  type FilterCode,
   type Snapshot,
 } from "../../control/xds/index.ts";
 import { messageWith } from "../route/documents.ts";
@@ -15,7 +15,7 @@ const address = (port: number) => ({ host: "127.0.0.1", port });
 function snapshot(
   route: InferenceRoute,
   gatewayPort: number,
-  wasm: ResourceOptions["wasm"],
+  wasm: FilterCode["wasm"],
   filters?: string,
 ): Snapshot {
   const states = [create(RouteStateSchema, { ...draftRoute(route, undefined), etag: "1" })];
@@ -23,8 +23,7 @@ function snapshot(
     buildResources(states, {
       gateway: address(gatewayPort),
       report: address(8080),
-      wasm,
-      filterConfig: filters ?? filterConfigText(filterConfig(states)),
+      weir: { wasm, config: filters ?? filterConfigText(filterConfig(states)) },
     }),
   );
 }

@@ -105,7 +105,7 @@ function read<Desc extends DescMessage>(
 /** Takes an empty keyspace, or checks that it has this layout. @throws EtcdError, StoreUnavailableError */
 export async function checkLayout(client: EtcdClient, keys: Keys): Promise<void> {
   const key = bytes(keys.layout);
-  const take: Parameters<EtcdClient["txn"]>[0] = {
+  const take: Parameters<EtcdClient["read"]>[0] = {
     compare: [
       {
         result: Result.EQUAL,
@@ -117,7 +117,8 @@ export async function checkLayout(client: EtcdClient, keys: Keys): Promise<void>
     success: [{ request: { case: "requestPut", value: { key, value: bytes(layout) } } }],
     failure: [{ request: { case: "requestRange", value: { key } } }],
   };
-  const { succeeded, responses } = await client.txn(take);
+  // Taking it twice changes nothing, so another member may be asked like for a read.
+  const { succeeded, responses } = await client.read(take);
   const answer = responses[0]?.response;
   if (succeeded || answer?.case !== "responseRange") return;
   const found = text(answer.value.kvs[0]?.value ?? bytes(""));

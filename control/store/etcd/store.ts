@@ -16,6 +16,7 @@ import { deleteChange, eventOf, putChange, rolloutChange, rolloutEventOf } from 
 import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
 import { checkLayout, keysBelow, openEntry, openRollout, openRoute } from "./layout.ts";
 import { type Copy, createMirror, type Mirror, readAll, readEntries } from "./mirror.ts";
+import { restoreContents } from "./restore.ts";
 import { writeChange } from "./write.ts";
 
 const retryMs = 500;
@@ -197,6 +198,7 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     watchRollouts: (after, signal) =>
       replay(after, rolloutEventOf, rolloutEvents.watch([], signal), signal),
     staleSince: () => staleSince,
+    restore: (contents) => asked(() => restoreContents(client, keys, contents)),
     async close() {
       closed = true;
       mirror.close();

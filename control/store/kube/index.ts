@@ -1,2 +1,2 @@
 export { createKubeStore, type KubeStore, type KubeStoreOptions } from "./kube-store.ts";
-export { allRoutesPath, routePath, routeResource } from "./names.ts";
+export { allRoutesPath, routePath, stateAnnotation } from "./names.ts";

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { isTransient, type KubeClient, type KubeObject, pause } from "../../kube/index.ts";
@@ -56,6 +57,8 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
   const routeEvents = createBroadcast<RouteEvent>();
   const rolloutEvents = createBroadcast<RolloutEvent>();
   const stop = new AbortController();
+  // One for each kind that is followed and each pause: more than Node expects.
+  setMaxListeners(0, stop.signal);
   const alone = createSerial();
   /** What is read at the start is no event. */
   let live = false;

@@ -7,27 +7,24 @@ import {
 import { WasmSchema } from "../../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
 import { FailurePolicy } from "../../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
 import { pack } from "./common.ts";
-import { filterName, type ResourceOptions } from "./options.ts";
+import type { FilterCode } from "./options.ts";
 
 /**
- * The filters with their configuration. The code and everything else that
+ * A module of filters with its configuration. The code and everything else that
  * names the VM stays the same over changes of configuration, so a change
  * costs no compilation and keeps what the workers know.
  */
-export function wasmFilter({
-  wasm,
-  filterConfig,
-}: Pick<ResourceOptions, "wasm" | "filterConfig">): TypedExtensionConfig {
+export function wasmFilter(name: string, { wasm, config }: FilterCode): TypedExtensionConfig {
   const specifier =
     "bytes" in wasm
       ? { case: "inlineBytes" as const, value: wasm.bytes }
       : { case: "filename" as const, value: wasm.file };
   return create(TypedExtensionConfigSchema, {
-    name: filterName,
+    name,
     typedConfig: pack(WasmSchema, {
       config: {
-        name: filterName,
-        rootId: filterName,
+        name,
+        rootId: name,
         // A trap must not leave a worker without limits until someone restarts it.
         failurePolicy: FailurePolicy.FAIL_RELOAD,
         vm: {
@@ -37,7 +34,7 @@ export function wasmFilter({
             code: { specifier: { case: "local", value: { specifier } } },
           },
         },
-        configuration: pack(StringValueSchema, { value: filterConfig }),
+        configuration: pack(StringValueSchema, { value: config }),
       },
     }),
   });

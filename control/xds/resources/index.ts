@@ -5,7 +5,6 @@ import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/
 import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { wasmModule } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { variantCluster, variantEndpoints } from "./cluster.ts";
 import { wasmFilter } from "./extension.ts";
@@ -16,11 +15,12 @@ import {
   type ResourceOptions,
   reportClusterName,
   routeConfigName,
+  tokenFilterName,
 } from "./options.ts";
 import { reportCluster } from "./report-cluster.ts";
 import { routeConfiguration } from "./routes.ts";
 
-export { type ResourceOptions, reportClusterName } from "./options.ts";
+export { type FilterCode, type ResourceOptions, reportClusterName } from "./options.ts";
 
 /** A resource before it is encoded. */
 export interface Resource {
@@ -40,8 +40,6 @@ export function buildResources(
   const pairs = routes.flatMap((route) =>
     (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
   );
-  const wasm =
-    wasmModule(states) === "weir-full" ? (options.fullWasm ?? options.wasm) : options.wasm;
   return {
     CDS: [
       ...pairs.map(({ route, variant }) => named(ClusterSchema, variantCluster(route, variant))),
@@ -62,11 +60,10 @@ export function buildResources(
       },
     ],
     ECDS: [
-      {
-        name: filterName,
-        schema: TypedExtensionConfigSchema,
-        message: wasmFilter({ ...options, wasm }),
-      },
+      named(TypedExtensionConfigSchema, wasmFilter(filterName, options.weir)),
+      ...(options.tokenLimit
+        ? [named(TypedExtensionConfigSchema, wasmFilter(tokenFilterName, options.tokenLimit))]
+        : []),
     ],
   };
 }

@@ -12,7 +12,14 @@ import { compressors } from "./compressors.ts";
 import { connectionLimits } from "./connection-limit.ts";
 import { wasmFilter } from "./extension.ts";
 import { faultFilter } from "./fault.ts";
-import { filterName, listenerName, type ResourceOptions, routeConfigName } from "./options.ts";
+import {
+  type FilterCode,
+  filterName,
+  listenerName,
+  type ResourceOptions,
+  routeConfigName,
+  tokenFilterName,
+} from "./options.ts";
 
 const wasmTypeUrl = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
@@ -37,10 +44,12 @@ export function gatewayListener(
     // A model may think longer than any default idle timeout; TCP keep-alive finds dead clients.
     streamIdleTimeout: seconds(0),
     httpFilters: [
-      weirFilter(options),
+      discovered(filterName, { ...options.weir, wasm: options.fallback ?? options.weir.wasm }),
       faultFilter(),
       ...connectionLimits(routes),
       ...compressors(routes),
+      // Behind the compressors, so that it reads answers before they are compressed.
+      ...(options.tokenLimit ? [discovered(tokenFilterName, options.tokenLimit)] : []),
       {
         name: "envoy.filters.http.router",
         configType: { case: "typedConfig", value: pack(RouterSchema, {}) },
@@ -63,10 +72,10 @@ export function gatewayListener(
   });
 }
 
-function weirFilter({ wasm }: ResourceOptions): MessageInitShape<typeof HttpFilterSchema> {
-  const fallback = wasmFilter({ wasm, filterConfig: emptyConfig }).typedConfig;
+function discovered(name: string, { wasm }: FilterCode): MessageInitShape<typeof HttpFilterSchema> {
+  const fallback = wasmFilter(name, { wasm, config: emptyConfig }).typedConfig;
   return {
-    name: filterName,
+    name,
     configType: {
       case: "configDiscovery",
       value: {

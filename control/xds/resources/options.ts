@@ -4,19 +4,24 @@ export interface Address {
   port: number;
 }
 
-/** A module's bytes, or its path on the proxy's machine. */
-export type WasmSource = { bytes: Uint8Array } | { file: string };
+/** A module of filters and what it is told. */
+export interface FilterCode {
+  /** Its bytes, or a path on the proxy's machine. */
+  wasm: { bytes: Uint8Array } | { file: string };
+  /** Its configuration, as it reads it. */
+  config: string;
+}
 
 /** What the Envoy messages need beyond the routes. */
 export interface ResourceOptions {
   /** Where the proxies listen for clients. */
   gateway: Address;
-  /** weir.wasm, which also takes over until a configuration arrives. */
-  wasm: WasmSource;
-  /** weir-full.wasm, for routes that need it; absent: all get the other. */
-  fullWasm?: WasmSource;
-  /** The filters' configuration, as they read it. */
-  filterConfig: string;
+  /** weir.wasm, or weir-full.wasm where a route needs it: every proxy runs it. */
+  weir: FilterCode;
+  /** Module that takes over until a configuration arrives; absent: the same. */
+  fallback?: FilterCode["wasm"];
+  /** token-limit.wasm, where a route asks for it. */
+  tokenLimit?: FilterCode | undefined;
   /** Where the filters report to. */
   report: Address;
   /** How the filters' reports prove what they are; absent where nobody is asked. */
@@ -33,7 +38,8 @@ export interface ReportAccess {
 /** Cluster that the filters report to; named in their configuration. */
 export const reportClusterName = "weir_control";
 
-/** Names of the one listener, route configuration and filter. */
+/** Names of the one listener, route configuration and the filters. */
 export const listenerName = "weir";
 export const routeConfigName = "weir";
 export const filterName = "weir";
+export const tokenFilterName = "weir-token-limit";

@@ -1,0 +1,202 @@
+import { setMaxListeners } from "node:events";
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import type { RenderOptions } from "../istio/index.ts";
+import { type KubeClient, pause } from "../kube/index.ts";
+import type { Leader } from "../leader/index.ts";
+import { routeName } from "../route/index.ts";
+import type { KubeStore } from "../store/index.ts";
+import type { DriftPolicy } from "./apply.ts";
+import { filterRevisions, instanceLabel, type Wanted, wanted } from "./desired.ts";
+import { eachOf } from "./each.ts";
+import { createManaged } from "./managed.ts";
+import type { RouteMeta } from "./meta.ts";
+import { type PassContext, type PassResult, runPass } from "./pass.ts";
+import { createRouteMetas, finalizer } from "./routes.ts";
+import { statusOf } from "./status.ts";
+
+export interface ControllerOptions {
+  client: KubeClient;
+  store: KubeStore;
+  leader: Leader;
+  render: RenderOptions;
+  /** Told apart from other control services on the same cluster by this. */
+  instance: string;
+  drift: DriftPolicy;
+  /** How many proxies report one of the known revisions, and how many the current one. */
+  proxies?: (current: string, known: ReadonlySet<string>) => { wanted: number; applied: number };
+  /** What is let go of goes after this. */
+  settleMs?: number;
+  log: (line: string) => void;
+  now?: () => Date;
+}
+
+export interface Controller {
+  /** Number of passes done; for tests and metrics. */
+  passes(): number;
+  /** Looks at everything again soon. */
+  poke(): void;
+  close(): Promise<void>;
+}
+
+const debounceMs = 20;
+const retryMs = 1_000;
+/** Everything is looked at after this though nothing was heard: an event may have been missed. */
+const resyncMs = 60_000;
+const settleMs = 3_000;
+const mostRevisions = 50;
+
+/** Keeps what Weir renders in the cluster as it is stored, while this replica leads. */
+export function createController(options: ControllerOptions): Controller {
+  const { client, store, leader, instance, log, now = () => new Date() } = options;
+  const stop = new AbortController();
+  // One for each kind that is followed and each pause: more than Node expects.
+  setMaxListeners(0, stop.signal);
+  let wake = () => {};
+  let asked = false;
+  let passes = 0;
+  const poke = () => {
+    asked = true;
+    wake();
+  };
+  const managed = createManaged(client, `${instanceLabel}=${instance}`, poke, stop.signal, log);
+  const metas = createRouteMetas(client, poke, stop.signal, log);
+  const history = new Map<string, Set<string>>();
+  const leads = () => leader.current() !== undefined && !stop.signal.aborted;
+  const context: PassContext = {
+    client,
+    managed,
+    policy: options.drift,
+    settleMs: options.settleMs ?? settleMs,
+    due: new Map(),
+    nowMs: () => performance.now(),
+    leads,
+  };
+  const stopListening = leader.onChange(poke);
+  store.onRefused(poke);
+
+  async function followStore(): Promise<void> {
+    const { sequence } = await store.list();
+    poke();
+    for await (const _ of store.watch(sequence, stop.signal)) poke();
+  }
+
+  async function run(): Promise<void> {
+    await Promise.all([managed.ready, metas.ready]);
+    let waitMs: number | undefined = 0;
+    while (!stop.signal.aborted) {
+      await untilPoked(waitMs ?? resyncMs);
+      await pause(debounceMs, stop.signal);
+      asked = false;
+      waitMs = undefined;
+      if (!leads()) continue;
+      try {
+        waitMs = await pass();
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        log(`reconciling failed: ${error instanceof Error ? error.message : error}`);
+        waitMs = retryMs;
+      }
+    }
+  }
+
+  function untilPoked(ms: number): Promise<void> {
+    if (asked || ms <= 0 || stop.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** @returns milliseconds until there is more to do, undefined when there is nothing */
+  async function pass(): Promise<number | undefined> {
+    const { routes } = await store.list();
+    // Before anything is made for a route, so that nothing is left behind.
+    await eachOf(metas.all().values(), async (meta) => {
+      if (!meta.deleting && !meta.finalizers.includes(finalizer) && leads())
+        await metas.setFinalizer(meta, true);
+    });
+    const want = wanted(routes, options.render, instance);
+    const result = await runPass(context, want);
+    await eachOf(metas.all().values(), async (meta) => {
+      const busy = [...managed.all()].some(([, live]) => live.routes.includes(meta.name));
+      if (meta.deleting && meta.finalizers.includes(finalizer) && !busy && leads())
+        await metas.setFinalizer(meta, false);
+    });
+    await writeStatuses(routes, want, result);
+    passes++;
+    if (result.trouble !== undefined) {
+      log(`not all could be applied: ${result.trouble}`);
+      return retryMs;
+    }
+    return result.nextMs === undefined ? undefined : Math.max(1, result.nextMs - context.nowMs());
+  }
+
+  /** Revisions of a route since this process leads: who reports one of them runs its filters. */
+  function known(name: string, revision: string): ReadonlySet<string> {
+    const set = history.get(name) ?? new Set();
+    history.set(name, set);
+    set.add(revision);
+    for (const oldest of set) {
+      if (set.size <= mostRevisions) break;
+      set.delete(oldest);
+    }
+    return set;
+  }
+
+  async function writeStatuses(
+    routes: readonly RouteState[],
+    want: Wanted,
+    result: PassResult,
+  ): Promise<void> {
+    const etags = new Map(
+      routes.flatMap(({ route, etag }) => (route ? [[routeName(route), etag] as const] : [])),
+    );
+    const revisions = filterRevisions(want);
+    const findings = (meta: RouteMeta) => {
+      const { name } = meta;
+      const filterRevision = revisions.get(name) ?? "";
+      const unrendered = (want.problems.get(name) ?? []).map(({ path, message }) => ({
+        reason: "Refused" as const,
+        message: `${path}: ${message}`,
+      }));
+      return {
+        etag: etags.get(name),
+        refused: store.refused().get(name) ?? [],
+        problems: [...unrendered, ...(result.problems.get(name) ?? [])],
+        trouble: result.trouble,
+        corrected: result.corrected.get(name) ?? [],
+        filterRevision,
+        proxies:
+          filterRevision === ""
+            ? undefined
+            : options.proxies?.(filterRevision, known(name, filterRevision)),
+      };
+    };
+    await eachOf(metas.all().values(), async (meta) => {
+      if (meta.deleting || !leads()) return;
+      const status = statusOf(meta, findings(meta), now());
+      if (status !== undefined) await metas.writeStatus(meta, status);
+    });
+  }
+
+  const running = run();
+  const following = followStore().catch((error: unknown) =>
+    log(`cannot follow the store: ${error instanceof Error ? error.message : error}`),
+  );
+  return {
+    passes: () => passes,
+    poke,
+    async close() {
+      stop.abort();
+      stopListening();
+      wake();
+      await Promise.race([
+        Promise.all([running, following]),
+        pause(2_000, new AbortController().signal),
+      ]);
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { bytes, type EtcdClient, putOp, unchanged } from "../../etcd/index.ts";
+import type { RequestOp } from "../../gen/etcdserverpb/rpc_pb.ts";
+import type { Contents } from "../contents.ts";
+import { StoreUnavailableError } from "../store.ts";
+import { type Keys, sealEntry, sealRollout, sealRoute } from "./layout.ts";
+
+/** Writes that a transaction may hold (etcd, --max-txn-ops), less one for the sequence. */
+const mostOps = 100;
+const noId = Buffer.alloc(16);
+
+/**
+ * Fills an empty keyspace. The sequence number is written last, with the last
+ * piece: a restore that was cut off is made again from the start.
+ * @throws StoreUnavailableError when something has been written here, EtcdError
+ */
+export async function restoreContents(
+  client: EtcdClient,
+  keys: Keys,
+  { entries, routes, rollouts, sequence }: Contents,
+): Promise<void> {
+  const ops: RequestOp[] = [
+    ...entries.flatMap((entry) => [
+      putOp(keys.auditOf(entry.sequence), sealEntry(noId, entry)),
+      putOp(keys.history(entry.name, entry.sequence), bytes("")),
+    ]),
+    ...[...routes].map(([name, state]) => putOp(keys.route(name), sealRoute(state))),
+    ...[...rollouts].map(([name, state]) => putOp(keys.rollout(name), sealRollout(state))),
+  ];
+  for (let at = 0; at === 0 || at < ops.length; at += mostOps) {
+    const last = at + mostOps >= ops.length;
+    const { succeeded } = await client.txn({
+      compare: [unchanged(keys.sequence, 0n)],
+      success: [
+        ...ops.slice(at, at + mostOps),
+        ...(last ? [putOp(keys.sequence, bytes(String(sequence)))] : []),
+      ],
+    });
+    if (!succeeded)
+      throw new StoreUnavailableError("the store is not empty: restore into an empty one");
+  }
+}

@@ -1,0 +1,250 @@
+// A JSON scanner for bodies that come in pieces, split at any byte, and are not
+// kept: a state machine of a few words per stream that tells one token at a
+// time. It checks only as much as keeps it in step; what is not JSON leaves it
+// broken, and a broken scanner tells nothing more.
+
+/** What nextToken found. Strings and keys are told at their closing quote, numbers and words at what follows. */
+export const NO_TOKEN: i32 = 0;
+export const KEY: i32 = 1;
+export const STRING: i32 = 2;
+export const NUMBER: i32 = 3;
+/** true, false or null. */
+export const WORD: i32 = 4;
+export const OPEN_OBJECT: i32 = 5;
+export const OPEN_ARRAY: i32 = 6;
+export const CLOSE: i32 = 7;
+
+/** Deeper documents break the scanner. */
+export const MOST_SCAN_DEPTH: i32 = 64;
+/** So much of a key, string, number or word is kept for whoever asks. */
+export const KEPT_BYTES: u32 = 24;
+
+const VALUE: u8 = 0;
+const VALUE_OR_END: u8 = 1;
+const MEMBER: u8 = 2;
+const MEMBER_OR_END: u8 = 3;
+const COLON: u8 = 4;
+const AFTER: u8 = 5;
+const IN_STRING: u8 = 6;
+const ESCAPE: u8 = 7;
+const HEX: u8 = 8;
+const IN_NUMBER: u8 = 9;
+const IN_WORD: u8 = 10;
+const BROKEN: u8 = 11;
+
+@unmanaged
+export class JsonScan {
+  /** One bit per open level, innermost last: 1 for an object. */
+  objects: u64;
+  depth: i32;
+  state: u8;
+  isKey: bool;
+  /** The escape being read: digits to come and their value. */
+  hexLeft: u8;
+  hex: u16;
+  /** Bytes of the token as they stood in the text, quotes not counted. */
+  bytes: u32;
+  /** Bytes kept of it, escapes of ASCII resolved; they stand in the last members. */
+  kept: u32;
+  text0: u64;
+  text1: u64;
+  text2: u64;
+}
+
+export let token: i32 = NO_TOKEN;
+
+export function resetScan(scan: JsonScan): void {
+  memory.fill(changetype<usize>(scan), 0, offsetof<JsonScan>());
+}
+
+/** Whether it met something that is not JSON, or is too deep. */
+export function isBroken(scan: JsonScan): bool {
+  return scan.state == BROKEN;
+}
+
+/** Whether a number is only begun: its end is in a piece to come. */
+export function isInNumber(scan: JsonScan): bool {
+  return scan.state == IN_NUMBER;
+}
+
+/** Whether true, false or null is only begun. */
+export function isInWord(scan: JsonScan): bool {
+  return scan.state == IN_WORD;
+}
+
+export function keptText(scan: JsonScan): usize {
+  return changetype<usize>(scan) + offsetof<JsonScan>() - KEPT_BYTES;
+}
+
+function keep(scan: JsonScan, byte: u8): void {
+  if (scan.kept < KEPT_BYTES) store<u8>(keptText(scan) + scan.kept++, byte);
+}
+
+function begin(scan: JsonScan, state: u8): void {
+  scan.state = state;
+  scan.bytes = 0;
+  scan.kept = 0;
+}
+
+/** Reads on to the next token or to the end of the piece; `token` says which. Returns where to go on. */
+export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
+  let at = from;
+  token = NO_TOKEN;
+  while (at < end) {
+    const state = scan.state;
+    if (state == IN_STRING) {
+      const start = at;
+      at = plainEnd(at, end);
+      for (let p = start; p < at && scan.kept < KEPT_BYTES; p++) keep(scan, load<u8>(p));
+      scan.bytes += <u32>(at - start);
+      if (at == end) return at;
+      if (load<u8>(at++) == 0x5c) {
+        scan.state = ESCAPE;
+        scan.bytes++;
+        continue;
+      }
+      scan.state = scan.isKey ? COLON : AFTER;
+      token = scan.isKey ? KEY : STRING;
+      return at;
+    }
+    const c = load<u8>(at);
+    if (state == ESCAPE || state == HEX) {
+      at++;
+      scan.bytes++;
+      readEscape(scan, c);
+      continue;
+    }
+    if (state == IN_NUMBER || state == IN_WORD) {
+      if (isWordByte(c)) {
+        at++;
+        scan.bytes++;
+        keep(scan, c);
+        continue;
+      }
+      scan.state = AFTER;
+      token = state == IN_NUMBER ? NUMBER : WORD;
+      return at;
+    }
+    if (state == BROKEN) return end;
+    at++;
+    if (c == 0x20 || c == 0x0a || c == 0x0d || c == 0x09) continue;
+    if (structure(scan, state, c)) return at;
+  }
+  return at;
+}
+
+/** One byte between tokens; true when it is a token. */
+function structure(scan: JsonScan, state: u8, c: u8): bool {
+  if (state == AFTER) {
+    if (c == 0x2c && scan.depth > 0) scan.state = inObject(scan) ? MEMBER : VALUE;
+    else return close(scan, c);
+  } else if (state == MEMBER || state == MEMBER_OR_END) {
+    if (c == 0x22) {
+      begin(scan, IN_STRING);
+      scan.isKey = true;
+    } else if (state == MEMBER_OR_END) return close(scan, c);
+    else scan.state = BROKEN;
+  } else if (state == COLON) scan.state = c == 0x3a ? VALUE : BROKEN;
+  else if (c == 0x22) {
+    begin(scan, IN_STRING);
+    scan.isKey = false;
+  } else if (c == 0x7b || c == 0x5b) return open(scan, c == 0x7b);
+  else if (c == 0x2d || (c >= 0x30 && c <= 0x39)) {
+    begin(scan, IN_NUMBER);
+    scan.bytes = 1;
+    keep(scan, c);
+  } else if (c == 0x74 || c == 0x66 || c == 0x6e) {
+    begin(scan, IN_WORD);
+    scan.bytes = 1;
+    keep(scan, c);
+  } else if (state == VALUE_OR_END) return close(scan, c);
+  else scan.state = BROKEN;
+  return false;
+}
+
+function inObject(scan: JsonScan): bool {
+  return (scan.objects & 1) != 0;
+}
+
+function open(scan: JsonScan, object: bool): bool {
+  if (scan.depth >= MOST_SCAN_DEPTH) {
+    scan.state = BROKEN;
+    return false;
+  }
+  scan.objects = (scan.objects << 1) | u64(object);
+  scan.depth++;
+  scan.state = object ? MEMBER_OR_END : VALUE_OR_END;
+  token = object ? OPEN_OBJECT : OPEN_ARRAY;
+  return true;
+}
+
+function close(scan: JsonScan, c: u8): bool {
+  if (scan.depth == 0 || c != (inObject(scan) ? 0x7d : 0x5d)) {
+    scan.state = BROKEN;
+    return false;
+  }
+  scan.objects >>= 1;
+  scan.depth--;
+  scan.state = AFTER;
+  token = CLOSE;
+  return true;
+}
+
+/** Escapes matter only in what is kept: a name may be spelled with them. */
+function readEscape(scan: JsonScan, c: u8): void {
+  if (scan.state == ESCAPE) {
+    if (c == 0x75) {
+      scan.state = HEX;
+      scan.hexLeft = 4;
+      scan.hex = 0;
+      return;
+    }
+    scan.state = IN_STRING;
+    keep(scan, c);
+    return;
+  }
+  const lower = c | 0x20;
+  scan.hex = (scan.hex << 4) | <u16>((c <= 0x39 ? c - 0x30 : lower - 0x57) & 15);
+  if (--scan.hexLeft > 0) return;
+  scan.state = IN_STRING;
+  keep(scan, scan.hex < 0x80 ? <u8>scan.hex : 0xff);
+}
+
+/** First quote or backslash; eight bytes at a time (Mycroft's zero-byte test). */
+function plainEnd(from: usize, end: usize): usize {
+  let at = from;
+  while (at + 8 <= end) {
+    const word = load<u64>(at);
+    const quote = word ^ 0x2222222222222222;
+    const slash = word ^ 0x5c5c5c5c5c5c5c5c;
+    const found = ((quote - 0x0101010101010101) & ~quote) | ((slash - 0x0101010101010101) & ~slash);
+    if ((found & 0x8080808080808080) != 0) break;
+    at += 8;
+  }
+  while (at < end && load<u8>(at) != 0x22 && load<u8>(at) != 0x5c) at++;
+  return at;
+}
+
+/** What numbers and words are made of. */
+function isWordByte(c: u8): bool {
+  const lower = c | 0x20;
+  return (
+    (c >= 0x30 && c <= 0x39) ||
+    (lower >= 0x61 && lower <= 0x7a) ||
+    c == 0x2e ||
+    c == 0x2b ||
+    c == 0x2d
+  );
+}
+
+/** The number told last, if it is plain digits up to `most`; -1 otherwise. */
+export function wholeNumber(scan: JsonScan, most: i64): i64 {
+  if (scan.bytes > scan.kept || scan.kept == 0 || scan.kept > 18) return -1;
+  let value: i64 = 0;
+  for (let i: u32 = 0; i < scan.kept; i++) {
+    const digit = load<u8>(keptText(scan) + i);
+    if (digit < 0x30 || digit > 0x39) return -1;
+    value = value * 10 + (digit - 0x30);
+  }
+  return value <= most ? value : -1;
+}

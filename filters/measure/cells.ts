@@ -1,0 +1,109 @@
+import { xxh64 } from "../format/xxh64";
+import { allocate, sameBytes, Text, textBytes, textPtr } from "../sdk";
+import { countValue, createHistogram } from "./histogram";
+
+// A cell is what is counted of one route, variant and tier. Each worker counts
+// for itself; on its tick it adds what it has to the proxy's own, which lies in
+// shared data (./shared-cells). Nothing on a stream's way touches the host.
+
+/** Counters of a cell, in the order of ./names. */
+export const COUNTERS: i32 = 25;
+/** Distributions of a cell, in the order of ./names. */
+export const HISTOGRAMS: i32 = 6;
+/** A proxy counts so many cells; what comes beyond is not told apart any more. */
+export const MOST_CELLS: i32 = 1024;
+
+@unmanaged
+export class Cell {
+  /** In the list of all, and in its chain. */
+  nextOfAll: usize;
+  nextInChain: usize;
+  fingerprint: u64;
+  /** Place among the proxy's cells; -1 until it has one. */
+  place: i32;
+  changed: bool;
+  routeBytes: u32;
+  variantBytes: u32;
+  tierBytes: u32;
+  // u32 x COUNTERS | pointers x HISTOGRAMS, 0 where nothing was counted | the three names.
+}
+
+const COUNTS: usize = offsetof<Cell>();
+const POINTERS: usize = COUNTS + ((<usize>COUNTERS) << 2);
+const NAMES: usize = POINTERS + ((<usize>HISTOGRAMS) << 2);
+
+const CHAINS: usize = 256;
+const chains: usize = memory.data(1024, 8);
+let cellCount: i32 = 0;
+export let firstCell: usize = 0;
+
+/** The cell of a route, a variant and a tier (0 where unknown); it lives as long as the VM. */
+export function cellOf(route: Text, variant: Text, tier: Text): Cell {
+  const fingerprint = hash(tier, hash(variant, hash(route, 0)));
+  const chain = chains + ((<usize>fingerprint & (CHAINS - 1)) << 2);
+  for (let at = load<usize>(chain); at != 0; at = changetype<Cell>(at).nextInChain)
+    if (changetype<Cell>(at).fingerprint == fingerprint) return changetype<Cell>(at);
+  if (cellCount >= MOST_CELLS) return changetype<Cell>(firstCell);
+  const names = bytesOf(route) + bytesOf(variant) + bytesOf(tier);
+  const at = allocate(NAMES + names);
+  memory.fill(at, 0, NAMES);
+  const cell = changetype<Cell>(at);
+  cell.fingerprint = fingerprint;
+  cell.place = -1;
+  cell.routeBytes = <u32>bytesOf(route);
+  cell.variantBytes = <u32>bytesOf(variant);
+  cell.tierBytes = <u32>bytesOf(tier);
+  copy(at + NAMES, route);
+  copy(at + NAMES + bytesOf(route), variant);
+  copy(at + NAMES + bytesOf(route) + bytesOf(variant), tier);
+  cell.nextInChain = load<usize>(chain);
+  store<usize>(chain, at);
+  cell.nextOfAll = firstCell;
+  firstCell = at;
+  cellCount++;
+  return cell;
+}
+
+function hash(text: Text, seed: u64): u64 {
+  return text == 0 ? seed + 1 : xxh64(textPtr(text), textBytes(text), seed);
+}
+function bytesOf(text: Text): usize {
+  return text == 0 ? 0 : textBytes(text);
+}
+function copy(to: usize, text: Text): void {
+  if (text != 0) memory.copy(to, textPtr(text), textBytes(text));
+}
+
+/** Adds to a counter of ./names. */
+export function count(cell: Cell, counter: i32, by: u32 = 1): void {
+  const at = counterAt(cell, counter);
+  store<u32>(at, load<u32>(at) + by);
+  cell.changed = true;
+}
+
+/** Adds a value to a distribution of ./names. */
+export function observe(cell: Cell, histogram: i32, value: f64): void {
+  const at = histogramAt(cell, histogram);
+  if (load<usize>(at) == 0) store<usize>(at, createHistogram());
+  countValue(load<usize>(at), value);
+  cell.changed = true;
+}
+
+export function counterAt(cell: Cell, counter: i32): usize {
+  return changetype<usize>(cell) + COUNTS + ((<usize>counter) << 2);
+}
+/** Where the pointer to a histogram stands. */
+export function histogramAt(cell: Cell, histogram: i32): usize {
+  return changetype<usize>(cell) + POINTERS + ((<usize>histogram) << 2);
+}
+/** The three names, side by side. */
+export function namesOf(cell: Cell): usize {
+  return changetype<usize>(cell) + NAMES;
+}
+export function namesBytes(cell: Cell): usize {
+  return cell.routeBytes + cell.variantBytes + cell.tierBytes;
+}
+/** Whether a cell has these names. */
+export function isNamed(cell: Cell, names: usize, bytes: usize): bool {
+  return namesBytes(cell) == bytes && sameBytes(namesOf(cell), names, bytes);
+}

@@ -1,0 +1,160 @@
+import { Route } from "../document";
+import {
+  failJson,
+  jsonFailure,
+  member,
+  nextElement,
+  nextMember,
+  numberRead,
+  openArray,
+  openObject,
+  readInteger,
+  readString,
+  stringBytes,
+  stringPtr,
+  unknownField,
+} from "../format/json";
+import {
+  indexNames,
+  NameTable,
+  nextEntry,
+  openNameTable,
+  putName,
+  setValueOfEntry,
+  valueOfEntry,
+} from "../format/name-table";
+import { isLabel, readLabel } from "../format/values";
+import { xxh64 } from "../format/xxh64";
+import { readSources } from "../identity";
+import { copyText, isLiteral, Region, Text, textBytes, textPtr } from "../sdk";
+import { Tier, tierNamed } from "./tier";
+
+const MOST_TIERS: i32 = 16;
+const MOST_VARIANTS: i32 = 16;
+const MOST_TOKENS: i32 = 1_000_000_000;
+
+/** Completion tokens that a request is taken to need when it does not say. */
+const EXPECTED_TOKENS: u32 = 1024;
+
+/** Message TokenLimitPolicy. */
+@unmanaged
+export class TokenLimitPolicy {
+  identity: usize;
+  tiers: usize;
+  tierCount: i32;
+  tenants: NameTable;
+  defaultName: Text;
+  /** Tier of the unknown, or 0 where no one is told apart. */
+  defaultTier: usize;
+  /** Text pointers, side by side. */
+  variants: usize;
+  variantCount: i32;
+  expectedTokens: u32;
+  /** A stream that goes beyond its limit is ended. */
+  finishOverrun: bool;
+  route: Text;
+  /** Hash of the route's name, from which its buckets are named. */
+  seed: u64;
+  /** Pointers to cells by variant and tier, 0 until used; number 0 of each is the unknown. */
+  cells: usize;
+}
+
+export function parseTokenLimit(region: Region): usize {
+  const policy = changetype<TokenLimitPolicy>(region.alloc(offsetof<TokenLimitPolicy>()));
+  policy.tenants = openNameTable(region);
+  policy.variants = region.alloc((<usize>MOST_VARIANTS) << 2);
+  policy.expectedTokens = EXPECTED_TOKENS;
+  openObject();
+  while (nextMember()) {
+    if (member("identity")) policy.identity = readSources(region);
+    else if (member("tiers")) readTiers(policy, region);
+    else if (member("tenants")) readTenants(policy, region);
+    else if (member("default")) policy.defaultName = readLabel(region);
+    else if (member("variants")) readVariants(policy, region);
+    else if (member("expectedTokens")) {
+      if (readInteger(1, 1000000)) policy.expectedTokens = <u32>numberRead;
+    } else if (member("overrun")) policy.finishOverrun = readOverrun();
+    else unknownField();
+  }
+  if (jsonFailure.length > 0) return 0;
+  if (!resolveTiers(policy)) failJson("names a tier that tiers does not have");
+  indexNames(policy.tenants, region);
+  policy.cells = region.alloc((<usize>((policy.variantCount + 1) * (policy.tierCount + 1))) << 2);
+  return changetype<usize>(policy);
+}
+
+function readTiers(policy: TokenLimitPolicy, region: Region): void {
+  openObject();
+  while (nextMember()) {
+    if (!isLabel(stringPtr, stringBytes)) failJson("must be named by a DNS-1123 label");
+    else if (++policy.tierCount > MOST_TIERS) failJson("is one tier too many: 16 are allowed");
+    else {
+      const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
+      tier.name = copyText(region, stringPtr, stringBytes);
+      tier.number = policy.tierCount;
+      readTier(tier);
+      tier.next = policy.tiers;
+      policy.tiers = changetype<usize>(tier);
+    }
+  }
+}
+
+function readTier(tier: Tier): void {
+  openObject();
+  while (nextMember()) {
+    if (!member("tokensPerMinute")) unknownField();
+    else if (readInteger(0, MOST_TOKENS)) {
+      tier.limited = true;
+      tier.tokensPerMinute = <u64>numberRead;
+    }
+  }
+}
+
+function readTenants(policy: TokenLimitPolicy, region: Region): void {
+  openObject();
+  while (nextMember()) {
+    const name = copyText(region, stringPtr, stringBytes);
+    if (stringBytes == 0 || stringBytes > 256) failJson("must be named by 1 to 256 bytes");
+    else putName(policy.tenants, name, readLabel(region), region);
+  }
+}
+
+function readVariants(policy: TokenLimitPolicy, region: Region): void {
+  openArray();
+  while (nextElement()) {
+    const name = readLabel(region);
+    if (policy.variantCount >= MOST_VARIANTS) failJson("has more than 16 variants");
+    else if (name != 0) {
+      store<usize>(policy.variants + ((<usize>policy.variantCount) << 2), name);
+      policy.variantCount++;
+    }
+  }
+}
+
+function readOverrun(): bool {
+  if (!readString()) return false;
+  if (isLiteral("finish", stringPtr, stringBytes)) return true;
+  if (!isLiteral("pass", stringPtr, stringBytes)) failJson('must be "finish" or "pass"');
+  return false;
+}
+
+/** Tiers may come after the tenants that name them, so they are looked up last. */
+function resolveTiers(policy: TokenLimitPolicy): bool {
+  const table = policy.tenants;
+  for (let entry = nextEntry(table, 0); entry != 0; entry = nextEntry(table, entry)) {
+    const name = valueOfEntry(entry);
+    const tier = tierNamed(policy.tiers, textPtr(name), textBytes(name));
+    if (tier == 0) return false;
+    setValueOfEntry(entry, tier);
+  }
+  if (policy.defaultName == 0) return policy.tiers == 0;
+  const name = policy.defaultName;
+  policy.defaultTier = tierNamed(policy.tiers, textPtr(name), textBytes(name));
+  return policy.defaultTier != 0;
+}
+
+export function bindTokenLimit(at: usize, route: Route): void {
+  const policy = changetype<TokenLimitPolicy>(at);
+  policy.route = route.name;
+  policy.seed = xxh64(textPtr(route.name), textBytes(route.name), 0);
+}

@@ -1,0 +1,72 @@
+import { Ascii, arenaAlloc, replaceBody } from "../sdk";
+
+// One piece of a body being edited from front to back. As long as nothing
+// changes nothing is copied, and the host keeps its own bytes.
+
+/** Room for what edits add to a piece. */
+const MOST_ADDED: usize = 1024;
+
+let from: usize = 0;
+let end: usize = 0;
+let out: usize = 0;
+let outBytes: usize = 0;
+let capacity: usize = 0;
+let edited: bool = false;
+
+/** Begins with a piece; `more` is what may be put besides a little. False when there is no memory for edits. */
+export function beginEdit(ptr: usize, bytes: usize, more: usize): void {
+  from = ptr;
+  end = ptr + bytes;
+  out = 0;
+  outBytes = 0;
+  capacity = bytes + more + MOST_ADDED;
+  edited = false;
+}
+
+/** Keeps what stands before `at`. */
+export function keepTo(at: usize): void {
+  if (!ready()) return;
+  if (at > from) {
+    memory.copy(out + outBytes, from, at - from);
+    outBytes += at - from;
+    from = at;
+  }
+}
+
+/** Leaves out what stands before `at` and was not kept. */
+export function dropTo(at: usize): void {
+  if (ready() && at > from) from = at;
+}
+
+/** Puts bytes where the edit stands. */
+export function putBytes(ptr: usize, bytes: usize): void {
+  if (!ready() || outBytes + bytes + (end - from) > capacity) return;
+  memory.copy(out + outBytes, ptr, bytes);
+  outBytes += bytes;
+}
+
+export function put(text: Ascii): void {
+  putBytes(text.ptr, text.length);
+}
+
+/** Puts spaces, which mean nothing in JSON. */
+export function putSpaces(count: usize): void {
+  if (!ready() || outBytes + count + (end - from) > capacity) return;
+  memory.fill(out + outBytes, 0x20, count);
+  outBytes += count;
+}
+
+function ready(): bool {
+  if (!edited) {
+    out = arenaAlloc(capacity);
+    edited = out != 0;
+  }
+  return edited;
+}
+
+/** Gives the host what came of the piece; returns how many bytes go on. */
+export function endEdit(body: i32, bytes: usize): usize {
+  if (!edited) return bytes;
+  keepTo(end);
+  return replaceBody(body, bytes, out, outBytes) ? outBytes : bytes;
+}

@@ -1,0 +1,114 @@
+import {
+  DATA,
+  DATA_END,
+  EVENT_END,
+  isBetweenLines,
+  NO_PIECE,
+  nextPiece,
+  piece,
+  pieceFrom,
+  pieceTo,
+} from "../format/sse";
+import { count, FIRST_TOKEN_MS, LIMIT_OVERRUN, observe, TOKEN_GAP_MS } from "../measure";
+import { beginAnswer, isWhole, readAnswer } from "./answer";
+import { dropTo } from "./edit";
+import { finish, keepHead } from "./finish";
+import { reserveCompletion } from "./reservation";
+import { Stream, sseOf, UNKNOWN } from "./stream";
+import { hold, passHeld, takeOut } from "./trim";
+
+/** Tokens that a stream beyond its reservation takes at once. */
+const MORE_TOKENS: u32 = 64;
+
+export function sinceMs(fromNs: u64, toNs: u64): f64 {
+  return toNs > fromNs ? <f64>(toNs - fromNs) / 1_000_000 : 0;
+}
+
+/** Reads a piece of an event stream, and edits it where an edit was begun. */
+export function readEvents(stream: Stream, from: usize, end: usize, nowNs: u64): void {
+  const sse = sseOf(stream);
+  let eventFrom = from;
+  let at = from;
+  while (true) {
+    at = nextPiece(sse, at, end);
+    if (piece == NO_PIECE) break;
+    if (piece == DATA) {
+      stream.hasData = true;
+      matchDone(stream, pieceFrom, pieceTo);
+      readAnswer(stream, pieceFrom, pieceTo);
+      if (stream.finishOverrun && !stream.headDone) keepHead(stream, pieceFrom, pieceTo);
+      // A choice in it: not the event that only tells usage.
+      if (stream.trims && !stream.passes && stream.hasChoices) passHeld(stream, eventFrom);
+    } else if (piece == DATA_END) endData(stream);
+    else if (piece == EVENT_END) {
+      const over = endOfEvent(stream, eventFrom, at, nowNs);
+      if (over) {
+        finish(stream, at);
+        dropTo(end);
+        return;
+      }
+      eventFrom = at;
+    }
+  }
+  if (stream.trims && !stream.passes && (stream.hasData || !isBetweenLines(sse)))
+    hold(stream, eventFrom, end);
+}
+
+/** An event ended; true when the stream shall end with it. */
+function endOfEvent(stream: Stream, from: usize, end: usize, nowNs: u64): bool {
+  const whole = isWhole(stream);
+  if (whole) endEvent(stream, nowNs);
+  if (stream.trims && !stream.passes) {
+    if (whole && stream.hasUsage && !stream.hasChoices) takeOut(stream, from, end);
+    else passHeld(stream, from);
+  }
+  const over = whole && stream.hasContent && isOver(stream);
+  beginAnswer(stream);
+  return over;
+}
+
+const done: usize = memory.data<u8>([0x5b, 0x44, 0x4f, 0x4e, 0x45, 0x5d]);
+
+/** "[DONE]" as the whole of a data line. */
+function matchDone(stream: Stream, from: usize, to: usize): void {
+  for (let at = from; at < to && stream.doneMatched != 255; at++)
+    if (stream.doneMatched < 6 && load<u8>(at) == load<u8>(done + stream.doneMatched))
+      stream.doneMatched++;
+    else stream.doneMatched = 255;
+}
+
+/** A line of data ended. */
+export function endData(stream: Stream): void {
+  if (stream.doneMatched == 6) stream.isDone = true;
+  stream.doneMatched = 0;
+}
+
+/** What an event or a whole answer said counts; of usage the last word. */
+export function endEvent(stream: Stream, nowNs: u64): void {
+  if (stream.finish != 0) count(stream.cell, stream.finish);
+  if (stream.hasUsage) {
+    if (stream.eventPrompt != UNKNOWN) stream.promptTokens = stream.eventPrompt;
+    if (stream.eventCompletion != UNKNOWN) stream.completionTokens = stream.eventCompletion;
+  }
+  if (!stream.hasContent || !stream.isStream) return;
+  stream.tokenEvents++;
+  if (stream.firstTokenNs == 0) {
+    stream.firstTokenNs = nowNs;
+    observe(stream.cell, FIRST_TOKEN_MS, sinceMs(stream.startNs, nowNs));
+  } else observe(stream.cell, TOKEN_GAP_MS, sinceMs(stream.lastTokenNs, nowNs));
+  stream.lastTokenNs = nowNs;
+}
+
+/**
+ * Whether a stream wrote more than its tenant can pay and shall end. Each event
+ * is at least a token, so this never counts too many.
+ */
+function isOver(stream: Stream): bool {
+  if (!stream.limited || stream.overran) return false;
+  const have = stream.reserved - stream.reservedPrompt;
+  if (stream.tokenEvents <= have) return false;
+  if (reserveCompletion(stream, have + MORE_TOKENS) > have) return false;
+  stream.overran = true;
+  count(stream.cell, LIMIT_OVERRUN);
+  return stream.finishOverrun;
+}

@@ -1,0 +1,72 @@
+import { deleteRoot, registerMember, TOKEN_LIMIT } from "../document";
+import { mergeCells, writeCellCounters, writeCellHistograms } from "../measure";
+import { nameFilter, proxy_on_request_trailers as onTrailers } from "../plugin";
+import { alsoReport, electUnder } from "../report";
+import { literal, resetArena, STOP_ITERATION, write } from "../sdk";
+import { bindTokenLimit, parseTokenLimit } from "./config";
+import { endStream } from "./end";
+import { onRequestBody, owesBytes } from "./prompt";
+import { refuseBody } from "./refusal";
+import { onRequest } from "./request";
+import { needPrompt } from "./reservation";
+import { onResponse, onResponseBody } from "./response";
+import { dropStream, findStream, Stream } from "./stream";
+
+export {
+  proxy_on_configure,
+  proxy_on_response_trailers,
+  proxy_on_tick,
+} from "../plugin";
+export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
+
+nameFilter("token-limit");
+electUnder(literal("weir.reporter.token-limit"));
+alsoReport(mergeCells, writeCellCounters, writeMembers);
+registerMember(TOKEN_LIMIT, parseTokenLimit, bindTokenLimit);
+
+function writeMembers(): void {
+  write(',"filter":"token-limit"');
+  writeCellHistograms();
+}
+
+export function proxy_on_request_headers(context: u32, _count: u32, endOfStream: u32): i32 {
+  return onRequest(context, endOfStream != 0);
+}
+
+export function proxy_on_request_body(context: u32, bytes: u32, endOfStream: u32): i32 {
+  return onRequestBody(context, bytes, endOfStream != 0);
+}
+
+/** Trailers end a body without telling its callback; one that is not whole by then never will be. */
+export function proxy_on_request_trailers(context: u32, count: u32): i32 {
+  const at = findStream(context);
+  if (at == 0 || !changetype<Stream>(at).readsPrompt) return onTrailers(context, count);
+  const stream = changetype<Stream>(at);
+  if (!owesBytes(stream)) {
+    needPrompt(stream);
+    return onTrailers(context, count);
+  }
+  resetArena();
+  refuseBody();
+  return STOP_ITERATION;
+}
+
+export function proxy_on_response_headers(context: u32, _count: u32, endOfStream: u32): i32 {
+  return onResponse(context, endOfStream != 0);
+}
+
+export function proxy_on_response_body(context: u32, bytes: u32, endOfStream: u32): i32 {
+  return onResponseBody(context, bytes, endOfStream != 0);
+}
+
+/** Roots and streams end here; a stream that did not come to its end was left or broken off. */
+export function proxy_on_delete(context: u32): void {
+  const at = findStream(context);
+  if (at == 0) {
+    deleteRoot(context);
+    return;
+  }
+  resetArena();
+  endStream(changetype<Stream>(at), false);
+  dropStream(context);
+}

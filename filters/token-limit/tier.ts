@@ -1,0 +1,20 @@
+import { isText, Text } from "../sdk";
+
+/** Message TokenTier. */
+@unmanaged
+export class Tier {
+  next: usize;
+  name: Text;
+  /** Its place among the tiers, from 1. */
+  number: i32;
+  /** Whether tokensPerMinute holds; without it tokens are only counted. */
+  limited: bool;
+  tokensPerMinute: u64;
+}
+
+/** The tier of that name, or 0. */
+export function tierNamed(tiers: usize, ptr: usize, bytes: usize): usize {
+  for (let at = tiers; at != 0; at = changetype<Tier>(at).next)
+    if (isText(changetype<Tier>(at).name, ptr, bytes)) return at;
+  return 0;
+}
