@@ -31,18 +31,26 @@ const unsafeInYaml = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
 export function toYaml(manifests: Manifest[]): string {
   const documents: string[] = [];
   for (const { object, origins } of manifests) {
-    const out: string[] = [];
+    const writer: Writer = { out: [], seen: new Map() };
     const tree = originTree(origins);
-    writeComment(out, tree, 0);
-    writeMembers(out, object as unknown as Record<string, JsonValue>, 0, tree, false);
-    documents.push(out.join(""));
+    writeComment(writer.out, tree, 0);
+    writeMembers(writer, object as unknown as Record<string, JsonValue>, 0, tree, false);
+    documents.push(writer.out.join(""));
   }
   return documents.join("---\n");
 }
 
+/** One document on its way. */
+interface Writer {
+  /** Pieces of the text. */
+  out: string[];
+  /** Where each map that was written stands in `out`: the rules of a route share some of theirs. */
+  seen: Map<object, { depth: number; from: number; to: number }>;
+}
+
 /** Members of a map, a line or more each; `begun`: the first line has its dash already. */
 function writeMembers(
-  out: string[],
+  writer: Writer,
   members: Record<string, JsonValue | undefined>,
   depth: number,
   origins: OriginTree | undefined,
@@ -53,32 +61,47 @@ function writeMembers(
     const value = members[key];
     if (value === undefined) continue;
     const below = origins?.below.get(key);
-    if (!first) writeComment(out, below, depth);
-    out.push(keyText(key, first ? 0 : depth));
-    writeValue(out, value, depth, below);
+    if (!first) writeComment(writer.out, below, depth);
+    writer.out.push(keyText(key, first ? 0 : depth));
+    writeValue(writer, value, depth, below);
     first = false;
   }
 }
 
 /** After "key:": a scalar on the same line, a list or map on the next ones. */
 function writeValue(
-  out: string[],
+  writer: Writer,
   value: JsonValue,
   depth: number,
   origins: OriginTree | undefined,
 ): void {
-  if (typeof value === "string") out.push(" ", scalarText(value), "\n");
-  else if (isEmptyOrScalar(value)) out.push(" ", leafText(value), "\n");
+  if (typeof value === "string") writer.out.push(" ", scalarText(value), "\n");
+  else if (isEmptyOrScalar(value)) writer.out.push(" ", leafText(value), "\n");
   else {
-    out.push("\n");
-    if (Array.isArray(value)) writeItems(out, value, depth + 1, origins, false);
-    else writeMembers(out, value as Record<string, JsonValue>, depth + 1, origins, false);
+    writer.out.push("\n");
+    if (Array.isArray(value)) writeItems(writer, value, depth + 1, origins, false);
+    else if (origins !== undefined)
+      writeMembers(writer, value as Record<string, JsonValue>, depth + 1, origins, false);
+    else writeRepeated(writer, value as Record<string, JsonValue>, depth + 1);
   }
+}
+
+/** A map without comments; one that is there already at this depth is copied. */
+function writeRepeated(writer: Writer, members: Record<string, JsonValue>, depth: number): void {
+  const { out, seen } = writer;
+  const known = seen.get(members);
+  if (known?.depth === depth) {
+    for (let at = known.from; at < known.to; at++) out.push(out[at] as string);
+    return;
+  }
+  const from = out.length;
+  writeMembers(writer, members, depth, undefined, false);
+  seen.set(members, { depth, from, to: out.length });
 }
 
 /** Items of a list; the first line of an item shares its line with the dash. */
 function writeItems(
-  out: string[],
+  writer: Writer,
   items: JsonValue[],
   depth: number,
   origins: OriginTree | undefined,
@@ -88,11 +111,11 @@ function writeItems(
     const item = items[index] as JsonValue;
     const below = origins?.below.get(index);
     const first = begun && index === 0;
-    if (!first) writeComment(out, below, depth);
-    out.push(first ? "- " : dashText(depth));
-    if (isEmptyOrScalar(item)) out.push(leafText(item), "\n");
-    else if (Array.isArray(item)) writeItems(out, item, depth + 1, below, true);
-    else writeMembers(out, item as Record<string, JsonValue>, depth + 1, below, true);
+    if (!first) writeComment(writer.out, below, depth);
+    writer.out.push(first ? "- " : dashText(depth));
+    if (isEmptyOrScalar(item)) writer.out.push(leafText(item), "\n");
+    else if (Array.isArray(item)) writeItems(writer, item, depth + 1, below, true);
+    else writeMembers(writer, item as Record<string, JsonValue>, depth + 1, below, true);
   }
 }
 

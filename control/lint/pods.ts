@@ -99,6 +99,12 @@ function beyondPlainEnvoy({ resilience, service, tls }: RouteSpec): Remark[] {
       path: "spec.resilience.locality",
       message: "plain Envoys know no localities: use fallbackEndpoints",
     });
+  if (resilience?.balance?.hash && resilience.retries?.remoteLocalities)
+    found.push({
+      path: "spec.resilience.retries.remoteLocalities",
+      message:
+        "Envoy keeps a hashed request to one locality: remoteLocalities has no effect with balance.hash",
+    });
   return found;
 }
 

@@ -13,7 +13,7 @@ import { freePorts } from "./weir-up.ts";
 
 const local = (port: number | undefined) => ({ host: "127.0.0.1", port: port ?? 0 });
 
-/** Two routes that between them ask a plain Envoy for everything that it can do for its pods. */
+/** Routes that between them ask a plain Envoy for everything that it can do for its pods. */
 const documents = (live: number, dead: number) => `
 apiVersion: weir.dev/v1alpha1
 kind: InferenceRoute
@@ -30,7 +30,6 @@ spec:
   resilience:
     timeout: 10s
     retries: {attempts: 2, retryOn: [connect-failure], backoff: 0.01s, remoteLocalities: true, budget: {percent: 50, minConcurrency: 3}}
-    balance: {policy: consistent-hash, hash: {header: x-conversation, ringSize: 2048}}
     connections: {maxConnections: 64, maxRequests: 64, maxRetries: 5, keepalive: {time: 60s, probes: 3}, maxConnectionDuration: 600s}
 ---
 apiVersion: weir.dev/v1alpha1
@@ -55,6 +54,16 @@ spec:
     balance: {policy: round-robin}
     warmup: {minimumPercent: 20, aggression: 1.5}
     connections: {http2: true, maxStreams: 32}
+---
+apiVersion: weir.dev/v1alpha1
+kind: InferenceRoute
+metadata: {name: hashed, namespace: inference}
+spec:
+  hosts: [hashed.example.com]
+  service: {name: hashed, port: 8000}
+  variants: [{name: stable, weight: 100, endpoints: ["127.0.0.3:${live}"]}]
+  resilience:
+    balance: {policy: consistent-hash, hash: {header: x-conversation, ringSize: 2048}}
 `;
 
 interface Answer {
@@ -108,7 +117,7 @@ describe("the resilience of a route on a plain Envoy", () => {
     const parsed = parseRoutes(documents(pod.port, dead ?? 0));
     expect(parsed.problems).toEqual([]);
     for (const route of parsed.routes) await client.applyRoute({ route });
-    for (const name of ["chat", "agents"]) {
+    for (const name of ["chat", "agents", "hashed"]) {
       const deadline = Date.now() + 60_000;
       for (;;) {
         const { applied } = await client.getRoute({ name: `inference/${name}` });
