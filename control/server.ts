@@ -39,9 +39,9 @@ import {
   reportedMetrics,
 } from "./metrics/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createLedger, recorded } from "./report/index.ts";
+import { createBudgets, createLedger, recorded } from "./report/index.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
-import { routeName } from "./route/index.ts";
+import { fleetLimits, routeName } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
@@ -100,6 +100,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = recorded(createLedger(), options.record);
+  let limits = fleetLimits([]);
+  const budgets = createBudgets((route, tenant) => limits(route, tenant));
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
@@ -129,6 +131,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     }),
     gateway: options.gateway,
     code,
+    onRoutes: (routes) => {
+      limits = fleetLimits(routes);
+    },
     log: options.log,
   });
 
@@ -153,6 +158,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     store: guardStore(store),
     hosts: async () => hostsOf((await store.list()).routes),
     ledger,
+    budgets,
     signals,
     rollouts,
     sources: sources.known,

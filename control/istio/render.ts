@@ -2,6 +2,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
+import { besideWeir, headerModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
 import { type AttachPoint, attachPoints } from "./attach.ts";
@@ -22,7 +23,6 @@ import {
   tokenFilterPriority,
   tokenPluginName,
   tokenPoint,
-  tokenWasmUrl,
 } from "./token-filter.ts";
 import {
   filterPriority,
@@ -50,7 +50,10 @@ export interface RenderOptions {
   gatewayApiChannel?: "standard" | "experimental" | undefined;
   /** Istio the manifests are for, "1.30" or "1.30.3"; 1.28 at least. Absent: 1.30. */
   istioVersion?: string | undefined;
-  /** file, http, https or oci URL of weir.wasm. Absent: {@link defaultWasmUrl}. */
+  /**
+   * file, http, https or oci URL of weir.wasm. Absent: {@link defaultWasmUrl}. Where it ends in
+   * "/weir.wasm" and routes need weir-full.wasm, that is taken from beside it.
+   */
   wasmUrl?: string | undefined;
   /** SHA-256 of weir.wasm, 64 hex digits. Absent: the code is not checked. */
   wasmSha256?: string | undefined;
@@ -105,7 +108,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     ...points.flatMap((point) => {
       if (point.filters.every((filters) => filters.length === 0)) return [];
       return extension(point, {
-        wasmUrl,
+        wasmUrl: besideWeir(wasmUrl, headerModule(point.states)) ?? wasmUrl,
         wasmSha256: options.wasmSha256,
         pluginConfig: pluginConfig(point, options.report),
         pluginName,
@@ -115,7 +118,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     }),
     ...points.flatMap((point) => {
       const states = countedAt(point);
-      const url = tokenWasmUrl(wasmUrl, options.tokenLimitWasmUrl);
+      const url = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
       if (states.length === 0 || url === undefined) return [];
       return extension(tokenPoint(point), {
         wasmUrl: url,
@@ -149,7 +152,8 @@ function inOrder(states: RouteState[]): RouteState[] {
 /** An image holds one module: where weir.wasm comes in one, the other has no place beside it. */
 function checkTokenWasm(points: AttachPoint[], options: RenderOptions): RouteProblem[] {
   const wasmUrl = options.wasmUrl ?? defaultWasmUrl;
-  if (tokenWasmUrl(wasmUrl, options.tokenLimitWasmUrl) !== undefined) return [];
+  const url = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
+  if (url !== undefined) return [];
   return points.flatMap(countedAt).map(({ route }) => ({
     route: route ? routeName(route) : "",
     code: "token-limit-wasm-url",

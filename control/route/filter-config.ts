@@ -15,6 +15,7 @@ import {
 } from "../gen/weir/v1/filter_pb.ts";
 import type { RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { countsTokens, type FilterModule } from "./module.ts";
 import { routeName } from "./names.ts";
 
 /** The decisions that filters make, by their member of the spec. */
@@ -72,16 +73,13 @@ function digest(content: JsonValue): string {
   return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
-/** The modules, by name: build/NAME.wasm. */
-export type FilterModule = "weir" | "token-limit";
-
 /**
  * The part of a configuration that a module reads, under the revision of the
  * whole: the token limit's copy of the tenants is none of the others' business.
  */
 export function configFor(module: FilterModule, config: FilterConfig): FilterConfig {
   const routes = config.routes
-    .filter(({ tokenLimit }) => module === "weir" || tokenLimit !== undefined)
+    .filter(({ tokenLimit }) => module !== "token-limit" || tokenLimit !== undefined)
     .map((route) => {
       if (module === "token-limit") {
         const { name, hosts, tokenLimit } = route;
@@ -140,6 +138,9 @@ function policy(
             tenants: sorted(rateLimit.tenants),
             default: rateLimit.default,
             ...(rateLimit.forward ? { forward: rateLimit.forward } : {}),
+            ...(rateLimit.concurrent === undefined ? {} : { concurrent: rateLimit.concurrent }),
+            ...(rateLimit.overload ? { overload: rateLimit.overload } : {}),
+            ...(rateLimit.fleet ? { fleet: rateLimit.fleet } : {}),
           },
         }
       : {}),
@@ -169,12 +170,6 @@ function policy(
       : {}),
     ...(countsTokens(spec) ? { tokenLimit: tokenPolicy(spec) } : {}),
   };
-}
-
-/** Whether a route asks for what token-limit.wasm does: limits of tokens, or streams measured. */
-export function countsTokens({ rateLimit, tokens }: RouteSpec): boolean {
-  const limits = Object.values(rateLimit?.tiers ?? {});
-  return tokens?.measure === true || limits.some((tier) => tier.tokensPerMinute !== undefined);
 }
 
 function tokenPolicy({

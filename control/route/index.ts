@@ -4,14 +4,14 @@ export type { RouteDraft } from "./draft.ts";
 export { editorSchema } from "./editor-schema.ts";
 export {
   configFor,
-  countsTokens,
-  type FilterModule,
   type FilterName,
   filterConfig,
   filterConfigText,
   filterNames,
   type ReportTarget,
 } from "./filter-config.ts";
+export { fleetLimits } from "./fleet-limit.ts";
+export { besideWeir, countsTokens, type FilterModule, headerModule } from "./module.ts";
 export { resolveName, routeName } from "./names.ts";
 export {
   type ParsedRoutes,

@@ -22,7 +22,7 @@ import { applyShadow } from "../shadow/filter";
  * The four decisions over one header read. The rate limit comes first: who is
  * refused costs nothing more, and nothing of theirs goes on to be cleaned.
  */
-export function decide(at: usize, bodiless: bool): i32 {
+export function decide(at: usize, bodiless: bool, context: u32): i32 {
   if (at == 0) {
     cleanIdentity();
     cleanShadow();
@@ -32,7 +32,7 @@ export function decide(at: usize, bodiless: bool): i32 {
   const route = changetype<Route>(at);
   const rateLimit = policyOf(route, RATE_LIMIT);
   if (rateLimit == 0) cleanIdentity();
-  else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit))) return STOP_ITERATION;
+  else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit), context)) return STOP_ITERATION;
 
   const shadow = policyOf(route, SHADOW);
   if (shadow == 0) cleanShadow();
