@@ -27,7 +27,13 @@ import {
   reportedMetrics,
 } from "./metrics/index.ts";
 import { createLedger } from "./report/index.ts";
-import { filterConfig, filterConfigText, routeName } from "./route/index.ts";
+import {
+  besideWeir,
+  filterConfig,
+  filterConfigText,
+  routeName,
+  type WasmModule,
+} from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
@@ -50,7 +56,7 @@ export interface ServerOptions {
   gateway: Address;
   /** "memory" or "lmdb:DIRECTORY". */
   store: string;
-  /** weir.wasm on this machine; its bytes go to the proxies. */
+  /** weir.wasm on this machine, with weir-full.wasm beside it; their bytes go to the proxies. */
   wasm: string;
   /** Path of weir.wasm on the proxies' machines, instead of sending the bytes. */
   wasmOnProxy?: string;
@@ -97,9 +103,12 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       options.log(`${node} refused ${type} ${version}: ${message}`);
     },
   });
-  const wasm: ResourceOptions["wasm"] = options.wasmOnProxy
-    ? { file: options.wasmOnProxy }
-    : { bytes: readFileSync(options.wasm) };
+  const source = (module: WasmModule): ResourceOptions["wasm"] =>
+    options.wasmOnProxy
+      ? { file: besideWeir(options.wasmOnProxy, module) }
+      : { bytes: readFileSync(besideWeir(options.wasm, module)) };
+  const wasm = source("weir");
+  const fullWasm = source("weir-full");
   let published: ReturnType<ApiContext["published"]>;
   let removal: NodeJS.Timeout | undefined;
   let report = options.listen;
@@ -115,6 +124,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       buildResources(routes, {
         gateway: options.gateway,
         wasm,
+        fullWasm,
         report,
         filterConfig: filterConfigText(config),
       }),

@@ -2,9 +2,11 @@ import { type JsonObject, toJson } from "@bufbuild/protobuf";
 import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { filterConfig, type ReportTarget } from "../route/filter-config.ts";
+import { arrivalConfig, filterConfig, type ReportTarget } from "../route/filter-config.ts";
+import { besideWeir, wasmModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
+import { arrivalPoint } from "./arrival.ts";
 import { attachPoints } from "./attach.ts";
 import { checkForIstio } from "./check.ts";
 import { destinationRule } from "./destination-rule.ts";
@@ -26,7 +28,10 @@ export const defaultWasmUrl = "file:///etc/weir/weir.wasm";
 export interface RenderOptions {
   /** Istio the manifests are for, "1.30" or "1.30.3"; 1.28 at least. Absent: 1.30. */
   istioVersion?: string | undefined;
-  /** file, http, https or oci URL of weir.wasm. Absent: {@link defaultWasmUrl}. */
+  /**
+   * file, http, https or oci URL of weir.wasm. Absent: {@link defaultWasmUrl}. Where it ends in
+   * "/weir.wasm" and routes need weir-full.wasm, that is taken from beside it.
+   */
   wasmUrl?: string | undefined;
   /** SHA-256 of weir.wasm, 64 hex digits. Absent: the code is not checked. */
   wasmSha256?: string | undefined;
@@ -72,15 +77,32 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     ...routes.map(destinationRule),
     ...points.map((point) =>
       extension(point, {
-        wasmUrl: options.wasmUrl ?? defaultWasmUrl,
+        wasmUrl: besideWeir(options.wasmUrl ?? defaultWasmUrl, wasmModule(point.states)),
         wasmSha256: options.wasmSha256,
         pluginConfig: pluginConfig(point.states, options.report),
       }),
     ),
+    ...routes.flatMap((route) => arrivalExtension(route, options, extension)),
     ...points.flatMap((point) => envoyFilter(point, since30) ?? []),
     ...routes.map(virtualService),
   ];
   return { manifests, problems: [] };
+}
+
+/** The filter at the shadow variant's own pods, where the route asks for it. */
+function arrivalExtension(
+  route: InferenceRoute,
+  options: RenderOptions,
+  extension: typeof trafficExtension,
+): Manifest[] {
+  const point = arrivalPoint(route);
+  const config = arrivalConfig(route, options.report);
+  if (point === undefined || config === undefined) return [];
+  const code = {
+    wasmUrl: besideWeir(options.wasmUrl ?? defaultWasmUrl, "weir-full"),
+    pluginConfig: toJson(FilterConfigSchema, config) as JsonObject,
+  };
+  return [extension(point, code)];
 }
 
 function pluginConfig(states: RouteState[], report: ReportTarget | undefined): JsonObject {

@@ -6,12 +6,13 @@ import {
   type ReportTargetSchema,
   type RoutePolicySchema,
 } from "../gen/weir/v1/filter_pb.ts";
+import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { canaryPolicy } from "./canary-policy.ts";
 import { routeName } from "./names.ts";
+import { arrivalPolicy, shadowPolicy, tenantsOf } from "./shadow-policy.ts";
 
-/** A copy costs the proxy what the request did: images and documents are not worth one. */
-const mirroredBodyBytes = 1 << 20;
-
+type RoutePolicyInit = MessageInitShape<typeof RoutePolicySchema>;
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
 /**
@@ -20,6 +21,23 @@ export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
  */
 export function filterConfig(states: readonly RouteState[], report?: ReportTarget): FilterConfig {
   const routes = [...states].sort((a, b) => compare(nameOf(a), nameOf(b))).map(policy);
+  return withRevision(routes, report);
+}
+
+/**
+ * The configuration for the sidecars of a route's shadow variant, which stamp
+ * what arrives under whatever name; undefined where the route has none.
+ */
+export function arrivalConfig(
+  route: InferenceRoute,
+  report?: ReportTarget,
+): FilterConfig | undefined {
+  const shadow = route.spec ? arrivalPolicy(route.spec) : undefined;
+  if (shadow === undefined) return undefined;
+  return withRevision([{ name: routeName(route), hosts: ["*"], shadow }], report);
+}
+
+function withRevision(routes: RoutePolicyInit[], report?: ReportTarget): FilterConfig {
   const content = create(FilterConfigSchema, { routes, ...(report ? { report } : {}) });
   const revision = createHash("sha256")
     .update(JSON.stringify(toJson(FilterConfigSchema, content)))
@@ -41,54 +59,30 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function policy(state: RouteState): MessageInitShape<typeof RoutePolicySchema> {
+function policy(state: RouteState): RoutePolicyInit {
   const name = nameOf(state);
   const spec = state.route?.spec;
   if (spec === undefined) return { name };
-  const { canary, rateLimit, shadow, compression } = spec;
-  const identity = rateLimit?.identity ?? [];
+  const { rateLimit, compression } = spec;
+  const canary = canaryPolicy(state, name);
+  const shadow = shadowPolicy(spec);
   return {
     name,
     hosts: [...spec.hosts].sort(compare),
-    ...(canary
-      ? {
-          canary: {
-            stickyBy: canary.stickyBy,
-            salt: canary.salt || name,
-            buckets: state.buckets,
-            variants: spec.variants
-              .filter((each) => each.name !== shadow?.variant)
-              .map((each) => each.name),
-            ...(canary.force ? { force: canary.force, identity } : {}),
-          },
-        }
-      : {}),
+    ...(canary ? { canary } : {}),
     ...(rateLimit
       ? {
           rateLimit: {
-            identity,
+            identity: rateLimit.identity,
             tiers: sorted(rateLimit.tiers),
-            tenants: sorted(rateLimit.tenants),
+            tenants: sorted(tenantsOf(rateLimit, spec.shadow)),
             default: rateLimit.default,
             ...(rateLimit.forward ? { forward: rateLimit.forward } : {}),
+            ...(rateLimit.concurrent === undefined ? {} : { concurrent: rateLimit.concurrent }),
           },
         }
       : {}),
-    ...(shadow
-      ? {
-          shadow: {
-            percent: shadow.percent,
-            tag: shadow.tag,
-            match: shadow.match,
-            modeHeader: shadow.modeHeader || "x-shadow-mode",
-            tagHeader: shadow.tagHeader || "x-traffic-tag",
-            ...(shadow.from.length > 0 ? { from: shadow.from, identity } : {}),
-            ...(shadow.mode === "divert"
-              ? {}
-              : { maxBodyBytes: shadow.maxBodyBytes ?? mirroredBodyBytes }),
-          },
-        }
-      : {}),
+    ...(shadow ? { shadow } : {}),
     ...(compression
       ? {
           compression: {

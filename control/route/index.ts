@@ -1,6 +1,12 @@
 export { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
 export type { RouteDraft } from "./draft.ts";
-export { filterConfig, filterConfigText, type ReportTarget } from "./filter-config.ts";
+export {
+  arrivalConfig,
+  filterConfig,
+  filterConfigText,
+  type ReportTarget,
+} from "./filter-config.ts";
+export { besideWeir, type WasmModule, wasmModule } from "./module.ts";
 export { resolveName, routeName } from "./names.ts";
 export { type ParsedRoutes, parseRoute, parseRoutes } from "./parse.ts";
 export { draftRoute, type Plan, planRoute, sameRoute, toYaml } from "./plan.ts";

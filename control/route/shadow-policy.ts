@@ -24,9 +24,14 @@ export function shadowPolicy({ shadow, rateLimit }: RouteSpec): ShadowPolicyInit
     ...(shadow.from.length > 0 ? { from: shadow.from, identity: rateLimit?.identity ?? [] } : {}),
     ...(shadow.baggage ? { baggage: true } : {}),
     ...(shadow.mode === "divert"
-      ? { divert: true }
+      ? paidApart(rateLimit)
       : { maxBodyBytes: shadow.maxBodyBytes ?? mirroredBodyBytes }),
   };
+}
+
+/** Only a limit has to know of a request that it is diverted. */
+function paidApart(rateLimit: RateLimit | undefined): ShadowPolicyInit {
+  return rateLimit ? { divert: true } : {};
 }
 
 /** What the filter does at the shadow variant's own pods. */

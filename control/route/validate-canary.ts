@@ -2,6 +2,8 @@ import type { KeySource, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import { controlHeaders } from "./control-headers.ts";
 import type { Problem } from "./problem.ts";
 
+/** What the filters read of one list. */
+const mostSources = 8;
 const mostIdleSeconds = 7 * 24 * 60 * 60;
 
 /** What is wrong with who stays where: pins, conversations, and keys that need an identity. */
@@ -29,6 +31,13 @@ function tenantSourceProblems({ canary, rateLimit }: RouteSpec): Problem[] {
   const index = canary?.stickyBy.findIndex(isTenant) ?? -1;
   if (index >= 0 && rateLimit === undefined)
     problems.push(needsIdentity(`canary.stickyBy[${index}] is the tenant`));
+  const told = canary?.stickyBy.flatMap((each) => (isTenant(each) ? rateLimit?.identity : each));
+  if (told !== undefined && told.length > mostSources)
+    problems.push({
+      code: "too-many",
+      path: "spec.canary.stickyBy",
+      message: `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${mostSources}`,
+    });
   return problems;
 }
 

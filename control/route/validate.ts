@@ -1,13 +1,15 @@
 import { isIP } from "node:net";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute, KeySource, RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import { controlHeaders } from "./control-headers.ts";
 import { routeName } from "./names.ts";
 import type { Problem } from "./problem.ts";
+import { stickinessProblems } from "./validate-canary.ts";
 import { compressionProblems, matchProblems } from "./validate-compression.ts";
+import { shadowProblems } from "./validate-shadow.ts";
 import { toBuckets } from "./weights.ts";
 
-/** Headers that only Weir may set. */
-export const controlHeaders = ["x-weir-variant", "x-weir-tenant", "x-weir-tier"];
+export { controlHeaders };
 
 type Report = (code: string, path: string, message: string) => void;
 
@@ -25,7 +27,12 @@ export function validateRoute(route: InferenceRoute): Problem[] {
   checkShadow(spec, report);
   checkResilience(spec, report);
   reportDuplicates(spec.hosts, "spec.hosts", "host", report);
-  return [...problems, ...compressionProblems(spec.compression)];
+  return [
+    ...problems,
+    ...compressionProblems(spec.compression),
+    ...stickinessProblems(spec),
+    ...shadowProblems(spec),
+  ];
 }
 
 /** validateRoute for each, and what is only wrong with them together. */
@@ -161,7 +168,7 @@ function checkSources(sources: readonly KeySource[], path: string, report: Repor
       report(
         "one-of",
         `${path}[${index}]`,
-        "a key source must have exactly one of header, apiKey, sourceIp",
+        "a key source must have exactly one of header, apiKey, sourceIp, tenant",
       );
     else if (source.case === "header" && controlHeaders.includes(source.value))
       report(

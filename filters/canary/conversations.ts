@@ -72,7 +72,7 @@ function exchange(policy: CanaryPolicy, wanted: i32): i32 {
     readShared(key, KEY);
     if (sharedBytes == SET) memory.copy(set, sharedPtr, SET);
     else memory.fill(set, 0, SET);
-    let way = wayOf(policy);
+    const way = wayOf(policy);
     let variant = load<u64>(way) == conversation ? liveVariant(policy, load<u32>(way, 8)) : -1;
     if (variant < 0) variant = wanted;
     if (variant < 0) return -1;
@@ -107,7 +107,7 @@ function ageS(way: usize): u32 {
 }
 
 function rowOf(hash: u64): usize {
-  return rows + (<usize>((hash >> 48) & (ROWS - 1))) * WAY;
+  return rows + <usize>((hash >> 48) & (ROWS - 1)) * WAY;
 }
 
 /** A variant as the table names it: a number that stays as configurations come and go. */

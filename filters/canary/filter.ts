@@ -1,3 +1,4 @@
+import { bucketOf } from "../format/xxh64";
 import { findKey, findTenant, isCallerIn, keyBytes, keyPtr } from "../identity";
 import { variantHeader } from "../plugin";
 import {
@@ -12,7 +13,6 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { bucketOf } from "../format/xxh64";
 import { BUCKETS, bucketOfKey, variantOfBucket } from "./choice";
 import { CanaryPolicy, Pin, variantIndex, variantMetric, variantName } from "./config";
 import { conversation, keepVariant, keptVariant } from "./conversations";

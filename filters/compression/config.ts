@@ -49,7 +49,7 @@ export function parseCompression(region: Region): usize {
   while (nextMember()) {
     if (member("algorithms")) policy.algorithms = readAlgorithms();
     else if (member("secrets")) policy.secrets = readSecrets();
-    else if (member("exceptions")) policy.exceptions = readExceptions(region);
+    else if (FULL && member("exceptions")) policy.exceptions = readExceptions(region);
     else unknownField();
   }
   if (jsonFailure.length == 0 && policy.algorithms == 0) failJson("has no algorithms");

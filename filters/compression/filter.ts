@@ -61,6 +61,7 @@ export function applyCompression(policy: CompressionPolicy): void {
 
 /** What the client may get: the route's algorithms, or those of the first exception that fits. */
 function algorithmsFor(policy: CompressionPolicy): u32 {
+  if (!FULL) return policy.algorithms;
   for (let at = policy.exceptions; at != 0; at = changetype<Exception>(at).next)
     if (allHold(changetype<Exception>(at).match)) return changetype<Exception>(at).algorithms;
   return policy.algorithms;

@@ -1,4 +1,6 @@
 import { allocate, release } from "../sdk";
+import { InFlight, openInFlight } from "./in-flight";
+
 /**
  * What this worker knows of one token bucket. Kept for the whole VM, not in a
  * configuration, so that a new configuration does not forget leased tokens.
@@ -16,6 +18,9 @@ export class Bucket {
   emptyUntilNs: u64;
   /** Theoretical arrival time of the worker's own bucket, for when shared data fails. */
   ownTatNs: u64;
+  /** Whether the last request that was admitted was so without shared data. */
+  alone: bool;
+  inFlight: InFlight;
 }
 
 const CHAINS: usize = 1024;
@@ -34,6 +39,7 @@ export function acquireBucket(fingerprint: u64): Bucket {
   memory.fill(changetype<usize>(made), 0, offsetof<Bucket>());
   made.fingerprint = fingerprint;
   made.users = 1;
+  if (FULL) made.inFlight = openInFlight();
   made.next = load<usize>(chain);
   store<usize>(chain, changetype<usize>(made));
   return made;
@@ -45,5 +51,6 @@ export function releaseBucket(bucket: Bucket): void {
   let link = chains + ((<usize>bucket.fingerprint & (CHAINS - 1)) << 2);
   while (load<usize>(link) != changetype<usize>(bucket)) link = load<usize>(link);
   store<usize>(link, bucket.next);
+  if (FULL) release(changetype<usize>(bucket.inFlight));
   release(changetype<usize>(bucket));
 }

@@ -16,7 +16,9 @@ import {
 import { isLabel, readLabel } from "../format/values";
 import { readSources } from "../identity";
 import { countedBy } from "../report";
-import { copyText, Region, Text } from "../sdk";
+import { copyText, Metric, Region, Text } from "../sdk";
+import { acquireFlow, Flow, releaseFlow } from "./flow";
+import { NO_LIMIT } from "./in-flight";
 import {
   addTenant,
   closeTenants,
@@ -38,11 +40,21 @@ export class RateLimitPolicy {
   defaultTier: Text;
   forwardTenant: bool;
   forwardTier: bool;
+  /** Requests in flight on the whole route; NO_LIMIT where there is no such limit. */
+  concurrent: i32;
+  /** Whether streams are followed to their end. */
+  tracked: bool;
+  /** Name of the route. */
+  route: Text;
+  /** The route's Flow, or 0. */
+  flow: usize;
+  refusedFull: Metric;
 }
 
 export function parseRateLimit(region: Region): usize {
   const policy = changetype<RateLimitPolicy>(region.alloc(offsetof<RateLimitPolicy>()));
   policy.tenants = openTenants(region);
+  if (FULL) policy.concurrent = NO_LIMIT;
   openObject();
   while (nextMember()) {
     if (member("identity")) policy.identity = readSources(region);
@@ -50,6 +62,7 @@ export function parseRateLimit(region: Region): usize {
     else if (member("tenants")) readTenants(policy, region);
     else if (member("default")) policy.defaultTier = readLabel(region);
     else if (member("forward")) readForward(policy);
+    else if (FULL && member("concurrent")) policy.concurrent = readConcurrent();
     else unknownField();
   }
   if (jsonFailure.length > 0) return 0;
@@ -79,13 +92,14 @@ function readTiers(policy: RateLimitPolicy, region: Region): void {
 function readTier(tier: Tier): void {
   let rate: f64 = -1;
   let burst: f64 = 0;
+  if (FULL) tier.concurrent = NO_LIMIT;
   openObject();
   while (nextMember()) {
     if (member("requestsPerSecond")) {
       if (readNumber(0, 1000000)) rate = numberRead;
     } else if (member("burst")) {
       if (readInteger(0, 1000000)) burst = numberRead;
-    } else if (member("concurrent")) readInteger(0, 1000000);
+    } else if (FULL && member("concurrent")) tier.concurrent = readConcurrent();
     else if (member("tokensPerMinute")) readInteger(0, 1000000000);
     else if (member("priority")) readInteger(0, 100);
     else unknownField();
@@ -101,6 +115,10 @@ function readTier(tier: Tier): void {
   tier.burst = <u32>burst;
   tier.intervalNs = <u64>Math.round(1000000000 / rate);
   tier.windowNs = tier.intervalNs * <u64>burst;
+}
+
+function readConcurrent(): i32 {
+  return readInteger(0, 1000000) ? <i32>numberRead : NO_LIMIT;
 }
 
 function readTenants(policy: RateLimitPolicy, region: Region): void {
@@ -129,8 +147,26 @@ export function bindRateLimit(at: usize, route: Route): void {
     each.refused = countedBy("rate_limit_refused", route.name, "tier", each.name);
   }
   takeBuckets(policy.tenants, route.name);
+  if (FULL) bindPlaces(policy, route);
+}
+
+/** What only streams that are followed to their end need. */
+function bindPlaces(policy: RateLimitPolicy, route: Route): void {
+  policy.route = route.name;
+  policy.flow = changetype<usize>(acquireFlow(route.name));
+  policy.tracked = policy.concurrent != NO_LIMIT;
+  if (policy.concurrent != NO_LIMIT)
+    policy.refusedFull = countedBy("route_full", route.name, "tier", 0);
+  for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next) {
+    const tier = changetype<Tier>(at);
+    if (tier.concurrent == NO_LIMIT) continue;
+    policy.tracked = true;
+    tier.refusedConcurrent = countedBy("concurrency_refused", route.name, "tier", tier.name);
+  }
 }
 
 export function releaseRateLimit(at: usize): void {
-  releaseBuckets(changetype<RateLimitPolicy>(at).tenants);
+  const policy = changetype<RateLimitPolicy>(at);
+  releaseBuckets(policy.tenants);
+  if (FULL) releaseFlow(changetype<Flow>(policy.flow));
 }

@@ -7,6 +7,12 @@ import { Tier } from "./tier";
 /** When the last request was refused: time until the next one would be admitted. */
 export let refusedForNs: u64 = 0;
 
+/** Gives back the token that the bucket's last request took. */
+export function giveBack(bucket: Bucket, tier: Tier): void {
+  if (bucket.alone) bucket.ownTatNs -= tier.intervalNs;
+  else bucket.tokens++;
+}
+
 const FOREVER_NS: u64 = 60_000_000_000;
 
 /**
@@ -22,6 +28,7 @@ export function admit(bucket: Bucket, tier: Tier): bool {
     refusedForNs = FOREVER_NS;
     return false;
   }
+  if (FULL) bucket.alone = false;
   if (bucket.tokens > 0) {
     bucket.tokens--;
     return true;
@@ -55,5 +62,6 @@ function admitAlone(bucket: Bucket, tier: Tier, now: u64): bool {
     return false;
   }
   bucket.ownTatNs = tat + tier.intervalNs;
+  if (FULL) bucket.alone = true;
   return true;
 }

@@ -10,8 +10,11 @@ export class Tier {
   /** Nanoseconds of requests that may come at once. */
   windowNs: u64;
   burst: u32;
+  /** Requests in flight per tenant; NO_LIMIT where there is none. */
+  concurrent: i32;
   admitted: Metric;
   refused: Metric;
+  refusedConcurrent: Metric;
 }
 
 /** The tier of that name, or 0. */

@@ -22,7 +22,17 @@ export {
   resetArena,
   sameBytes,
 } from "./memory";
-export { counter, flushMetrics, gauge, Metric, metricTotal, setGauge } from "./metrics";
+export {
+  addToGauge,
+  counter,
+  defineGauge,
+  flushMetrics,
+  gauge,
+  gaugeValue,
+  Metric,
+  metricTotal,
+  setGauge,
+} from "./metrics";
 export { propertyBytes, propertyPtr, readProperty } from "./property";
 export { Region } from "./region";
 export { reply } from "./reply";

@@ -45,6 +45,7 @@ const sizes = JSON.parse(readFileSync("build/filters.json", "utf8")) as Record<
  */
 describe.each([
   ["weir", 24_900],
+  ["weir-full", 32_768],
   ["rate-limit", 20_480],
   ["canary", 16_384],
   ["shadow", 16_384],

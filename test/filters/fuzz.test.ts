@@ -48,7 +48,9 @@ const values = [
   "x".repeat(300),
 ];
 
-describe.each(["weir", "rate-limit", "canary", "shadow", "compression"])("%s.wasm", (name) => {
+const modules = ["weir", "weir-full", "rate-limit", "canary", "shadow", "compression"];
+
+describe.each(modules)("%s.wasm", (name) => {
   it("survives 40,000 callbacks of any kind, order and content, with a host that fails at random", () => {
     const random = generator(name.length * 7919);
     const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;

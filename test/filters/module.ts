@@ -32,7 +32,6 @@ export function fullConfig(): any {
             gold: {
               requestsPerSecond: 100,
               burst: 200,
-              concurrent: 64,
               tokensPerMinute: "600000",
               priority: 10,
             },

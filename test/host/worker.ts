@@ -31,14 +31,28 @@ export interface Outcome {
 /** Overrides the status of a host call; undefined lets it happen. */
 export type Fault = (call: string) => number | undefined;
 
+/** What the host knows of a request beyond its headers. */
+export interface RequestOptions {
+  sourceAddress?: string;
+  plugin?: string;
+  /** A body follows the headers. */
+  body?: boolean;
+}
+
+/** A stream between its request headers and its end. */
+export interface OpenStream extends Outcome {
+  context: number;
+  /** The stream is gone, however it ended. */
+  end(): void;
+}
+
 export interface Worker {
   /** Configures a root context; false when the filter refuses. */
   configure(root: number, config: string | Buffer, plugin?: string): boolean;
-  /** One stream's request headers, with a body to follow or not, and its end. */
-  request(
-    headers: Headers,
-    options?: { sourceAddress?: string; plugin?: string; body?: boolean },
-  ): Outcome;
+  /** One stream's request headers, and its end. */
+  request(headers: Headers, options?: RequestOptions): Outcome;
+  /** One stream's request headers; the stream stays open. */
+  open(headers: Headers, options?: RequestOptions): OpenStream;
   trailers(map: "request" | "response", trailers: Headers): Headers;
   tick(root: number): void;
   /** A stream or root context is gone. */
@@ -272,6 +286,31 @@ export function startWorker(
     callbacks = 0;
   }
 
+  function open(
+    headers: Headers,
+    { sourceAddress, plugin = "weir", body = false }: RequestOptions = {},
+  ): OpenStream {
+    reset();
+    maps = { 0: headers.map(([key, value]) => [key, value]) };
+    properties = {
+      plugin_name: plugin,
+      "xds.node.id": node,
+      ...(sourceAddress ? { "source.address": sourceAddress } : {}),
+    };
+    const id = ++context;
+    const action = exports.proxy_on_request_headers?.(id, headers.length, body ? 0 : 1) ?? 0;
+    return {
+      context: id,
+      action,
+      headers: maps[0] as Headers,
+      reply,
+      calls: [...calls],
+      allocatingReads,
+      callbacks,
+      end: () => void exports.proxy_on_delete?.(id),
+    };
+  }
+
   return {
     configure(root, config, plugin = "weir") {
       reset();
@@ -279,26 +318,12 @@ export function startWorker(
       properties = { plugin_name: plugin, "xds.node.id": node };
       return exports.proxy_on_configure?.(root, configuration.length) === 1;
     },
-    request(headers, { sourceAddress, plugin = "weir", body = false } = {}) {
-      reset();
-      maps = { 0: headers.map(([key, value]) => [key, value]) };
-      properties = {
-        plugin_name: plugin,
-        "xds.node.id": node,
-        ...(sourceAddress ? { "source.address": sourceAddress } : {}),
-      };
-      const id = ++context;
-      const action = exports.proxy_on_request_headers?.(id, headers.length, body ? 0 : 1) ?? 0;
-      const outcome = {
-        action,
-        headers: maps[0] as Headers,
-        reply,
-        calls: [...calls],
-        allocatingReads,
-      };
-      exports.proxy_on_delete?.(id);
-      return { ...outcome, callbacks };
+    request(headers, options) {
+      const stream = open(headers, options);
+      stream.end();
+      return { ...stream, callbacks };
     },
+    open,
     trailers(map, trailers) {
       reset();
       const number = map === "request" ? 1 : 3;

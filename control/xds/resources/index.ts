@@ -5,6 +5,7 @@ import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/
 import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
+import { wasmModule } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { reportCluster, variantCluster, variantEndpoints } from "./cluster.ts";
 import { wasmFilter } from "./extension.ts";
@@ -38,6 +39,8 @@ export function buildResources(
   const pairs = routes.flatMap((route) =>
     (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
   );
+  const wasm =
+    wasmModule(states) === "weir-full" ? (options.fullWasm ?? options.wasm) : options.wasm;
   return {
     CDS: [
       ...pairs.map(({ route, variant }) => named(ClusterSchema, variantCluster(route, variant))),
@@ -57,7 +60,13 @@ export function buildResources(
         message: routeConfiguration(routes),
       },
     ],
-    ECDS: [{ name: filterName, schema: TypedExtensionConfigSchema, message: wasmFilter(options) }],
+    ECDS: [
+      {
+        name: filterName,
+        schema: TypedExtensionConfigSchema,
+        message: wasmFilter({ ...options, wasm }),
+      },
+    ],
   };
 }
 

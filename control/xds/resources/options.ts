@@ -4,12 +4,17 @@ export interface Address {
   port: number;
 }
 
+/** A module's bytes, or its path on the proxy's machine. */
+export type WasmSource = { bytes: Uint8Array } | { file: string };
+
 /** What the Envoy messages need beyond the routes. */
 export interface ResourceOptions {
   /** Where the proxies listen for clients. */
   gateway: Address;
-  /** The filters' module: its bytes, or a path on the proxy's machine. */
-  wasm: { bytes: Uint8Array } | { file: string };
+  /** weir.wasm, which also takes over until a configuration arrives. */
+  wasm: WasmSource;
+  /** weir-full.wasm, for routes that need it; absent: all get the other. */
+  fullWasm?: WasmSource;
   /** The filters' configuration, as they read it. */
   filterConfig: string;
   /** Where the filters report to. */

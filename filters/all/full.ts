@@ -1,0 +1,32 @@
+import * as plugin from "../plugin";
+import { nameFilter, openRequest } from "../plugin";
+import { endStream, onStreamsTick } from "../rate-limit/streams";
+import { decide } from "./decide";
+import { registerAll } from "./members";
+
+// What weir.wasm does, and what only some routes ask for: limits on requests in
+// flight. It is a module of its own, so that all others do not pay for it.
+export {
+  proxy_on_configure,
+  proxy_on_request_trailers,
+  proxy_on_response_trailers,
+} from "../plugin";
+export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
+
+nameFilter("full");
+registerAll();
+
+export function proxy_on_request_headers(context: u32, _count: u32, endOfStream: u32): i32 {
+  return decide(openRequest(), context, endOfStream != 0);
+}
+
+export function proxy_on_tick(root: u32): void {
+  plugin.proxy_on_tick(root);
+  onStreamsTick();
+}
+
+/** The last a stream is heard of, however it ended. */
+export function proxy_on_delete(context: u32): void {
+  endStream(context);
+  plugin.proxy_on_delete(context);
+}
