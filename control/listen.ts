@@ -1,5 +1,11 @@
 import { createServer as createHttp1, type RequestListener } from "node:http";
-import { createServer as createHttp2, type Http2Server, type ServerHttp2Session } from "node:http2";
+import {
+  createServer as createHttp2,
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+} from "node:http2";
 import { createServer as createTcp, type Server, type Socket } from "node:net";
 import type { Address } from "./xds/index.ts";
 
@@ -27,9 +33,17 @@ export function listenBoth(
   address: Address,
   flag: string,
   onRequest: RequestListener,
-  http2: Http2Server,
+  http2: AnyHttp2Server,
 ): Promise<Listening> {
-  const http1 = createHttp1({ headersTimeout: headersTimeoutMs, requestTimeout: 0 }, onRequest);
+  if (isSecure(http2)) return listenTls(address, flag, http2);
+  const timeouts = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: 0,
+    connectionsCheckingInterval: 5_000,
+  };
+  const http1 = createHttp1(timeouts, onRequest);
+  // It is handed its sockets and never listens itself, but only then looks after their timeouts.
+  http1.emit("listening");
   const sessions = trackSessions(http2);
   const sockets = new Set<Socket>();
   const tcp = createTcp((socket) => {
@@ -49,7 +63,7 @@ export function listenBoth(
   });
   return listening(tcp, address, flag, async () => {
     for (const session of sessions) session.close();
-    http1.closeIdleConnections();
+    http1.close();
     const timer = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, graceMs);
@@ -58,11 +72,21 @@ export function listenBoth(
   });
 }
 
-/** HTTP/2 in clear text alone, for xDS. */
+/** Over TLS both are told apart by ALPN; sockets that never ask for anything are cut as in clear text. */
+function listenTls(address: Address, flag: string, http2: Http2SecureServer): Promise<Listening> {
+  http2.on("secureConnection", (socket) => {
+    if (socket.alpnProtocol !== "h2") socket.setTimeout(idleMs, () => socket.destroy());
+  });
+  return listenHttp2(address, flag, http2);
+}
+
+const isSecure = (http2: AnyHttp2Server): http2 is Http2SecureServer => "setSecureContext" in http2;
+
+/** HTTP/2 alone, for xDS. */
 export function listenHttp2(
   address: Address,
   flag: string,
-  http2: Http2Server,
+  http2: AnyHttp2Server,
 ): Promise<Listening> {
   const sessions = trackSessions(http2);
   return listening(http2, address, flag, async () => {
@@ -76,15 +100,59 @@ export function listenHttp2(
   });
 }
 
-export function createHttp2Server(onRequest?: Parameters<typeof createHttp2>[1]): Http2Server {
-  // Proxies keep one stream open for ever; what one session may cost is bounded.
-  return createHttp2({ maxSessionMemory: 32, settings: { maxConcurrentStreams: 250 } }, onRequest);
+/** Files of a TLS server, read. With `ca`, clients may show certificates of that authority. */
+export interface Tls {
+  cert: Buffer;
+  key: Buffer;
+  ca?: Buffer;
 }
 
-function trackSessions(http2: Http2Server): Set<ServerHttp2Session> {
+// What one session may cost is bounded: streams at once, memory, headers, and frames out of order.
+const sessionLimits = {
+  maxSessionMemory: 32,
+  maxHeaderListPairs: 100,
+  maxSessionInvalidFrames: 100,
+  maxSessionRejectedStreams: 100,
+  unknownProtocolTimeout: headersTimeoutMs,
+  settings: { maxConcurrentStreams: 250, maxHeaderListSize: 32_768 },
+};
+
+export type AnyHttp2Server = Http2Server | Http2SecureServer;
+
+/** An HTTP/2 server within limits; over TLS it also speaks HTTP/1.1 where that is allowed. */
+export function createHttp2Server(tls?: Tls, allowHTTP1 = false): AnyHttp2Server {
+  if (tls === undefined) return createHttp2(sessionLimits);
+  return createSecureServer({
+    ...sessionLimits,
+    ...tls,
+    allowHTTP1,
+    minVersion: "TLSv1.2",
+    handshakeTimeout: headersTimeoutMs,
+    // Whether a client needs a certificate is decided with its request: a token may do instead.
+    ...(tls.ca ? { requestCert: true, rejectUnauthorized: false } : {}),
+  });
+}
+
+/**
+ * A session that has no stream for this long is closed, also one that was told
+ * to go away after an error and did not. Proxies hold a stream open for ever.
+ */
+const idleMs = 15_000;
+/** More connections than any fleet of one replica needs are not accepted. */
+const mostConnections = 12_000;
+
+function trackSessions(http2: AnyHttp2Server): Set<ServerHttp2Session> {
   const sessions = new Set<ServerHttp2Session>();
-  http2.on("session", (session) => {
+  http2.on("session", (session: ServerHttp2Session) => {
     sessions.add(session);
+    let streams = 0;
+    session.setTimeout(idleMs, () => {
+      if (streams === 0) session.destroy();
+    });
+    session.on("stream", (stream) => {
+      streams++;
+      stream.on("close", () => streams--);
+    });
     session.on("close", () => sessions.delete(session));
     session.on("error", () => session.destroy());
   });
@@ -93,11 +161,12 @@ function trackSessions(http2: Http2Server): Set<ServerHttp2Session> {
 }
 
 async function listening(
-  server: Server | Http2Server,
+  server: Server | AnyHttp2Server,
   address: Address,
   flag: string,
   close: () => Promise<void>,
 ): Promise<Listening> {
+  server.maxConnections = mostConnections;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "the port is in use" : error.message;

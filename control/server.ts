@@ -1,15 +1,23 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { TLSSocket } from "node:tls";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
-  checkBearer,
+  accessInterceptor,
+  asPrincipal,
+  clampTimeout,
   createApi,
+  createRate,
   errorInterceptor,
+  guardStore,
   mostMessageBytes,
   problemsError,
+  staleInterceptor,
   variantsOf,
 } from "./api/index.ts";
+import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
 import {
@@ -26,27 +34,13 @@ import {
   metricsInterceptor,
   reportedMetrics,
 } from "./metrics/index.ts";
+import { createPublisher } from "./publish.ts";
 import { createLedger } from "./report/index.ts";
-import {
-  besideWeir,
-  filterConfig,
-  filterConfigText,
-  routeName,
-  type WasmModule,
-} from "./route/index.ts";
+import { besideWeir, routeName, type WasmModule } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
-import {
-  type Address,
-  buildResources,
-  createFleet,
-  createSnapshot,
-  createXdsServer,
-  type ResourceOptions,
-  reportClusterName,
-  withoutRemovals,
-} from "./xds/index.ts";
+import { type Address, createFleet, createXdsServer, type ResourceOptions } from "./xds/index.ts";
 
 export interface ServerOptions {
   /** API and page. */
@@ -54,14 +48,17 @@ export interface ServerOptions {
   xds: Address;
   /** Where the proxies that Weir configures listen for clients. */
   gateway: Address;
-  /** "memory" or "lmdb:DIRECTORY". */
+  /** "memory", "lmdb:DIRECTORY" or "etcd://HOST:PORT[,...]". */
   store: string;
   /** weir.wasm on this machine, with weir-full.wasm beside it; their bytes go to the proxies. */
   wasm: string;
   /** Path of weir.wasm on the proxies' machines, instead of sending the bytes. */
   wasmOnProxy?: string;
-  /** Required of API clients; without it nothing listens beyond loopback. */
+  /** One token that may do everything. Without it, or an access file, nothing listens beyond loopback. */
   token?: string;
+  /** Access file: who may do what. */
+  access?: string;
+  tls?: TlsFiles;
   log: (line: string) => void;
 }
 
@@ -72,20 +69,19 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-/** Changes that come within this time are sent together. */
-const debounceMs = 5;
-/** Clusters that are gone stay this long with proxies that may still name them. */
-const removalMs = 2_000;
+/** Of one principal, over time. */
+const mostCallsPerSecond = 200;
 
-/** Wires the rooms together and starts to listen. @throws ListenError, StoreUnavailableError */
+/** Wires the rooms together and starts to listen. @throws ListenError, PolicyError, StoreUnavailableError */
 export async function startServer(options: ServerOptions): Promise<ControlServer> {
+  const gate = createGate(options);
   for (const [flag, { host }] of [
     ["--listen", options.listen],
     ["--xds", options.xds],
   ] as const)
-    if (!isLoopback(host) && options.token === undefined)
+    if (!isLoopback(host) && !gate.guarded)
       throw new ListenError(
-        `${flag} ${host} is not a loopback address: set a token (--token-file or WEIR_TOKEN) to listen there`,
+        `${flag} ${host} is not a loopback address: name an access file (--access) or a token (--token-file, WEIR_TOKEN) to listen there`,
       );
   const store = openStore(options.store);
   const fleet = createFleet();
@@ -109,43 +105,41 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       : { bytes: readFileSync(besideWeir(options.wasm, module)) };
   const wasm = source("weir");
   const fullWasm = source("weir-full");
-  let published: ReturnType<ApiContext["published"]>;
-  let removal: NodeJS.Timeout | undefined;
   let report = options.listen;
+  const { reports, tls } = gate;
+  const publisher = createPublisher({
+    store,
+    xds,
+    report: () => report,
+    reportAccess: (scope) => ({
+      ...(reports ? { token: reports.tokenFor(scope) } : {}),
+      ...(tls ? { certificateSha256: tls.certificateSha256 } : {}),
+    }),
+    resources: { gateway: options.gateway, wasm, fullWasm },
+    log: options.log,
+  });
 
-  async function publish(): Promise<void> {
-    const { routes } = await store.list();
-    const config = filterConfig(routes, {
-      cluster: reportClusterName,
-      authority: `${report.host}:${report.port}`,
-      intervalMs: 1000,
-    });
-    const snapshot = createSnapshot(
-      buildResources(routes, {
-        gateway: options.gateway,
-        wasm,
-        fullWasm,
-        report,
-        filterConfig: filterConfigText(config),
-      }),
-    );
-    clearTimeout(removal);
-    const gentle = withoutRemovals(xds.current(), snapshot);
-    published = { snapshot: gentle ?? snapshot, revision: config.revision, etags: etagsOf(routes) };
-    xds.publish(published.snapshot);
-    if (gentle === undefined) return;
-    removal = setTimeout(() => {
-      published = { snapshot, revision: config.revision, etags: etagsOf(routes) };
-      xds.publish(snapshot);
-    }, removalMs);
-  }
-
-  const context: ApiContext = { store, fleet, ledger, signals, published: () => published, render };
-  const http2 = createHttp2Server();
+  const context: ApiContext = {
+    store: guardStore(store),
+    hosts: async () => hostsOf((await store.list()).routes),
+    fleet,
+    ledger,
+    signals,
+    published: (node) => publisher.published(fleet.scope(node)),
+    scope: fleet.scope,
+    render,
+  };
+  const rate = createRate(mostCallsPerSecond);
+  const http2 = createHttp2Server(tls, true);
   const pages = createPages();
   const adapter = connectNodeAdapter({
     routes: createApi(context),
-    interceptors: [metricsInterceptor(metrics), errorInterceptor],
+    interceptors: [
+      metricsInterceptor(metrics),
+      errorInterceptor,
+      accessInterceptor(options.log),
+      staleInterceptor(() => store.staleSince?.()),
+    ],
     readMaxBytes: mostMessageBytes,
     writeMaxBytes: 64 * mostMessageBytes,
     jsonOptions: { ignoreUnknownFields: false },
@@ -153,17 +147,31 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const onRequest = (req: IncomingMessage, res: ServerResponse) => {
     if (req.url === "/healthz" || req.url === "/readyz") return answer(res, 200, "ok\n");
     if (pages(req, res)) return;
-    if (!checkBearer(req.headers.authorization, options.token)) return unauthenticated(res);
-    if (req.url === "/metrics") return void serveMetrics(metrics, res);
-    adapter(req, res);
+    void admit(req, res);
   };
+  async function admit(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const identity = await gate.authenticate(credentialsOf(req.headers.authorization, req.socket));
+    if ("reason" in identity) return unauthenticated(res, identity.reason);
+    // Proxies report once a second each, many of them under one name.
+    if (!may(identity.principal, "proxy") && !rate.admits(identity.principal.name))
+      return answer(res, 429, `more than ${mostCallsPerSecond} calls a second\n`);
+    clampTimeout(req.headers);
+    if (req.url !== "/metrics") return asPrincipal(identity.principal, () => adapter(req, res));
+    if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
+    return answer(res, 403, "viewer in all namespaces is required\n");
+  }
   http2.on("request", onRequest as never);
-  const xdsHttp2 = createHttp2Server();
-  xdsHttp2.on("stream", (stream, headers) => {
+  const xdsHttp2 = createHttp2Server(tls);
+  xdsHttp2.on("stream", async (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on("error", () => {});
-    if (!checkBearer(headers.authorization, options.token))
+    const socket = stream.session?.socket;
+    const identity = await gate.authenticate(credentialsOf(headers.authorization, socket));
+    if (stream.destroyed) return;
+    if ("reason" in identity) {
+      options.log(`denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`);
       stream.respond({ ":status": 401 }, { endStream: true });
-    else if (!xds.handle(stream, headers)) stream.respond({ ":status": 404 }, { endStream: true });
+    } else if (!xds.handle(stream, headers, (node) => scopeOf(identity.principal, node)))
+      stream.respond({ ":status": 404 }, { endStream: true });
   });
 
   const stop = new AbortController();
@@ -172,7 +180,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     const api = await listenBoth(options.listen, "--listen", onRequest, http2);
     open.push(api);
     report = api.address;
-    await publish();
+    await publisher.publish();
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
@@ -186,7 +194,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       (error: unknown) => options.log(`could not sample signals: ${error}`),
     );
   }, sampleMs);
-  void follow(store.watch((await store.list()).sequence, stop.signal), publish, options.log);
+  void publisher.follow(store.watch((await store.list()).sequence, stop.signal));
 
   return {
     listen: open[0]?.address ?? options.listen,
@@ -194,7 +202,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     async close() {
       stop.abort();
       clearInterval(sampling);
-      clearTimeout(removal);
+      publisher.close();
       xds.close();
       await Promise.all(open.map((each) => each.close()));
       await store.close();
@@ -202,38 +210,27 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   };
 }
 
-/** Publishes after each change; changes in quick succession once. */
-async function follow(
-  events: AsyncIterable<unknown>,
-  publish: () => Promise<void>,
-  log: (line: string) => void,
-): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  for await (const _ of events) {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      publish().catch((error: unknown) =>
-        log(`could not publish: ${error instanceof Error ? error.message : error}`),
-      );
-    }, debounceMs);
-  }
-  clearTimeout(timer);
+function hostsOf(routes: readonly RouteState[]): Map<string, string> {
+  return new Map(
+    routes.flatMap(({ route }) =>
+      route ? (route.spec?.hosts ?? []).map((host) => [host, routeName(route)] as const) : [],
+    ),
+  );
 }
 
-function etagsOf(routes: readonly RouteState[]): Map<string, string> {
-  return new Map(
-    routes.flatMap(({ route, etag }) => (route ? [[routeName(route), etag] as const] : [])),
-  );
+/** What a request brings to prove who makes it: a certificate counts only where TLS has verified it. */
+function credentialsOf(authorization: string | undefined, socket: unknown) {
+  const verified = socket instanceof TLSSocket && socket.authorized;
+  return {
+    authorization,
+    ...(verified ? { certificate: socket.getPeerCertificate() } : {}),
+  };
 }
 
 function render(states: RouteState[], _target: string, wasmUrl: string): string {
   const { manifests, problems } = renderIstio(states, wasmUrl ? { wasmUrl } : {});
   if (problems.length > 0) throw problemsError(problems);
   return toYaml(manifests);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 function answer(res: ServerResponse, status: number, body: string): void {
@@ -245,7 +242,7 @@ async function serveMetrics(metrics: Metrics, res: ServerResponse): Promise<void
   res.writeHead(200, { "content-type": metrics.contentType }).end(text);
 }
 
-function unauthenticated(res: ServerResponse): void {
+function unauthenticated(res: ServerResponse, reason: string): void {
   res.writeHead(401, { "content-type": "application/json", "www-authenticate": "Bearer" });
-  res.end(JSON.stringify({ code: "unauthenticated", message: "a bearer token is required" }));
+  res.end(JSON.stringify({ code: "unauthenticated", message: reason }));
 }

@@ -18,18 +18,30 @@ export type AppliedOf = (name: string, state: RouteState) => Applied;
 export function appliedIn({
   fleet,
   published,
-}: Pick<ApiContext, "fleet" | "published">): AppliedOf {
-  const current = published();
-  const proxies = fleet.list().filter(({ connected }) => connected);
-  const lags = proxies.flatMap((proxy) => {
-    const reason = lagOf(proxy, fleet, current);
-    return reason === undefined ? [] : [{ node: proxy.node, reason }];
-  });
-  const inSync = { wanted: proxies.length, applied: proxies.length - lags.length, behind: lags };
+  scope,
+}: Pick<ApiContext, "fleet" | "published" | "scope">): AppliedOf {
+  const proxies = fleet
+    .list()
+    .filter(({ connected }) => connected)
+    .map((proxy) => {
+      const current = published(proxy.node);
+      const lag = lagOf(proxy, fleet, current);
+      return { node: proxy.node, scope: scope(proxy.node), etags: current?.etags, lag };
+    });
   return (name, state) => {
-    if (current?.etags.get(name) === state.etag) return create(AppliedSchema, inSync);
-    const behind = proxies.map(({ node }) => ({ node, reason: "not pushed yet" }));
-    return create(AppliedSchema, { wanted: proxies.length, applied: 0, behind });
+    const namespace = name.split("/", 1)[0] ?? "";
+    const wanted = proxies.filter(
+      ({ scope: namespaces }) => namespaces.includes("*") || namespaces.includes(namespace),
+    );
+    const behind = wanted.flatMap(({ node, etags, lag }) => {
+      const reason = etags?.get(name) === state.etag ? lag : "not pushed yet";
+      return reason === undefined ? [] : [{ node, reason }];
+    });
+    return create(AppliedSchema, {
+      wanted: wanted.length,
+      applied: wanted.length - behind.length,
+      behind,
+    });
   };
 }
 

@@ -1,7 +1,8 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { ReportService } from "../gen/weir/v1/report_pb.ts";
 import type { AuditService, FleetService } from "../gen/weir/v1/service_pb.ts";
 import { resolveName, routeName } from "../route/index.ts";
+import { principal } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 
 export function createFleetService({ fleet }: ApiContext): ServiceImpl<typeof FleetService> {
@@ -43,9 +44,14 @@ export function createAuditService({ store }: ApiContext): ServiceImpl<typeof Au
 export function createReportService({
   fleet,
   ledger,
+  scope,
 }: ApiContext): ServiceImpl<typeof ReportService> {
   return {
     report(request) {
+      // What a proxy of some namespaces says counts for nodes of just these.
+      const mine = principal().grants.flatMap(({ namespaces }) => namespaces);
+      if (!mine.includes("*") && String([...mine].sort()) !== String(scope(request.node)))
+        throw new ConnectError(`the report is not of ${request.node}`, Code.PermissionDenied);
       fleet.reported(request.node, request.revision);
       ledger.add(request);
       return {};

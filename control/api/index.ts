@@ -8,10 +8,13 @@ import { createAuditService, createFleetService, createReportService } from "./f
 import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
 
+export { accessInterceptor, asPrincipal } from "./access.ts";
 export type { ApiContext } from "./context.ts";
 export { problemsError } from "./errors.ts";
+export { guardStore } from "./guarded-store.ts";
+export { clampTimeout, createRate } from "./limits.ts";
 export { variantsOf } from "./signal-service.ts";
-export { checkBearer } from "./token.ts";
+export { staleHeader, staleInterceptor } from "./stale.ts";
 
 /** Larger messages are refused before they are read. */
 export const mostMessageBytes = 1 << 20;

@@ -48,11 +48,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
   ): Promise<{ name: string; route: InferenceRoute; before: RouteState | undefined }> {
     if (route === undefined)
       throw problemsError([{ code: "missing-field", path: "route", message: "route is required" }]);
-    const { routes } = await store.list();
-    const hosts = new Map<string, string>();
-    for (const other of routes)
-      for (const host of other.route?.spec?.hosts ?? [])
-        if (other.route) hosts.set(host, routeName(other.route));
+    const hosts = await context.hosts();
     const problems: Problem[] = parseRoute(toJson(InferenceRouteSchema, route)).problems;
     if (problems.length === 0)
       problems.push(...validateRoute(route), ...hostConflicts(route, hosts));

@@ -1,8 +1,11 @@
 import type { Command } from "commander";
-import { bootstrap } from "../xds/bootstrap.ts";
-import type { Address } from "../xds/index.ts";
+import { type BootstrapOptions, bootstrap } from "../xds/bootstrap.ts";
 import { parseAddress } from "./address.ts";
+import { readToken } from "./client.ts";
+import { UsageError } from "./exit.ts";
 import { print } from "./output.ts";
+
+type BootstrapFlags = Omit<BootstrapOptions, "token"> & { tokenFile?: string };
 
 export function addBootstrap(program: Command): void {
   program
@@ -21,11 +24,23 @@ export function addBootstrap(program: Command): void {
       port: 9901,
     })
     .option("--delta", "use incremental xDS")
+    .option("--token-file <file>", "token of the proxy; its content goes into the bootstrap")
+    .option(
+      "--ca <path>",
+      "authority of the control service, a path on the proxy's machine: use TLS",
+    )
+    .option("--cert <path>", "certificate of the proxy, likewise")
+    .option("--key <path>", "its key")
     .addHelpText(
       "after",
       "\nExample:\n  weir bootstrap --node gateway-1 > envoy.yaml && envoy -c envoy.yaml",
     )
-    .action((flags: { node: string; xds: Address; admin: Address; delta?: boolean }) =>
-      print(bootstrap(flags)),
-    );
+    .action(({ tokenFile, ...flags }: BootstrapFlags) => {
+      if ((flags.cert === undefined) !== (flags.key === undefined))
+        throw new UsageError("a certificate needs both --cert and --key");
+      if (flags.cert !== undefined && flags.ca === undefined)
+        throw new UsageError("--cert needs --ca: who shows a certificate should ask for one");
+      const token = tokenFile === undefined ? undefined : readToken(tokenFile);
+      print(bootstrap({ ...flags, ...(token ? { token } : {}) }));
+    });
 }

@@ -1,5 +1,11 @@
 import { readFileSync } from "node:fs";
-import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import {
+  type Client,
+  Code,
+  ConnectError,
+  createClient,
+  type Interceptor,
+} from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import {
   AuditService,
@@ -13,6 +19,10 @@ import { FailedError, UsageError } from "./exit.ts";
 export interface ServerFlags {
   server?: string;
   tokenFile?: string;
+  /** PEM files: the server's authority, and a certificate with its key instead of a token. */
+  ca?: string;
+  cert?: string;
+  key?: string;
 }
 
 export interface Clients {
@@ -35,12 +45,14 @@ export async function withServer<T>(
   const transport = createConnectTransport({
     baseUrl,
     httpVersion: "1.1",
+    nodeOptions: tlsOf(flags),
     defaultTimeoutMs: 30_000,
     interceptors: [
       (next) => (request) => {
         if (token) request.header.set("authorization", `Bearer ${token}`);
         return next(request);
       },
+      warnOfStale,
     ],
   });
   try {
@@ -67,6 +79,29 @@ export function readToken(file: string | undefined): string | undefined {
   }
 }
 
+const warnOfStale: Interceptor = (next) => async (request) => {
+  const response = await next(request);
+  const since = response.header.get("weir-stale-since");
+  if (since) process.stderr.write(`warning: the store cannot be reached; this is as of ${since}\n`);
+  return response;
+};
+
+/** TLS of a client, from flags or WEIR_CA, WEIR_CERT and WEIR_KEY. */
+function tlsOf(flags: ServerFlags): { ca?: Buffer; cert?: Buffer; key?: Buffer } {
+  const read = (name: "ca" | "cert" | "key") => {
+    const file = flags[name] ?? process.env[`WEIR_${name.toUpperCase()}`];
+    if (!file) return {};
+    try {
+      return { [name]: readFileSync(file) };
+    } catch (error) {
+      throw new UsageError(
+        `cannot read the ${name} file ${file}: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  };
+  return { ...read("ca"), ...read("cert"), ...read("key") };
+}
+
 function explain(error: unknown, server: string): unknown {
   if (!(error instanceof ConnectError)) return error;
   const problems = error.findDetails(ProblemsSchema).flatMap((detail) => detail.problems);
@@ -82,6 +117,10 @@ function explain(error: unknown, server: string): unknown {
   )
     return new FailedError(
       `no control service answers at ${server}; start one with "weir serve", or name another with --server or WEIR_SERVER`,
+    );
+  if (/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CERT_|self-signed|unable to verify/.test(error.message))
+    return new FailedError(
+      `the certificate of ${server} is not trusted: name its authority with --ca or WEIR_CA`,
     );
   if (error.code === Code.Unimplemented)
     return new FailedError(

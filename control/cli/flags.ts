@@ -17,3 +17,9 @@ export const tokenFile = [
   "file with the bearer token (default: WEIR_TOKEN)",
 ] as const;
 export const reason = ["--reason <text>", "why; kept in the audit", ""] as [string, string, string];
+/** PEM files for a server that speaks TLS. */
+export const tlsFiles: [string, string][] = [
+  ["--ca <file>", "authority of the server's certificate (default: WEIR_CA, else the system's)"],
+  ["--cert <file>", "certificate that says who you are (default: WEIR_CERT)"],
+  ["--key <file>", "its key (default: WEIR_KEY)"],
+];

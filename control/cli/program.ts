@@ -3,6 +3,7 @@ import { addApply } from "./apply.ts";
 import { addAudit, addDelete } from "./audit.ts";
 import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
+import { tlsFiles } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
@@ -10,6 +11,7 @@ import { addRender } from "./render.ts";
 import { addServe } from "./serve.ts";
 import { addShift } from "./shift.ts";
 import { addProxies, addStatus } from "./status.ts";
+import { addToken } from "./token.ts";
 import { addUp } from "./up.ts";
 
 /** All commands, in the order of the help. */
@@ -24,6 +26,7 @@ export function createProgram(version: string): Command {
     addUp,
     addServe,
     addBootstrap,
+    addToken,
     addCheck,
     addRender,
     addPlan,
@@ -37,6 +40,11 @@ export function createProgram(version: string): Command {
     addLoad,
   ])
     add(program);
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) {
+    // Whatever asks a server may have to prove who it is.
+    if (command.options.some(({ long }) => long === "--server"))
+      for (const flag of tlsFiles) command.option(...flag);
+    command.exitOverride();
+  }
   return program;
 }

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
+import type { TlsFiles } from "../auth/index.ts";
 import type { Address } from "../xds/index.ts";
 import { parseAddress, showAddress } from "./address.ts";
 import { builtWasm } from "./built.ts";
 import { readToken } from "./client.ts";
+import { UsageError } from "./exit.ts";
 import { tokenFile } from "./flags.ts";
 import { untilStopped } from "./signals.ts";
 
@@ -14,6 +16,10 @@ interface ServeFlags {
   wasm: string;
   wasmOnProxy?: string;
   tokenFile?: string;
+  access?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  clientCa?: string;
 }
 
 export function addServe(program: Command): void {
@@ -40,17 +46,34 @@ export function addServe(program: Command): void {
       "path of weir.wasm on the proxies' machines, instead of sending it",
     )
     .option(...tokenFile)
+    .option("--access <file>", "who may do what: tokens, certificates, issuers of tokens")
+    .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
+    .option("--tls-key <file>", "its key")
+    .option("--client-ca <file>", "authority of the clients' certificates")
     .addHelpText("after", "\nExample:\n  weir serve --store lmdb:/var/lib/weir")
-    .action(async ({ tokenFile, ...flags }: ServeFlags) => {
+    .action(async ({ tokenFile, tlsCert, tlsKey, clientCa, ...flags }: ServeFlags) => {
+      const tls = tlsOf(tlsCert, tlsKey, clientCa);
       const log = (line: string) => process.stderr.write(`${line}\n`);
       const token = readToken(tokenFile);
       // Loaded here: no other command should wait for the Envoy API's descriptors.
       const { startServer } = await import("../server.ts");
-      const server = await startServer({ ...flags, ...(token ? { token } : {}), log });
+      const server = await startServer({
+        ...flags,
+        ...(token ? { token } : {}),
+        ...(tls ? { tls } : {}),
+        log,
+      });
       log(
-        `API and page on http://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
+        `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
       );
       await untilStopped();
       await server.close();
     });
+}
+
+function tlsOf(cert?: string, key?: string, clientCa?: string): TlsFiles | undefined {
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw new UsageError("TLS needs both --tls-cert and --tls-key");
+  return { cert, key, ...(clientCa ? { clientCa } : {}) };
 }

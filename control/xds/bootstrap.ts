@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { stringify } from "yaml";
 import type { Address } from "./resources/options.ts";
 
@@ -9,13 +10,20 @@ export interface BootstrapOptions {
   /** Envoy's admin interface. */
   admin: Address;
   delta?: boolean;
+  /** Bearer token of the proxy. */
+  token?: string;
+  /** Paths on the proxy's machine: the control service's authority (then TLS is used), and what the proxy shows. */
+  ca?: string;
+  cert?: string;
+  key?: string;
 }
 
 /** Labels in the names of the filters' metrics, as Envoy's statistics shall show them. */
 const tags = ["route", "variant", "tier"];
 
 /** The bootstrap of an Envoy that gets everything else from Weir, as YAML. */
-export function bootstrap({ node, xds, admin, delta }: BootstrapOptions): string {
+export function bootstrap(options: BootstrapOptions): string {
+  const { node, xds, admin, delta, token } = options;
   const socketAddress = ({ host, port }: Address) => ({
     socket_address: { address: host, port_value: port },
   });
@@ -31,7 +39,14 @@ export function bootstrap({ node, xds, admin, delta }: BootstrapOptions): string
         api_type: delta ? "DELTA_GRPC" : "GRPC",
         transport_api_version: "V3",
         set_node_on_first_message_only: true,
-        grpc_services: [{ envoy_grpc: { cluster_name: "weir_xds" } }],
+        grpc_services: [
+          {
+            envoy_grpc: { cluster_name: "weir_xds" },
+            ...(token
+              ? { initial_metadata: [{ key: "authorization", value: `Bearer ${token}` }] }
+              : {}),
+          },
+        ],
       },
       cds_config: source,
       lds_config: source,
@@ -42,6 +57,7 @@ export function bootstrap({ node, xds, admin, delta }: BootstrapOptions): string
           name: "weir_xds",
           type: "STATIC",
           connect_timeout: "1s",
+          ...transport(options),
           typed_extension_protocol_options: {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
               "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -60,4 +76,37 @@ export function bootstrap({ node, xds, admin, delta }: BootstrapOptions): string
       ],
     },
   });
+}
+
+function transport({ ca, cert, key, xds }: BootstrapOptions): object {
+  if (ca === undefined) return {};
+  const certificates =
+    cert && key
+      ? {
+          tls_certificates: [
+            { certificate_chain: { filename: cert }, private_key: { filename: key } },
+          ],
+        }
+      : {};
+  return {
+    transport_socket: {
+      name: "envoy.transport_sockets.tls",
+      typed_config: {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        common_tls_context: {
+          ...certificates,
+          alpn_protocols: ["h2"],
+          validation_context: {
+            trusted_ca: { filename: ca },
+            match_typed_subject_alt_names: [
+              {
+                san_type: isIP(xds.host) ? "IP_ADDRESS" : "DNS",
+                matcher: { exact: xds.host },
+              },
+            ],
+          },
+        },
+      },
+    },
+  };
 }

@@ -8,6 +8,8 @@ export interface NodeInfo {
   id: string;
   cluster: string;
   version: string;
+  /** Namespaces whose routes it gets; ["*"] means all. */
+  scope: readonly string[];
 }
 
 interface TypeState {
@@ -37,6 +39,8 @@ export interface Fleet {
   nacked(node: string, type: TypeName, version: string, message: string): void;
   /** The filters of the proxy say which revision they run. */
   reported(node: string, revision: string): void;
+  /** Namespaces whose routes a proxy gets; none for one that is not known. */
+  scope(node: string): readonly string[];
   /** Whether the proxy runs exactly this version of the type. */
   runs(node: string, type: TypeName, version: string): boolean;
   list(): Proxy[];
@@ -137,6 +141,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
       proxy.reportedRevision = revision;
       changed();
     },
+    scope: (node) => proxies.get(node)?.node.scope ?? [],
     runs(node, type, version) {
       const proxy = proxies.get(node);
       return proxy !== undefined && proxy.streams > 0 && proxy.types.get(type)?.acked === version;

@@ -14,7 +14,7 @@ export interface Incoming {
 const mostIdLength = 256;
 
 /** Who the proxy is, or what is wrong with how it says so. */
-export function readNode(node: Node | undefined): NodeInfo | string {
+export function readNode(node: Node | undefined): Omit<NodeInfo, "scope"> | string {
   if (node === undefined || node.id === "") return "the first request must carry a node with an id";
   if (node.id.length > mostIdLength)
     return `the node id has ${node.id.length} characters: at most ${mostIdLength} are allowed`;

@@ -22,6 +22,7 @@ const slice = 500;
 const stuckMs = 60_000;
 
 const grpcInvalidArgument = 3;
+const grpcPermissionDenied = 7;
 const grpcResourceExhausted = 8;
 const grpcUnavailable = 14;
 
@@ -32,17 +33,27 @@ export interface XdsLog {
 
 /** The xDS server, to be mounted on an HTTP/2 server. */
 export interface XdsServer {
-  /** Takes the stream if it is for ADS; false leaves it to others. */
-  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
-  /** Sends a snapshot to every stream that has not what it wants of it. */
-  publish(snapshot: Snapshot): void;
-  /** The snapshot published last. */
-  current(): Snapshot | undefined;
+  /**
+   * Takes the stream if it is for ADS; false leaves it to others.
+   * @param scope namespaces whose routes the node may have; undefined: it may not speak for this node
+   */
+  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, scope?: ScopeOf): boolean;
+  /**
+   * Sends to every stream what it has not and wants, of the snapshot for its scope.
+   * @param snapshot for all of them, or asked for once for each scope that a stream has
+   */
+  publish(snapshot: Snapshot | ((scope: readonly string[]) => Snapshot)): void;
   /** Ends all streams; proxies keep what they have and reconnect. */
   close(): void;
 }
 
+/** Namespaces that the peer of a stream may have for a node. */
+export type ScopeOf = (node: string) => readonly string[] | undefined;
+
+const everything: ScopeOf = () => ["*"];
+
 interface Connection {
+  scope: readonly string[];
   ads: AdsStream;
   stream: ServerHttp2Stream;
   blockedSince: number;
@@ -50,7 +61,8 @@ interface Connection {
 
 export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   const connections = new Set<Connection>();
-  let published: Published | undefined;
+  let snapshotOf: ((scope: readonly string[]) => Snapshot) | undefined;
+  const published = new Map<string, Published>();
   let pushes = 0;
   const sweep = setInterval(cutStuck, stuckMs / 4);
   sweep.unref();
@@ -60,10 +72,22 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
       if (blockedSince > 0 && Date.now() - blockedSince > stuckMs) stream.close(8);
   }
 
+  /** What streams of a scope are being sent. */
+  function publishedFor(scope: readonly string[]): Published | undefined {
+    if (snapshotOf === undefined) return undefined;
+    const key = scope.join(",");
+    let found = published.get(key);
+    if (found === undefined) {
+      found = createPublished(pushes, snapshotOf(scope));
+      published.set(key, found);
+    }
+    return found;
+  }
+
   function flush(connection: Connection): void {
-    if (published === undefined || connection.blockedSince > 0 || connection.stream.destroyed)
-      return;
-    connection.ads.flush(published, (frame) => {
+    const current = publishedFor(connection.scope);
+    if (current === undefined || connection.blockedSince > 0 || connection.stream.destroyed) return;
+    connection.ads.flush(current, (frame) => {
       const room = connection.stream.write(frame);
       if (!room) connection.blockedSince = Date.now();
       return room;
@@ -71,11 +95,11 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   }
 
   function push(): void {
-    const pushed = published;
+    const pushed = pushes;
     const waiting = [...connections];
     const next = () => {
       // A newer snapshot has its own push; this one would only do its work twice.
-      if (pushed !== published) return;
+      if (pushed !== pushes) return;
       for (const connection of waiting.splice(0, slice)) flush(connection);
       if (waiting.length > 0) setImmediate(next);
     };
@@ -86,6 +110,7 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
     stream: ServerHttp2Stream,
     protocol: Protocol,
     read: (message: Uint8Array) => Incoming,
+    scopeOf: ScopeOf,
   ): void {
     let node = "";
     let leave: (() => void) | undefined;
@@ -97,7 +122,7 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
         log.nack(node, type.name, version, message);
       },
     });
-    const connection: Connection = { ads, stream, blockedSince: 0 };
+    const connection: Connection = { ads, stream, blockedSince: 0, scope: [] };
     const frames = createFrameReader(mostRequestBytes);
 
     function receive(message: Buffer): void {
@@ -108,13 +133,19 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
           fail(stream, grpcInvalidArgument, info);
           return;
         }
+        const scope = scopeOf(info.id);
+        if (scope === undefined) {
+          fail(stream, grpcPermissionDenied, `not allowed to speak for the node ${info.id}`);
+          return;
+        }
         node = info.id;
-        leave = fleet.connected(info);
+        connection.scope = scope;
+        leave = fleet.connected({ ...info, scope });
         connections.add(connection);
       }
       const problem = namesProblem(incoming.names);
       if (problem !== undefined) fail(stream, grpcResourceExhausted, problem);
-      else if (incoming.request) ads.receive(incoming.request, published);
+      else if (incoming.request) ads.receive(incoming.request, publishedFor(connection.scope));
     }
 
     stream.respond(
@@ -146,17 +177,18 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   }
 
   return {
-    handle(stream, headers) {
+    handle(stream, headers, scopeOf = everything) {
       const method = methods[headers[":path"] as string];
       if (method === undefined) return false;
-      open(stream, method.protocol, method.read);
+      open(stream, method.protocol, method.read, scopeOf);
       return true;
     },
     publish(snapshot) {
-      published = createPublished(++pushes, snapshot);
+      snapshotOf = typeof snapshot === "function" ? snapshot : () => snapshot;
+      pushes++;
+      published.clear();
       push();
     },
-    current: () => published?.snapshot,
     close() {
       clearInterval(sweep);
       for (const { stream } of connections) stream.end();

@@ -72,19 +72,30 @@ export interface FakeEnvoy<Request, Response> {
   close(): void;
 }
 
+/** How the proxy proves who it is. */
+export interface Proof {
+  headers?: Record<string, string>;
+  tls?: { ca: Buffer; cert?: Buffer; key?: Buffer };
+}
+
 function open<Request, Response>(
   port: number,
   method: string,
   encode: (request: Request) => Uint8Array,
   decode: (bytes: Uint8Array) => Response,
+  { headers = {}, tls }: Proof,
 ): FakeEnvoy<Request, Response> {
-  const session: ClientHttp2Session = connect(`http://127.0.0.1:${port}`);
+  const session: ClientHttp2Session = connect(
+    `${tls ? "https" : "http"}://127.0.0.1:${port}`,
+    tls ?? {},
+  );
   session.on("error", () => {});
   const stream = session.request({
     ":method": "POST",
     ":path": `${service}/${method}`,
     "content-type": "application/grpc",
     te: "trailers",
+    ...headers,
   });
   const frames = createFrameReader(64 << 20);
   const received: Response[] = [];
@@ -134,22 +145,26 @@ function open<Request, Response>(
 
 export function sotw(
   port: number,
+  proof: Proof = {},
 ): FakeEnvoy<MessageInitShape<typeof DiscoveryRequestSchema>, DiscoveryResponse> {
   return open(
     port,
     "StreamAggregatedResources",
     (request) => toBinary(SotwRequest, create(SotwRequest, request)),
     (bytes) => fromBinary(DiscoveryResponseSchema, bytes),
+    proof,
   );
 }
 
 export function delta(
   port: number,
+  proof: Proof = {},
 ): FakeEnvoy<MessageInitShape<typeof DeltaDiscoveryRequestSchema>, DeltaDiscoveryResponse> {
   return open(
     port,
     "DeltaAggregatedResources",
     (request) => toBinary(DeltaRequest, create(DeltaRequest, request)),
     (bytes) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
+    proof,
   );
 }

@@ -20,7 +20,6 @@ import type {
 } from "../../gen/weir/v1/route_pb.ts";
 import { routeName } from "../../route/index.ts";
 import { adsSource, pack, seconds, socketAddress } from "./common.ts";
-import { type Address, reportClusterName } from "./options.ts";
 
 /** Name of a variant's cluster. */
 export function clusterName(route: InferenceRoute, variant: string): string {
@@ -70,26 +69,7 @@ export function variantEndpoints(route: InferenceRoute, variant: Variant): Clust
   });
 }
 
-/** Where the filters report to. */
-export function reportCluster(report: Address): Cluster {
-  return create(ClusterSchema, {
-    name: reportClusterName,
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-    connectTimeout: seconds(1),
-    loadAssignment: {
-      clusterName: reportClusterName,
-      endpoints: [
-        {
-          lbEndpoints: [
-            { hostIdentifier: { case: "endpoint", value: { address: socketAddress(report) } } },
-          ],
-        },
-      ],
-    },
-  });
-}
-
-const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+export const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 function httpOptions(connections: Connections | undefined) {
   const idleTimeout = connections?.idleTimeout;

@@ -7,7 +7,7 @@ import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { wasmModule } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
-import { reportCluster, variantCluster, variantEndpoints } from "./cluster.ts";
+import { variantCluster, variantEndpoints } from "./cluster.ts";
 import { wasmFilter } from "./extension.ts";
 import { gatewayListener } from "./listener.ts";
 import {
@@ -17,6 +17,7 @@ import {
   reportClusterName,
   routeConfigName,
 } from "./options.ts";
+import { reportCluster } from "./report-cluster.ts";
 import { routeConfiguration } from "./routes.ts";
 
 export { type ResourceOptions, reportClusterName } from "./options.ts";
@@ -44,7 +45,7 @@ export function buildResources(
   return {
     CDS: [
       ...pairs.map(({ route, variant }) => named(ClusterSchema, variantCluster(route, variant))),
-      { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options.report) },
+      { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
     ],
     EDS: pairs.map(({ route, variant }) => {
       const message = variantEndpoints(route, variant);

@@ -19,6 +19,15 @@ export interface ResourceOptions {
   filterConfig: string;
   /** Where the filters report to. */
   report: Address;
+  /** How the filters' reports prove what they are; absent where nobody is asked. */
+  reportAccess?: ReportAccess;
+}
+
+export interface ReportAccess {
+  /** Bearer token of every report. */
+  token?: string;
+  /** The control service's certificate, by the SHA-256 of it in hex; absent: reports go in clear text. */
+  certificateSha256?: string;
 }
 
 /** Cluster that the filters report to; named in their configuration. */

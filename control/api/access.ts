@@ -1,0 +1,51 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { may, type Principal, type Role } from "../auth/index.ts";
+
+const current = new AsyncLocalStorage<Principal>();
+
+/** Runs work, and all that it starts, in the name of a principal. */
+export function asPrincipal<T>(principal: Principal, work: () => T): T {
+  return current.run(principal, work);
+}
+
+/** Who the request at hand is made by. @throws ConnectError outside of a request */
+export function principal(): Principal {
+  const found = current.getStore();
+  if (found === undefined) throw new ConnectError("nobody is known here", Code.Unauthenticated);
+  return found;
+}
+
+/** What a method asks for, by how it is called: whatever is not named here is for admins. */
+export function roleFor(method: string): Role {
+  if (method === "Report") return "proxy";
+  if (/^(Get|List|Watch|Render|Plan)/.test(method)) return "viewer";
+  if (method === "ShiftWeights" || /Rollout$/.test(method) || method === "PinTenant")
+    return "operator";
+  return "admin";
+}
+
+/**
+ * Refuses calls of principals that have the method's role nowhere. Where they
+ * have it is asked again at the store, which knows the route's namespace.
+ * @param denied told of every refusal, here and at the store
+ */
+export function accessInterceptor(denied: (line: string) => void): Interceptor {
+  return (next) => async (request) => {
+    const who = principal();
+    const role = roleFor(request.method.name);
+    try {
+      if (!may(who, role)) throw permissionDenied(who, role);
+      return await next(request);
+    } catch (error) {
+      if (ConnectError.from(error).code === Code.PermissionDenied)
+        denied(`denied: ${who.name} called ${request.service.typeName}/${request.method.name}`);
+      throw error;
+    }
+  };
+}
+
+export function permissionDenied(who: Principal, role: Role, namespace?: string): ConnectError {
+  const where = namespace === undefined ? "" : ` in the namespace ${namespace}`;
+  return new ConnectError(`${who.name} is not ${role}${where}`, Code.PermissionDenied);
+}

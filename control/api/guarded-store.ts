@@ -1,0 +1,80 @@
+import { may, type Role } from "../auth/index.ts";
+import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
+import { routeName } from "../route/index.ts";
+import type { Store } from "../store/index.ts";
+import { permissionDenied, principal } from "./access.ts";
+
+/** Entries looked through for those that a principal may see. */
+const mostEntries = 10_000;
+
+/**
+ * The store as the principal of the request may use it: every name is checked
+ * here, so that no handler can forget to. Lists hold what may be seen.
+ */
+export function guardStore(store: Store): Store {
+  const sees = (name: string) => may(principal(), "viewer", namespaceOf(name));
+
+  function need(role: Role, name: string): void {
+    const who = principal();
+    const namespace = namespaceOf(name);
+    if (!may(who, role, namespace)) throw permissionDenied(who, role, namespace);
+  }
+
+  async function* only<Event>(
+    events: AsyncIterable<Event>,
+    nameIn: (event: Event) => string,
+  ): AsyncIterable<Event> {
+    for await (const event of events) if (sees(nameIn(event))) yield event;
+  }
+
+  return {
+    async get(name) {
+      need("viewer", name);
+      return store.get(name);
+    },
+    async list() {
+      const { routes, sequence } = await store.list();
+      return { routes: routes.filter(({ route }) => route && sees(routeName(route))), sequence };
+    },
+    async put(name, draft, etag, action, author) {
+      need(action === "shift" ? "operator" : "admin", name);
+      return store.put(name, draft, etag, action, author);
+    },
+    async delete(name, etag, author) {
+      need("admin", name);
+      return store.delete(name, etag, author);
+    },
+    async audit(name, limit) {
+      if (name !== "") {
+        need("viewer", name);
+        return store.audit(name, limit);
+      }
+      if (may(principal(), "viewer", "*")) return store.audit(name, limit);
+      const entries = await store.audit("", mostEntries);
+      return entries.filter((entry) => sees(entry.name)).slice(0, limit);
+    },
+    async getRollout(name) {
+      need("viewer", name);
+      return store.getRollout(name);
+    },
+    async listRollouts() {
+      return (await store.listRollouts()).filter((state) => sees(rolloutName(state)));
+    },
+    async putRollout(name, write, action, author) {
+      need("operator", name);
+      return store.putRollout(name, write, action, author);
+    },
+    watch: (after, signal) =>
+      only(store.watch(after, signal), ({ state }) => (state.route ? routeName(state.route) : "")),
+    watchRollouts: (after, signal) =>
+      only(store.watchRollouts(after, signal), ({ state }) => rolloutName(state)),
+    ...(store.staleSince ? { staleSince: () => store.staleSince?.() } : {}),
+    close: () => store.close(),
+  };
+}
+
+const namespaceOf = (name: string) => name.split("/", 1)[0] ?? "";
+
+function rolloutName({ rollout }: RolloutState): string {
+  return `${rollout?.metadata?.namespace || "default"}/${rollout?.metadata?.name ?? ""}`;
+}

@@ -1,0 +1,93 @@
+import type { PeerCertificate } from "node:tls";
+import { decodeJwt } from "jose";
+import { sha256Hex } from "./digest.ts";
+import { createIssuer } from "./issuer.ts";
+import type { Policy, TokenRule } from "./policy.ts";
+import { anonymous, type Principal } from "./principal.ts";
+import type { ReportTokens } from "./report-token.ts";
+
+/** What a request brings to prove who makes it. */
+export interface Credentials {
+  /** The authorization header. */
+  authorization: string | undefined;
+  /** The client's certificate, where TLS has verified it. */
+  certificate?: PeerCertificate | undefined;
+}
+
+/** Who makes a request, or why that is not known; the reason is safe to show and to log. */
+export type Identity = { principal: Principal } | { reason: string };
+
+export type Authenticate = (credentials: Credentials) => Promise<Identity>;
+
+const longestToken = 8_192;
+
+/** Nobody is asked: for addresses that only this machine reaches. */
+export const trustEveryone: Authenticate = async () => ({ principal: anonymous });
+
+/**
+ * Asks for a certificate or a bearer token of a policy. A token that is given
+ * must be right even where a certificate is: no one falls back unnoticed.
+ */
+export function createAuthenticate(
+  policy: Policy,
+  reports: ReportTokens,
+  now: () => Date = () => new Date(),
+): Authenticate {
+  // Found by digest: how long the search takes tells nothing about the token.
+  const tokens = new Map<string, TokenRule[]>();
+  for (const rule of policy.tokens)
+    tokens.set(rule.sha256, [...(tokens.get(rule.sha256) ?? []), rule]);
+  const issuers = new Map(policy.issuers.map((rule) => [rule.issuer, createIssuer(rule)]));
+
+  async function byToken(token: string): Promise<Identity> {
+    const known = tokens.get(sha256Hex(token)) ?? [];
+    const [first] = known;
+    if (first?.expires && first.expires <= now())
+      return { reason: `the token of ${first.name} has expired` };
+    if (first) return { principal: { name: first.name, grants: known.map(({ grant }) => grant) } };
+    const proxy = reports.verify(token);
+    if (proxy) return { principal: proxy };
+    return token.split(".").length === 3 ? byIssuer(token) : { reason: "the token is unknown" };
+  }
+
+  async function byIssuer(token: string): Promise<Identity> {
+    try {
+      const issuer = issuers.get(decodeJwt(token).iss ?? "");
+      if (issuer === undefined) return { reason: "the token's issuer is unknown" };
+      return { principal: await issuer.verify(token) };
+    } catch (error) {
+      return {
+        reason: `the token is not valid: ${error instanceof Error ? error.message : "unreadable"}`,
+      };
+    }
+  }
+
+  function byCertificate(certificate: PeerCertificate): Identity {
+    const names = namesOf(certificate);
+    const rules = policy.certificates.filter(({ name }) => names.includes(name));
+    const [first] = rules;
+    if (first === undefined)
+      return { reason: `no rule names the certificate of ${names[0] ?? "nobody"}` };
+    return { principal: { name: first.name, grants: rules.map(({ grant }) => grant) } };
+  }
+
+  return async ({ authorization, certificate }) => {
+    if (authorization !== undefined) {
+      const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+      if (token === undefined) return { reason: "the authorization header is not a bearer token" };
+      return token.length > longestToken ? { reason: "the token is too long" } : byToken(token);
+    }
+    return certificate
+      ? byCertificate(certificate)
+      : { reason: "a bearer token or a client certificate is required" };
+  };
+}
+
+/** The common name and the DNS and URI names of a certificate. */
+function namesOf({ subject, subjectaltname }: PeerCertificate): string[] {
+  const common = subject?.CN;
+  const others = (subjectaltname ?? "")
+    .split(", ")
+    .flatMap((name) => /^(?:DNS|URI):([^"]+)$/.exec(name)?.[1] ?? []);
+  return [...(typeof common === "string" ? [common] : []), ...others];
+}

@@ -1,0 +1,95 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { type Authenticate, createAuthenticate, trustEveryone } from "./authenticate.ts";
+import { sha256Hex } from "./digest.ts";
+import { type Policy, PolicyError, readPolicy } from "./policy.ts";
+import { createReportTokens, type ReportTokens } from "./report-token.ts";
+
+/** Files with which a server proves who it is, and the authority of its clients. */
+export interface TlsFiles {
+  cert: string;
+  key: string;
+  /** Clients may then show certificates of this authority. */
+  clientCa?: string;
+}
+
+export interface GateOptions {
+  /** Access file: who may do what. */
+  access?: string;
+  /** One token that may do everything. */
+  token?: string;
+  tls?: TlsFiles;
+}
+
+/** How requests are let in. */
+export interface Gate {
+  authenticate: Authenticate;
+  /** Whether anyone is asked who they are. */
+  guarded: boolean;
+  /** What TLS servers are made with; absent: clear text. */
+  tls?: { cert: Buffer; key: Buffer; ca?: Buffer; certificateSha256: string };
+  /** Absent where nobody is asked. */
+  reports?: ReportTokens;
+}
+
+/** Reads everything that decides who is let in. @throws PolicyError */
+export function createGate({ access, token, tls: files }: GateOptions): Gate {
+  const tls = files && readTls(files);
+  if (access === undefined && token === undefined) {
+    if (files?.clientCa !== undefined)
+      throw new PolicyError("client certificates need an access file that says what they may do");
+    return { authenticate: trustEveryone, guarded: false, ...(tls ? { tls } : {}) };
+  }
+  const policy: Policy = access
+    ? readPolicy(access)
+    : { tokens: [], certificates: [], issuers: [] };
+  if (token !== undefined)
+    for (const role of ["admin", "proxy"] as const)
+      policy.tokens.push({
+        name: "token",
+        sha256: sha256Hex(token),
+        grant: { role, namespaces: ["*"], ...(role === "proxy" ? { nodes: ["*"] } : {}) },
+      });
+  if (policy.certificates.length > 0 && tls?.ca === undefined)
+    throw new PolicyError(
+      "certificates in the access file need TLS with an authority of the clients",
+    );
+  const secret = [access ? readFileSync(access) : "", token ?? "", tls?.key ?? ""];
+  const reports = createReportTokens(Buffer.concat(secret.map((part) => Buffer.from(part))));
+  return {
+    authenticate: createAuthenticate(policy, reports),
+    guarded: true,
+    reports,
+    ...(tls ? { tls } : {}),
+  };
+}
+
+/** Whether only this machine reaches an address. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
+function readTls({ cert, key, clientCa }: TlsFiles): NonNullable<Gate["tls"]> {
+  const read = (file: string, what: string) => {
+    try {
+      return readFileSync(file);
+    } catch (error) {
+      throw new PolicyError(
+        `cannot read the ${what} ${file}: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  };
+  const pem = read(cert, "certificate");
+  let fingerprint: string;
+  try {
+    fingerprint = new X509Certificate(pem).fingerprint256.replaceAll(":", "").toLowerCase();
+  } catch {
+    throw new PolicyError(`${cert} holds no certificate in PEM form`);
+  }
+  return {
+    cert: pem,
+    key: read(key, "key"),
+    certificateSha256: fingerprint,
+    ...(clientCa ? { ca: read(clientCa, "authority of the clients") } : {}),
+  };
+}

@@ -1,0 +1,57 @@
+/** What a principal may do, least first; each of the first three may do what those before it may. */
+export const roles = ["viewer", "operator", "admin", "proxy"] as const;
+export type Role = (typeof roles)[number];
+
+/** A role in some namespaces. */
+export interface Grant {
+  role: Role;
+  /** "*" means all. */
+  namespaces: readonly string[];
+  /** Role proxy: ids of the nodes it may speak for; "*" at the end stands for any rest. */
+  nodes?: readonly string[];
+}
+
+/** Who makes a request, proven. */
+export interface Principal {
+  name: string;
+  grants: readonly Grant[];
+}
+
+/** Whoever can reach the address, where nobody is asked who they are. */
+export const anonymous: Principal = {
+  name: "anonymous",
+  grants: [
+    { role: "admin", namespaces: ["*"] },
+    { role: "proxy", namespaces: ["*"], nodes: ["*"] },
+  ],
+};
+
+const rank: Record<Role, number> = { proxy: 0, viewer: 1, operator: 2, admin: 3 };
+
+/** Whether a principal has a role, or a higher one, in a namespace; without a namespace: in any. */
+export function may(principal: Principal, role: Role, namespace?: string): boolean {
+  return principal.grants.some(
+    (grant) =>
+      (role === "proxy" ? grant.role === "proxy" : rank[grant.role] >= rank[role]) &&
+      (namespace === undefined ||
+        grant.namespaces.includes("*") ||
+        grant.namespaces.includes(namespace)),
+  );
+}
+
+/**
+ * Namespaces whose routes a proxy may have, sorted; ["*"] means all. Undefined
+ * when the principal may not speak for the node.
+ */
+export function scopeOf(principal: Principal, node: string): readonly string[] | undefined {
+  const grants = principal.grants.filter(
+    ({ role, nodes }) => role === "proxy" && (nodes ?? []).some((name) => matches(name, node)),
+  );
+  if (grants.length === 0) return undefined;
+  const namespaces = new Set(grants.flatMap((grant) => grant.namespaces));
+  return namespaces.has("*") ? ["*"] : [...namespaces].sort();
+}
+
+function matches(pattern: string, node: string): boolean {
+  return pattern.endsWith("*") ? node.startsWith(pattern.slice(0, -1)) : pattern === node;
+}

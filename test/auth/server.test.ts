@@ -1,0 +1,296 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:http2";
+import { join } from "node:path";
+import { clone } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sha256Hex } from "../../control/auth/index.ts";
+import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
+import { type InferenceRoute, InferenceRouteSchema } from "../../control/gen/weir/v1/route_pb.ts";
+import { AuditService, FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
+import { parseRoutes } from "../../control/route/index.ts";
+import { type ControlServer, startServer } from "../../control/server.ts";
+import { type Certificates, makeCertificates } from "../store/certificates.ts";
+import { sotw } from "../xds/fake-envoy.ts";
+
+const local = (port: number) => ({ host: "127.0.0.1", port });
+const [example] = parseRoutes(readFileSync("examples/canary/route.yaml", "utf8")).routes as [
+  InferenceRoute,
+];
+/** The example in a namespace, with a host of its own. */
+function routeIn(namespace: string, host = `${namespace}.example.com`): InferenceRoute {
+  const route = clone(InferenceRouteSchema, example);
+  if (route.metadata) route.metadata.namespace = namespace;
+  if (route.spec) route.spec.hosts = [host];
+  return route;
+}
+
+let files: Certificates;
+let server: ControlServer;
+const log: string[] = [];
+
+const people: Record<string, object> = {
+  root: { role: "admin" },
+  ada: { role: "admin", namespaces: ["a"] },
+  ole: { role: "operator", namespaces: ["a"] },
+  vic: { role: "viewer", namespaces: ["a"] },
+  gone: { role: "admin", expires: "2020-01-01" },
+  edge: { role: "proxy", namespaces: ["a"], nodes: ["edge-*"] },
+};
+
+beforeAll(async () => {
+  files = makeCertificates(["gateway-1", "carla", "nobody"]);
+  const access = join(files.directory, "access.yaml");
+  const tokens = Object.entries(people).map(([name, grant]) => ({
+    name,
+    sha256: sha256Hex(`${name}-token`),
+    ...grant,
+  }));
+  const certificates = [
+    { name: "carla", role: "viewer" },
+    { name: "gateway-1", role: "proxy", namespaces: ["b"], nodes: ["gateway-1"] },
+  ];
+  writeFileSync(access, JSON.stringify({ tokens, certificates }));
+  server = await startServer({
+    listen: local(0),
+    xds: local(0),
+    gateway: local(1),
+    store: "memory",
+    wasm: "build/weir.wasm",
+    access,
+    tls: { cert: files.cert("server"), key: files.key("server"), clientCa: files.ca },
+    log: (line) => log.push(line),
+  });
+  for (const namespace of ["a", "b"])
+    await routesOf(by("root")).applyRoute({ route: routeIn(namespace) });
+});
+afterAll(async () => {
+  await server?.close();
+  files?.remove();
+});
+
+/** TLS with a token, or with a client's certificate. */
+function by(name: string, httpVersion: "1.1" | "2" = "1.1"): Transport {
+  return createConnectTransport({
+    baseUrl: `https://127.0.0.1:${server.listen.port}`,
+    httpVersion,
+    nodeOptions: { ca: readFileSync(files.ca) },
+    interceptors: [
+      (next) => (request) => {
+        if (name) request.header.set("authorization", `Bearer ${name}-token`);
+        return next(request);
+      },
+    ],
+  });
+}
+function withCertificate(name: string): Transport {
+  return createGrpcTransport({
+    baseUrl: `https://127.0.0.1:${server.listen.port}`,
+    nodeOptions: {
+      ca: readFileSync(files.ca),
+      cert: readFileSync(files.cert(name)),
+      key: readFileSync(files.key(name)),
+    },
+  });
+}
+const routesOf = (transport: Transport) => createClient(RouteService, transport);
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return "done";
+  } catch (error) {
+    return Code[ConnectError.from(error).code] ?? "";
+  }
+}
+
+describe("who is not known", () => {
+  it.each<[string, () => Transport]>([
+    ["brings nothing", () => by("")],
+    ["brings an unknown token", () => by("stranger")],
+    ["brings a token that has expired", () => by("gone")],
+    ["brings a certificate that no rule names", () => withCertificate("nobody")],
+  ])("and %s is unauthenticated", async (_name, transport) => {
+    expect(await codeOf(routesOf(transport()).listRoutes({}))).toBe("Unauthenticated");
+  });
+
+  it("gets no plain text on a TLS port", async () => {
+    await expect(fetch(`http://127.0.0.1:${server.listen.port}/healthz`)).rejects.toThrow();
+  });
+
+  it("never reads a token in an answer or in the log", async () => {
+    for (const name of ["stranger", "gone", "vic"])
+      await codeOf(routesOf(by(name)).deleteRoute({ name: "a/chat" }));
+    expect(log.join("\n")).not.toMatch(/-token|sha256|[0-9a-f]{64}/);
+  });
+});
+
+describe("roles", () => {
+  const shift = (who: string, name: string, canary: number) =>
+    codeOf(routesOf(by(who)).shiftWeights({ name, weights: { canary } }));
+  it.each([
+    ["vic", "a/chat", "PermissionDenied"],
+    ["ole", "a/chat", "done"],
+    ["ole", "b/chat", "PermissionDenied"],
+    ["ada", "a/chat", "done"],
+    ["ada", "b/chat", "PermissionDenied"],
+    ["root", "b/chat", "done"],
+    ["edge", "a/chat", "PermissionDenied"],
+  ])("%s shifts %s: %s", async (who, name, expected) => {
+    const weight = 20 + Object.keys(people).indexOf(who);
+    expect(await shift(who, name, weight)).toBe(expected);
+  });
+  it.each([
+    ["vic", "PermissionDenied"],
+    ["ole", "PermissionDenied"],
+    ["ada", "done"],
+  ])("%s applies a route: %s", async (who, expected) => {
+    const route = routeIn("a");
+    if (route.metadata) route.metadata.name = `of-${who}`;
+    if (route.spec) route.spec.hosts = [`${who}.example.com`];
+    expect(await codeOf(routesOf(by(who)).applyRoute({ route }))).toBe(expected);
+  });
+  it("show only the routes and the audit of one's namespaces", async () => {
+    const { routes } = await routesOf(by("vic")).listRoutes({});
+    expect(new Set(routes.map(({ state }) => state?.route?.metadata?.namespace))).toEqual(
+      new Set(["a"]),
+    );
+    expect(await codeOf(routesOf(by("vic")).getRoute({ name: "b/chat" }))).toBe("PermissionDenied");
+    const audit = createClient(AuditService, by("vic"));
+    const { entries } = await audit.listAudit({ name: "" });
+    expect(new Set(entries.map(({ name }) => name.split("/")[0]))).toEqual(new Set(["a"]));
+    expect(await codeOf(audit.listAudit({ name: "b/chat" }))).toBe("PermissionDenied");
+  });
+  it("let no one take a host of a namespace that they cannot see", async () => {
+    const thief = routeIn("a", "b.example.com");
+    if (thief.metadata) thief.metadata.name = "thief";
+    expect(await codeOf(routesOf(by("ada")).applyRoute({ route: thief }))).toBe("InvalidArgument");
+  });
+  it("come with certificates as well, over gRPC", async () => {
+    const carla = routesOf(withCertificate("carla"));
+    expect((await carla.listRoutes({})).routes.length).toBeGreaterThanOrEqual(2);
+    expect(await codeOf(carla.deleteRoute({ name: "a/chat" }))).toBe("PermissionDenied");
+  });
+  it("are written into the audit by name, and refusals into the log", async () => {
+    await routesOf(by("ole", "2")).shiftWeights({
+      name: "a/chat",
+      weights: { canary: 42 },
+      reason: "why",
+    });
+    const { entries } = await createClient(AuditService, by("vic")).listAudit({
+      name: "a/chat",
+      limit: 1,
+    });
+    expect(entries).toMatchObject([{ principal: "ole", reason: "why", action: "shift" }]);
+    await codeOf(routesOf(by("vic")).deleteRoute({ name: "a/chat" }));
+    expect(log).toContain("denied: vic called weir.v1.RouteService/DeleteRoute");
+  });
+  it("of proxies read nothing and report only for nodes of their namespaces", async () => {
+    expect(await codeOf(createClient(FleetService, by("edge")).listProxies({}))).toBe(
+      "PermissionDenied",
+    );
+    const report = (who: string) =>
+      codeOf(createClient(ReportService, by(who)).report({ node: "someone", revision: "1" }));
+    expect(await report("vic")).toBe("PermissionDenied");
+    expect(await report("edge")).toBe("PermissionDenied");
+  });
+  it("are asked for by the metrics, not by the health check", async () => {
+    const get = (path: string, token?: string) =>
+      new Promise<number>((resolve) => {
+        const session = connect(`https://127.0.0.1:${server.listen.port}`, {
+          ca: readFileSync(files.ca),
+        });
+        const request = session.request({
+          ":path": path,
+          ...(token ? { authorization: `Bearer ${token}-token` } : {}),
+        });
+        request.on("response", (headers) => {
+          resolve(Number(headers[":status"]));
+          session.destroy();
+        });
+      });
+    expect(await get("/healthz")).toBe(200);
+    expect(await get("/metrics")).toBe(401);
+    expect(await get("/metrics", "vic")).toBe(403);
+    expect(await get("/metrics", "root")).toBe(200);
+  });
+});
+
+describe("a proxy on the xDS port", () => {
+  const rdsUrl = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+  const cdsUrl = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+  const stream = (headers: Record<string, string>, name?: string) =>
+    sotw(server.xds.port, {
+      headers,
+      tls: {
+        ca: readFileSync(files.ca),
+        ...(name
+          ? { cert: readFileSync(files.cert(name)), key: readFileSync(files.key(name)) }
+          : {}),
+      },
+    });
+
+  it("gets the resources of its own namespaces alone", async () => {
+    const edge = stream({ authorization: "Bearer edge-token" });
+    edge.send({ node: { id: "edge-1" }, typeUrl: cdsUrl });
+    const names = (await edge.next()).resources.map(({ value }) =>
+      Buffer.from(value).toString("latin1"),
+    );
+    expect(names.some((text) => text.includes("a/chat/stable"))).toBe(true);
+    expect(names.some((text) => text.includes("b/chat"))).toBe(false);
+    edge.send({ typeUrl: rdsUrl, resourceNames: ["weir"] });
+    const rds = Buffer.from((await edge.next()).resources[0]?.value ?? []).toString("latin1");
+    expect(rds).toContain("a.example.com");
+    expect(rds).not.toContain("b.example.com");
+    edge.close();
+  });
+  it("is known by its certificate", async () => {
+    const gateway = stream({}, "gateway-1");
+    gateway.send({ node: { id: "gateway-1" }, typeUrl: cdsUrl });
+    const text = (await gateway.next()).resources.map(({ value }) =>
+      Buffer.from(value).toString("latin1"),
+    );
+    expect(text.some((each) => each.includes("b/chat/stable"))).toBe(true);
+    expect(text.some((each) => each.includes("a/chat"))).toBe(false);
+    gateway.close();
+  });
+  it("speaks for no other node", async () => {
+    const gateway = stream({}, "gateway-1");
+    gateway.send({ node: { id: "gateway-2" }, typeUrl: cdsUrl });
+    expect(await gateway.ended).toEqual({
+      status: "7",
+      message: "not allowed to speak for the node gateway-2",
+    });
+    gateway.close();
+  });
+  it.each<[string, Record<string, string>, string | undefined]>([
+    ["nothing", {}, undefined],
+    ["an unknown token", { authorization: "Bearer x" }, undefined],
+    ["a certificate that no rule names", {}, "nobody"],
+  ])("that brings %s is refused", async (_name, headers, certificate) => {
+    const refused = stream(headers, certificate);
+    const status = await new Promise((resolve) =>
+      refused.stream.on("response", (answer) => resolve(answer[":status"])),
+    );
+    expect(status).toBe(401);
+    refused.close();
+  });
+  it("that is a person is refused", async () => {
+    const person = stream({ authorization: "Bearer root-token" });
+    person.send({ node: { id: "edge-1" }, typeUrl: cdsUrl });
+    expect((await person.ended).status).toBe("7");
+    person.close();
+  });
+});
+
+it("does not listen beyond loopback where nobody is asked who they are", async () => {
+  const beyond = { host: "0.0.0.0", port: 0 };
+  const common = { gateway: local(1), store: "memory", wasm: "build/weir.wasm", log: () => {} };
+  await expect(startServer({ ...common, listen: beyond, xds: local(0) })).rejects.toThrow(
+    "--listen 0.0.0.0 is not a loopback address",
+  );
+  await expect(startServer({ ...common, listen: local(0), xds: beyond })).rejects.toThrow(
+    "--xds 0.0.0.0 is not a loopback address",
+  );
+});

@@ -1,0 +1,15 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+
+it("has a test for every claim that its documents make", () => {
+  const claims = readdirSync("docs")
+    .filter((name) => name.endsWith(".md"))
+    .flatMap((name) => [
+      ...readFileSync(`docs/${name}`, "utf8").matchAll(/`(test\/[\w./-]+\.test\.ts)`: ([^|\n]+)/g),
+    ]);
+  expect(claims.length).toBeGreaterThan(15);
+  const missing = claims.filter(
+    ([, file = "", test = ""]) => !readFileSync(file, "utf8").includes(test.trim()),
+  );
+  expect(missing.map(([claim]) => claim)).toEqual([]);
+});
