@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { packaged } from "./cli/built.ts";
+import { addCompletion } from "./cli/completion.ts";
 import { FailedError, UsageError } from "./cli/exit.ts";
 import { createProgram } from "./cli/program.ts";
 
@@ -11,6 +12,7 @@ async function main(argv: readonly string[]): Promise<number> {
     version: string;
   };
   const program = createProgram(version);
+  await addCompletion(program, argv);
   if (argv.length === 0) {
     program.outputHelp({ error: true });
     return 2;

@@ -1,5 +1,5 @@
-// Builds Istio's own programs from its Go module, once, into a cache:
-//   node tools/build-istio.js crd-check istioctl [pilot-discovery ...]
+// Builds Istio's and Kubernetes' own programs from their Go modules, once, into a cache:
+//   node tools/build-istio.js crd-check istioctl [pilot-discovery kube-apiserver ...]
 // Prints {"NAME": "PATH"} on stdout, progress on stderr. Exits 3 when there is
 // no Go that can build them, 1 when the build fails.
 import { execFileSync, spawnSync } from "node:child_process";
@@ -16,13 +16,19 @@ import {
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-const moduleDir = new URL("../test/istio/go", import.meta.url).pathname;
-const istioPackages = {
-  istioctl: "istio.io/istio/istioctl/cmd/istioctl",
-  "pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery",
+const istio = new URL("../test/istio/go", import.meta.url).pathname;
+const kubernetes = new URL("../test/kube/go", import.meta.url).pathname;
+/** @type {Record<string, {moduleDir: string, source: string, own?: boolean}>} */
+const programs = {
+  istioctl: { moduleDir: istio, source: "istio.io/istio/istioctl/cmd/istioctl" },
+  "pilot-discovery": { moduleDir: istio, source: "istio.io/istio/pilot/cmd/pilot-discovery" },
+  "kube-apiserver": { moduleDir: kubernetes, source: "k8s.io/kubernetes/cmd/kube-apiserver" },
+  kubectl: { moduleDir: kubernetes, source: "k8s.io/kubernetes/cmd/kubectl" },
+  ...ownPrograms(istio),
+  ...ownPrograms(kubernetes),
 };
 const wanted = process.argv.slice(2);
-const known = [...Object.keys(istioPackages), ...ownPrograms()];
+const known = Object.keys(programs);
 const unknown = wanted.filter((name) => !known.includes(name));
 if (wanted.length === 0 || unknown.length > 0) {
   console.error(`usage: node tools/build-istio.js NAME..., each one of ${known.join(", ")}`);
@@ -35,14 +41,24 @@ const built = {};
 for (const name of wanted) built[name] = build(name);
 console.log(JSON.stringify(built));
 
-function ownPrograms() {
-  return readdirSync(moduleDir, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name);
+/** The folders of a module: each is a program of ours. */
+function ownPrograms(/** @type {string} */ moduleDir) {
+  const folders = readdirSync(moduleDir, { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  );
+  return Object.fromEntries(
+    folders.map(({ name }) => [name, { moduleDir, source: `./${name}`, own: true }]),
+  );
+}
+
+/** @param {string} name */
+function program(name) {
+  return programs[name] ?? fail(2, `unknown program ${name}`);
 }
 
 /** @param {string} name */
 function build(name) {
+  const { moduleDir, source } = program(name);
   const target = join(cache, `${name}-${sourceDigest(name)}`);
   if (existsSync(target)) return target;
   mkdirSync(cache, { recursive: true });
@@ -50,10 +66,9 @@ function build(name) {
   try {
     if (existsSync(target)) return target;
     const goEnv = goEnvironment();
-    console.error(`building ${name} from Istio's module; the first time takes minutes`);
+    console.error(`building ${name} from its Go module; the first time takes minutes`);
     const started = Date.now();
     const partial = `${target}.${process.pid}`;
-    const source = istioPackages[/** @type {"istioctl"} */ (name)] ?? `./${name}`;
     const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", partial, source];
     const run = spawnSync("go", args, { cwd: moduleDir, env: goEnv, stdio: ["ignore", 2, 2] });
     if (run.status !== 0) {
@@ -70,9 +85,10 @@ function build(name) {
 
 /** What the program is made from: the module's versions, and its source when it is ours. */
 function sourceDigest(/** @type {string} */ name) {
+  const { moduleDir, own } = program(name);
   const hash = createHash("sha256");
   for (const file of ["go.mod", "go.sum"]) hash.update(readFileSync(join(moduleDir, file)));
-  if (!(name in istioPackages)) {
+  if (own) {
     for (const file of readdirSync(join(moduleDir, name)).sort()) {
       hash.update(readFileSync(join(moduleDir, name, file)));
     }

@@ -1,13 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
 import asc from "assemblyscript/asc";
-import { asciiLiterals, literalModule, literalSource } from "./ascii-literals.js";
+import { asciiLiterals, literalsFile } from "./ascii-literals.js";
 import { leaveOut } from "./leave-out.js";
 import { packData } from "./pack-data.js";
 
-/** The optimizer that the compiler itself uses; once more over its output finds another percent. */
+/**
+ * The optimizer that the compiler itself uses; once more over its output finds
+ * another hundredth or two. Loads and stores may change places: the filters check
+ * bounds themselves and rely on no trap.
+ */
 const wasmOpt = "node_modules/binaryen/bin/wasm-opt";
+const passes = ["--ignore-implicit-traps", "-Oz", "--const-hoisting"];
 const features = [
   "mutable-globals",
   "sign-ext",
@@ -16,28 +21,33 @@ const features = [
   "bulk-memory-opt",
 ].map((feature) => `--enable-${feature}`);
 
-/**
- * Reads sources for the compiler, the filters' own with their literals in one module.
- * @param {boolean} full
- * @returns {(name: string, base: string) => string | null}
- */
-const reader = (full) => (name, base) => {
-  if (name === `${literalModule}.ts`) return literalSource(sources(base));
-  try {
-    const text = readFileSync(join(base, name), "utf8");
-    if (!name.startsWith("filters/")) return text;
-    return asciiLiterals(full ? text : leaveOut(text), name);
-  } catch {
-    return null;
-  }
-};
+/** Paths of a file and of all that it imports, directly or not. @param {string} entry */
+function program(entry) {
+  const paths = new Set([normalize(entry)]);
+  for (const path of paths)
+    for (const [, from] of readFileSync(path, "utf8").matchAll(/\bfrom "(\.[^"]+)"/g)) {
+      const target = join(dirname(path), String(from));
+      paths.add(existsSync(`${target}.ts`) ? `${target}.ts` : join(target, "index.ts"));
+    }
+  return [...paths];
+}
 
-/** @param {string} base */
-function sources(base) {
-  const files = readdirSync(join(base, "filters"), { recursive: true, encoding: "utf8" });
-  return files
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => readFileSync(join(base, "filters", file), "utf8"));
+/**
+ * The program's sources by path, as the compiler is to see them: the filters'
+ * with their literals replaced, and the file that holds these.
+ * @param {string} entry
+ * @param {boolean} full
+ */
+function sourcesOf(entry, full) {
+  const pool = new Map();
+  const sources = new Map(
+    program(entry).map((path) => {
+      const text = readFileSync(path, "utf8");
+      if (!path.startsWith("filters/")) return [path, text];
+      return [path, asciiLiterals(full ? text : leaveOut(text), path, pool)];
+    }),
+  );
+  return sources.set("filters/sdk/literals.ts", literalsFile(pool));
 }
 
 /**
@@ -48,15 +58,30 @@ function sources(base) {
  * @returns {Promise<Buffer>} the module, as it lies in the file
  */
 export async function compileFilter(entry, out, full = false) {
+  const sources = sourcesOf(entry, full);
   const { error, stderr } = await asc.main(
     [entry, "--config", "asconfig.json", "--use", `abort=,FULL=${full ? 1 : 0}`, "--outFile", out],
-    { readFile: reader(full) },
+    {
+      readFile(name, base) {
+        const path = join(base, name);
+        return sources.get(name) ?? (existsSync(path) ? readFileSync(path, "utf8") : null);
+      },
+    },
   );
   if (error) {
     console.error(stderr.toString());
     throw error;
   }
-  execFileSync(process.execPath, [wasmOpt, out, ...features, "-Oz", "-o", out]);
+  // One run is too short for node's own optimizing compiler to pay.
+  execFileSync(process.execPath, [
+    "--liftoff-only",
+    wasmOpt,
+    out,
+    ...features,
+    ...passes,
+    "-o",
+    out,
+  ]);
   const wasm = packData(readFileSync(out));
   writeFileSync(out, wasm);
   return wasm;

@@ -8,41 +8,41 @@ import {
 import { resourceTypes } from "../xds/index.ts";
 import type { ApiContext } from "./context.ts";
 
+/** How far the proxies are with one route as stored. */
+export type AppliedOf = (name: string, state: RouteState) => Applied;
+
 /**
- * How far the proxies are with a stored route: a proxy has it when it
- * acknowledged everything of a snapshot that holds the route as stored, and
- * its filters, where they report, report that snapshot's revision.
+ * Looks at the fleet once, to tell of any number of routes: a proxy has a route
+ * when it acknowledged everything of a snapshot that holds the route as stored.
  */
-export function appliedOf(
-  name: string,
-  state: RouteState,
-  context: Pick<ApiContext, "fleet" | "published">,
-): Applied {
-  const proxies = context.fleet.list().filter(({ connected }) => connected);
-  const behind = proxies.flatMap((proxy) => {
-    const reason = lagOf(proxy, name, state, context);
+export function appliedIn({
+  fleet,
+  published,
+}: Pick<ApiContext, "fleet" | "published">): AppliedOf {
+  const current = published();
+  const proxies = fleet.list().filter(({ connected }) => connected);
+  const lags = proxies.flatMap((proxy) => {
+    const reason = lagOf(proxy, fleet, current);
     return reason === undefined ? [] : [{ node: proxy.node, reason }];
   });
-  return create(AppliedSchema, {
-    wanted: proxies.length,
-    applied: proxies.length - behind.length,
-    behind,
-  });
+  const inSync = { wanted: proxies.length, applied: proxies.length - lags.length, behind: lags };
+  return (name, state) => {
+    if (current?.etags.get(name) === state.etag) return create(AppliedSchema, inSync);
+    const behind = proxies.map(({ node }) => ({ node, reason: "not pushed yet" }));
+    return create(AppliedSchema, { wanted: proxies.length, applied: 0, behind });
+  };
 }
 
 function lagOf(
   proxy: Proxy,
-  name: string,
-  state: RouteState,
-  { fleet, published }: Pick<ApiContext, "fleet" | "published">,
+  fleet: ApiContext["fleet"],
+  current: ReturnType<ApiContext["published"]>,
 ): string | undefined {
-  const current = published();
-  if (current === undefined || current.etags.get(name) !== state.etag) return "not pushed yet";
+  if (current === undefined) return "not pushed yet";
   const refused = proxy.resources.find(({ nackMessage }) => nackMessage !== "");
   if (refused) return `${refused.type} refused: ${refused.nackMessage}`;
   const waiting = resourceTypes.find(
     ({ name: type }) => !fleet.runs(proxy.node, type, current.snapshot[type].version),
   );
-  if (waiting) return `waiting for ${waiting.name}`;
-  return undefined;
+  return waiting ? `waiting for ${waiting.name}` : undefined;
 }

@@ -5,6 +5,7 @@ import {
   FencedError,
   NotStoredError,
   StaleEtagError,
+  StoreRefusedError,
   StoreUnavailableError,
 } from "../store/index.ts";
 
@@ -30,6 +31,8 @@ export function toConnectError(error: unknown): ConnectError {
   if (error instanceof StaleEtagError) return new ConnectError(error.message, Code.Aborted);
   if (error instanceof FencedError) return new ConnectError(error.message, Code.Aborted);
   if (error instanceof NotStoredError) return new ConnectError(error.message, Code.NotFound);
+  if (error instanceof StoreRefusedError)
+    return new ConnectError(error.message, Code.FailedPrecondition);
   if (error instanceof StoreUnavailableError)
     return new ConnectError(error.message, Code.Unavailable);
   // Its words may hold what is no one's business: they go to the log, not to the client.

@@ -22,9 +22,11 @@ import {
   shiftWeights,
   validateRoute,
 } from "../route/index.ts";
-import { appliedOf } from "./applied.ts";
+import { type AppliedOf, appliedIn } from "./applied.ts";
 import { type ApiContext, author } from "./context.ts";
 import { notFound, problemsError } from "./errors.ts";
+
+const mostBehindInList = 20;
 
 export function createRouteService(context: ApiContext): ServiceImpl<typeof RouteService> {
   const { store } = context;
@@ -59,11 +61,11 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
     return { name, route, before: await store.get(name) };
   }
 
-  function described(name: string, state: RouteState): GetRouteResponse {
+  function described(name: string, state: RouteState, appliedOf: AppliedOf): GetRouteResponse {
     const counts = context.ledger.counts("canary_requests", name);
     return create(GetRouteResponseSchema, {
       state,
-      applied: appliedOf(name, state, context),
+      applied: appliedOf(name, state),
       traffic: counts.map(({ label, total, perSecond }) => ({
         variant: label,
         requests: BigInt(total),
@@ -90,18 +92,24 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
 
     async getRoute({ name: word }) {
       const { name, state } = await stored(word);
-      return described(name, state);
+      return described(name, state, appliedIn(context));
     },
 
     async listRoutes({ namespace }) {
       const { routes } = await store.list();
+      const appliedOf = appliedIn(context);
+      // Of a thousand proxies that are behind, some say enough; GetRoute names all.
+      const appliedInShort: AppliedOf = (name, state) => {
+        const applied = appliedOf(name, state);
+        return { ...applied, behind: applied.behind.slice(0, mostBehindInList) };
+      };
       const named = routes.flatMap((state) =>
         state.route ? [{ name: routeName(state.route), state }] : [],
       );
       return {
         routes: named
           .filter(({ name }) => namespace === "" || name.startsWith(`${namespace}/`))
-          .map(({ name, state }) => described(name, state)),
+          .map(({ name, state }) => described(name, state, appliedInShort)),
       };
     },
 

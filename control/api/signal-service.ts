@@ -1,25 +1,38 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import { resolveName, routeName } from "../route/index.ts";
 import type { RouteVariants } from "../signals/index.ts";
+import { appliedIn } from "./applied.ts";
 import type { ApiContext } from "./context.ts";
 import { notFound } from "./errors.ts";
 
-export function createSignalService({
-  store,
-  signals,
-}: ApiContext): ServiceImpl<typeof SignalService> {
-  async function named(word: string): Promise<RouteVariants[]> {
-    const routes = (await store.list()).routes.flatMap(({ route }) => (route ? [route] : []));
-    if (word === "") return routes.map(variantsOf);
-    const name = resolveName(word, routes.map(routeName));
-    const found = routes.find((route) => routeName(route) === name);
+export function createSignalService(context: ApiContext): ServiceImpl<typeof SignalService> {
+  const { store, signals } = context;
+  async function named(word: string): Promise<(RouteVariants & { state: RouteState })[]> {
+    const routes = (await store.list()).routes.flatMap((state) =>
+      state.route ? [{ ...variantsOf(state.route), state }] : [],
+    );
+    if (word === "") return routes;
+    const name = resolveName(
+      word,
+      routes.map((route) => route.name),
+    );
+    const found = routes.find((route) => route.name === name);
     if (found === undefined) throw notFound(name);
-    return [variantsOf(found)];
+    return [found];
   }
   return {
-    listSignals: async ({ name }) => ({ routes: (await named(name)).map(signals.signals) }),
+    async listSignals({ name }) {
+      const appliedOf = appliedIn(context);
+      return {
+        routes: (await named(name)).map((route) => {
+          const { wanted, applied } = appliedOf(route.name, route.state);
+          return { ...signals.signals(route), wanted, applied };
+        }),
+      };
+    },
     async getHistory({ name: word }) {
       const [{ name } = { name: word }] = await named(word);
       return signals.history(name);

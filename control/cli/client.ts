@@ -7,6 +7,7 @@ import {
   ProblemsSchema,
   RouteService,
 } from "../gen/weir/v1/service_pb.ts";
+import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import { FailedError, UsageError } from "./exit.ts";
 
 export interface ServerFlags {
@@ -18,6 +19,7 @@ export interface Clients {
   routes: Client<typeof RouteService>;
   fleet: Client<typeof FleetService>;
   audit: Client<typeof AuditService>;
+  signals: Client<typeof SignalService>;
 }
 
 const defaultServer = "http://127.0.0.1:8080";
@@ -46,6 +48,7 @@ export async function withServer<T>(
       routes: createClient(RouteService, transport),
       fleet: createClient(FleetService, transport),
       audit: createClient(AuditService, transport),
+      signals: createClient(SignalService, transport),
     });
   } catch (error) {
     throw explain(error, baseUrl);

@@ -10,11 +10,21 @@ export function print(text: string): void {
 
 /** A value as JSON or YAML. */
 export function printValue(value: unknown, format: Exclude<Format, "table">): void {
-  print(format === "json" ? JSON.stringify(value, null, 2) : stringify(value, { lineWidth: 0 }));
+  print(valueText(value, format));
+}
+
+/** As {@link printValue} prints it. */
+export function valueText(value: unknown, format: Exclude<Format, "table">): string {
+  return format === "json" ? JSON.stringify(value, null, 2) : stringify(value, { lineWidth: 0 });
 }
 
 /** Columns under their names, as kubectl prints them. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  print(table(head, rows));
+}
+
+/** As {@link printTable} prints it. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((name, i) =>
     Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)),
   );
@@ -22,5 +32,5 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
     cells
       .map((cell, i) => (i === cells.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
       .join("   ");
-  print([line(head), ...rows.map(line)].join("\n"));
+  return [line(head), ...rows.map(line)].join("\n");
 }

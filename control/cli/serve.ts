@@ -31,7 +31,7 @@ export function addServe(program: Command): void {
     })
     .option(
       "--store <store>",
-      "memory, lmdb:DIRECTORY or etcd://HOST:PORT[,HOST:PORT]",
+      "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",
       "lmdb:weir-data",
     )
     .option("--wasm <file>", "weir.wasm, sent to the proxies", builtWasm)

@@ -1,46 +1,86 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
-import { GetRouteResponseSchema, ListProxiesResponseSchema } from "../gen/weir/v1/service_pb.ts";
+import {
+  type GetRouteResponse,
+  GetRouteResponseSchema,
+  type ListProxiesResponse,
+  ListProxiesResponseSchema,
+} from "../gen/weir/v1/service_pb.ts";
+import type { Signals } from "../gen/weir/v1/signals_pb.ts";
 import { routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
 import { server, tokenFile } from "./flags.ts";
-import { print, printTable, printValue } from "./output.ts";
+import { table, valueText } from "./output.ts";
 import { showApplied } from "./wait.ts";
+import { showOrWatch } from "./watch.ts";
 
 interface StatusFlags {
   server?: string;
   tokenFile?: string;
   output?: "json" | "yaml";
+  watch?: boolean;
 }
 
 export function addStatus(program: Command): void {
   program
     .command("status")
-    .summary("show how far the proxies are with a route")
+    .summary("show how a route does and how far the proxies are with it")
     .argument("<name>", "route")
     .option(...server)
     .option(...tokenFile)
+    .option("-w, --watch", "go on until Ctrl-C")
     .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
-    .addHelpText("after", "\nExample:\n  weir status chat")
-    .action((name: string, { output, ...flags }: StatusFlags) =>
-      withServer(flags, async (clients) => {
-        const found = await clients.routes.getRoute({ name });
-        if (output) return printValue(toJson(GetRouteResponseSchema, found), output);
-        const { state, applied, traffic } = found;
-        print(`${state?.route ? routeName(state.route) : name} (etag ${state?.etag})`);
-        const rows = state?.route?.spec?.variants.map((variant) => {
-          const seen = traffic.find((each) => each.variant === variant.name);
-          return [
-            variant.name,
-            `${variant.weight} %`,
-            String(seen?.requests ?? 0),
-            (seen?.requestsPerSecond ?? 0).toFixed(1),
-          ];
-        });
-        printTable(["VARIANT", "WEIGHT", "REQUESTS", "PER SECOND"], rows ?? []);
-        if (applied) print(showApplied(applied));
-      }),
+    .addHelpText("after", "\nExamples:\n  weir status chat\n  weir status chat --watch")
+    .action((name: string, { output, watch, ...flags }: StatusFlags) =>
+      withServer(flags, ({ routes, signals }) =>
+        showOrWatch(watch, async () => {
+          const found = await routes.getRoute({ name });
+          if (output) return valueText(toJson(GetRouteResponseSchema, found), output);
+          const seen = await signals.listSignals({ name });
+          const byVariant = new Map(
+            seen.routes[0]?.variants.map(({ variant, signals }) => [variant, signals]),
+          );
+          return describe(name, found, byVariant);
+        }),
+      ),
     );
+}
+
+function describe(
+  name: string,
+  { state, applied, traffic }: GetRouteResponse,
+  signals: ReadonlyMap<string, Signals | undefined>,
+): string {
+  const rows = state?.route?.spec?.variants.map((variant) => {
+    const seen = signals.get(variant.name);
+    return [
+      variant.name,
+      `${variant.weight} %`,
+      String(traffic.find((each) => each.variant === variant.name)?.requests ?? 0),
+      (seen?.requestsPerSecond ?? 0).toFixed(1),
+      seen?.errorPercent === undefined ? "-" : `${seen.errorPercent.toFixed(1)} %`,
+      milliseconds(seen?.timeToFirstTokenMs?.p95),
+      (seen?.tokensPerSecond ?? 0).toFixed(1),
+    ];
+  });
+  const head = [
+    "VARIANT",
+    "WEIGHT",
+    "REQUESTS",
+    "PER SECOND",
+    "ERRORS",
+    "FIRST TOKEN P95",
+    "TOKENS/S",
+  ];
+  return [
+    `${state?.route ? routeName(state.route) : name} (etag ${state?.etag})`,
+    table(head, rows ?? []),
+    ...(applied ? [showApplied(applied)] : []),
+  ].join("\n");
+}
+
+function milliseconds(value: number | undefined): string {
+  return value === undefined ? "-" : `${Math.round(value)} ms`;
 }
 
 export function addProxies(program: Command): void {
@@ -49,26 +89,34 @@ export function addProxies(program: Command): void {
     .summary("list the proxies and what they run")
     .option(...server)
     .option(...tokenFile)
+    .option("-w, --watch", "go on until Ctrl-C")
     .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
-    .action(({ output, ...flags }: StatusFlags) =>
-      withServer(flags, async (clients) => {
-        const found = await clients.fleet.listProxies({});
-        if (output) return printValue(toJson(ListProxiesResponseSchema, found), output);
-        if (found.proxies.length === 0) return print("no proxies");
-        const rows = found.proxies.map(
-          ({ node, version, connected, inSync, reportedRevision, resources }) => [
-            node,
-            version,
-            connected ? (inSync ? "in sync" : "behind") : "away",
-            reportedRevision || "-",
-            resources
-              .flatMap(({ type, nackMessage }) =>
-                nackMessage ? [`${type} refused: ${nackMessage}`] : [],
-              )
-              .join("; ") || "-",
-          ],
-        );
-        printTable(["NODE", "ENVOY", "STATE", "REPORTS", "REFUSED"], rows);
-      }),
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir proxies\n  weir proxies -o json | jq '.proxies[].node'",
+    )
+    .action(({ output, watch, ...flags }: StatusFlags) =>
+      withServer(flags, ({ fleet }) =>
+        showOrWatch(watch, async () => {
+          const found = await fleet.listProxies({});
+          return output
+            ? valueText(toJson(ListProxiesResponseSchema, found), output)
+            : describeProxies(found);
+        }),
+      ),
     );
+}
+
+function describeProxies({ proxies }: ListProxiesResponse): string {
+  if (proxies.length === 0) return "no proxies";
+  const rows = proxies.map(({ node, version, connected, inSync, reportedRevision, resources }) => [
+    node,
+    version,
+    connected ? (inSync ? "in sync" : "behind") : "away",
+    reportedRevision || "-",
+    resources
+      .flatMap(({ type, nackMessage }) => (nackMessage ? [`${type} refused: ${nackMessage}`] : []))
+      .join("; ") || "-",
+  ]);
+  return table(["NODE", "ENVOY", "STATE", "REPORTS", "REFUSED"], rows);
 }

@@ -4,9 +4,11 @@ import {
   Compare_CompareResult,
   Compare_CompareTarget,
   CompareSchema,
+  type KeyValue,
   type RangeRequest,
   type RequestOp,
   RequestOpSchema,
+  type ResponseOp,
 } from "../gen/etcdserverpb/rpc_pb.ts";
 
 export const bytes = (text: string): Uint8Array => Buffer.from(text, "utf8");
@@ -54,4 +56,17 @@ export function getOp(
   return create(RequestOpSchema, {
     request: { case: "requestRange", value: { ...options, key: bytes(key) } },
   });
+}
+
+/** Number of the newest leadership, in decimal: raised by whoever leads, compared by every write. */
+export const fenceKey = (prefix: string): string => `${prefix}fence`;
+
+/** A number kept as text; 0 when there is no such key. */
+export function numberOf(kv: KeyValue | undefined): bigint {
+  return kv ? BigInt(text(kv.value)) : 0n;
+}
+
+/** What a range in a transaction found. */
+export function kvsOf(answer: ResponseOp | undefined): KeyValue[] {
+  return answer?.response.case === "responseRange" ? answer.response.value.kvs : [];
 }

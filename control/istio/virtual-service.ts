@@ -133,7 +133,7 @@ function retries(spec: RouteSpec): JsonObject {
   return defined({
     attempts: wanted.attempts,
     perTryTimeout: durationText(wanted.perTryTimeout),
-    retryOn: (wanted.on.length > 0 ? wanted.on : defaultRetryOn).join(","),
+    retryOn: (wanted.retryOn.length > 0 ? wanted.retryOn : defaultRetryOn).join(","),
   });
 }
 

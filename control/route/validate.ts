@@ -237,11 +237,14 @@ function checkResilience({ resilience }: RouteSpec, report: Report): void {
   if (resilience === undefined) return;
   const path = "spec.resilience";
   const retries = resilience.retries;
-  if (retries?.attempts === 0 && (retries.perTryTimeout !== undefined || retries.on.length > 0))
+  if (
+    retries?.attempts === 0 &&
+    (retries.perTryTimeout !== undefined || retries.retryOn.length > 0)
+  )
     report(
       "retries-off",
       `${path}.retries`,
-      "perTryTimeout and on have no meaning with 0 attempts",
+      "perTryTimeout and retryOn have no meaning with 0 attempts",
     );
   const durations: Record<string, Duration | undefined> = {
     timeout: resilience.timeout,

@@ -8,5 +8,6 @@ export {
   type RouteEvent,
   StaleEtagError,
   type Store,
+  StoreRefusedError,
   StoreUnavailableError,
 } from "./store.ts";

@@ -119,3 +119,8 @@ export class NotStoredError extends Error {
 export class StoreUnavailableError extends Error {
   override name = "StoreUnavailableError";
 }
+
+/** The store is reachable and does not take the write (no such namespace, not allowed). */
+export class StoreRefusedError extends Error {
+  override name = "StoreRefusedError";
+}

@@ -14,11 +14,15 @@ const ownFiles = [
   "style.css",
   "app.js",
   "api.js",
-  "html.js",
-  "routes.js",
-  "proxies.js",
-  "shift-dialog.js",
   "audit.js",
+  "charts.js",
+  "data.js",
+  "format.js",
+  "html.js",
+  "proxies.js",
+  "route.js",
+  "routes.js",
+  "shift-dialog.js",
 ];
 
 /** Libraries served as their packages ship them: bare import -> file below node_modules. */
@@ -26,7 +30,9 @@ const libraries: Record<string, string> = {
   preact: "preact/dist/preact.mjs",
   "preact/hooks": "preact/hooks/dist/hooks.mjs",
   htm: "htm/dist/htm.mjs",
+  uplot: "uplot/dist/uPlot.esm.js",
 };
+const libraryStyles: Record<string, string> = { "/lib/uplot.css": "uplot/dist/uPlot.min.css" };
 
 const contentTypes: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
@@ -55,6 +61,8 @@ export function createPages(): (req: IncomingMessage, res: ServerResponse) => bo
   for (const name of ownFiles) pages.set(`/${name}`, page(join(staticDir, name), importMap));
   for (const [name, file] of Object.entries(libraries))
     pages.set(libraryPath(name), page(findInPackages(file), importMap));
+  for (const [path, file] of Object.entries(libraryStyles))
+    pages.set(path, page(findInPackages(file), importMap));
   const index = pages.get("/index.html");
   if (index) pages.set("/", index);
   const policy = contentSecurityPolicy(importMap);

@@ -41,22 +41,15 @@ function putUtf8(out: usize, point: i32): usize {
     store<u8>(out, <u8>point);
     return out + 1;
   }
-  if (point < 0x800) {
-    store<u8>(out, <u8>(0xc0 | (point >> 6)));
-    store<u8>(out, <u8>(0x80 | (point & 63)), 1);
-    return out + 2;
+  const length: usize = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  let rest = point;
+  for (let i = length - 1; i > 0; i--) {
+    store<u8>(out + i, <u8>(0x80 | (rest & 63)));
+    rest >>= 6;
   }
-  if (point < 0x10000) {
-    store<u8>(out, <u8>(0xe0 | (point >> 12)));
-    store<u8>(out, <u8>(0x80 | ((point >> 6) & 63)), 1);
-    store<u8>(out, <u8>(0x80 | (point & 63)), 2);
-    return out + 3;
-  }
-  store<u8>(out, <u8>(0xf0 | (point >> 18)));
-  store<u8>(out, <u8>(0x80 | ((point >> 12) & 63)), 1);
-  store<u8>(out, <u8>(0x80 | ((point >> 6) & 63)), 2);
-  store<u8>(out, <u8>(0x80 | (point & 63)), 3);
-  return out + 4;
+  // The lead byte says the length by as many ones: 0xc0, 0xe0, 0xf0.
+  store<u8>(out, <u8>((0xf00 >> <i32>length) | rest));
+  return out + length;
 }
 
 /** Bytes of the UTF-8 sequence at `at`, or 0 when it is not valid (RFC 3629). */

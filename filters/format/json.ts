@@ -181,23 +181,28 @@ export function readString(): bool {
 }
 
 /** Reads a number between two limits, both included, into numberRead. */
-export function readNumber(least: f64, most: f64): bool {
+export function readNumber(least: i32, most: i32): bool {
   if (jsonFailure.length > 0) return false;
   skipSpace();
   if (!decodeNumber(at, end)) return failJson("must be a number");
   at = numberEnd;
   numberRead = numberValue;
+  return isWithin(least, most);
+}
+
+// Whole limits, so that callers' code holds no constants of eight bytes.
+function isWithin(least: i32, most: i32): bool {
   return (numberRead >= least && numberRead <= most) || failJson("is out of range");
 }
 
 /** Reads a whole number; proto JSON writes those of 64 bits as strings, which is accepted too. */
-export function readInteger(least: f64, most: f64): bool {
+export function readInteger(least: i32, most: i32): bool {
   if (peek() == 0x22) {
     if (!readString()) return false;
     if (!decodeNumber(stringPtr, stringPtr + stringBytes) || numberEnd != stringPtr + stringBytes)
       return failJson("must be a whole number");
     numberRead = numberValue;
-    if (numberRead < least || numberRead > most) return failJson("is out of range");
+    if (!isWithin(least, most)) return false;
   } else if (!readNumber(least, most)) return false;
   return Math.floor(numberRead) == numberRead || failJson("must be a whole number");
 }

@@ -1,20 +1,38 @@
 // SHA-256, FIPS 180-4 section 6.2.
-const K: usize = memory.data<u32>([
-  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-  0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-  0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-  0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-  0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-  0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-  0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-  0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-]);
-const START: usize = memory.data<u32>([
-  0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-]);
+// The constants are what sections 4.2.2 and 5.3.3 define them to be: the first 32
+// bits of the fractional parts of the cube roots of the first 64 primes, and of
+// the square roots of the first 8. Computed at start, they take no room in the module.
+const K: usize = memory.data(256, 8);
+const START: usize = memory.data(32, 8);
 const schedule: usize = memory.data(256, 8);
 const tail: usize = memory.data(128, 8);
 const state: usize = memory.data(32, 8);
+
+function fillConstants(): void {
+  for (let prime = 2, count: usize = 0; count < 64; prime++) {
+    if (!isPrime(prime)) continue;
+    if (count < 8) store<u32>(START + (count << 2), fractionOf(Math.sqrt(prime)));
+    store<u32>(K + (count << 2), fractionOf(cubeRoot(prime)));
+    count++;
+  }
+}
+fillConstants();
+
+function isPrime(value: i32): bool {
+  for (let divisor = 2; divisor < value; divisor++) if (value % divisor == 0) return false;
+  return true;
+}
+
+/** By Newton's method; exact enough for 35 bits. */
+function cubeRoot(value: f64): f64 {
+  let root: f64 = 7;
+  for (let i = 0; i < 20; i++) root -= (root - value / (root * root)) / 3;
+  return root;
+}
+
+function fractionOf(root: f64): u32 {
+  return <u32>((root - Math.floor(root)) * 4294967296);
+}
 
 function compress(block: usize): void {
   for (let i: usize = 0; i < 16; i++)

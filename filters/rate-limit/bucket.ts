@@ -1,4 +1,4 @@
-import { allocate, release } from "../sdk";
+import { allocate, release, reserve } from "../sdk";
 import { InFlight, openInFlight } from "./in-flight";
 
 /**
@@ -24,7 +24,7 @@ export class Bucket {
 }
 
 const CHAINS: usize = 1024;
-const chains: usize = memory.data(4096, 8);
+const chains: usize = reserve(CHAINS << 2);
 
 /** The bucket of that fingerprint, made if needed; give it back with releaseBucket. */
 export function acquireBucket(fingerprint: u64): Bucket {

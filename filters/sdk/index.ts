@@ -12,7 +12,7 @@ export {
   valueBytes,
   valuePtr,
 } from "./headers";
-export { allocate, release } from "./heap";
+export { allocate, release, reserve } from "./heap";
 export { httpCall } from "./http-call";
 export { logError, logWarning } from "./log";
 export {

@@ -1,5 +1,4 @@
 import { Ascii } from "./ascii";
-import { allocate } from "./heap";
 import { sameBytes } from "./memory";
 import { Region } from "./region";
 
@@ -35,13 +34,11 @@ export function tagOf(ptr: usize, bytes: usize): u32 {
   );
 }
 
-/** Text of an ASCII literal; only for constants, its memory is never freed. */
-export function literal(value: Ascii): Text {
-  const bytes = <usize>value.length;
-  const text = allocate(HEADER + bytes);
-  memory.copy(text + HEADER, value.ptr, bytes);
-  return seal(text, bytes);
-}
+/**
+ * Text of an ASCII literal. The build replaces each call by the address of static
+ * data (tools/ascii-literals.js); anything but a literal ends in an import that no host has.
+ */
+export declare function literal(value: string): Text;
 
 /** A copy of a byte range that lives as long as the region. */
 export function copyText(region: Region, ptr: usize, bytes: usize): Text {

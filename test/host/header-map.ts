@@ -1,16 +1,16 @@
 /** A header map as Envoy keeps it: ordered, repeated names allowed, values as bytes (latin1 here). */
 export type Headers = [string, string][];
 
-/** Sets a name to one value: the first one changes in place, further ones stay, as in Envoy. */
+/** Sets a name to one value: the first one changes in place, further ones stay, as in Envoy. Pairs themselves are never changed. */
 export function replaceHeader(headers: Headers, name: string, value: string): void {
-  const found = headers.find(([key]) => key === name.toLowerCase());
-  if (found) found[1] = value;
-  else headers.push([name.toLowerCase(), value]);
+  const key = name.toLowerCase();
+  const at = headers.findIndex((pair) => pair[0] === key);
+  headers[at < 0 ? headers.length : at] = [key, value];
 }
 
 export function removeHeader(headers: Headers, name: string): void {
-  for (let i = headers.length - 1; i >= 0; i--)
-    if (headers[i]?.[0] === name.toLowerCase()) headers.splice(i, 1);
+  const key = name.toLowerCase();
+  for (let i = headers.length - 1; i >= 0; i--) if (headers[i]?.[0] === key) headers.splice(i, 1);
 }
 
 export function valuesOf(headers: Headers, name: string): string[] {

@@ -1,4 +1,4 @@
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 
 /** State that all workers of one emulated proxy share, as Envoy's do. */
 export interface SharedState {
@@ -22,21 +22,6 @@ export function createSharedState(): SharedState {
 }
 
 /** Pairs as the ABI lays them out: u32 count, sizes, then key NUL value NUL. */
-export function encodePairs(pairs: readonly (readonly [Buffer, Buffer])[]): Buffer {
-  const size = pairs.reduce((sum, [key, value]) => sum + key.length + value.length + 10, 4);
-  const out = Buffer.alloc(size);
-  out.writeUInt32LE(pairs.length, 0);
-  let data = 4 + pairs.length * 8;
-  pairs.forEach(([key, value], i) => {
-    out.writeUInt32LE(key.length, 4 + i * 8);
-    out.writeUInt32LE(value.length, 8 + i * 8);
-    key.copy(out, data);
-    value.copy(out, data + key.length + 1);
-    data += key.length + value.length + 2;
-  });
-  return out;
-}
-
 export function decodePairs(bytes: Buffer): [string, string][] {
   if (bytes.length === 0) return [];
   const count = bytes.readUInt32LE(0);

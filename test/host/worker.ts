@@ -1,9 +1,17 @@
 import { Buffer } from "node:buffer";
+import { createGuestMemory, type GuestMemory, pairsSize } from "./guest-memory.ts";
 import { type Headers, removeHeader, replaceHeader } from "./header-map.ts";
-import { decodePairs, encodePairs, type SharedState } from "./proxy.ts";
+import { decodePairs, type SharedState } from "./proxy.ts";
 
 /** Statuses of the ABI that the emulator answers. */
-export const status = { ok: 0, notFound: 1, badArgument: 2, casMismatch: 8, internal: 10 } as const;
+export const status = {
+  ok: 0,
+  notFound: 1,
+  badArgument: 2,
+  invalidMemory: 6,
+  casMismatch: 8,
+  internal: 10,
+} as const;
 
 /** What a filter answered in place of the pods. */
 export interface LocalReply {
@@ -72,6 +80,8 @@ export function startWorker(
   node = "test-node",
 ): Worker {
   let memory: WebAssembly.Memory;
+  let guest: GuestMemory;
+  let allocate: (bytes: number) => number = () => 0;
   let exports: Record<string, (...args: number[]) => number>;
   let configuration: Buffer = Buffer.alloc(0);
   let maps: Record<number, Headers> = {};
@@ -83,47 +93,39 @@ export function startWorker(
   let fault: Fault | undefined;
   let context = 1000;
 
-  const bytes = (ptr: number, size: number): Buffer => {
-    // The host refuses what does not lie in memory; so does the emulator.
-    if (ptr < 0 || size < 0 || ptr + size > memory.buffer.byteLength)
-      throw new RangeError(`guest passed ${ptr}+${size}`);
-    return Buffer.from(memory.buffer, ptr, size);
-  };
-  const text = (ptr: number, size: number) => bytes(ptr >>> 0, size >>> 0).toString("latin1");
-  const u32 = (ptr: number, value: number) => bytes(ptr, 4).writeUInt32LE(value >>> 0);
-  const u64 = (ptr: number, value: bigint) =>
-    bytes(ptr, 8).writeBigUInt64LE(BigInt.asUintN(64, value));
-
-  function give(value: Buffer, outPtr: number, outSize: number): number {
-    if (value.length === 0) {
-      u32(outPtr, 0);
-      u32(outSize, 0);
-      return status.ok;
+  /** Gives the guest a value: it allocates, `write` fills. */
+  function give(
+    size: number,
+    outPtr: number,
+    outSize: number,
+    write: (ptr: number) => void,
+  ): number {
+    let ptr = 0;
+    if (size > 0) {
+      allocatingReads++;
+      ptr = allocate(size);
+      if (ptr === 0) return status.invalidMemory;
+      write(ptr);
     }
-    allocatingReads++;
-    const ptr = exports.proxy_on_memory_allocate?.(value.length) ?? 0;
-    if (ptr === 0) return 6;
-    value.copy(bytes(ptr, value.length));
-    u32(outPtr, ptr);
-    u32(outSize, value.length);
+    guest.u32(outPtr, ptr);
+    guest.u32(outSize, size);
     return status.ok;
   }
 
   const env: Record<string, (...args: never[]) => number> = {
     proxy_log: (level: number, ptr: number, size: number) => {
-      shared.log.push({ level, message: text(ptr, size) });
+      shared.log.push({ level, message: guest.text(ptr, size) });
       return status.ok;
     },
     proxy_get_current_time_nanoseconds: (out: number) => {
-      u64(out, shared.nowNs);
+      guest.u64(out, shared.nowNs);
       return status.ok;
     },
     proxy_set_tick_period_milliseconds: () => status.ok,
     proxy_get_property: (path: number, size: number, outPtr: number, outSize: number) => {
-      const value = properties[text(path, size).replaceAll("\0", ".")];
-      return value === undefined
-        ? status.notFound
-        : give(Buffer.from(value, "latin1"), outPtr, outSize);
+      const value = properties[guest.text(path, size).replaceAll("\0", ".")];
+      if (value === undefined) return status.notFound;
+      return give(value.length, outPtr, outSize, (ptr) => guest.write(ptr, value));
     },
     proxy_get_buffer_bytes: (
       type: number,
@@ -131,17 +133,17 @@ export function startWorker(
       size: number,
       outPtr: number,
       outSize: number,
-    ) =>
-      type === 7
-        ? give(configuration.subarray(start, start + size), outPtr, outSize)
-        : status.notFound,
+    ) => {
+      if (type !== 7) return status.notFound;
+      const value = configuration.subarray(start, start + size);
+      return give(value.length, outPtr, outSize, (ptr) => {
+        value.copy(guest.bytes(ptr, value.length));
+      });
+    },
     proxy_get_header_map_pairs: (map: number, outPtr: number, outSize: number) => {
       const headers = maps[map];
       if (headers === undefined) return status.badArgument;
-      const pairs = headers.map(
-        ([key, value]) => [Buffer.from(key, "latin1"), Buffer.from(value, "latin1")] as const,
-      );
-      return give(encodePairs(pairs), outPtr, outSize);
+      return give(pairsSize(headers), outPtr, outSize, (ptr) => guest.writePairs(ptr, headers));
     },
     proxy_replace_header_map_value: (
       map: number,
@@ -152,13 +154,13 @@ export function startWorker(
     ) => {
       const headers = maps[map];
       if (headers === undefined) return status.badArgument;
-      replaceHeader(headers, text(key, keySize), text(value, valueSize));
+      replaceHeader(headers, guest.text(key, keySize), guest.text(value, valueSize));
       return status.ok;
     },
     proxy_remove_header_map_value: (map: number, key: number, keySize: number) => {
       const headers = maps[map];
       if (headers === undefined) return status.badArgument;
-      removeHeader(headers, text(key, keySize));
+      removeHeader(headers, guest.text(key, keySize));
       return status.ok;
     },
     proxy_send_local_response: (
@@ -173,9 +175,9 @@ export function startWorker(
     ) => {
       reply = {
         status: code,
-        details: text(details, detailsSize),
-        body: text(body, bodySize),
-        headers: decodePairs(bytes(headers, headersSize)),
+        details: guest.text(details, detailsSize),
+        body: guest.text(body, bodySize),
+        headers: decodePairs(guest.bytes(headers, headersSize)),
         grpcStatus,
       };
       return status.ok;
@@ -187,10 +189,13 @@ export function startWorker(
       outSize: number,
       outCas: number,
     ) => {
-      const found = shared.data.get(text(key, keySize));
+      const found = shared.data.get(guest.text(key, keySize));
       if (found === undefined) return status.notFound;
-      u32(outCas, found.cas);
-      return give(found.value, outPtr, outSize);
+      guest.u32(outCas, found.cas);
+      const { value } = found;
+      return give(value.length, outPtr, outSize, (ptr) => {
+        value.copy(guest.bytes(ptr, value.length));
+      });
     },
     proxy_set_shared_data: (
       key: number,
@@ -199,19 +204,22 @@ export function startWorker(
       valueSize: number,
       cas: number,
     ) => {
-      const name = text(key, keySize);
+      const name = guest.text(key, keySize);
       const found = shared.data.get(name);
       // A missing key is made whatever number comes with it: Envoy's quirk that "create if absent" rests on.
       if (found !== undefined && cas !== 0 && cas >>> 0 !== found.cas) return status.casMismatch;
-      shared.data.set(name, { value: Buffer.from(bytes(value, valueSize)), cas: shared.nextCas++ });
+      shared.data.set(name, {
+        value: Buffer.from(guest.bytes(value, valueSize)),
+        cas: shared.nextCas++,
+      });
       return status.ok;
     },
     proxy_define_metric: (type: number, name: number, nameSize: number, out: number) => {
-      const wanted = text(name, nameSize);
+      const wanted = guest.text(name, nameSize);
       const known = [...shared.metrics].find(([, metric]) => metric.name === wanted);
       const id = known?.[0] ?? shared.metrics.size + 1;
       if (!known) shared.metrics.set(id, { type, name: wanted, value: 0n });
-      u32(out, id);
+      guest.u32(out, id);
       return status.ok;
     },
     proxy_increment_metric: ((id: number, offset: bigint) => {
@@ -229,7 +237,7 @@ export function startWorker(
     proxy_get_metric: (id: number, out: number) => {
       const metric = shared.metrics.get(id);
       if (metric === undefined) return status.notFound;
-      u64(out, metric.value);
+      guest.u64(out, metric.value);
       return status.ok;
     },
     proxy_http_call: (
@@ -245,26 +253,27 @@ export function startWorker(
       out: number,
     ) => {
       shared.httpCalls.push({
-        cluster: text(cluster, clusterSize),
-        headers: decodePairs(bytes(headers, headersSize)),
-        body: text(body, bodySize),
+        cluster: guest.text(cluster, clusterSize),
+        headers: decodePairs(guest.bytes(headers, headersSize)),
+        body: guest.text(body, bodySize),
       });
-      u32(out, 1);
+      guest.u32(out, 1);
       return status.ok;
     },
   };
+  /** Notes a host call; a status where it fails before it happens. */
+  const enter = (name: string): number | undefined => {
+    calls.push(name);
+    return fault === undefined ? undefined : fault(name);
+  };
   const counted = Object.fromEntries(
-    Object.entries(env).map(([name, call]) => [
-      name,
-      (...args: never[]) => {
-        calls.push(name);
-        return fault?.(name) ?? call(...args);
-      },
-    ]),
+    Object.entries(env).map(([name, call]) => [name, fixedArity(call, () => enter(name))]),
   );
 
   const instance = new WebAssembly.Instance(module, { env: counted });
   memory = instance.exports.memory as WebAssembly.Memory;
+  guest = createGuestMemory(memory);
+  allocate = instance.exports.proxy_on_memory_allocate as typeof allocate;
   // Every callback is counted but the allocations nested in our own calls.
   exports = Object.fromEntries(
     Object.entries(instance.exports)
@@ -291,7 +300,7 @@ export function startWorker(
     { sourceAddress, plugin = "weir", body = false }: RequestOptions = {},
   ): OpenStream {
     reset();
-    maps = { 0: headers.map(([key, value]) => [key, value]) };
+    maps = { 0: [...headers] };
     properties = {
       plugin_name: plugin,
       "xds.node.id": node,
@@ -347,4 +356,15 @@ export function startWorker(
       fault = next;
     },
   };
+}
+
+/** `call` behind `enter`, without the arrays that rest parameters would make on each host call. */
+function fixedArity(
+  call: (...args: never[]) => number,
+  enter: () => number | undefined,
+): (...args: never[]) => number {
+  if (call.length === 2) return (a, b) => enter() ?? call(a, b);
+  if (call.length === 3) return (a, b, c) => enter() ?? call(a, b, c);
+  if (call.length === 5) return (a, b, c, d, e) => enter() ?? call(a, b, c, d, e);
+  return (...args) => enter() ?? call(...args);
 }

@@ -69,6 +69,6 @@ describe("an lmdb store's directory", () => {
 
 it("names the kinds of store there are", () => {
   expect(() => openStore("redis:6379")).toThrow(
-    'unknown store "redis:6379": known are memory, lmdb:DIRECTORY and etcd://HOST:PORT',
+    'unknown store "redis:6379": known are memory, lmdb:DIRECTORY, etcd://HOST:PORT and kube[:NAMESPACE]',
   );
 });

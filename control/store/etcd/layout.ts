@@ -1,8 +1,7 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { bytes, type EtcdClient, text } from "../../etcd/index.ts";
+import { bytes, type EtcdClient, fenceKey, text } from "../../etcd/index.ts";
 import {
   type KeyValue,
-  type ResponseOp,
   Compare_CompareResult as Result,
   Compare_CompareTarget as Target,
 } from "../../gen/etcdserverpb/rpc_pb.ts";
@@ -24,7 +23,7 @@ export const layout = "1";
  *
  * - `layout`: the version of this layout
  * - `sequence`: number of the newest write, in decimal
- * - `fence`: the newest leadership that wrote, in decimal
+ * - `fence`: the newest leadership, in decimal; the election raises it
  * - `routes/NAMESPACE/NAME`: a sealed RouteState
  * - `rollouts/NAMESPACE/NAME`: a sealed RolloutState
  * - `audit/SEQUENCE`: 16 bytes that name the write, then the AuditEntry, sealed;
@@ -51,7 +50,7 @@ export function keysBelow(prefix: string): Keys {
   return {
     layout: `${prefix}layout`,
     sequence: `${prefix}sequence`,
-    fence: `${prefix}fence`,
+    fence: fenceKey(prefix),
     routes: `${prefix}routes/`,
     rollouts: `${prefix}rollouts/`,
     audit: `${prefix}audit/`,
@@ -79,16 +78,6 @@ export function sealRollout(state: RolloutState): Buffer {
 
 export function openRollout(kv: KeyValue): RolloutState {
   return read(RolloutStateSchema, openRecord(Buffer.from(kv.value), text(kv.key)), text(kv.key));
-}
-
-/** A number kept as text; 0 when there is no such key. */
-export function numberOf(kv: KeyValue | undefined): bigint {
-  return kv ? BigInt(text(kv.value)) : 0n;
-}
-
-/** What a range in a transaction found. */
-export function kvsOf(answer: ResponseOp | undefined): KeyValue[] {
-  return answer?.response.case === "responseRange" ? answer.response.value.kvs : [];
 }
 
 export function sealEntry(id: Buffer, entry: AuditEntry): Buffer {

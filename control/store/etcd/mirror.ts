@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type EtcdClient, endOf, getOp, text } from "../../etcd/index.ts";
+import { type EtcdClient, endOf, getOp, kvsOf, numberOf, text } from "../../etcd/index.ts";
 import type { KeyValue } from "../../gen/etcdserverpb/rpc_pb.ts";
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { type Keys, kvsOf, numberOf, openEntry, openRollout, openRoute } from "./layout.ts";
+import { type Keys, openEntry, openRollout, openRoute } from "./layout.ts";
 
 /** Everything as of one write. */
 export interface Copy {

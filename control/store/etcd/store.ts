@@ -4,6 +4,7 @@ import {
   EtcdError,
   endOf,
   getOp,
+  kvsOf,
   parseEtcdAddress,
   text,
 } from "../../etcd/index.ts";
@@ -13,7 +14,7 @@ import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { createBroadcast } from "../broadcast.ts";
 import { deleteChange, eventOf, putChange, rolloutChange, rolloutEventOf } from "../change.ts";
 import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
-import { checkLayout, keysBelow, kvsOf, openEntry, openRollout, openRoute } from "./layout.ts";
+import { checkLayout, keysBelow, openEntry, openRollout, openRoute } from "./layout.ts";
 import { type Copy, createMirror, type Mirror, readAll, readEntries } from "./mirror.ts";
 import { writeChange } from "./write.ts";
 

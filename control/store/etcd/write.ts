@@ -6,6 +6,8 @@ import {
   type EtcdClient,
   EtcdError,
   getOp,
+  kvsOf,
+  numberOf,
   putOp,
   unchanged,
 } from "../../etcd/index.ts";
@@ -13,8 +15,6 @@ import { type Change, changeOf, type Stored } from "../change.ts";
 import { StoreUnavailableError } from "../store.ts";
 import {
   type Keys,
-  kvsOf,
-  numberOf,
   openEntry,
   openRollout,
   openRoute,
@@ -31,6 +31,7 @@ const pauseMs = 20;
 interface Before {
   sequence: bigint;
   sequenceRevision: bigint;
+  fenceRevision: bigint;
   stored: Stored;
 }
 
@@ -60,7 +61,7 @@ export async function writeChange(
         inDoubt = 0n;
       }
       const change = make(before.stored, before.sequence + 1n);
-      const request = commitOf(keys, name, id, before.sequenceRevision, change);
+      const request = commitOf(keys, name, id, before, change);
       const committed = await client.txn(request).catch((error: unknown) => {
         if (!(error instanceof EtcdError && error.refused)) inDoubt = change.entry.sequence;
         throw error;
@@ -90,6 +91,7 @@ async function readBefore(client: EtcdClient, keys: Keys, name: string): Promise
   return {
     sequence: numberOf(sequence),
     sequenceRevision: sequence?.modRevision ?? 0n,
+    fenceRevision: fence?.modRevision ?? 0n,
     stored: {
       route: route ? openRoute(route) : undefined,
       rollout: rollout ? openRollout(rollout) : undefined,
@@ -116,11 +118,11 @@ function commitOf(
   keys: Keys,
   name: string,
   id: Buffer,
-  sequenceRevision: bigint,
+  { sequenceRevision, fenceRevision }: Before,
   { state, deleted, rollout, fence, entry }: Change,
 ): Parameters<EtcdClient["txn"]>[0] {
   return {
-    compare: [unchanged(keys.sequence, sequenceRevision)],
+    compare: [unchanged(keys.sequence, sequenceRevision), unchanged(keys.fence, fenceRevision)],
     success: [
       putOp(keys.sequence, bytes(String(entry.sequence))),
       ...(state ? [putOp(keys.route(name), sealRoute(state))] : []),

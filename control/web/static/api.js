@@ -1,6 +1,7 @@
-/** The page talks to the same Connect API as every other client, as JSON over POST. */
+/** The page talks to the same Connect API as every other client: JSON over POST. */
 
 const tokenKey = "weir-token";
+const endOfStream = 2;
 
 export function setToken(token) {
   sessionStorage.setItem(tokenKey, token);
@@ -20,25 +21,84 @@ export class ApiError extends Error {
  * Throws ApiError, or TypeError when the server cannot be reached.
  */
 export async function call(method, request = {}, timeoutMs = 5000) {
-  const token = sessionStorage.getItem(tokenKey);
   const response = await fetch(`/weir.v1.${method}`, {
     method: "POST",
-    headers: {
-      "content-type": "application/json",
-      "connect-protocol-version": "1",
-      ...(token ? { authorization: `Bearer ${token}` } : {}),
-    },
+    headers: headers("application/json"),
     body: JSON.stringify(request),
     signal: AbortSignal.timeout(timeoutMs),
   });
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) {
-    const detail = (body.details ?? []).find((each) => each.type === "weir.v1.Problems");
-    throw new ApiError(
-      body.code ?? `http ${response.status}`,
-      body.message ?? response.statusText,
-      detail?.debug?.problems ?? [],
-    );
-  }
+  if (!response.ok) throw apiError(body, response);
   return body;
+}
+
+/**
+ * Follows a server stream, one callback per message, until it ends or the
+ * signal aborts. Throws as `call` does; a stream that ends by itself is an error.
+ */
+export async function watch(method, request, signal, onMessage) {
+  const response = await fetch(`/weir.v1.${method}`, {
+    method: "POST",
+    headers: headers("application/connect+json"),
+    body: envelope(JSON.stringify(request)),
+    signal,
+  });
+  if (!response.ok) throw apiError(await response.json().catch(() => ({})), response);
+  for await (const { flags, message } of envelopes(response.body)) {
+    if (flags & endOfStream) throw apiError(message.error ?? {}, response);
+    onMessage(message);
+  }
+  throw new ApiError("unavailable", "the stream ended", []);
+}
+
+function headers(contentType) {
+  const token = sessionStorage.getItem(tokenKey);
+  return {
+    "content-type": contentType,
+    "connect-protocol-version": "1",
+    ...(token ? { authorization: `Bearer ${token}` } : {}),
+  };
+}
+
+function apiError(body, response) {
+  const detail = (body.details ?? []).find((each) => each.type === "weir.v1.Problems");
+  return new ApiError(
+    body.code ?? (response.ok ? "unavailable" : `http ${response.status}`),
+    body.message ?? (response.ok ? "the stream ended" : response.statusText),
+    detail?.debug?.problems ?? [],
+  );
+}
+
+/** A message as Connect streams carry it: flags, length, bytes. */
+function envelope(text) {
+  const bytes = new TextEncoder().encode(text);
+  const framed = new Uint8Array(5 + bytes.length);
+  new DataView(framed.buffer).setUint32(1, bytes.length);
+  framed.set(bytes, 5);
+  return framed;
+}
+
+async function* envelopes(body) {
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let pending = new Uint8Array();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const joined = new Uint8Array(pending.length + value.length);
+      joined.set(pending);
+      joined.set(value, pending.length);
+      pending = joined;
+      while (pending.length >= 5) {
+        const length = new DataView(pending.buffer, pending.byteOffset).getUint32(1);
+        if (pending.length < 5 + length) break;
+        const message = JSON.parse(decoder.decode(pending.subarray(5, 5 + length)) || "{}");
+        yield { flags: pending[0], message };
+        pending = pending.subarray(5 + length);
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
 }

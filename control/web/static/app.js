@@ -1,46 +1,30 @@
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { call, setToken } from "./api.js";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { setToken } from "./api.js";
 import { Audit } from "./audit.js";
+import { usePolled, useRoutes } from "./data.js";
 import { html } from "./html.js";
 import { Proxies } from "./proxies.js";
+import { Route } from "./route.js";
 import { Routes } from "./routes.js";
 
-const intervalMs = 1000;
+const tabs = [
+  ["routes", "Routes"],
+  ["proxies", "Proxies"],
+  ["changes", "Changes"],
+];
 
-/** Fetches everything the page shows, once a second, and keeps the last good answer when a fetch fails. */
-function useControlService() {
-  const [state, setState] = useState({ loading: true, routes: [], proxies: [], audit: [] });
+/** Where one is: "#/routes", "#/routes/inference/chat", "#/proxies", "#/changes". */
+function usePlace() {
+  const read = () => decodeURIComponent(location.hash.replace(/^#\/?/, "")) || "routes";
+  const [place, setPlace] = useState(read);
   useEffect(() => {
-    let stopped = false;
-    let timer;
-    async function refresh() {
-      try {
-        const [routes, proxies, audit] = await Promise.all([
-          call("RouteService/ListRoutes"),
-          call("FleetService/ListProxies"),
-          call("AuditService/ListAudit", { limit: 20 }),
-        ]);
-        if (stopped) return;
-        setState({
-          routes: routes.routes ?? [],
-          proxies: proxies.proxies ?? [],
-          audit: audit.entries ?? [],
-        });
-      } catch (error) {
-        if (stopped) return;
-        setState((last) => ({ ...last, loading: false, error }));
-      }
-      // A hidden page asks no one anything.
-      timer = setTimeout(refresh, document.hidden ? intervalMs * 10 : intervalMs);
-    }
-    refresh();
-    return () => {
-      stopped = true;
-      clearTimeout(timer);
-    };
+    const moved = () => setPlace(read());
+    addEventListener("hashchange", moved);
+    return () => removeEventListener("hashchange", moved);
   }, []);
-  return state;
+  const [tab, ...rest] = place.split("/");
+  return { tab, name: rest.join("/") };
 }
 
 function Connection({ error }) {
@@ -63,14 +47,38 @@ function TokenForm() {
   </form>`;
 }
 
+function Page({ tab, name, state, signals }) {
+  if (tab === "proxies") return html`<${Proxies} />`;
+  if (tab === "changes") return html`<${Audit} />`;
+  if (name)
+    return html`<${Route} key=${name} name=${name} state=${state.routes.get(name)} loading=${state.loading} />`;
+  return html`<${Routes} ...${state} signals=${signals} />`;
+}
+
 function App() {
-  const { loading, routes, proxies, audit, error } = useControlService();
+  const { tab, name } = usePlace();
+  const state = useRoutes();
+  const overview = tab === "routes" && !name;
+  const { answer, error } = usePolled(overview ? "SignalService/ListSignals" : "", {}, 2000);
+  const main = useRef(null);
+  const arrived = useRef(false);
+  // Whoever follows a link with the keyboard or a screen reader lands on what it led to.
+  useEffect(() => {
+    if (arrived.current) main.current.focus();
+    arrived.current = true;
+  }, [tab, name]);
   return html`
-    <header><h1>Weir</h1><${Connection} error=${error} /></header>
-    <main aria-busy=${loading ? "true" : "false"}>
-      <${Routes} routes=${routes} loading=${loading} />
-      <${Proxies} proxies=${proxies} loading=${loading} />
-      <${Audit} entries=${audit} />
+    <a class="skip" href="#main" onClick=${(event) => {
+      event.preventDefault();
+      main.current.focus();
+    }}>to the content</a>
+    <header>
+      <h1>Weir</h1>
+      <nav aria-label="pages">${tabs.map(([id, title]) => html`<a href=${`#/${id}`} aria-current=${tab === id ? "page" : undefined}>${title}</a>`)}</nav>
+      <${Connection} error=${state.error ?? error} />
+    </header>
+    <main id="main" tabindex="-1" ref=${main} aria-busy=${state.loading ? "true" : "false"}>
+      <${Page} tab=${tab} name=${name} state=${state} signals=${answer?.routes} />
     </main>
   `;
 }

@@ -1,12 +1,22 @@
+import { useState } from "preact/hooks";
+import { usePolled } from "./data.js";
+import { weights, when } from "./format.js";
 import { html } from "./html.js";
 
-export function Audit({ entries }) {
+const firstEntries = 20;
+
+/** What was changed, newest first: of one route, or of all when `name` is empty. */
+export function Audit({ name = "" }) {
+  const [limit, setLimit] = useState(firstEntries);
+  const { answer, loading } = usePolled("AuditService/ListAudit", { name, limit }, 3000);
+  const entries = answer?.entries ?? [];
   return html`<section aria-labelledby="audit">
     <h2 id="audit">Changes</h2>
-    ${entries.length === 0 && html`<p class="empty">nothing has been changed yet</p>`}
+    ${loading && html`<p class="empty">loading ...</p>`}
+    ${answer && entries.length === 0 && html`<p class="empty">nothing has been changed yet</p>`}
     ${
       entries.length > 0 &&
-      html`<div class="scroll"><table>
+      html`<div class="scroll" tabindex="0" role="region" aria-label="list of changes"><table>
       <caption class="hidden">newest changes first</caption>
       <thead><tr>
         <th scope="col">when</th><th scope="col">what</th><th scope="col">route</th>
@@ -14,20 +24,14 @@ export function Audit({ entries }) {
       </tr></thead>
       <tbody>${entries.map(
         (each) => html`<tr key=${each.sequence}>
-        <td><time datetime=${each.at}>${new Date(each.at).toLocaleTimeString()}</time></td>
+        <td class="nowrap"><time datetime=${each.at}>${when(each.at)}</time></td>
         <td>${each.action}</td><td>${each.name}</td>
         <td>${weights(each.before)} → ${weights(each.after)}</td>
         <td>${each.principal}</td><td>${each.reason}</td>
       </tr>`,
       )}</tbody>
-    </table></div>`
+    </table></div>
+    ${entries.length >= limit && html`<p><button onClick=${() => setLimit(limit * 5)}>show older</button></p>`}`
     }
   </section>`;
-}
-
-function weights(state) {
-  const variants = state?.route?.spec?.variants ?? [];
-  return variants.length === 0
-    ? "none"
-    : variants.map((each) => `${each.name} ${each.weight ?? 0}`).join(", ");
 }

@@ -1,39 +1,72 @@
+import { useState } from "preact/hooks";
+import { usePolled } from "./data.js";
+import { when } from "./format.js";
 import { html } from "./html.js";
 
-export function Proxies({ proxies, loading }) {
+const firstRows = 50;
+/** What needs a look comes first. */
+const order = ["refused", "behind", "away", "in sync"];
+
+/** All proxies: what they run, and what they refused in their own words. */
+export function Proxies() {
+  const [word, setWord] = useState("");
+  const [most, setMost] = useState(firstRows);
+  const { answer, loading } = usePolled("FleetService/ListProxies", {}, 2000);
+  const proxies = (answer?.proxies ?? []).map((each) => ({ ...each, word: stateOf(each) }));
+  const found = proxies
+    .filter(({ node, word: state }) => node.includes(word) || state.includes(word))
+    .sort((a, b) => order.indexOf(a.word) - order.indexOf(b.word) || a.node.localeCompare(b.node));
+  const counts = order.map((state) => [
+    state,
+    proxies.filter((each) => each.word === state).length,
+  ]);
   return html`<section aria-labelledby="proxies">
     <h2 id="proxies">Proxies</h2>
-    ${!loading && proxies.length === 0 && html`<p class="empty">no Envoy has connected yet: <code>weir bootstrap --node ID</code> prints its bootstrap</p>`}
+    ${loading && html`<p class="empty">loading ...</p>`}
+    ${answer && proxies.length === 0 && html`<p class="empty">no Envoy has connected yet: <code>weir bootstrap --node ID</code> prints its bootstrap</p>`}
     ${
       proxies.length > 0 &&
-      html`<div class="scroll"><table>
-      <caption class="hidden">connected proxies</caption>
+      html`
+      <p class="tools">
+        <label>find <input type="search" value=${word} placeholder="node or state" onInput=${(event) => setWord(event.target.value)} /></label>
+        <span role="status">${counts
+          .filter(([, count]) => count > 0)
+          .map(([state, count]) => `${count} ${state}`)
+          .join(", ")}</span>
+      </p>
+      <div class="scroll" tabindex="0" role="region" aria-label="list of proxies"><table>
+      <caption class="hidden">proxies</caption>
       <thead><tr>
-        <th scope="col">node</th><th scope="col">Envoy</th><th scope="col">state</th>
+        <th scope="col">node</th><th scope="col">Envoy</th><th scope="col">state</th><th scope="col">since</th>
         <th scope="col">revision its filters report</th><th scope="col">acknowledged</th>
       </tr></thead>
-      <tbody>${proxies.map((each) => html`<${ProxyRow} key=${each.node} ...${each} />`)}</tbody>
-    </table></div>`
+      <tbody>${found.slice(0, most).map((each) => html`<${ProxyRow} key=${each.node} ...${each} />`)}</tbody>
+    </table></div>
+    ${found.length > most && html`<p><button onClick=${() => setMost(most + 10 * firstRows)}>show more</button></p>`}`
     }
   </section>`;
 }
 
-function ProxyRow({ node, version, connected, inSync, reportedRevision, resources = [] }) {
-  const refused = resources.filter((each) => each.nackMessage);
-  const word = !connected ? "away" : refused.length > 0 ? "refused" : inSync ? "in sync" : "behind";
+function stateOf({ connected, inSync, resources = [] }) {
+  if (!connected) return "away";
+  if (resources.some((each) => each.nackMessage)) return "refused";
+  return inSync ? "in sync" : "behind";
+}
+
+function ProxyRow({ node, version, word, since, reportedRevision, resources = [] }) {
   return html`<tr>
     <th scope="row"><code>${node}</code></th>
     <td>${version}</td>
-    <td><span class=${`dot ${connected && inSync ? "ok" : "bad"}`}></span> ${word}</td>
+    <td class="nowrap"><span class=${`dot ${word === "in sync" ? "ok" : "bad"}`}></span> ${word}</td>
+    <td class="nowrap">${since && html`<time datetime=${since}>${when(since)}</time>`}</td>
     <td><code>${reportedRevision || "none yet"}</code></td>
     <td>
-      ${resources.map(
-        (
-          each,
-        ) => html`<span class="tag" title=${`sent ${each.sentVersion}, acknowledged ${each.ackedVersion || "none"}`}>
-        ${each.type} ${each.ackedVersion && each.ackedVersion === each.sentVersion ? "✓" : "…"}</span> `,
-      )}
-      ${refused.map((each) => html`<p class="nack">${each.type} refused: ${each.nackMessage}</p>`)}
+      ${resources.map((each) => {
+        const acked = each.ackedVersion && each.ackedVersion === each.sentVersion;
+        const title = `sent ${each.sentVersion}, acknowledged ${each.ackedVersion || "none"}`;
+        return html`<span class="tag" title=${title}>${each.type} ${acked ? "✓" : "…"}</span> `;
+      })}
+      ${resources.filter((each) => each.nackMessage).map((each) => html`<p class="nack">${each.type} refused: ${each.nackMessage}</p>`)}
     </td>
   </tr>`;
 }

@@ -1,61 +1,67 @@
 import { useState } from "preact/hooks";
+import { milliseconds, percent, perSecond } from "./format.js";
 import { html } from "./html.js";
-import { ShiftDialog } from "./shift-dialog.js";
 
-export function Routes({ routes, loading }) {
+/** Rows shown before one asks for more. */
+const firstRows = 50;
+
+/** All routes with their signals; one links to its page. */
+export function Routes({ routes, signals, loading }) {
+  const [word, setWord] = useState("");
+  const [most, setMost] = useState(firstRows);
+  const byName = new Map((signals ?? []).map((each) => [each.name, each]));
+  const found = [...routes]
+    .filter(
+      ([name, { route }]) =>
+        name.includes(word) || route.spec.hosts.some((host) => host.includes(word)),
+    )
+    .sort(([a], [b]) => a.localeCompare(b));
   return html`<section aria-labelledby="routes">
     <h2 id="routes">Routes</h2>
     ${loading && html`<p class="empty">loading ...</p>`}
-    ${!loading && routes.length === 0 && html`<p class="empty">no routes yet: <code>weir apply -f route.yaml</code></p>`}
-    ${routes.map((each) => html`<${Route} key=${routeName(each)} ...${each} />`)}
+    ${!loading && routes.size === 0 && html`<p class="empty">no routes yet: <code>weir apply -f route.yaml</code></p>`}
+    ${
+      routes.size > 0 &&
+      html`
+      <p class="tools">
+        <label>find <input type="search" value=${word} placeholder="name or host" onInput=${(event) => setWord(event.target.value)} /></label>
+        <span role="status">${found.length === routes.size ? `${routes.size} routes` : `${found.length} of ${routes.size} routes`}</span>
+      </p>
+      <div class="scroll" tabindex="0" role="region" aria-label="list of routes"><table>
+        <caption class="hidden">routes</caption>
+        <thead><tr>
+          <th scope="col">route</th><th scope="col">weights</th><th scope="col" class="number">requests/s</th>
+          <th scope="col" class="number">errors</th><th scope="col" class="number">first token p95</th>
+          <th scope="col" class="number">tokens/s</th><th scope="col" class="number">refused/s</th><th scope="col">applied</th>
+        </tr></thead>
+        <tbody>${found.slice(0, most).map(([name, state]) => html`<${RouteRow} key=${name} name=${name} state=${state} signals=${byName.get(name)} />`)}</tbody>
+      </table></div>
+      ${found.length > most && html`<p><button onClick=${() => setMost(most + 10 * firstRows)}>show more</button></p>`}`
+    }
   </section>`;
 }
 
-export function routeName({ state }) {
-  const { namespace, name } = state.route.metadata;
-  return `${namespace || "default"}/${name}`;
-}
-
-function Route({ state, applied, traffic }) {
-  const [shifting, setShifting] = useState(false);
-  const name = routeName({ state });
-  const { hosts, variants, shadow } = state.route.spec;
-  return html`<article class="route">
-    <h3>${name}</h3>
-    <p class="hosts">${hosts.join(", ")}</p>
-    <table>
-      <caption class="hidden">variants of ${name}</caption>
-      <thead>
-        <tr><th scope="col">variant</th><th scope="col">weight</th><th scope="col" class="number">requests/s</th><th scope="col" class="number">requests</th></tr>
-      </thead>
-      <tbody>
-        ${variants.map(
-          (variant) => html`<${Variant}
-          key=${variant.name} ...${variant} shadow=${variant.name === shadow?.variant}
-          traffic=${(traffic ?? []).find((each) => each.variant === variant.name)} />`,
-        )}
-      </tbody>
-    </table>
-    <${Applied} ...${applied ?? {}} />
-    <button onClick=${() => setShifting(true)}>shift weights ...</button>
-    ${shifting && html`<${ShiftDialog} state=${state} name=${name} close=${() => setShifting(false)} />`}
-  </article>`;
-}
-
-function Variant({ name, weight = 0, shadow, traffic }) {
+function RouteRow({ name, state, signals }) {
+  const { hosts, variants } = state.route.spec;
+  const total = signals?.total ?? {};
+  const refused = (signals?.tiers ?? []).reduce(
+    (sum, each) => sum + (each.refusedPerSecond ?? 0),
+    0,
+  );
   return html`<tr>
-    <th scope="row">${name}${shadow && html` <span class="tag">shadow</span>`}</th>
-    <td class="weight"><span class="bar" style=${`width: ${weight}%`}></span><span>${weight} %</span></td>
-    <td class="number">${(traffic?.requestsPerSecond ?? 0).toFixed(1)}</td>
-    <td class="number">${Number(traffic?.requests ?? 0).toLocaleString()}</td>
+    <th scope="row"><a href=${`#/routes/${name}`}>${name}</a><br /><span class="quiet">${hosts.join(", ")}</span></th>
+    <td>${variants.map((each) => html`<span class="tag">${each.name} ${each.weight ?? 0}</span> `)}</td>
+    <td class="number">${perSecond(total.requestsPerSecond)}</td>
+    <td class="number">${percent(total.errorPercent)}</td>
+    <td class="number">${milliseconds(total.timeToFirstTokenMs?.p95)}</td>
+    <td class="number">${perSecond(total.tokensPerSecond)}</td>
+    <td class="number">${perSecond(refused)}</td>
+    <td><${AppliedWord} ...${signals ?? {}} /></td>
   </tr>`;
 }
 
-function Applied({ wanted = 0, applied = 0, behind = [] }) {
-  if (wanted === 0) return html`<p class="applied">no proxy is connected</p>`;
-  const done = applied === wanted;
-  return html`<div class="applied">
-    <p><span class=${`dot ${done ? "ok" : "bad"}`}></span> applied on ${applied} of ${wanted}</p>
-    ${behind.length > 0 && html`<ul>${behind.map((each) => html`<li><code>${each.node}</code>: ${each.reason}</li>`)}</ul>`}
-  </div>`;
+/** How many proxies run what is stored, with a mark that is not only a colour. */
+export function AppliedWord({ wanted = 0, applied = 0 }) {
+  if (wanted === 0) return html`<span class="quiet">no proxy</span>`;
+  return html`<span class="nowrap"><span class=${`dot ${applied === wanted ? "ok" : "bad"}`}></span> ${applied} of ${wanted}</span>`;
 }

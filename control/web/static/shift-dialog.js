@@ -2,10 +2,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "./api.js";
 import { html } from "./html.js";
 
-/** Asks for new weights and a reason, shows who would move, and shifts on confirmation. */
-export function ShiftDialog({ state, name, close }) {
+/** Asks for new weights and a reason, shows who would move and what changes, and shifts on confirmation. */
+export function ShiftDialog({ state, name, proposed = {}, why = "", close }) {
   const dialog = useRef(null);
-  const [weights, setWeights] = useState(() => currentWeights(state));
+  const [weights, setWeights] = useState(() => ({ ...currentWeights(state), ...proposed }));
   const [preview, setPreview] = useState({});
   const [failure, setFailure] = useState("");
   // The etag the dialog was opened with: a change made meanwhile by someone else is not overwritten.
@@ -43,7 +43,7 @@ export function ShiftDialog({ state, name, close }) {
           onInput=${(event) => setWeights({ ...weights, [variant]: Number(event.target.value) })} />
       </label>`,
       )}
-      <label>reason <input name="reason" required maxlength="500" placeholder="kept in the audit" /></label>
+      <label>reason <input name="reason" required maxlength="500" placeholder="kept in the audit" value=${why} /></label>
       <${Preview} ...${preview} />
       ${failure && html`<p role="alert" class="nack">${failure}</p>`}
       <p class="actions">
@@ -73,11 +73,12 @@ async function plan({ route }, weights) {
   }
 }
 
-function Preview({ error, changed, moves = [] }) {
+function Preview({ error, changed, moves = [], diff = "" }) {
   if (error) return html`<p class="nack" role="status">${error}</p>`;
   if (!changed) return html`<p role="status">no change</p>`;
   return html`<div role="status">
     <p>users who change variant:</p>
     <ul>${moves.map((each) => html`<li>${each.percent} % from ${each.from} to ${each.to}</li>`)}</ul>
+    ${diff && html`<details><summary>what changes in the document</summary><pre tabindex="0">${diff}</pre></details>`}
   </div>`;
 }

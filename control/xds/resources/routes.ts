@@ -139,7 +139,7 @@ function behave(action: RouteAction, { resilience }: RouteSpec): RouteAction {
   const retries = resilience?.retries;
   if (retries && retries.attempts > 0) {
     action.retryPolicy = create(RetryPolicySchema, {
-      retryOn: (retries.on.length > 0 ? retries.on : defaultRetryOn).join(","),
+      retryOn: (retries.retryOn.length > 0 ? retries.retryOn : defaultRetryOn).join(","),
       numRetries: retries.attempts,
       ...(retries.perTryTimeout ? { perTryTimeout: retries.perTryTimeout } : {}),
     });

@@ -1,0 +1,1 @@
+export { customResources } from "./crd.ts";

@@ -1,0 +1,93 @@
+import type { Rule } from "./structural.ts";
+
+const sources = (list: string) =>
+  `${list}.all(s, (!has(s.apiKey) || s.apiKey) && (!has(s.sourceIp) || s.sourceIp) && (!has(s.header) || !s.header.startsWith('x-weir-')))`;
+
+/**
+ * What must hold between the fields of a spec, as the API server checks it:
+ * the rules of control/route/validate that CEL can say within its budget. By
+ * the path of the object they are about, below spec; "" is the spec itself.
+ */
+export const specRules: Record<string, Rule[]> = {
+  "": [
+    {
+      rule: "self.variants.map(v, has(v.weight) ? int(v.weight * 100.0 + 0.5) : 0).sum() == 10000",
+      message: "weights must sum to exactly 100",
+      fieldPath: ".variants",
+    },
+    {
+      rule: "self.variants.all(v, has(v.endpoints) && size(v.endpoints) > 0) || self.variants.all(v, !has(v.endpoints) || size(v.endpoints) == 0)",
+      message: "some variants have endpoints and others have none: give all or none",
+      fieldPath: ".variants",
+    },
+    {
+      rule: "!has(self.canary) || !has(self.canary.force) || has(self.rateLimit)",
+      message: "canary.force.from names tenants, which rateLimit.identity must tell apart",
+    },
+    {
+      rule: "!has(self.shadow) || !has(self.shadow.from) || size(self.shadow.from) == 0 || has(self.rateLimit)",
+      message: "shadow.from names tenants, which rateLimit.identity must tell apart",
+    },
+    {
+      rule: "!has(self.shadow) || self.variants.exists(v, v.name == self.shadow.variant)",
+      message: "shadow.variant is not one of the variants",
+      fieldPath: ".shadow.variant",
+    },
+    {
+      rule: "!has(self.shadow) || self.variants.all(v, v.name != self.shadow.variant || !has(v.weight) || v.weight == 0.0)",
+      message: "shadow.variant takes shadow traffic only: its weight must be 0",
+      fieldPath: ".shadow.variant",
+    },
+  ],
+  attach: [
+    {
+      rule: "(has(self.selector) && size(self.selector) > 0) != (has(self.targetRefs) && size(self.targetRefs) > 0)",
+      message: "attach must have exactly one of selector, targetRefs",
+    },
+  ],
+  rateLimit: [
+    {
+      rule: "self.default in self.tiers",
+      message: "default is not one of the tiers",
+      fieldPath: ".default",
+    },
+    {
+      rule: "!has(self.tenants) || self.tenants.all(name, self.tenants[name] in self.tiers)",
+      message: "a tenant's tier is not one of the tiers",
+      fieldPath: ".tenants",
+    },
+    { rule: sources("self.identity"), message: sourceMessage(), fieldPath: ".identity" },
+  ],
+  "rateLimit.tiers.*": [
+    {
+      rule: "!has(self.burst) || self.burst == 0 || double(self.burst) >= self.requestsPerSecond",
+      message: "burst must be at least requestsPerSecond",
+      fieldPath: ".burst",
+    },
+  ],
+  canary: [{ rule: sources("self.stickyBy"), message: sourceMessage(), fieldPath: ".stickyBy" }],
+  "canary.force": [
+    {
+      rule: "!self.header.startsWith('x-weir-')",
+      message: "a header that weir sets is never read from a client",
+      fieldPath: ".header",
+    },
+  ],
+  shadow: [
+    {
+      rule: "(has(self.modeHeader) ? self.modeHeader : 'x-shadow-mode') != (has(self.tagHeader) ? self.tagHeader : 'x-traffic-tag')",
+      message: "modeHeader and tagHeader must differ",
+      fieldPath: ".tagHeader",
+    },
+  ],
+  "resilience.retries": [
+    {
+      rule: "(has(self.attempts) && self.attempts > 0) || (!has(self.perTryTimeout) && (!has(self.retryOn) || size(self.retryOn) == 0))",
+      message: "perTryTimeout and retryOn have no meaning with 0 attempts",
+    },
+  ],
+};
+
+function sourceMessage(): string {
+  return "a key source is a header that weir does not set itself, or true";
+}

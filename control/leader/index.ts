@@ -1,0 +1,10 @@
+export { createLeader } from "./campaign.ts";
+export {
+  createSoleLeader,
+  type Leader,
+  type Leadership,
+  type Lease,
+  type Term,
+} from "./leader.ts";
+export { openLeader } from "./open.ts";
+export { ownerOf } from "./owner.ts";

@@ -1,0 +1,20 @@
+import { createHash } from "node:crypto";
+
+/**
+ * Which of several replicas keeps the books for a key (a tenant's fleet-wide
+ * budget): by the highest of the hashes of key and replica, so that a replica
+ * that comes or goes moves only its own share (rendezvous hashing).
+ * @returns undefined when there is no replica
+ */
+export function ownerOf(key: string, replicas: Iterable<string>): string | undefined {
+  let owner: string | undefined;
+  let highest = -1n;
+  for (const replica of replicas) {
+    const hash = createHash("sha256").update(`${replica}\0${key}`).digest().readBigUInt64BE();
+    if (hash > highest || (hash === highest && replica < (owner ?? ""))) {
+      highest = hash;
+      owner = replica;
+    }
+  }
+  return owner;
+}

@@ -1,0 +1,188 @@
+import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
+import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
+import type { Change as StoreChange } from "../change.ts";
+import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
+import { changeObject, type Effect, entryOf } from "./record.ts";
+
+/** What is kept in memory of a change. */
+export interface Change {
+  sequence: bigint;
+  /** "namespace/name" of the route. */
+  name: string;
+  effect: Effect;
+  /** It changes the route's rollout. */
+  rollout: boolean;
+  /** The route's object shows it. */
+  applied: boolean;
+}
+
+/**
+ * The log of all changes: one RouteChange object each, numbered without a gap.
+ * Making the object of the next number is the moment a change happens: the API
+ * server lets only one writer make it.
+ */
+export interface ChangeLog {
+  newest(): bigint;
+  /** The newest leadership that wrote anything; 0 before the first. */
+  fence(): bigint;
+  /** The newest change of the route itself. */
+  newestOf(name: string): Change | undefined;
+  /** Routes that the log knows. */
+  names(): string[];
+  /** False when another writer took the number: catch up, and decide again. */
+  append(change: StoreChange): Promise<boolean>;
+  /** Reads what other writers added since. */
+  catchUp(): Promise<void>;
+  markApplied(sequence: bigint): Promise<void>;
+  /** Numbers after the given one, oldest first; or of one route. */
+  after(sequence: bigint): bigint[];
+  of(name: string): bigint[];
+  read(sequence: bigint): Promise<AuditEntry | undefined>;
+  /** Takes a change as the watch tells it, or all there are. */
+  take(object: KubeObject): void;
+  takeAll(objects: KubeObject[]): void;
+  forget(object: KubeObject): void;
+}
+
+/** So many changes stay; beyond that only the newest of each route. */
+const kept = 2_000;
+const slack = 100;
+
+/** @param onEntry called once for each change, in order; at the start for the newest of each route and rollout. */
+export function createChangeLog(
+  client: KubeClient,
+  namespace: string,
+  onEntry: (entry: AuditEntry) => void,
+): ChangeLog {
+  const changes = new Map<bigint, Change>();
+  const last = new Map<string, Change>();
+  const lastRollout = new Map<string, Change>();
+  let newest = 0n;
+  let fence = 0n;
+
+  /** Numbers come in order, hence a later one replaces what was newest. */
+  function note(object: KubeObject, sequence: bigint): void {
+    const change: Change = {
+      sequence,
+      name: String(object.spec?.route),
+      effect: object.spec?.effect as Effect,
+      rollout: object.spec?.rollout === true,
+      applied: object.metadata.labels?.[appliedLabel] === "true",
+    };
+    changes.set(sequence, change);
+    if (change.effect !== "none") last.set(change.name, change);
+    if (change.rollout) lastRollout.set(change.name, change);
+    newest = sequence;
+    fence = BigInt(String(object.spec?.fence ?? 0));
+  }
+
+  /** What a restart needs: the newest of each live route and of each rollout, and what tells that a route is gone. */
+  function isNeeded(change: Change): boolean {
+    if (change.sequence === newest || lastRollout.get(change.name) === change) return true;
+    const gone = change.effect === "delete" && !lastRollout.has(change.name);
+    return last.get(change.name) === change && !gone;
+  }
+
+  function drop(change: Change): void {
+    changes.delete(change.sequence);
+    if (last.get(change.name) === change) last.delete(change.name);
+    if (lastRollout.get(change.name) === change) lastRollout.delete(change.name);
+  }
+
+  function take(object: KubeObject): void {
+    const sequence = sequenceOf(object.metadata.name);
+    if (sequence === undefined) return;
+    if (sequence <= newest) {
+      const known = changes.get(sequence);
+      if (known && object.metadata.labels?.[appliedLabel] === "true") known.applied = true;
+      return;
+    }
+    note(object, sequence);
+    onEntry(entryOf(object));
+  }
+
+  async function prune(): Promise<void> {
+    if (changes.size <= kept + slack) return;
+    const old = [...changes.values()].sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+    for (const change of old.slice(0, changes.size - kept)) {
+      if (isNeeded(change)) continue;
+      await client.delete(changePath(namespace, change.sequence));
+      drop(change);
+    }
+  }
+
+  return {
+    newest: () => newest,
+    fence: () => fence,
+    newestOf: (name) => last.get(name),
+    names: () => [...last.keys()],
+    async append({ entry, fence: newer }) {
+      try {
+        const object = changeObject(entry, newer ?? fence, namespace);
+        take(await client.create(changesPath(namespace), object, { fieldManager: storeManager }));
+      } catch (error) {
+        if (error instanceof KubeError && error.reason === "AlreadyExists") return false;
+        throw error;
+      }
+      // Old entries are no reason to fail a write.
+      prune().catch(() => {});
+      return true;
+    },
+    async catchUp() {
+      for (;;) {
+        const object = await client.get(changePath(namespace, newest + 1n));
+        if (object === undefined) return;
+        take(object);
+      }
+    },
+    async markApplied(sequence) {
+      const change = changes.get(sequence);
+      if (change?.applied) return;
+      const patch = { metadata: { labels: { [appliedLabel]: "true" } } };
+      try {
+        await client.merge(changePath(namespace, sequence), patch, { fieldManager: storeManager });
+      } catch (error) {
+        // Pruned meanwhile: then no one needs the mark.
+        if (!(error instanceof KubeError && error.status === 404)) throw error;
+      }
+      if (change) change.applied = true;
+    },
+    after: (sequence) => [...changes.keys()].filter((each) => each > sequence).sort(ascending),
+    of: (name) =>
+      [...changes.values()]
+        .filter((change) => change.name === name)
+        .map((change) => change.sequence)
+        .sort(ascending),
+    async read(sequence) {
+      const object = await client.get(changePath(namespace, sequence));
+      return object && entryOf(object);
+    },
+    take,
+    takeAll(objects) {
+      const numbered = objects
+        .flatMap((object) => {
+          const sequence = sequenceOf(object.metadata.name);
+          return sequence === undefined ? [] : [{ sequence, object }];
+        })
+        .sort((a, b) => ascending(a.sequence, b.sequence));
+      if (newest > 0n) {
+        for (const { object } of numbered) take(object);
+        return;
+      }
+      for (const { object, sequence } of numbered) note(object, sequence);
+      for (const { object, sequence } of numbered) {
+        const change = changes.get(sequence);
+        if (change && isNeeded(change)) onEntry(entryOf(object));
+      }
+    },
+    forget(object) {
+      const sequence = sequenceOf(object.metadata.name);
+      const change = sequence === undefined ? undefined : changes.get(sequence);
+      if (change !== undefined && sequence !== newest) drop(change);
+    },
+  };
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,2 @@
+export { createKubeStore, type KubeStore, type KubeStoreOptions } from "./kube-store.ts";
+export { allRoutesPath, routePath, routeResource } from "./names.ts";

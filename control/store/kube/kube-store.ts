@@ -1,0 +1,237 @@
+import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
+import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
+import { isTransient, type KubeClient, type KubeObject, pause } from "../../kube/index.ts";
+import type { Problem } from "../../route/index.ts";
+import { createBroadcast } from "../broadcast.ts";
+import {
+  type Change,
+  deleteChange,
+  eventOf,
+  putChange,
+  rolloutChange,
+  rolloutEventOf,
+  type Stored,
+} from "../change.ts";
+import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
+import { attend, probe } from "./attend.ts";
+import { createChangeLog } from "./change-log.ts";
+import { allRoutesPath, changesPath } from "./names.ts";
+import { readRouteObject } from "./route-object.ts";
+import { createSerial } from "./serial.ts";
+import { isSettled, type Settling, settle } from "./settle.ts";
+import { translated } from "./translate.ts";
+import { finish, writeChange } from "./write.ts";
+
+export interface KubeStoreOptions {
+  client: KubeClient;
+  /** Namespace of the changes: the control service's own. */
+  namespace: string;
+  log?: (line: string) => void;
+  now?: () => Date;
+}
+
+/** A store in a Kubernetes API server, where others may write too. */
+export interface KubeStore extends Store {
+  /** Specs in the cluster that were not taken over, and why; by "namespace/name". */
+  refused(): ReadonlyMap<string, Problem[]>;
+  /** Calls back when the above changed. */
+  onRefused(listener: (name: string) => void): void;
+}
+
+/** Another replica's change that is not in its object after this is brought there. */
+const graceMs = 3_000;
+
+/**
+ * Routes as InferenceRoute objects, their changes as RouteChange objects.
+ * Several control services may run on one cluster: making the next RouteChange
+ * is what decides. Edits by others become changes; specs that Weir refuses are
+ * not taken over, the last good one stays in force.
+ */
+export function createKubeStore(options: KubeStoreOptions): KubeStore {
+  const { client, namespace, log: say = () => {}, now = () => new Date() } = options;
+  const states = new Map<string, RouteState>();
+  const rollouts = new Map<string, RolloutState>();
+  const problems = new Map<string, Problem[]>();
+  const listeners: ((name: string) => void)[] = [];
+  const routeEvents = createBroadcast<RouteEvent>();
+  const rolloutEvents = createBroadcast<RolloutEvent>();
+  const stop = new AbortController();
+  const alone = createSerial();
+  /** What is read at the start is no event. */
+  let live = false;
+
+  const log = createChangeLog(client, namespace, (entry) => {
+    if (entry.after) states.set(entry.name, entry.after);
+    else if (entry.before) states.delete(entry.name);
+    if (entry.rolloutAfter) rollouts.set(entry.name, entry.rolloutAfter);
+    if (!live) return;
+    const event = eventOf(entry);
+    if (event) routeEvents.send(event);
+    const rolloutEvent = rolloutEventOf(entry);
+    if (rolloutEvent) rolloutEvents.send(rolloutEvent);
+  });
+
+  const settling: Settling = {
+    client,
+    log,
+    states,
+    now,
+    refused(name, found) {
+      if (found.length === 0 && !problems.has(name)) return;
+      if (found.length > 0) problems.set(name, found);
+      else problems.delete(name);
+      for (const listener of listeners) listener(name);
+    },
+    later(name) {
+      void pause(graceMs, stop.signal).then(() => {
+        if (stop.signal.aborted || (log.newestOf(name)?.applied ?? true)) return;
+        inBackground(name, () => finish(settling, name));
+      });
+    },
+  };
+
+  function inBackground(name: string, work: () => Promise<void>): void {
+    alone(name, work).catch((error: unknown) => {
+      if (stop.signal.aborted) return;
+      say(`${name}: ${error instanceof Error ? error.message : error}`);
+      if (isTransient(error))
+        void pause(graceMs, stop.signal).then(() => {
+          if (!stop.signal.aborted) inBackground(name, work);
+        });
+    });
+  }
+
+  const look = (name: string) => inBackground(name, () => settle(settling, name));
+
+  function lookAt(object: KubeObject): string {
+    const read = readRouteObject(object);
+    if (isSettled(log, read)) settling.refused(read.name, []);
+    else look(read.name);
+    return read.name;
+  }
+
+  const ready = start();
+  // Who uses the store is told; who does not use it yet is no reason to end the process.
+  ready.catch(() => {});
+
+  async function start(): Promise<void> {
+    await probe(client, namespace, stop.signal);
+    const changes = {
+      replace: log.takeAll,
+      changed: (type: string, object: KubeObject) =>
+        type === "DELETED" ? log.forget(object) : log.take(object),
+    };
+    await attend(client, changesPath(namespace), changes, stop.signal, say);
+    live = true;
+    let there = new Set<string>();
+    const routes = {
+      replace(objects: KubeObject[]) {
+        there = new Set(objects.map(lookAt));
+        for (const name of log.names()) if (!there.has(name)) look(name);
+      },
+      changed(type: string, object: KubeObject) {
+        if (type === "DELETED") look(`${object.metadata.namespace}/${object.metadata.name}`);
+        else lookAt(object);
+      },
+    };
+    await attend(client, allRoutesPath, routes, stop.signal, say);
+    // What was edited while no one looked is part of the start.
+    await Promise.all([...there, ...log.names()].map((name) => alone(name, async () => {})));
+  }
+
+  async function usable(): Promise<void> {
+    await ready;
+    if (stop.signal.aborted) throw new StoreUnavailableError("the store is closed");
+  }
+
+  async function write(
+    name: string,
+    make: (stored: Stored, sequence: bigint) => Change,
+  ): Promise<Change> {
+    await usable();
+    const decide = () => {
+      const stored = { route: states.get(name), rollout: rollouts.get(name), fence: log.fence() };
+      return make(stored, log.newest() + 1n);
+    };
+    return alone(name, () =>
+      translated(name, () => writeChange(settling, name, decide, stop.signal)),
+    );
+  }
+
+  /** What the log has after a number, then what comes. */
+  async function* replayed<Event extends { sequence: bigint }>(
+    after: bigint,
+    coming: AsyncIterable<Event>,
+    read: (entry: AuditEntry) => Event | undefined,
+  ): AsyncIterable<Event> {
+    await usable();
+    const until = log.newest();
+    for (const number of log.after(after)) {
+      const entry = number <= until ? await log.read(number) : undefined;
+      const event = entry && read(entry);
+      if (event) yield event;
+    }
+    for await (const event of coming)
+      if (event.sequence > until && event.sequence > after) yield event;
+  }
+
+  return {
+    async get(name) {
+      await usable();
+      return states.get(name);
+    },
+    async list() {
+      await usable();
+      return { routes: sorted(states), sequence: log.newest() };
+    },
+    async put(name, draft, etag, action, author) {
+      const { state } = await write(name, (stored, sequence) =>
+        putChange(name, draft, etag, stored, sequence, action, author, now()),
+      );
+      return state as RouteState;
+    },
+    async delete(name, etag, author) {
+      const { entry } = await write(name, (stored, sequence) =>
+        deleteChange(name, etag, stored, sequence, author, now()),
+      );
+      return entry.before as RouteState;
+    },
+    async getRollout(name) {
+      await usable();
+      return rollouts.get(name);
+    },
+    async listRollouts() {
+      await usable();
+      return sorted(rollouts);
+    },
+    async putRollout(name, given, action, author) {
+      const { rollout, state } = await write(name, (stored, sequence) =>
+        rolloutChange(name, given, stored, sequence, action, author, now()),
+      );
+      return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
+    },
+    async audit(name, limit) {
+      await usable();
+      const numbers = (name === "" ? log.after(0n) : log.of(name)).slice(-limit).reverse();
+      const entries = await translated(name, () => Promise.all(numbers.map(log.read)));
+      return entries.flatMap((entry) => entry ?? []);
+    },
+    // Registered now, so that nothing written before the first read is lost.
+    watch: (after, signal) => replayed(after, routeEvents.watch([], signal), eventOf),
+    watchRollouts: (after, signal) =>
+      replayed(after, rolloutEvents.watch([], signal), rolloutEventOf),
+    refused: () => problems,
+    onRefused: (listener) => listeners.push(listener),
+    async close() {
+      if (stop.signal.aborted) return;
+      stop.abort();
+      routeEvents.close();
+      rolloutEvents.close();
+      client.close();
+    },
+  };
+}
+
+function sorted<T>(byName: ReadonlyMap<string, T>): T[] {
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+}

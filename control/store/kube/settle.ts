@@ -1,0 +1,239 @@
+import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
+import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
+import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
+import {
+  draftRoute,
+  hostConflicts,
+  type Problem,
+  routeName,
+  validateRoute,
+} from "../../route/index.ts";
+import { deleteChange, putChange } from "../change.ts";
+import { StoreUnavailableError } from "../store.ts";
+import type { ChangeLog } from "./change-log.ts";
+import { routePath, routesPath, stateAnnotation, storeManager } from "./names.ts";
+import {
+  type RouteObject,
+  readRouteObject,
+  specDigest,
+  stateText,
+  writeRouteObject,
+} from "./route-object.ts";
+
+/** What settling works on. */
+export interface Settling {
+  client: KubeClient;
+  log: ChangeLog;
+  states: ReadonlyMap<string, RouteState>;
+  /** Specs in the cluster that may not be stored, by route; none when it may. */
+  refused(name: string, problems: Problem[]): void;
+  /** Another writer's change is on its way: look again soon. */
+  later(name: string): void;
+  now(): Date;
+}
+
+const mostTries = 20;
+
+/**
+ * Brings a route's object and the log together: what was edited in the cluster
+ * becomes a change of the log; what the log has and the object lacks is
+ * written. Reads the object afresh, and must run alone for a route.
+ */
+export async function settle(on: Settling, name: string): Promise<void> {
+  for (let tries = 0; tries < mostTries; tries++) {
+    const live = await on.client.get(routePath(name));
+    if (await settleOnce(on, name, live)) return;
+  }
+  throw new StoreUnavailableError(`${name} changes faster than it can be followed`);
+}
+
+/** Whether the object already shows the log's newest change of the route: then nothing is to do. */
+export function isSettled(log: ChangeLog, read: RouteObject): boolean {
+  const last = log.newestOf(read.name);
+  return (
+    last?.applied === true &&
+    last.effect !== "delete" &&
+    !read.edited &&
+    read.sequence === last.sequence &&
+    read.object.metadata.deletionTimestamp === undefined
+  );
+}
+
+async function settleOnce(
+  on: Settling,
+  name: string,
+  live: KubeObject | undefined,
+): Promise<boolean> {
+  const last = on.log.newestOf(name);
+  if (live === undefined || live.metadata.deletionTimestamp !== undefined) {
+    on.refused(name, []);
+    if (last === undefined) return true;
+    if (last.effect === "delete") {
+      await on.log.markApplied(last.sequence);
+      return true;
+    }
+    if (live === undefined && !last.applied) return project(on, name, live);
+    return adoptDelete(on, name, live);
+  }
+  const read = readRouteObject(live);
+  if (last?.effect === "delete" && !last.applied) return project(on, name, live);
+  if (last === undefined || last.effect === "delete" || read.edited) return adopt(on, name, read);
+  if (read.sequence === last.sequence) {
+    on.refused(name, []);
+    await on.log.markApplied(last.sequence);
+    return true;
+  }
+  if (read.sequence > last.sequence) {
+    await on.log.catchUp();
+    if ((on.log.newestOf(name)?.sequence ?? 0n) > last.sequence) return false;
+    return adopt(on, name, read);
+  }
+  // An old copy that was put back is an edit; one that is only behind is being written.
+  if (last.applied) return adopt(on, name, read);
+  on.later(name);
+  return true;
+}
+
+/**
+ * Writes the log's newest state into the object. False: it changed meanwhile,
+ * look again. An edit that came in between stands, as a later change.
+ */
+export async function project(
+  on: Settling,
+  name: string,
+  live: KubeObject | undefined,
+): Promise<boolean> {
+  const last = on.log.newestOf(name);
+  const state = on.states.get(name);
+  if (last === undefined) return true;
+  if (last.effect === "delete" || state === undefined) {
+    const { uid, resourceVersion } = live?.metadata ?? {};
+    if (live && live.metadata.deletionTimestamp === undefined) {
+      const gone = () =>
+        on.client.delete(routePath(name), {
+          ...(uid ? { uid } : {}),
+          ...(resourceVersion ? { resourceVersion } : {}),
+        });
+      if (!(await unlessConflict(gone))) return false;
+    }
+    await on.log.markApplied(last.sequence);
+    return true;
+  }
+  const read = live ? readRouteObject(live) : undefined;
+  if (read && !read.edited && read.sequence >= last.sequence) {
+    await on.log.markApplied(last.sequence);
+    return true;
+  }
+  const same = read?.route && specDigest(read.route) === specDigest(state.route as InferenceRoute);
+  if (read?.edited && !same) {
+    await on.log.markApplied(last.sequence);
+    return adopt(on, name, read);
+  }
+  const written = await unlessConflict(() => writeState(on.client, name, state, read));
+  if (!written) return false;
+  await on.log.markApplied(last.sequence);
+  return true;
+}
+
+/** Writes a state over what was read; checks only, when dryRun is set. */
+export async function writeState(
+  client: KubeClient,
+  name: string,
+  state: RouteState,
+  read: RouteObject | undefined,
+  dryRun = false,
+): Promise<void> {
+  const options = { fieldManager: storeManager, dryRun };
+  if (read === undefined) {
+    await client.create(
+      routesPath(name),
+      writeRouteObject(name, state, undefined, undefined),
+      options,
+    );
+    return;
+  }
+  const { resourceVersion } = read.object.metadata;
+  if (read.route && specDigest(read.route) === specDigest(state.route as InferenceRoute)) {
+    const annotations = { [stateAnnotation]: stateText(state) };
+    await client.merge(routePath(name), { metadata: { resourceVersion, annotations } }, options);
+    return;
+  }
+  const before = read.route ? ({ route: read.route } as RouteState) : undefined;
+  await client.replace(
+    routePath(name),
+    writeRouteObject(name, state, before, read.object),
+    options,
+  );
+}
+
+async function adopt(on: Settling, name: string, read: RouteObject): Promise<boolean> {
+  const problems = read.route ? meaningProblems(on, read.route) : read.problems;
+  on.refused(name, problems);
+  const route = read.route;
+  if (problems.length > 0 || route === undefined) return true;
+  const before = on.states.get(name) ?? read.state;
+  const stored = on.states.get(name);
+  if (stored?.route && specDigest(stored.route) === specDigest(route)) {
+    // The spec is right and only our note about it is not.
+    return unlessConflict(() => writeState(on.client, name, stored, read));
+  }
+  const change = putChange(
+    name,
+    draftRoute(route, before),
+    "",
+    { route: stored, rollout: undefined, fence: on.log.fence() },
+    on.log.newest() + 1n,
+    "apply",
+    { principal: editor(read.object), reason: "edited in the cluster" },
+    on.now(),
+  );
+  if (!(await on.log.append(change))) {
+    await on.log.catchUp();
+    return false;
+  }
+  return project(on, name, read.object);
+}
+
+async function adoptDelete(
+  on: Settling,
+  name: string,
+  live: KubeObject | undefined,
+): Promise<boolean> {
+  const author = { principal: live ? editor(live) : "", reason: "deleted in the cluster" };
+  const stored = { route: on.states.get(name), rollout: undefined, fence: on.log.fence() };
+  const change = deleteChange(name, "", stored, on.log.newest() + 1n, author, on.now());
+  if (!(await on.log.append(change))) {
+    await on.log.catchUp();
+    return false;
+  }
+  await on.log.markApplied(change.entry.sequence);
+  return true;
+}
+
+function meaningProblems(on: Settling, route: InferenceRoute): Problem[] {
+  const hosts = new Map<string, string>();
+  for (const { route: other } of on.states.values())
+    for (const host of other?.spec?.hosts ?? []) if (other) hosts.set(host, routeName(other));
+  return [...validateRoute(route), ...hostConflicts(route, hosts)];
+}
+
+/** Who wrote the spec last, as the API server noted it. */
+function editor(object: KubeObject): string {
+  const writers = (object.metadata.managedFields ?? []).filter(
+    ({ manager, subresource, fieldsV1 }) =>
+      manager !== storeManager && !subresource && fieldsV1?.["f:spec"] !== undefined,
+  );
+  const newest = writers.sort((a, b) => ((a.time ?? "") < (b.time ?? "") ? 1 : -1))[0];
+  return newest?.manager ?? "cluster";
+}
+
+/** False when the API server says that the object changed since it was read. */
+async function unlessConflict(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (error instanceof KubeError && error.status === 409) return false;
+    throw error;
+  }
+}

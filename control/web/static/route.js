@@ -1,0 +1,99 @@
+import { useState } from "preact/hooks";
+import { Audit } from "./audit.js";
+import { Charts } from "./charts.js";
+import { usePolled } from "./data.js";
+import { milliseconds, percent, perSecond } from "./format.js";
+import { html } from "./html.js";
+import { AppliedWord } from "./routes.js";
+import { ShiftDialog } from "./shift-dialog.js";
+
+/** One route: its variants and tiers with their signals, charts, and what was changed. */
+export function Route({ name, state, loading }) {
+  const [shift, setShift] = useState();
+  const { answer: signalsAnswer } = usePolled("SignalService/ListSignals", { name }, 2000);
+  const { answer: history } = usePolled("SignalService/GetHistory", { name }, 5000);
+  const { answer: audit } = usePolled("AuditService/ListAudit", { name, limit: 20 }, 3000);
+  const { answer: detail } = usePolled("RouteService/GetRoute", { name }, 2000);
+  if (state === undefined)
+    return html`<section><p><a href="#/routes">all routes</a></p>
+      <p class="empty" role="status">${loading ? "loading ..." : `there is no route ${name}`}</p></section>`;
+  const { hosts, variants, shadow } = state.route.spec;
+  const signals = signalsAnswer?.routes?.[0];
+  const applied = detail?.applied ?? {};
+  const before = weightsBefore(state, audit?.entries ?? []);
+  return html`<section aria-labelledby="route">
+    <p><a href="#/routes">all routes</a></p>
+    <h2 id="route">${name}</h2>
+    <p class="hosts">${hosts.join(", ")}</p>
+    <${Variants} name=${name} variants=${variants} shadow=${shadow} signals=${signals} />
+    <p class="applied"><${AppliedWord} ...${applied} /> proxies run it as stored</p>
+    ${applied.behind?.length > 0 && html`<ul class="applied">${applied.behind.slice(0, 20).map((each) => html`<li><code>${each.node}</code>: ${each.reason}</li>`)}</ul>`}
+    <p class="tools">
+      <button onClick=${() => setShift({})}>shift weights ...</button>
+      ${before && html`<button onClick=${() => setShift({ proposed: before, why: "back to the weights before" })}>back to ${show(before)} ...</button>`}
+    </p>
+    ${shift && html`<${ShiftDialog} state=${state} name=${name} ...${shift} close=${() => setShift()} />`}
+    <h3>The last fifteen minutes</h3>
+    <${Charts} history=${history} />
+    <${Tiers} tiers=${signals?.tiers ?? []} />
+    <${Audit} name=${name} />
+  </section>`;
+}
+
+/** The newest weights of the same variants that differ from those in force. */
+function weightsBefore(state, entries) {
+  const now = weightsOf(state);
+  const keys = Object.keys(now).join();
+  return entries
+    .map(({ before }) => before && weightsOf(before))
+    .find((each) => each && Object.keys(each).join() === keys && show(each) !== show(now));
+}
+
+function weightsOf({ route }) {
+  const movable = route.spec.variants.filter((each) => each.name !== route.spec.shadow?.variant);
+  return Object.fromEntries(movable.map((each) => [each.name, each.weight ?? 0]));
+}
+
+function show(weights) {
+  return Object.entries(weights)
+    .map(([variant, weight]) => `${variant} ${weight}`)
+    .join(", ");
+}
+
+function Variants({ name, variants, shadow, signals }) {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="list of variants"><table>
+    <caption class="hidden">variants of ${name}</caption>
+    <thead><tr>
+      <th scope="col">variant</th><th scope="col">weight</th><th scope="col" class="number">requests/s</th>
+      <th scope="col" class="number">errors</th><th scope="col" class="number">first token p50</th>
+      <th scope="col" class="number">p95</th><th scope="col" class="number">gap p95</th><th scope="col" class="number">tokens/s</th>
+    </tr></thead>
+    <tbody>${variants.map(({ name: variant, weight = 0 }) => {
+      const found = signals?.variants?.find((each) => each.variant === variant)?.signals ?? {};
+      return html`<tr key=${variant}>
+        <th scope="row">${variant}${variant === shadow?.variant && html` <span class="tag">shadow</span>`}</th>
+        <td class="weight"><span class="bar" style=${`width: ${weight}%`}></span><span>${weight} %</span></td>
+        <td class="number">${perSecond(found.requestsPerSecond)}</td>
+        <td class="number">${percent(found.errorPercent)}</td>
+        <td class="number">${milliseconds(found.timeToFirstTokenMs?.p50)}</td>
+        <td class="number">${milliseconds(found.timeToFirstTokenMs?.p95)}</td>
+        <td class="number">${milliseconds(found.tokenGapMs?.p95)}</td>
+        <td class="number">${perSecond(found.tokensPerSecond)}</td>
+      </tr>`;
+    })}</tbody>
+  </table></div>
+  ${shadow && html`<p class="quiet">${perSecond(signals?.shadowPerSecond)} requests/s are tagged as shadow traffic</p>`}`;
+}
+
+function Tiers({ tiers }) {
+  if (tiers.length === 0) return null;
+  return html`<h3>Tiers</h3><div class="scroll" tabindex="0" role="region" aria-label="list of tiers"><table>
+    <caption class="hidden">requests by tier</caption>
+    <thead><tr><th scope="col">tier</th><th scope="col" class="number">admitted/s</th><th scope="col" class="number">refused/s</th></tr></thead>
+    <tbody>${tiers.map(
+      (each) => html`<tr key=${each.tier}><th scope="row">${each.tier}</th>
+      <td class="number">${perSecond(each.admittedPerSecond)}</td>
+      <td class="number">${perSecond(each.refusedPerSecond)}</td></tr>`,
+    )}</tbody>
+  </table></div>`;
+}

@@ -1,0 +1,97 @@
+import { execFile, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startServer } from "../../control/server.ts";
+import { weir } from "../e2e/weir-up.ts";
+
+let directory: string;
+let server: Awaited<ReturnType<typeof startServer>>;
+const env = () => ({
+  ...process.env,
+  PATH: `${directory}:${process.env.PATH}`,
+  WEIR_SERVER: `127.0.0.1:${server.listen.port}`,
+});
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "weir-completion-"));
+  symlinkSync(resolve("dist/control/main.js"), join(directory, "weir"));
+  const anywhere = { host: "127.0.0.1", port: 0 };
+  server = await startServer({
+    listen: anywhere,
+    xds: anywhere,
+    gateway: { host: "127.0.0.1", port: 10000 },
+    store: "memory",
+    wasm: "build/weir.wasm",
+    log: () => {},
+  });
+  const at = `127.0.0.1:${server.listen.port}`;
+  const { code } = await weir(["apply", "-f", "examples/canary/route.yaml", "--server", at]);
+  expect(code).toBe(0);
+});
+afterAll(async () => {
+  await server.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** What bash offers after these words. */
+async function offered(...words: string[]): Promise<string[]> {
+  const script = join(directory, "ask.sh");
+  const quoted = words.map((word) => `'${word}'`).join(" ");
+  writeFileSync(
+    script,
+    `source <(weir completion bash)
+COMP_WORDS=(weir ${quoted}); COMP_CWORD=${words.length}
+COMP_LINE="weir ${words.join(" ")}"; COMP_POINT=\${#COMP_LINE}
+# What only a bash that is asked by a key has.
+compopt() { :; }
+_get_comp_words_by_ref() { cur="\${COMP_WORDS[COMP_CWORD]}"; prev="\${COMP_WORDS[COMP_CWORD-1]}"; words=("\${COMP_WORDS[@]}"); cword=$COMP_CWORD; }
+$(complete -p weir | sed -E 's/.*-F ([^ ]+).*/\\1/')
+printf '%s\\n' "\${COMPREPLY[@]}"`,
+  );
+  const { stdout, stderr } = await promisify(execFile)("bash", [script], { env: env() });
+  expect(stderr).toBe("");
+  return stdout.split("\n").filter(Boolean);
+}
+
+describe("completion in bash", () => {
+  it("offers commands, flags, their values, and the names that are stored", async () => {
+    expect(await offered("sh")).toEqual(["shift"]);
+    expect(await offered("render", "--tar")).toEqual(["--target"]);
+    expect(await offered("render", "--target", "i")).toContain("istio");
+    expect(await offered("status", "")).toEqual(["chat"]);
+    expect(await offered("shift", "chat", "ca")).toEqual(["canary="]);
+  });
+});
+
+/** Of zsh and fish a developer may have one, the continuous build has both. */
+const shells = ["bash", "zsh", "fish"].filter(
+  (shell) => process.env.CI !== undefined || spawnSync(shell, ["--version"]).error === undefined,
+);
+
+it.each(shells)("what it prints for %s is read by it", async (shell) => {
+  const { code, stdout } = await weir(["completion", shell]);
+  expect(code).toBe(0);
+  const file = join(directory, `completion.${shell}`);
+  writeFileSync(file, stdout);
+  const read = spawnSync(shell, ["-n", file], { encoding: "utf8" });
+  expect(read.stderr).toBe("");
+  expect(read.status).toBe(0);
+});
+
+it("a shell that is unknown is named, with those that are known", async () => {
+  const { code, stderr } = await weir(["completion", "tcsh"]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("zsh, bash, fish");
+});
+
+it("completes without names when no control service answers", () => {
+  const { stdout, status } = spawnSync("weir", ["complete", "--", "status", ""], {
+    encoding: "utf8",
+    env: { ...env(), WEIR_SERVER: "127.0.0.1:1" },
+  });
+  expect(status).toBe(0);
+  expect(stdout).not.toContain("error");
+});

@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { stringify } from "yaml";
+import { customResources } from "../../control/controller/index.ts";
+
+// Kubernetes reads YAML 1.1, where a bare "on" is a boolean.
+const options = { lineWidth: 0, aliasDuplicateObjects: false, version: "1.1" } as const;
+
+// Refresh with: npx vitest run test/house/crd.test.ts -u
+test("the CRDs that are installed are the ones made from the protos", async () => {
+  const text = customResources()
+    .map((each) => stringify(each, options))
+    .join("---\n");
+  await expect(text).toMatchFileSnapshot("../../istio/base/crds.yaml");
+});
