@@ -12,6 +12,7 @@ export { type ParsedRoutes, parseRoute, parseRoutes } from "./parse.ts";
 export { draftRoute, type Plan, planRoute, sameRoute, toYaml } from "./plan.ts";
 export type { Problem } from "./problem.ts";
 export { type JsonSchema, schemaOf } from "./schema.ts";
+export { mirrors, mostCopies } from "./shadow-policy.ts";
 export { type Shifted, shiftWeights } from "./shift.ts";
 export { nearest } from "./structure.ts";
 export { controlHeaders, hostConflicts, validateAll, validateRoute } from "./validate.ts";
