@@ -30,7 +30,7 @@ export interface PublisherOptions {
   report(): ResourceOptions["report"];
   /** How reports of a scope prove what they are. */
   reportAccess?(scope: readonly string[]): NonNullable<ResourceOptions["reportAccess"]>;
-  resources: Pick<ResourceOptions, "gateway" | "wasm">;
+  resources: Pick<ResourceOptions, "gateway" | "wasm" | "fullWasm">;
   log(line: string): void;
 }
 

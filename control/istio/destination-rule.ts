@@ -8,6 +8,7 @@ import type {
   Warmup,
 } from "../gen/weir/v1/route_pb.ts";
 import { routeName } from "../route/names.ts";
+import { mirrors, mostCopies } from "../route/shadow-policy.ts";
 import { sortedRecord } from "./attach.ts";
 import { durationText } from "./duration.ts";
 import { defined, definedOrNothing, type Manifest, metadataFor, type Origin } from "./manifest.ts";
@@ -25,7 +26,11 @@ export function destinationRule(route: InferenceRoute): Manifest {
         host: spec.service?.name ?? "",
         trafficPolicy: trafficPolicy(spec),
         subsets: spec.variants.map((variant) =>
-          defined({ name: variant.name, labels: labelsOf(variant.labels) }),
+          defined({
+            name: variant.name,
+            labels: labelsOf(variant.labels),
+            trafficPolicy: copiesPolicy(spec, variant.name),
+          }),
         ),
       },
     },
@@ -90,6 +95,27 @@ function loadBalancer(warmup: Warmup | undefined, locality: Locality | undefined
             : undefined,
       }),
   });
+}
+
+/**
+ * A slow shadow gets no more copies than it can work off; they are dropped, not
+ * queued. A subset's pool replaces the host's, so what that says is said again.
+ */
+function copiesPolicy({ shadow, resilience }: RouteSpec, variant: string): JsonObject | undefined {
+  if (shadow === undefined || !mirrors(shadow) || shadow.variant !== variant) return undefined;
+  const copies = mostCopies(shadow);
+  const pool = resilience?.connections && connectionPool(resilience.connections);
+  return {
+    connectionPool: {
+      ...pool,
+      tcp: { maxConnections: copies, ...(pool?.tcp as JsonObject | undefined) },
+      http: {
+        ...(pool?.http as JsonObject | undefined),
+        http1MaxPendingRequests: copies,
+        http2MaxRequests: copies,
+      },
+    },
+  };
 }
 
 function connectionPool(connections: Connections): JsonObject | undefined {

@@ -89,6 +89,7 @@ function policy(state: RouteState): RoutePolicyInit {
             algorithms: compression.algorithms,
             secrets: compression.secrets || "never",
             exceptions: compression.exceptions,
+            ...(compression.brownout ? { brownout: true } : {}),
           },
         }
       : {}),

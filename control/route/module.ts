@@ -23,12 +23,16 @@ function needsFull({ route }: RouteState): boolean {
 
 /** Tells services behind the pods, or charges diverted requests apart. */
 function followsShadow({ shadow, rateLimit }: RouteSpec): boolean {
-  return shadow?.baggage === true || (shadow?.mode === "divert" && rateLimit !== undefined);
+  return (
+    shadow?.baggage === true ||
+    shadow?.yield === true ||
+    (shadow?.mode === "divert" && rateLimit !== undefined)
+  );
 }
 
-/** Treats some clients differently. */
+/** Treats some clients or some times differently. */
 function excepts({ compression }: RouteSpec): boolean {
-  return (compression?.exceptions.length ?? 0) > 0;
+  return compression?.brownout === true || (compression?.exceptions.length ?? 0) > 0;
 }
 
 /** Knows tenants or conversations that do not follow the weights. */

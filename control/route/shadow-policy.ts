@@ -13,6 +13,21 @@ const mirroredBodyBytes = 1 << 20;
  */
 const shadowTenant = ",shadow";
 
+/** Copies in flight that no one asked to be more or fewer. */
+const usualCopies = 100;
+
+type Shadow = NonNullable<RouteSpec["shadow"]>;
+
+/** Whether tagged requests are copied, rather than sent to the shadow themselves. */
+export function mirrors(shadow: Shadow): boolean {
+  return shadow.mode !== "divert";
+}
+
+/** Copies that may be in flight at once from one proxy. */
+export function mostCopies(shadow: Shadow): number {
+  return shadow.maxInFlight ?? usualCopies;
+}
+
 /** What the filters do about shadow traffic where it is sent off. */
 export function shadowPolicy({ shadow, rateLimit }: RouteSpec): ShadowPolicyInit | undefined {
   if (shadow === undefined) return undefined;
@@ -23,9 +38,10 @@ export function shadowPolicy({ shadow, rateLimit }: RouteSpec): ShadowPolicyInit
     ...headers(shadow),
     ...(shadow.from.length > 0 ? { from: shadow.from, identity: rateLimit?.identity ?? [] } : {}),
     ...(shadow.baggage ? { baggage: true } : {}),
-    ...(shadow.mode === "divert"
-      ? paidApart(rateLimit)
-      : { maxBodyBytes: shadow.maxBodyBytes ?? mirroredBodyBytes }),
+    ...(shadow.yield ? { yield: true } : {}),
+    ...(mirrors(shadow)
+      ? { maxBodyBytes: shadow.maxBodyBytes ?? mirroredBodyBytes }
+      : paidApart(rateLimit)),
   };
 }
 
@@ -43,10 +59,10 @@ export function arrivalPolicy({ shadow }: RouteSpec): ShadowPolicyInit | undefin
 
 /** The route's tenants, and who pays for what is diverted. */
 export function tenantsOf(rateLimit: RateLimit, shadow: RouteSpec["shadow"]) {
-  if (shadow?.mode !== "divert") return rateLimit.tenants;
+  if (shadow === undefined || mirrors(shadow)) return rateLimit.tenants;
   return { ...rateLimit.tenants, [shadowTenant]: shadow.tier || rateLimit.default };
 }
 
-function headers({ modeHeader, tagHeader }: NonNullable<RouteSpec["shadow"]>) {
+function headers({ modeHeader, tagHeader }: Shadow) {
   return { modeHeader: modeHeader || "x-shadow-mode", tagHeader: tagHeader || "x-traffic-tag" };
 }

@@ -1,5 +1,6 @@
 import type { Attach, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { Problem } from "./problem.ts";
+import { mirrors } from "./shadow-policy.ts";
 
 /** What is wrong with where shadow traffic goes and what it is charged to. */
 export function shadowProblems({ shadow, rateLimit, variants }: RouteSpec): Problem[] {
@@ -7,6 +8,7 @@ export function shadowProblems({ shadow, rateLimit, variants }: RouteSpec): Prob
   const labels = variants.find(({ name }) => name === shadow.variant)?.labels ?? {};
   return [
     ...tierProblems(shadow.tier, shadow.mode, Object.keys(rateLimit?.tiers ?? {})),
+    ...diverted(shadow),
     ...arrivalProblems(shadow.arrival, labels, shadow.variant),
   ];
 }
@@ -30,6 +32,19 @@ function tierProblems(tier: string, mode: string, tiers: string[]): Problem[] {
       message: `tier "${tier}" is not one of ${tiers.join(", ") || "none, there is no rateLimit"}`,
     },
   ];
+}
+
+/** What only a copy can have. */
+function diverted(shadow: NonNullable<RouteSpec["shadow"]>): Problem[] {
+  if (mirrors(shadow)) return [];
+  const { maxBodyBytes, maxInFlight } = shadow;
+  return Object.entries({ maxBodyBytes, maxInFlight })
+    .filter(([, value]) => value !== undefined)
+    .map(([field]) => ({
+      code: "no-effect",
+      path: `spec.shadow.${field}`,
+      message: `${field} has no meaning for diverted requests: it limits copies`,
+    }));
 }
 
 /** A selector that matches other pods too would stamp real requests as shadow traffic. */

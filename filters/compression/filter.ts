@@ -6,6 +6,7 @@ import {
   openAcceptEncoding,
 } from "../format/accept-encoding";
 import { allHold } from "../match";
+import { isPressed } from "../pressure";
 import {
   Ascii,
   findHeader,
@@ -76,6 +77,7 @@ function choose(algorithms: u32, first: i32): u32 {
 
 /** What the request alone tells against compression; the compressor itself looks at the answer. */
 function mayCompress(policy: CompressionPolicy): bool {
+  if (FULL && policy.brownout && isPressed()) return false;
   if (findHeader(upgrade) >= 0 || findHeader(protocol) >= 0) return false;
   // A part of a compressed answer is no part of the plain one.
   if (findHeader(range) >= 0) return false;

@@ -37,6 +37,8 @@ export class ShadowPolicy {
   divert: bool;
   /** The filter stands at the shadow variant's own pods. */
   arrival: bool;
+  /** Take less while the pods or the worker are saturated. */
+  yields: bool;
   /** Tell services behind the pods. */
   baggage: bool;
   tagged: Metric;
@@ -59,6 +61,7 @@ export function parseShadow(region: Region): usize {
       if (readInteger(0, 1073741824)) policy.mostBodyBytes = <u32>numberRead;
     } else if (FULL && member("divert")) policy.divert = readBool();
     else if (FULL && member("arrival")) policy.arrival = readBool();
+    else if (FULL && member("yield")) policy.yields = readBool();
     else if (FULL && member("baggage")) policy.baggage = readBool();
     else if (member("from")) policy.from = readTexts(region, 256);
     else if (member("identity")) policy.identity = readSources(region);

@@ -1,6 +1,7 @@
 import { isCallerIn } from "../identity";
 import { allHold } from "../match";
 import { removeClaimed } from "../plugin";
+import { eased } from "../pressure";
 import {
   findHeader,
   isText,
@@ -65,9 +66,10 @@ function fitsBody(most: u32): bool {
 }
 
 function sampled(policy: ShadowPolicy): bool {
-  if (policy.share == 0) return false;
+  const share = FULL && policy.yields ? eased(policy.share) : policy.share;
+  if (share == 0) return false;
   const row = findHeader(requestId);
-  if (row >= 0) return isSampled(valuePtr(row), valueBytes(row), policy.seed, policy.share);
+  if (row >= 0) return isSampled(valuePtr(row), valueBytes(row), policy.seed, share);
   store<u64>(clock, nowNs());
-  return isSampled(clock, 8, policy.seed, policy.share);
+  return isSampled(clock, 8, policy.seed, share);
 }

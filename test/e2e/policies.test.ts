@@ -156,6 +156,20 @@ describe("a mirror", () => {
     expect(failing.status).toBe(200);
     expect(slowed - usual).toBeLessThan(100);
   });
+  it("takes less by itself when the shadow cannot keep up", async () => {
+    await gateway.apply(document("slow", mirrored({ maxInFlight: 5 })));
+    backend("next").usual.waitMs = 400;
+    const answers = await Promise.all(Array.from({ length: 60 }, () => get("slow", "/slow")));
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    await sleep(200);
+    const copies = await arrivals("next", "/slow");
+    await sleep(1500);
+    backend("next").usual.waitMs = 0;
+    // Five at once, and as many that wait for one of the five connections.
+    expect(copies.length).toBeLessThanOrEqual(5);
+    expect((await arrivals("next", "/slow")).length).toBeLessThanOrEqual(10);
+    expect(await arrivals("stable", "/slow", 60)).toHaveLength(60);
+  });
   async function median(path: string): Promise<number> {
     const times: number[] = [];
     for (let i = 0; i < 20; i++) {

@@ -18,7 +18,7 @@ import type {
   Resilience,
   Variant,
 } from "../../gen/weir/v1/route_pb.ts";
-import { routeName } from "../../route/index.ts";
+import { mirrors, mostCopies, routeName } from "../../route/index.ts";
 import { adsSource, pack, seconds, socketAddress } from "./common.ts";
 
 /** Name of a variant's cluster. */
@@ -46,7 +46,7 @@ export function variantCluster(route: InferenceRoute, variant: Variant): Cluster
     ...(slowStart
       ? { lbConfig: { case: "leastRequestLbConfig", value: { slowStartConfig: slowStart } } }
       : {}),
-    circuitBreakers: { thresholds: [thresholds(connections)] },
+    circuitBreakers: { thresholds: [thresholds(connections, copiesInFlight(route, variant))] },
     ...(outlier ? { outlierDetection: outlierDetection(route) } : {}),
     typedExtensionProtocolOptions: { [httpOptionsKey]: httpOptions(connections) },
   });
@@ -89,7 +89,23 @@ function httpOptions(connections: Connections | undefined) {
 /** Envoy's default of 1,024 would be a limit that no one asked for; Istio has none either. */
 const unlimited = 0xffffffff;
 
-function thresholds(connections: Connections | undefined) {
+/** A slow shadow gets no more copies than it can work off; they are dropped, not queued. */
+function copiesInFlight(route: InferenceRoute, variant: Variant): number | undefined {
+  const shadow = route.spec?.shadow;
+  return shadow !== undefined && mirrors(shadow) && shadow.variant === variant.name
+    ? mostCopies(shadow)
+    : undefined;
+}
+
+function thresholds(connections: Connections | undefined, copies: number | undefined) {
+  if (copies !== undefined)
+    return {
+      priority: RoutingPriority.DEFAULT,
+      maxConnections: connections?.maxConnections ?? copies,
+      maxPendingRequests: copies,
+      maxRequests: copies,
+      maxRetries: 0,
+    };
   return {
     priority: RoutingPriority.DEFAULT,
     maxConnections: connections?.maxConnections ?? unlimited,
