@@ -112,12 +112,14 @@ function isValue(value: Ascii, row: i32): bool {
   return isLiteral(value, valuePtr(row), valueBytes(row));
 }
 
-/** Whether a value of the header has the word in it, in any case. */
+/** Whether a value of the header has the word, which begins with a letter, in it, in any case. */
 function contains(name: Text, lower: Ascii): bool {
   for (let row = findHeader(name); row >= 0; row = findHeader(name, row + 1)) {
     const ptr = valuePtr(row);
     const bytes = valueBytes(row);
-    for (let i: usize = 0; i < bytes; i++) if (startsAt(ptr + i, bytes - i, lower)) return true;
+    const first = load<u8>(lower.ptr);
+    for (let i: usize = 0; i < bytes; i++)
+      if ((load<u8>(ptr + i) | 0x20) == first && startsAt(ptr + i, bytes - i, lower)) return true;
   }
   return false;
 }

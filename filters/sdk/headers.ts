@@ -12,11 +12,21 @@ export const REQUEST_HEADERS: i32 = 0;
 export const REQUEST_TRAILERS: i32 = 1;
 export const RESPONSE_TRAILERS: i32 = 3;
 
-// One row per header of the last read: u32 tag | u32 key | u32 value | u32 value bytes.
+// One row per header of the last read:
+// u32 tag | u32 key | u32 value | u32 value bytes | u32 next row of the same slot, counted from 1.
 // The rows and what they point to live in the arena, so until the callback ends.
-const ROW: usize = 16;
+const ROW: usize = 20;
 let rows: usize = 0;
 let rowCount: i32 = 0;
+
+// The first row of each slot, counted from 1; 0 where there is none. Most headers
+// that are asked for are absent, and so cost no search.
+const SLOTS: usize = 64;
+const slots: usize = memory.data(256, 8);
+
+function slotOf(tag: u32): usize {
+  return slots + (((tag * 0x9e3779b1) >> 26) << 2);
+}
 
 /**
  * Reads a whole header map with one host call; false when the host has none.
@@ -25,6 +35,23 @@ let rowCount: i32 = 0;
  */
 export function readHeaders(map: i32): bool {
   rowCount = 0;
+  const isRead = readRows(map);
+  memory.fill(slots, 0, SLOTS << 2);
+  // From the last, so that each slot's first row comes first.
+  for (let i = rowCount; i > 0; i--) {
+    const row = rowAt(i - 1);
+    const slot = slotOf(load<u32>(row));
+    store<u32>(row, load<u32>(slot), 16);
+    store<u32>(slot, <u32>i);
+  }
+  return isRead;
+}
+
+function rowAt(index: i32): usize {
+  return rows + <usize>index * ROW;
+}
+
+function readRows(map: i32): bool {
   store<u32>(outSize, 0);
   if (proxy_get_header_map_pairs(map, outPtr, outSize) != OK) return false;
   const ptr = <usize>load<u32>(outPtr);
@@ -37,14 +64,13 @@ export function readHeaders(map: i32): bool {
   const end = ptr + bytes;
   let size = ptr + 4;
   let data = size + (count << 3);
-  for (let i: usize = 0; i < count; i++) {
+  for (let row = rows; row < rows + count * ROW; row += ROW) {
     const keyBytes = <usize>load<u32>(size);
     const valueBytes = <usize>load<u32>(size, 4);
     size += 8;
     // Compared one by one: the sum of hostile sizes may wrap.
     const room = end - data;
     if (keyBytes >= room || valueBytes >= room || keyBytes + valueBytes + 2 > room) return false;
-    const row = rows + i * ROW;
     store<u32>(row, tagOf(data, keyBytes));
     store<u32>(row, <u32>data, 4);
     store<u32>(row, <u32>(data + keyBytes + 1), 8);
@@ -58,20 +84,26 @@ export function readHeaders(map: i32): bool {
 /** Row of the next header of that name at or after `from`; -1 when there is none. */
 export function findHeader(name: Text, from: i32 = 0): i32 {
   const tag = textTag(name);
-  for (let i = from; i < rowCount; i++) {
-    const row = rows + <usize>i * ROW;
-    if (load<u32>(row) == tag && sameBytes(textPtr(name), load<u32>(row, 4), textBytes(name)))
-      return i;
+  let next = load<i32>(slotOf(tag));
+  while (next > 0) {
+    const row = rowAt(next - 1);
+    if (
+      next > from &&
+      load<u32>(row) == tag &&
+      sameBytes(textPtr(name), load<u32>(row, 4), textBytes(name))
+    )
+      return next - 1;
+    next = load<i32>(row, 16);
   }
   return -1;
 }
 
 export function valuePtr(row: i32): usize {
-  return load<u32>(rows + <usize>row * ROW, 8);
+  return load<u32>(rowAt(row), 8);
 }
 
 export function valueBytes(row: i32): usize {
-  return load<u32>(rows + <usize>row * ROW, 12);
+  return load<u32>(rowAt(row), 12);
 }
 
 /** Sets a header to one value, whatever was there: a repeated one is removed first. */

@@ -58,14 +58,12 @@ export function proxy_abi_version_0_2_1(): void {}
 
 /** Whether two byte ranges of the same length are equal. */
 export function sameBytes(a: usize, b: usize, bytes: usize): bool {
-  let i: usize = 0;
-  while (i + 8 <= bytes) {
-    if (load<u64>(a + i) != load<u64>(b + i)) return false;
-    i += 8;
+  if (bytes < 8) {
+    for (let i: usize = 0; i < bytes; i++) if (load<u8>(a + i) != load<u8>(b + i)) return false;
+    return true;
   }
-  while (i < bytes) {
-    if (load<u8>(a + i) != load<u8>(b + i)) return false;
-    i++;
-  }
-  return true;
+  // The last eight may overlap those before.
+  const last = bytes - 8;
+  for (let i: usize = 0; i < last; i += 8) if (load<u64>(a + i) != load<u64>(b + i)) return false;
+  return load<u64>(a + last) == load<u64>(b + last);
 }

@@ -1,11 +1,10 @@
 /** A header map as Envoy keeps it: ordered, repeated names allowed, values as bytes (latin1 here). */
 export type Headers = [string, string][];
 
-/** Sets a name to one value: the first one changes in place, further ones stay, as in Envoy. Pairs themselves are never changed. */
+/** Sets a name to one value: what was there goes, the new one comes last, as in Envoy. Pairs themselves are never changed. */
 export function replaceHeader(headers: Headers, name: string, value: string): void {
-  const key = name.toLowerCase();
-  const at = headers.findIndex((pair) => pair[0] === key);
-  headers[at < 0 ? headers.length : at] = [key, value];
+  removeHeader(headers, name);
+  headers.push([name.toLowerCase(), value]);
 }
 
 export function removeHeader(headers: Headers, name: string): void {

@@ -1,0 +1,56 @@
+import { interval, median, show } from "../statistics.js";
+
+/** @typedef {Record<string, number>} Round microseconds per request by arm */
+
+/** Weir's cost in relation to others', and the most that it should be. @type {readonly [string, string, number | undefined][]} */
+const goals = [
+  ["bare", "the unavoidable host calls alone", 1.4],
+  ["lua", "Envoy's Lua", 1],
+  ["native", "native filters doing all of it", 1],
+  ["half", "native filters doing the cheap half", 2],
+  ["rust", "the Rust SDK", 0.6],
+  ["gcore", "@gcoredev/proxy-wasm-sdk-as", 0.35],
+  ["chain", "Weir's own four modules in a row", undefined],
+];
+
+/** What an arm adds to its own baseline. @param {readonly Round[]} rounds @param {string} arm @param {string} [base] */
+const added = (rounds, arm, base = "none") =>
+  median(rounds.map((round) => (round[arm] ?? 0) - (round[base] ?? 0)));
+
+/**
+ * The report of one run.
+ * @param {readonly import("./arms.js").Arm[]} arms
+ * @param {readonly Round[]} measured
+ * @param {{ rounds: number, requestsPerSlice: number }} run
+ */
+export function tables(arms, measured, { rounds, requestsPerSlice }) {
+  const baseline = interval(measured, (drawn) => median(drawn.map((round) => round.none ?? 0)));
+  const costs = arms
+    .filter(({ name, open }) => name !== "none" && !open)
+    .map(
+      ({ name, says }) =>
+        `| ${name} | ${says} | ${show(interval(measured, (drawn) => added(drawn, name)))} |`,
+    );
+  const ratios = goals.map(([other, says, goal]) => {
+    const ratio = interval(measured, (drawn) => added(drawn, "weir") / added(drawn, other));
+    return `| ${says} | ${show(ratio)} | ${goal === undefined ? "" : `<= ${goal}`} |`;
+  });
+  const busy = interval(
+    measured,
+    (drawn) => added(drawn, "weir-busy", "none-busy") / added(drawn, "weir"),
+  );
+  return [
+    `Medians over ${rounds} rounds of ${requestsPerSlice} requests, with 95 % bootstrap intervals of the paired rounds.`,
+    "",
+    `Envoy without a filter takes ${show(baseline)} us of CPU per request. To that come:`,
+    "",
+    "| arm | what it does | us added |",
+    "|---|---|--:|",
+    ...costs,
+    "",
+    "| weir.wasm's cost against | ratio | goal |",
+    "|---|--:|--:|",
+    ...ratios,
+    `| itself, with 1,000 streams open against none | ${show(busy)} | 1.00 +- 0.05 |`,
+  ].join("\n");
+}

@@ -1,0 +1,76 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createGuestMemory, pairsSize } from "../../host/guest-memory.ts";
+import type { Headers } from "../../host/header-map.ts";
+
+const tools = ["wasm2c", "gcc", "valgrind"];
+const missing = tools.filter((tool) => spawnSync(tool, ["--version"]).error !== undefined);
+
+/** A developer without the tools may go without them; the continuous build may not. */
+export const mayGoWithout = process.env.CI === undefined && missing.length > 0;
+
+if (mayGoWithout) {
+  console.warn(`instructions are not counted: there is no ${missing.join(", ")}`);
+}
+
+/** Counts the instructions that requests to weir.wasm take. */
+export interface Counter {
+  /**
+   * Instructions per request: the filter, compiled ahead of time, and a host that
+   * does next to nothing. Two counts are equal; no clock and no noise is in them.
+   *
+   * @param stepNs time between the requests
+   */
+  perRequest(headers: Headers, stepNs: number): { instructions: number; refused: number };
+  remove(): void;
+}
+
+/** Compiles weir.wasm to C and on to a program that is given this configuration. */
+export function createCounter(config: object): Counter {
+  const directory = mkdtempSync(join(tmpdir(), "weir-instructions-"));
+  const at = (name: string) => join(directory, name);
+  const runtime = "/usr/share/wabt/wasm2c";
+  writeFileSync(at("config.json"), JSON.stringify(config));
+  run("wasm2c", ["build/weir.wasm", "-n", "weir", "-o", at("weir.c")]);
+  const sources = ["test/filters/instructions/host.c", at("weir.c"), `${runtime}/wasm-rt-impl.c`];
+  run("gcc", ["-O2", `-I${directory}`, `-I${runtime}`, ...sources, "-o", at("counter"), "-lm"]);
+
+  function total(stepNs: number, requests: number): { instructions: number; refused: number } {
+    const { stdout, stderr } = run("valgrind", [
+      ...["--tool=callgrind", "--callgrind-out-file=/dev/null", at("counter")],
+      ...[at("config.json"), at("headers"), String(stepNs), String(requests)],
+    ]);
+    return {
+      instructions: Number(/Collected : (\d+)/.exec(stderr)?.[1]),
+      refused: Number(/^(\d+) refused/.exec(stdout)?.[1]),
+    };
+  }
+
+  return {
+    perRequest(headers, stepNs) {
+      writeFileSync(at("headers"), encodePairs(headers));
+      const few = total(stepNs, 500);
+      const many = total(stepNs, 1500);
+      return {
+        instructions: (many.instructions - few.instructions) / 1000,
+        refused: (many.refused - few.refused) / 1000,
+      };
+    },
+    remove: () => rmSync(directory, { recursive: true }),
+  };
+}
+
+function encodePairs(headers: Headers): Uint8Array {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  createGuestMemory(memory).writePairs(0, headers);
+  return new Uint8Array(memory.buffer, 0, pairsSize(headers));
+}
+
+function run(command: string, args: string[]): { stdout: string; stderr: string } {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}`);
+  return { stdout, stderr };
+}
