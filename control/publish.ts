@@ -31,6 +31,8 @@ export interface PublisherOptions {
   /** How reports of a scope prove what they are. */
   reportAccess?(scope: readonly string[]): NonNullable<ResourceOptions["reportAccess"]>;
   resources: Pick<ResourceOptions, "gateway" | "wasm" | "fullWasm">;
+  /** Told of the routes before they are sent. */
+  onRoutes?(routes: readonly RouteState[]): void;
   log(line: string): void;
 }
 
@@ -103,6 +105,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function publish(): Promise<void> {
     ({ routes } = await store.list());
+    options.onRoutes?.(routes);
     send(false);
   }
 

@@ -35,8 +35,8 @@ import {
   reportedMetrics,
 } from "./metrics/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createLedger } from "./report/index.ts";
-import { besideWeir, routeName, type WasmModule } from "./route/index.ts";
+import { createBudgets, createLedger } from "./report/index.ts";
+import { besideWeir, fleetLimits, routeName, type WasmModule } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import { createPages } from "./web/pages.ts";
@@ -86,6 +86,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = createLedger();
+  let limits = fleetLimits([]);
+  const budgets = createBudgets((route, tenant) => limits(route, tenant));
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
@@ -116,6 +118,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       ...(tls ? { certificateSha256: tls.certificateSha256 } : {}),
     }),
     resources: { gateway: options.gateway, wasm, fullWasm },
+    onRoutes: (routes) => {
+      limits = fleetLimits(routes);
+    },
     log: options.log,
   });
 
@@ -124,6 +129,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     hosts: async () => hostsOf((await store.list()).routes),
     fleet,
     ledger,
+    budgets,
     signals,
     published: (node) => publisher.published(fleet.scope(node)),
     scope: fleet.scope,

@@ -1,16 +1,15 @@
 // Source transformation for the filters: every string literal becomes the address
 // of bytes in static data, "abc" an Ascii and literal("abc") a Text. See
-// filters/sdk/ascii.ts and text.ts for why. Every Ascii comes from one generated
-// file, filters/sdk/literals.ts, so that one used twice lies in memory once; by a
-// function, for the compiler leaves out those that no one calls. Import paths and
-// comments stay as they are.
+// filters/sdk/ascii.ts and text.ts for why. All literals stand in one generated
+// file, filters/sdk/literals.ts, so that a text used twice lies in memory once.
+// Import paths and comments stay as they are.
 
 /** A comment, an import path, or a literal in double or single quotes, alone or as a Text. */
 const token =
   /\/\/[^\n]*|\/\*[\s\S]*?\*\/|(?<=\bfrom )"[^"]*"|(?:\bliteral\(\s*(?="))?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')/g;
 const asText = /^literal\(\s*/;
 
-/** @typedef {Map<string, string>} Pool declarations of functions by their name */
+/** @typedef {Map<string, string>} Pool declarations of constants by their name */
 
 /**
  * @param {string} source text of a file
@@ -23,13 +22,10 @@ export function asciiLiterals(source, path, pool) {
   const text = source.replace(token, (found, offset) => {
     if (found.startsWith("/") || source.slice(0, offset).endsWith("from ")) return found;
     const isText = asText.test(found);
-    const data = staticData(unquote(found.replace(asText, "")), isText);
-    // The call's own closing parenthesis follows.
-    if (isText) return `(${data}`;
-    const name = `ascii_${Buffer.from(unquote(found)).toString("hex")}`;
-    pool.set(name, `export function ${name}(): Ascii { return changetype<Ascii>(${data}); }`);
+    const name = declare(unquote(found.replace(asText, "")), isText, pool);
     used.add(name);
-    return `${name}()`;
+    // The call's own closing parenthesis follows.
+    return isText ? `(${name}` : name;
   });
   if (used.size === 0) return text;
   const up = "../".repeat(path.split("/").length - 1);
@@ -42,14 +38,17 @@ export function literalsFile(pool) {
   return `import { Ascii } from "./ascii";\n${[...pool.values()].join("\n")}\n`;
 }
 
-/** @param {string} value @param {boolean} isText @returns {string} the address of its bytes */
-function staticData(value, isText) {
+/** @param {string} value @param {boolean} isText @param {Pool} pool @returns {string} name of the constant */
+function declare(value, isText, pool) {
   const codes = [...value].map((letter) => letter.charCodeAt(0));
   if (codes.some((code) => code > 126)) throw new Error(`not ASCII: ${value}`);
+  const name = `${isText ? "text" : "ascii"}_${codes.map((code) => code.toString(16).padStart(2, "0")).join("")}`;
   const length = [codes.length & 255, codes.length >> 8];
   const tag = [...length, codes[0] ?? 0, codes.at(-1) ?? 0];
   const bytes = isText ? [...tag, ...length, 0, 0, ...codes] : [...length, ...codes];
-  return `memory.data<u8>([${bytes.join(",")}], 1)`;
+  const data = `memory.data<u8>([${bytes.join(",")}])`;
+  pool.set(name, `@lazy export const ${name} = ${isText ? data : `changetype<Ascii>(${data})`};`);
+  return name;
 }
 
 /** @param {string} literal */

@@ -59,8 +59,9 @@ function sourcesOf(entry, full) {
  */
 export async function compileFilter(entry, out, full = false) {
   const sources = sourcesOf(entry, full);
+  const use = `abort=,FULL=${full ? 1 : 0}`;
   const { error, stderr } = await asc.main(
-    [entry, "--config", "asconfig.json", "--use", `abort=,FULL=${full ? 1 : 0}`, "--outFile", out],
+    [entry, "--config", "asconfig.json", "--use", use, "--outFile", out],
     {
       readFile(name, base) {
         const path = join(base, name);

@@ -1,7 +1,7 @@
 import { createConnection } from "node:net";
 import { hosts } from "./policies.js";
 
-const connections = 8;
+const connections = 4;
 
 /** @param {string} host @param {string} user @param {readonly string[]} more header lines */
 function requestTo(host, user, more) {
@@ -20,29 +20,45 @@ function requestTo(host, user, more) {
 
 const measured = requestTo(hosts.measured, "ada", ["x-tenant-id: acme"]);
 
-/** Sends requests over kept connections and checks that each one was answered with 200. @param {number} port @param {number} count */
-export async function drive(port, count) {
-  await Promise.all(
-    Array.from({ length: connections }, () => connection(port, count / connections)),
-  );
+/**
+ * Connections to one listener that stay open between slices of requests.
+ * @param {number} port
+ */
+export function createDriver(port) {
+  const sockets = Array.from({ length: connections }, () => createConnection(port, "127.0.0.1"));
+  for (const socket of sockets) socket.setNoDelay(true);
+  return {
+    /** Sends requests, one at a time on each connection, and checks that each was answered with 200. @param {number} count */
+    async send(count) {
+      await Promise.all(sockets.map((socket) => sendOn(socket, count / connections)));
+    },
+    close() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
 
-/** @param {number} port @param {number} count */
-function connection(port, count) {
+/** @param {import("node:net").Socket} socket @param {number} count */
+function sendOn(socket, count) {
   return new Promise((resolve, reject) => {
-    const socket = createConnection(port, "127.0.0.1");
     let answered = 0;
-    socket.on("connect", () => socket.write(measured));
-    socket.on("data", (chunk) => {
-      if (!chunk.toString("latin1", 0, 15).startsWith("HTTP/1.1 200")) {
-        socket.destroy();
-        reject(new Error(`unexpected answer: ${chunk.toString("latin1", 0, 200)}`));
-        return;
-      }
-      if (++answered === count) socket.end(() => resolve(undefined));
+    /** @param {Buffer} chunk */
+    const onData = (chunk) => {
+      if (!chunk.toString("latin1", 0, 15).startsWith("HTTP/1.1 200"))
+        end(new Error(`unexpected answer: ${chunk.toString("latin1", 0, 200)}`));
+      else if (++answered >= count) end();
       else socket.write(measured);
-    });
+    };
+    /** @param {Error} [error] */
+    const end = (error) => {
+      socket.off("data", onData);
+      socket.off("error", reject);
+      if (error) reject(error);
+      else resolve(undefined);
+    };
+    socket.on("data", onData);
     socket.on("error", reject);
+    socket.write(measured);
   });
 }
 

@@ -11,6 +11,12 @@ export interface PodBehaviour {
   /** Share of streams that end without [DONE], 0 to 1. */
   cutRate: number;
   finishReason: string;
+  /** Completions it works on at once, the others wait; 0 is no limit. */
+  slots: number;
+  /** Share of its key-value cache in use, as it tells who asks (endpoint-load-metrics-format). */
+  kvCache: number;
+  /** Status that it refuses completions with, 0 for none. */
+  refuse: number;
 }
 
 export const goodPod: PodBehaviour = {
@@ -20,6 +26,9 @@ export const goodPod: PodBehaviour = {
   errorRate: 0,
   cutRate: 0,
   finishReason: "stop",
+  slots: 0,
+  kvCache: 0,
+  refuse: 0,
 };
 
 /** The members of a chat completion request that matter here. */

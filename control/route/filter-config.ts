@@ -79,6 +79,8 @@ function policy(state: RouteState): RoutePolicyInit {
             default: rateLimit.default,
             ...(rateLimit.forward ? { forward: rateLimit.forward } : {}),
             ...(rateLimit.concurrent === undefined ? {} : { concurrent: rateLimit.concurrent }),
+            ...(rateLimit.overload ? { overload: rateLimit.overload } : {}),
+            ...(rateLimit.fleet ? { fleet: rateLimit.fleet } : {}),
           },
         }
       : {}),

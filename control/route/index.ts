@@ -6,6 +6,7 @@ export {
   filterConfigText,
   type ReportTarget,
 } from "./filter-config.ts";
+export { fleetLimits } from "./fleet-limit.ts";
 export { incompressible } from "./incompressible.ts";
 export { besideWeir, type WasmModule, wasmModule } from "./module.ts";
 export { resolveName, routeName } from "./names.ts";

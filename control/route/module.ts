@@ -3,8 +3,9 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 
 /**
  * The filter module that some routes need: "weir" decides over request headers;
- * "weir-full" does that and follows streams to their end, which limits on
- * requests in flight take. A module that lacks something refuses a
+ * "weir-full" also follows streams to their end and listens to the pods and the
+ * control service, for limits on requests in flight, overload and the fleet,
+ * and knows certificates and schedulers' headers. A module that lacks something refuses a
  * configuration that asks for it.
  */
 export type WasmModule = "weir" | "weir-full";
@@ -17,7 +18,7 @@ function needsFull({ route }: RouteState): boolean {
   const spec = route?.spec;
   return (
     spec !== undefined &&
-    (limitsInFlight(spec) || followsShadow(spec) || remembers(spec) || excepts(spec))
+    (tellsCertificates(spec) || limitsInFlight(spec) || followsShadow(spec) || remembers(spec) || excepts(spec))
   );
 }
 
@@ -40,11 +41,22 @@ function remembers({ canary }: RouteSpec): boolean {
   return canary?.conversations !== undefined || Object.keys(canary?.pin ?? {}).length > 0;
 }
 
+/** Knows callers by their certificates. */
+function tellsCertificates({ rateLimit, canary }: RouteSpec): boolean {
+  const sources = [...(rateLimit?.identity ?? []), ...(canary?.stickyBy ?? [])];
+  return sources.some(({ source }) => source.case === "san");
+}
+
 function limitsInFlight({ rateLimit: limit }: RouteSpec): boolean {
   if (limit === undefined) return false;
   return (
     limit.concurrent !== undefined ||
-    Object.values(limit.tiers).some(({ concurrent }) => concurrent !== undefined)
+    limit.overload !== undefined ||
+    limit.fleet !== undefined ||
+    limit.forward?.scheduler === true ||
+    Object.values(limit.tiers).some(
+      ({ concurrent, objective }) => concurrent !== undefined || objective !== "",
+    )
   );
 }
 

@@ -168,7 +168,7 @@ function checkSources(sources: readonly KeySource[], path: string, report: Repor
       report(
         "one-of",
         `${path}[${index}]`,
-        "a key source must have exactly one of header, apiKey, sourceIp, tenant",
+        "a key source must have exactly one of header, apiKey, sourceIp, san, tenant",
       );
     else if (source.case === "header" && controlHeaders.includes(source.value))
       report(

@@ -12,8 +12,9 @@ import {
   tierHeader,
   variantHeader,
 } from "../plugin";
+import { notePods } from "../pressure";
 import { RateLimitPolicy } from "../rate-limit/config";
-import { applyRateLimit } from "../rate-limit/filter";
+import { applyRateLimit, podsOpen } from "../rate-limit/filter";
 import { CONTINUE, STOP_ITERATION } from "../sdk";
 import { stampArrival } from "../shadow/arrival";
 import { ShadowPolicy } from "../shadow/config";
@@ -23,7 +24,7 @@ import { applyShadow } from "../shadow/filter";
  * The four decisions over one header read. The rate limit comes first: who is
  * refused costs nothing more, and nothing of theirs goes on to be cleaned.
  */
-export function decide(at: usize, context: u32, bodiless: bool): i32 {
+export function decide(at: usize, bodiless: bool, context: u32): i32 {
   if (at == 0) {
     cleanIdentity();
     cleanShadow();
@@ -36,6 +37,8 @@ export function decide(at: usize, context: u32, bodiless: bool): i32 {
     stampArrival(changetype<ShadowPolicy>(shadow));
     return CONTINUE;
   }
+  const rateLimit = policyOf(route, RATE_LIMIT);
+  if (FULL) notePods(rateLimit == 0 ? 1 : podsOpen(changetype<RateLimitPolicy>(rateLimit)));
   // What is diverted is charged to no tenant, so that is known first.
   let diverts = false;
   let diverted = false;
@@ -43,7 +46,6 @@ export function decide(at: usize, context: u32, bodiless: bool): i32 {
     diverts = true;
     diverted = applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
   }
-  const rateLimit = policyOf(route, RATE_LIMIT);
   if (rateLimit == 0) cleanIdentity();
   else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit), context, diverted))
     return STOP_ITERATION;

@@ -1,7 +1,14 @@
 import * as plugin from "../plugin";
 import { nameFilter, openRequest } from "../plugin";
 import { onPressureTick } from "../pressure";
-import { endStream, onStreamsTick } from "../rate-limit/streams";
+import {
+  endStream,
+  onStreamsTick,
+  readAnswer,
+  readLeases,
+  reportNeeds,
+} from "../rate-limit/streams";
+import { CONTINUE, resetArena } from "../sdk";
 import { decide } from "./decide";
 import { registerAll } from "./members";
 
@@ -16,15 +23,35 @@ export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
 
 nameFilter("full");
 registerAll();
+reportNeeds();
 
 export function proxy_on_request_headers(context: u32, _count: u32, endOfStream: u32): i32 {
-  return decide(openRequest(), context, endOfStream != 0);
+  return decide(openRequest(), endOfStream != 0, context);
 }
 
 export function proxy_on_tick(root: u32): void {
   plugin.proxy_on_tick(root);
   onPressureTick(root, <u64>plugin.TICK_MS * 1000000);
   onStreamsTick();
+}
+
+/** What the pods say of themselves, for routes that listen. */
+export function proxy_on_response_headers(context: u32, _count: u32, _endOfStream: u32): i32 {
+  resetArena();
+  readAnswer(context);
+  return CONTINUE;
+}
+
+/** What the control service answered to a report. */
+export function proxy_on_http_call_response(
+  _root: u32,
+  _token: u32,
+  headers: u32,
+  bytes: u32,
+  _trailers: u32,
+): void {
+  resetArena();
+  if (headers > 0) readLeases(bytes);
 }
 
 /** The last a stream is heard of, however it ended. */

@@ -15,5 +15,5 @@ nameFilter("all");
 registerAll();
 
 export function proxy_on_request_headers(context: u32, _count: u32, endOfStream: u32): i32 {
-  return decide(openRequest(), context, endOfStream != 0);
+  return decide(openRequest(), endOfStream != 0, context);
 }

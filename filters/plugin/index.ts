@@ -1,7 +1,10 @@
 export {
+  fairnessHeader,
   modeHeader,
   noteClaimed,
+  objectiveHeader,
   removeClaimed,
+  removeSchedulerClaims,
   tagHeader,
   tenantHeader,
   tierHeader,

@@ -13,12 +13,13 @@ import {
   stringPtr,
   unknownField,
 } from "../format/json";
-import { isLabel, readLabel } from "../format/values";
+import { isLabel, readLabel, readText } from "../format/values";
 import { readSources } from "../identity";
 import { countedBy } from "../report";
 import { copyText, Metric, Region, Text } from "../sdk";
 import { acquireFlow, Flow, releaseFlow } from "./flow";
 import { NO_LIMIT } from "./in-flight";
+import { bindOverload, parseOverload } from "./overload-config";
 import {
   addTenant,
   closeTenants,
@@ -49,6 +50,12 @@ export class RateLimitPolicy {
   /** The route's Flow, or 0. */
   flow: usize;
   refusedFull: Metric;
+  /** Whether schedulers are told the tier and the tenant. */
+  forwardScheduler: bool;
+  /** Message OverloadPolicy, or 0. */
+  overload: usize;
+  /** Proxies that a fleet-wide limit is made for; 0 where limits are the proxy's own. */
+  proxies: u32;
 }
 
 export function parseRateLimit(region: Region): usize {
@@ -63,6 +70,8 @@ export function parseRateLimit(region: Region): usize {
     else if (member("default")) policy.defaultTier = readLabel(region);
     else if (member("forward")) readForward(policy);
     else if (FULL && member("concurrent")) policy.concurrent = readConcurrent();
+    else if (FULL && member("overload")) policy.overload = parseOverload(region);
+    else if (FULL && member("fleet")) policy.proxies = readFleet();
     else unknownField();
   }
   if (jsonFailure.length > 0) return 0;
@@ -82,14 +91,14 @@ function readTiers(policy: RateLimitPolicy, region: Region): void {
     else {
       const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
       tier.name = copyText(region, stringPtr, stringBytes);
-      readTier(tier);
+      readTier(tier, region);
       tier.next = policy.tiers;
       policy.tiers = changetype<usize>(tier);
     }
   }
 }
 
-function readTier(tier: Tier): void {
+function readTier(tier: Tier, region: Region): void {
   let rate: f64 = -1;
   let burst: f64 = 0;
   if (FULL) tier.concurrent = NO_LIMIT;
@@ -101,7 +110,9 @@ function readTier(tier: Tier): void {
       if (readInteger(0, 1000000)) burst = numberRead;
     } else if (FULL && member("concurrent")) tier.concurrent = readConcurrent();
     else if (member("tokensPerMinute")) readInteger(0, 1000000000);
-    else if (member("priority")) readInteger(0, 100);
+    else if (member("priority")) {
+      if (readInteger(0, 100) && FULL) tier.priority = <u32>numberRead;
+    } else if (FULL && member("objective")) tier.objective = readText(region, 63);
     else unknownField();
   }
   if (jsonFailure.length > 0) return;
@@ -121,6 +132,17 @@ function readConcurrent(): i32 {
   return readInteger(0, 1000000) ? <i32>numberRead : NO_LIMIT;
 }
 
+/** Message Fleet: how many proxies share the limits, by which they start. */
+function readFleet(): u32 {
+  let proxies: u32 = 10;
+  openObject();
+  while (nextMember()) {
+    if (!member("proxies")) unknownField();
+    else if (readInteger(1, 10000)) proxies = <u32>numberRead;
+  }
+  return proxies;
+}
+
 function readTenants(policy: RateLimitPolicy, region: Region): void {
   openObject();
   while (nextMember()) {
@@ -135,6 +157,7 @@ function readForward(policy: RateLimitPolicy): void {
   while (nextMember()) {
     if (member("tenant")) policy.forwardTenant = readBool();
     else if (member("tier")) policy.forwardTier = readBool();
+    else if (FULL && member("scheduler")) policy.forwardScheduler = readBool();
     else unknownField();
   }
 }
@@ -146,6 +169,9 @@ export function bindRateLimit(at: usize, route: Route): void {
     each.admitted = countedBy("rate_limit_admitted", route.name, "tier", each.name);
     each.refused = countedBy("rate_limit_refused", route.name, "tier", each.name);
   }
+  if (FULL && policy.proxies > 0)
+    for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
+      changetype<Tier>(at).startNs = changetype<Tier>(at).intervalNs * policy.proxies;
   takeBuckets(policy.tenants, route.name);
   if (FULL) bindPlaces(policy, route);
 }
@@ -154,11 +180,19 @@ export function bindRateLimit(at: usize, route: Route): void {
 function bindPlaces(policy: RateLimitPolicy, route: Route): void {
   policy.route = route.name;
   policy.flow = changetype<usize>(acquireFlow(route.name));
-  policy.tracked = policy.concurrent != NO_LIMIT;
+  bindOverload(policy.overload, changetype<Flow>(policy.flow), route);
+  policy.tracked = policy.concurrent != NO_LIMIT || policy.overload != 0;
   if (policy.concurrent != NO_LIMIT)
     policy.refusedFull = countedBy("route_full", route.name, "tier", 0);
+  let least: u32 = u32.MAX_VALUE;
+  for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
+    least = min(least, max(changetype<Tier>(at).priority, 1));
   for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next) {
     const tier = changetype<Tier>(at);
+    tier.weight = <f64>max(tier.priority, 1) / <f64>least;
+    if (tier.objective == 0) tier.objective = tier.name;
+    if (policy.overload != 0)
+      tier.refusedOverload = countedBy("overload_refused", route.name, "tier", tier.name);
     if (tier.concurrent == NO_LIMIT) continue;
     policy.tracked = true;
     tier.refusedConcurrent = countedBy("concurrency_refused", route.name, "tier", tier.name);

@@ -1,9 +1,17 @@
 import { findTenant, keyBytes, keyPtr } from "../identity";
-import { removeClaimed, tenantHeader, tierHeader } from "../plugin";
+import {
+  fairnessHeader,
+  objectiveHeader,
+  removeClaimed,
+  removeSchedulerClaims,
+  tenantHeader,
+  tierHeader,
+} from "../plugin";
 import { literal, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
 import { RateLimitPolicy } from "./config";
+import { Flow } from "./flow";
 import { admit, refusedForNs } from "./limiter";
-import { takePlace } from "./places";
+import { others, takePlace } from "./places";
 import { RATE, refuse } from "./refusal";
 import { Tenant, tenantNamed } from "./tenants";
 
@@ -29,6 +37,11 @@ export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: 
   else removeClaimed(tenantHeader);
   if (policy.forwardTier) forward(tierHeader, tier.name);
   else removeClaimed(tierHeader);
+  if (FULL && policy.forwardScheduler) {
+    removeSchedulerClaims();
+    forward(objectiveHeader, tier.objective);
+    forward(fairnessHeader, known ? tenant.name : others);
+  }
   return true;
 }
 
@@ -36,6 +49,11 @@ export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: 
 function tenantOf(policy: RateLimitPolicy): Tenant {
   const tenants = policy.tenants;
   return findTenant(policy.identity) ? tenantNamed(tenants, keyPtr, keyBytes) : tenants.others;
+}
+
+/** How much of the traffic the route's pods can take, as far as they are listened to: 1 is all of it. */
+export function podsOpen(policy: RateLimitPolicy): f64 {
+  return policy.flow == 0 ? 1 : changetype<Flow>(policy.flow).share;
 }
 
 function shadowOf(policy: RateLimitPolicy): Tenant {

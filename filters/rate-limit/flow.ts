@@ -22,6 +22,20 @@ export class Flow {
   /** Streams that end per second on this worker, smoothed; 0 while unknown. */
   endsPerSecond: f64;
   inFlight: InFlight;
+  /** Whether the headers of answers are read. */
+  listens: bool;
+  /** Marks of saturation, per pod; 0 where a signal is not looked at. See ./overload for the rest. */
+  queueMark: f64;
+  kvCacheMark: f64;
+  gpuMark: f64;
+  saturationSum: f64;
+  saturationCount: f64;
+  sharedNs: u64;
+  saturation: f64;
+  share: f64;
+  /** Metrics, or 0. */
+  shareGauge: usize;
+  saturationGauge: usize;
 }
 
 let first: usize = 0;
@@ -40,6 +54,7 @@ export function acquireFlow(route: Text): Flow {
   made.fingerprint = fingerprint;
   made.users = 1;
   made.sampledNs = nowNs();
+  made.share = 1;
   made.inFlight = openInFlight();
   made.next = first;
   first = changetype<usize>(made);

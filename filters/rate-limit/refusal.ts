@@ -29,6 +29,8 @@ export const RATE: i32 = 0;
 export const CONCURRENT: i32 = 1;
 /** The route has as many requests in flight as it may. */
 export const ROUTE_FULL: i32 = 2;
+/** The pods are saturated, and lower tiers go first. */
+export const OVERLOAD: i32 = 3;
 
 const NS_PER_S: u64 = 1_000_000_000;
 const MOST_RETRY_S: u64 = 60;
@@ -39,6 +41,7 @@ const contentType = literal("content-type");
 const requestId = literal("x-request-id");
 const rateDetails = literal("weir_rate_limited");
 const concurrentDetails: Text = FULL ? literal("weir_concurrency_limited") : 0;
+const overloadDetails: Text = FULL ? literal("weir_overloaded") : 0;
 const routeFullDetails: Text = FULL ? literal("weir_route_full") : 0;
 
 /**
@@ -93,12 +96,14 @@ export function refuse(cause: i32, tier: Tier, waitNs: u64, limit: u32): void {
 function detailsOf(cause: i32): Text {
   if (FULL && cause == CONCURRENT) return concurrentDetails;
   if (FULL && cause == ROUTE_FULL) return routeFullDetails;
+  if (FULL && cause == OVERLOAD) return overloadDetails;
   return rateDetails;
 }
 
 function codeOf(cause: i32): Ascii {
   if (FULL && cause == CONCURRENT) return "concurrency_limited";
   if (FULL && cause == ROUTE_FULL) return "route_full";
+  if (FULL && cause == OVERLOAD) return "overloaded";
   return "rate_limited";
 }
 
@@ -118,7 +123,6 @@ function isGrpc(): bool {
   return known && (valueBytes(row) == 16 || load<u8>(ptr, 16) == 0x2b || load<u8>(ptr, 16) == 0x3b);
 }
 
-// draft-ietf-httpapi-ratelimit-headers-11; its names stand here and nowhere else.
 function writeHeaders(
   cause: i32,
   tier: Tier,
@@ -129,14 +133,41 @@ function writeHeaders(
 ): void {
   const rate = !FULL || cause == RATE;
   const stop = rate && tier.intervalNs == 0;
-  beginPairs(grpc ? 3 : stop ? 8 : rate ? 7 : 4);
-  beginPair(0, "retry-after");
+  // Being overloaded is no policy that a client could keep to.
+  const overload = FULL && cause == OVERLOAD;
+  beginPairs((overload ? 1 : 3) + (grpc ? 0 : stop ? 5 : rate ? 4 : 1));
+  pairs = 0;
+  begin("retry-after");
   writeUint(retryS);
-  endPair(0);
-  beginPair(1, "ratelimit-policy");
+  end();
+  if (!overload) writePolicy(cause, tier, retryS, limit);
+  if (grpc) return;
+  begin("content-type");
+  write("application/problem+json");
+  end();
+  if (!rate) return;
+  begin("x-ratelimit-limit-requests");
+  writeUint(tier.burst);
+  end();
+  begin("x-ratelimit-remaining-requests");
+  writeByte(0x30);
+  end();
+  begin("x-ratelimit-reset-requests");
+  writeGoDuration((waitNs + 999_999) / 1_000_000);
+  end();
+  if (!stop) return;
+  // A tier that admits nothing is no reason to come back.
+  begin("x-should-retry");
+  write("false");
+  end();
+}
+
+// draft-ietf-httpapi-ratelimit-headers-11; its names stand here and nowhere else.
+function writePolicy(cause: i32, tier: Tier, retryS: u64, limit: u32): void {
+  begin("ratelimit-policy");
   write(policyOf(cause));
   write(";q=");
-  if (FULL && !rate) {
+  if (FULL && cause != RATE) {
     writeUint(limit);
     write(';qu="concurrent-requests"');
   } else {
@@ -144,35 +175,28 @@ function writeHeaders(
     write(";w=");
     writeUint(max((tier.windowNs + NS_PER_S - 1) / NS_PER_S, 1));
   }
-  endPair(1);
-  beginPair(2, "ratelimit");
+  end();
+  begin("ratelimit");
   write(policyOf(cause));
   write(";r=0;t=");
   writeUint(retryS);
-  endPair(2);
-  if (grpc) return;
-  beginPair(3, "content-type");
-  write("application/problem+json");
-  endPair(3);
-  if (!rate) return;
-  beginPair(4, "x-ratelimit-limit-requests");
-  writeUint(tier.burst);
-  endPair(4);
-  beginPair(5, "x-ratelimit-remaining-requests");
-  writeByte(0x30);
-  endPair(5);
-  beginPair(6, "x-ratelimit-reset-requests");
-  writeGoDuration((waitNs + 999_999) / 1_000_000);
-  endPair(6);
-  if (!stop) return;
-  // A tier that admits nothing is no reason to come back.
-  beginPair(7, "x-should-retry");
-  write("false");
-  endPair(7);
+  end();
+}
+
+let pairs: u32 = 0;
+
+function begin(key: Ascii): void {
+  beginPair(pairs, key);
+}
+
+function end(): void {
+  endPair(pairs);
+  pairs++;
 }
 
 function writeDetail(cause: i32, tier: Tier, retryS: u64): void {
-  if (FULL && cause == ROUTE_FULL) write("too many requests in flight");
+  if (FULL && cause == OVERLOAD) write("the model is overloaded");
+  else if (FULL && cause == ROUTE_FULL) write("too many requests in flight");
   else {
     if (FULL && cause == CONCURRENT) write("limit of requests in flight of tier ");
     else write("request limit of tier ");
@@ -197,9 +221,22 @@ function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
   write(codeOf(cause));
   write('","detail":"');
   writeDetail(cause, tier, retryS);
-  write('","violated-policies":[');
-  write(policyOf(cause));
-  writeByte(0x5d);
+  writeByte(0x22);
+  if (!FULL || cause != OVERLOAD) {
+    write(',"violated-policies":[');
+    write(policyOf(cause));
+    writeByte(0x5d);
+  }
+  if (FULL) {
+    // Where OpenAI's clients look for words to show.
+    write(',"error":{"message":"');
+    writeDetail(cause, tier, retryS);
+    write('","type":"');
+    write(isOwn(cause) ? "requests" : "server_error");
+    write('","code":"');
+    write(codeOf(cause));
+    write('"}');
+  }
   const row = findHeader(requestId);
   if (row >= 0) {
     write(',"request_id":"');

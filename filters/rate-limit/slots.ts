@@ -79,6 +79,13 @@ export function endSlot(context: u32): void {
   releaseFlow(flow);
 }
 
+/** The flow of an open stream, or 0. */
+export function flowOf(context: u32): usize {
+  if (taken == 0 || context == 0) return 0;
+  const slot = slotAt(find(context));
+  return slot.context == 0 ? 0 : slot.flow;
+}
+
 /** Empties a slot and moves up those behind it that would no longer be found. */
 function free(index: u32): void {
   taken--;

@@ -1,4 +1,9 @@
 import { nowNs } from "../sdk";
+import { logAway } from "./fleet";
+
+export { readAnswer } from "./answer";
+export { readLeases, reportNeeds } from "./fleet";
+
 import { sampleFlows } from "./flow";
 import { endSlot } from "./slots";
 
@@ -7,7 +12,8 @@ export function endStream(context: u32): void {
   endSlot(context);
 }
 
-/** Measures; call it on each tick. */
+/** Measures and says what changed; call it after each tick. */
 export function onStreamsTick(): void {
+  logAway();
   sampleFlows(nowNs());
 }

@@ -1,2 +1,2 @@
 export { countedBy } from "./counters";
-export { onReportTick } from "./report";
+export { alsoReport, onReportTick } from "./report";

@@ -30,9 +30,30 @@ import { epoch, isReporter } from "./election";
 const TIMEOUT_MS: u32 = 2000;
 const nodeId = literal("xds\0node\0id");
 
+// What a module reports beyond its counters; 0 where it has nothing. Kept as
+// numbers so that a module without them holds no trace of it.
+let merge: usize = 0;
+let moreCounters: usize = 0;
+let moreMembers: usize = 0;
+
+/**
+ * Adds to the reports of this module: `merge` runs on each worker before, the
+ * other two write further counters (told whether a comma is due) and members.
+ */
+export function alsoReport(
+  before: () => void,
+  counters: (comma: bool) => void,
+  members: () => void,
+): void {
+  merge = changetype<usize>(before);
+  moreCounters = changetype<usize>(counters);
+  moreMembers = changetype<usize>(members);
+}
+
 /** Flushes the worker's counters and, on the elected worker, reports the proxy's; call it on each tick. */
 export function onReportTick(document: Document | null): void {
   flushMetrics();
+  if (merge != 0) changetype<() => void>(merge)();
   if (document === null || document.reportCluster == 0) return;
   const now = nowNs();
   if (isReporter(now)) post(document, epoch(now));
@@ -82,7 +103,10 @@ function writeReport(document: Document, epoch: u64): void {
     any = true;
     writeCounter(counted, total);
   }
-  write("]}");
+  if (moreCounters != 0) changetype<(comma: bool) => void>(moreCounters)(any);
+  writeByte(0x5d);
+  if (moreMembers != 0) changetype<() => void>(moreMembers)();
+  writeByte(0x7d);
 }
 
 function writeCounter(counted: Counted, total: u64): void {

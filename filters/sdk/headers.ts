@@ -10,6 +10,7 @@ import { Text, tagOf, textBytes, textPtr, textTag } from "./text";
 /** Header maps of the ABI. */
 export const REQUEST_HEADERS: i32 = 0;
 export const REQUEST_TRAILERS: i32 = 1;
+export const RESPONSE_HEADERS: i32 = 2;
 export const RESPONSE_TRAILERS: i32 = 3;
 
 // One row per header of the last read:

@@ -5,6 +5,7 @@ export {
   findHeader,
   REQUEST_HEADERS,
   REQUEST_TRAILERS,
+  RESPONSE_HEADERS,
   RESPONSE_TRAILERS,
   readHeaders,
   removeHeader,
@@ -13,7 +14,7 @@ export {
   valuePtr,
 } from "./headers";
 export { allocate, release, reserve } from "./heap";
-export { httpCall } from "./http-call";
+export { CALL_HEADERS, callBodyBytes, callBodyPtr, httpCall, readCallBody } from "./http-call";
 export { logError, logWarning } from "./log";
 export {
   arenaAlloc,

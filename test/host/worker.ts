@@ -43,13 +43,17 @@ export type Fault = (call: string) => number | undefined;
 export interface RequestOptions {
   sourceAddress?: string;
   plugin?: string;
-  /** A body follows the headers. */
+  /** Whether a body follows the headers. */
   body?: boolean;
+  /** Further properties, e.g. of the connection. */
+  properties?: Record<string, string>;
 }
 
 /** A stream between its request headers and its end. */
 export interface OpenStream extends Outcome {
   context: number;
+  /** The headers of the answer, as they leave the filter. */
+  answer(headers: Headers): Pick<Outcome, "headers" | "calls" | "callbacks" | "allocatingReads">;
   /** The stream is gone, however it ended. */
   end(): void;
 }
@@ -63,10 +67,14 @@ export interface Worker {
   open(headers: Headers, options?: RequestOptions): OpenStream;
   trailers(map: "request" | "response", trailers: Headers): Headers;
   tick(root: number): void;
+  /** The answer to an HTTP call; absent: it failed. */
+  answerCall(root: number, answer?: { status: number; body: string }): void;
   /** A stream or root context is gone. */
   remove(context: number): void;
   /** Bytes of linear memory. */
   memoryBytes(): number;
+  /** Callbacks so far, allocations not counted. */
+  callbacks(): number;
   /** Calls any export with raw arguments, for fuzzing. */
   raw(name: string, ...args: number[]): unknown;
   exports: string[];
@@ -84,12 +92,14 @@ export function startWorker(
   let allocate: (bytes: number) => number = () => 0;
   let exports: Record<string, (...args: number[]) => number>;
   let configuration: Buffer = Buffer.alloc(0);
+  let callBody: Buffer | undefined;
   let maps: Record<number, Headers> = {};
   let properties: Record<string, string> = {};
   let reply: LocalReply | undefined;
   let calls: string[] = [];
   let allocatingReads = 0;
   let callbacks = 0;
+  let allCallbacks = 0;
   let fault: Fault | undefined;
   let context = 1000;
 
@@ -134,8 +144,9 @@ export function startWorker(
       outPtr: number,
       outSize: number,
     ) => {
-      if (type !== 7) return status.notFound;
-      const value = configuration.subarray(start, start + size);
+      const buffer = type === 7 ? configuration : type === 4 ? callBody : undefined;
+      if (buffer === undefined) return status.notFound;
+      const value = buffer.subarray(start, start + size);
       return give(value.length, outPtr, outSize, (ptr) => {
         value.copy(guest.bytes(ptr, value.length));
       });
@@ -292,12 +303,13 @@ export function startWorker(
     calls = [];
     reply = undefined;
     allocatingReads = 0;
+    allCallbacks += callbacks;
     callbacks = 0;
   }
 
   function open(
     headers: Headers,
-    { sourceAddress, plugin = "weir", body = false }: RequestOptions = {},
+    { sourceAddress, plugin = "weir", body = false, properties: more }: RequestOptions = {},
   ): OpenStream {
     reset();
     maps = { 0: [...headers] };
@@ -305,6 +317,7 @@ export function startWorker(
       plugin_name: plugin,
       "xds.node.id": node,
       ...(sourceAddress ? { "source.address": sourceAddress } : {}),
+      ...more,
     };
     const id = ++context;
     const action = exports.proxy_on_request_headers?.(id, headers.length, body ? 0 : 1) ?? 0;
@@ -316,6 +329,13 @@ export function startWorker(
       calls: [...calls],
       allocatingReads,
       callbacks,
+      answer: (answered) => {
+        reset();
+        // The request's headers are out of reach by now.
+        maps = { 2: [...answered] };
+        exports.proxy_on_response_headers?.(id, answered.length, 0);
+        return { headers: maps[2] as Headers, calls: [...calls], allocatingReads, callbacks };
+      },
       end: () => void exports.proxy_on_delete?.(id),
     };
   }
@@ -348,7 +368,16 @@ export function startWorker(
       properties = { plugin_name: "weir", "xds.node.id": node };
       exports.proxy_on_tick?.(root);
     },
+    answerCall(root, answer) {
+      reset();
+      properties = { plugin_name: "weir", "xds.node.id": node };
+      maps = answer ? { 6: [[":status", String(answer.status)]] } : {};
+      callBody = Buffer.from(answer?.body ?? "", "utf8");
+      exports.proxy_on_http_call_response?.(root, 1, answer ? 1 : 0, callBody.length, 0);
+      callBody = undefined;
+    },
     remove: (id) => void exports.proxy_on_delete?.(id),
+    callbacks: () => allCallbacks + callbacks,
     memoryBytes: () => memory.buffer.byteLength,
     raw: (name, ...args) => exports[name]?.(...args),
     exports: Object.keys(exports),

@@ -29,6 +29,11 @@ const asking: [string, ReturnType<typeof stateWith>][] = [
   ["a tier's limit of requests in flight", stateWith({}, { concurrent: 8 })],
   ["a limit that refuses all", stateWith({}, { concurrent: 0 })],
   ["the route's limit of requests in flight", stateWith({ concurrent: 100 })],
+  ["overload", stateWith({ overload: {} })],
+  ["a fleet-wide limit", stateWith({ fleet: {} })],
+  ["a tier's objective", stateWith({}, { objective: "interactive" })],
+  ["schedulers' headers", stateWith({ forward: { scheduler: true } })],
+  ["certificates as identity", stateWith({ identity: [{ san: "connection" }] })],
 ];
 
 it("is weir.wasm where nothing needs more", () => {
