@@ -5,7 +5,8 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
  * The modules of filters, by name: build/NAME.wasm. "weir" decides over request
  * headers. "weir-full" does the same and also follows streams to their end and
  * listens to the pods and the control service, for limits on requests in flight,
- * overload and the fleet, and knows certificates and schedulers' headers.
+ * overload and the fleet; it knows certificates, schedulers' headers, baggage,
+ * pinned tenants, conversations, and clients and times that are exceptions.
  * "token-limit" reads bodies. One that lacks something refuses a configuration
  * that asks for it.
  */
@@ -23,9 +24,43 @@ export function countsTokens({ rateLimit, tokens }: RouteSpec): boolean {
 }
 
 function needsFull({ route }: RouteState): boolean {
-  const limit = route?.spec?.rateLimit;
-  const sources = [...(limit?.identity ?? []), ...(route?.spec?.canary?.stickyBy ?? [])];
-  if (sources.some(({ source }) => source.case === "san")) return true;
+  const spec = route?.spec;
+  return (
+    spec !== undefined &&
+    (tellsCertificates(spec) ||
+      limitsInFlight(spec) ||
+      followsShadow(spec) ||
+      remembers(spec) ||
+      excepts(spec))
+  );
+}
+
+/** Tells services behind the pods, or charges diverted requests apart. */
+function followsShadow({ shadow, rateLimit }: RouteSpec): boolean {
+  return (
+    shadow?.baggage === true ||
+    shadow?.yield === true ||
+    (shadow?.mode === "divert" && rateLimit !== undefined)
+  );
+}
+
+/** Treats some clients or some times differently. */
+function excepts({ compression }: RouteSpec): boolean {
+  return compression?.brownout === true || (compression?.exceptions.length ?? 0) > 0;
+}
+
+/** Knows tenants or conversations that do not follow the weights. */
+function remembers({ canary }: RouteSpec): boolean {
+  return canary?.conversations !== undefined || Object.keys(canary?.pin ?? {}).length > 0;
+}
+
+/** Knows callers by their certificates. */
+function tellsCertificates({ rateLimit, canary }: RouteSpec): boolean {
+  const sources = [...(rateLimit?.identity ?? []), ...(canary?.stickyBy ?? [])];
+  return sources.some(({ source }) => source.case === "san");
+}
+
+function limitsInFlight({ rateLimit: limit }: RouteSpec): boolean {
   if (limit === undefined) return false;
   return (
     limit.concurrent !== undefined ||

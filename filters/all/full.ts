@@ -1,5 +1,6 @@
 import * as plugin from "../plugin";
 import { nameFilter, openRequest } from "../plugin";
+import { onPressureTick } from "../pressure";
 import {
   endStream,
   onStreamsTick,
@@ -30,6 +31,7 @@ export function proxy_on_request_headers(context: u32, _count: u32, endOfStream:
 
 export function proxy_on_tick(root: u32): void {
   plugin.proxy_on_tick(root);
+  onPressureTick(root, <u64>plugin.TICK_MS * 1000000);
   onStreamsTick();
 }
 

@@ -17,5 +17,6 @@ export {
   proxy_on_request_trailers,
   proxy_on_response_trailers,
   proxy_on_tick,
+  TICK_MS,
 } from "./lifecycle";
 export { openRequest } from "./request";

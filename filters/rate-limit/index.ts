@@ -20,7 +20,7 @@ export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream
   const route = openRequest();
   const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), RATE_LIMIT);
   if (policy != 0) {
-    if (!applyRateLimit(changetype<RateLimitPolicy>(policy), context)) return STOP_ITERATION;
+    if (!applyRateLimit(changetype<RateLimitPolicy>(policy), context, false)) return STOP_ITERATION;
   } else {
     removeClaimed(tenantHeader);
     removeClaimed(tierHeader);

@@ -52,6 +52,19 @@ describe("is weir-full.wasm for", () => {
   });
 });
 
+it("is not loaded with the digest of weir.wasm", () => {
+  const wasmSha256 = "ab".repeat(32);
+  for (const [, state] of asking) {
+    const { manifests, problems } = renderIstio([state], { wasmSha256 });
+    expect(manifests).toEqual([]);
+    expect(problems.map(({ message }) => message)).toEqual([
+      "wasm sha256 is that of file:///etc/weir/weir.wasm, but weir-full.wasm is needed: give its url and digest",
+    ]);
+    const wasmUrl = "https://files.example.com/weir-full.wasm";
+    expect(renderIstio([state], { wasmSha256, wasmUrl }).problems).toEqual([]);
+  }
+});
+
 it("lies beside weir.wasm, unless that has another name", () => {
   expect(besideWeir("build/weir.wasm", "weir-full")).toBe("build/weir-full.wasm");
   expect(besideWeir("weir.wasm", "weir")).toBe("weir.wasm");
