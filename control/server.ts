@@ -24,6 +24,7 @@ import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
+import { joinReplicas } from "./leader/index.ts";
 import {
   createHttp2Server,
   ListenError,
@@ -143,8 +144,10 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     scope: fleet.scope,
   };
   const sources = createSources(options);
+  const leader = joinReplicas(options.store, options.log);
   const rollouts = createEngine({
     store,
+    leadership: leader.current,
     applied: (name, state) => appliedIn(scoped)(name, state),
     observation: ledger.observation,
     silentMs: fleet.silentMs,
@@ -224,6 +227,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
     await controller?.close();
+    await leader.close();
     await store.close();
     throw error;
   }
@@ -250,6 +254,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       xds.close();
       await Promise.all(open.map((each) => each.close()));
       await controller?.close();
+      await leader.close();
       await store.close();
     },
   };

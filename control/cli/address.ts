@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Address } from "../xds/index.ts";
 
 /** Parses HOST:PORT; an IPv6 host is bracketed. */
@@ -18,4 +18,12 @@ export function showAddress({ host, port }: Address): string {
 /** Parses a list of HOST:PORT, separated by commas. */
 export function parseAddresses(text: string): Address[] {
   return text.split(",").map(parseAddress);
+}
+
+/** A flag that names an address; without it a port of this machine alone. */
+export function addressOption(name: string, what: string, port: number): Option {
+  const given = { host: "127.0.0.1", port };
+  return new Option(`--${name} <host:port>`, what)
+    .argParser(parseAddress)
+    .default(given, showAddress(given));
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type BootstrapOptions, bootstrap } from "../xds/bootstrap.ts";
-import { parseAddress, parseAddresses } from "./address.ts";
+import { addressOption, parseAddresses } from "./address.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { print } from "./output.ts";
@@ -21,10 +21,7 @@ export function addBootstrap(program: Command): void {
       parseAddresses,
       [{ host: "127.0.0.1", port: 18000 }],
     )
-    .option("--admin <host:port>", "Envoy's admin interface", parseAddress, {
-      host: "127.0.0.1",
-      port: 9901,
-    })
+    .addOption(addressOption("admin", "Envoy's admin interface", 9901))
     .option("--delta", "use incremental xDS")
     .option("--token-file <file>", "token of the proxy; its content goes into the bootstrap")
     .option(

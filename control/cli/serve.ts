@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { TlsFiles } from "../auth/index.ts";
 import { defaultIstioVersion, defaultWasmUrl } from "../istio/index.ts";
 import type { Address } from "../xds/index.ts";
-import { parseAddress, showAddress } from "./address.ts";
+import { addressOption, showAddress } from "./address.ts";
 import { builtWasm, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
@@ -37,12 +37,9 @@ export function addServe(program: Command): void {
     .description(
       "Runs the control service: API and page on one address, xDS for plain Envoys on another.",
     )
-    .option("--listen <host:port>", "API and page", parseAddress, { host: "127.0.0.1", port: 8080 })
-    .option("--xds <host:port>", "xDS", parseAddress, { host: "127.0.0.1", port: 18000 })
-    .option("--gateway <host:port>", "where the Envoys listen for clients", parseAddress, {
-      host: "127.0.0.1",
-      port: 10000,
-    })
+    .addOption(addressOption("listen", "API and page", 8080))
+    .addOption(addressOption("xds", "xDS", 18000))
+    .addOption(addressOption("gateway", "where the Envoys listen for clients", 10000))
     .option(
       "--store <store>",
       "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",

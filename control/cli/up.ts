@@ -8,7 +8,7 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { startPod } from "../pods/index.ts";
 import { bootstrap } from "../xds/bootstrap.ts";
 import type { Address } from "../xds/index.ts";
-import { parseAddress, parseAddresses, showAddress } from "./address.ts";
+import { addressOption, parseAddress, parseAddresses, showAddress } from "./address.ts";
 import { builtWasm, packaged } from "./built.ts";
 import { type Clients, withServer } from "./client.ts";
 import { FailedError } from "./exit.ts";
@@ -37,16 +37,10 @@ export function addUp(program: Command): void {
     .description(
       "Runs a control service with its page, a real Envoy with the filters, and a fake inference pod per variant. Ctrl-C ends all of it and leaves nothing behind.",
     )
-    .option("--listen <host:port>", "API and page", parseAddress, { host: "127.0.0.1", port: 8080 })
-    .option("--xds <host:port>", "xDS", parseAddress, { host: "127.0.0.1", port: 18000 })
-    .option("--gateway <host:port>", "Envoy, for clients", parseAddress, {
-      host: "127.0.0.1",
-      port: 10000,
-    })
-    .option("--admin <host:port>", "Envoy's admin interface", parseAddress, {
-      host: "127.0.0.1",
-      port: 9901,
-    })
+    .addOption(addressOption("listen", "API and page", 8080))
+    .addOption(addressOption("xds", "xDS", 18000))
+    .addOption(addressOption("gateway", "Envoy, for clients", 10000))
+    .addOption(addressOption("admin", "Envoy's admin interface", 9901))
     .option(
       "--pods <host:port,...>",
       "fake pods, one per variant (default: the endpoints in the route)",

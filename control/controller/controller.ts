@@ -121,9 +121,9 @@ export function createController(options: ControllerOptions): Controller {
     const want = wanted(routes, options.render, instance);
     const result = await runPass(context, want);
     await eachOf(metas.all().values(), async (meta) => {
+      if (!meta.deleting || !meta.finalizers.includes(finalizer)) return;
       const busy = [...managed.all()].some(([, live]) => live.routes.includes(meta.name));
-      if (meta.deleting && meta.finalizers.includes(finalizer) && !busy && leads())
-        await metas.setFinalizer(meta, false);
+      if (!busy && leads()) await metas.setFinalizer(meta, false);
     });
     await writeStatuses(routes, want, result);
     passes++;

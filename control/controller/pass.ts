@@ -47,14 +47,20 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
     (due.get(`${key} ${digest}`) ?? Infinity) <= nowMs();
   const plan = steps(wanted, managed, ({ object }) => kindOf(object).rank, settled);
   const failed = new Set<string>();
+  /** Routes whose matches may still be what they were: what those lead to stays. */
+  const behind = new Set<string>();
+  const remains = (desired: Put["desired"], { reason }: ApplyProblem) => {
+    if (reason !== "Paused") for (const name of desired.routes) failed.add(name);
+    else if (desired.rank === routeRank) for (const name of desired.routes) behind.add(name);
+  };
 
   const put = async ({ desired, drift }: Put): Promise<void> => {
     if (!context.leads() || desired.routes.some((name) => failed.has(name))) return;
     if (drift !== undefined && context.policy === "pause") {
-      add(result.problems, desired.routes, {
-        reason: "Paused",
-        message: `${desired.key} was edited at spec${drift} and is left so`,
-      });
+      const message = `${desired.key} was edited at spec${drift} and is left so`;
+      const problem: ApplyProblem = { reason: "Paused", message };
+      add(result.problems, desired.routes, problem);
+      remains(desired, problem);
       return;
     }
     try {
@@ -62,8 +68,7 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
       if (outcome.object) managed.note(outcome.object);
       if (outcome.problem) {
         add(result.problems, desired.routes, outcome.problem);
-        if (outcome.problem.reason !== "Paused")
-          for (const name of desired.routes) failed.add(name);
+        remains(desired, outcome.problem);
       } else if (outcome.corrected ?? drift)
         add(result.corrected, desired.routes, outcome.corrected ?? `${desired.key}: spec${drift}`);
     } catch (error) {
@@ -78,14 +83,23 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
     await eachOf(puts, put);
   }
   for (const { desired, widened } of plan.puts)
-    if (widened && !desired.routes.some((name) => failed.has(name)))
+    if (widened && !desired.routes.some((name) => failed.has(name) || behind.has(name)))
       letGo(context, `${desired.key} ${wanted.objects.get(desired.key)?.digest}`);
   forgetDone(due, wanted, plan.deletes);
 
+  /** By a match that is not as wanted: it could not be changed, or goes itself. */
+  const isUsed = (live: Live) =>
+    live.routes.some((name) => failed.has(name) || behind.has(name)) ||
+    [...managed.all()].some(
+      ([key, other]) =>
+        kindOf(other.object).rank === routeRank &&
+        !wanted.objects.has(key) &&
+        other.routes.some((name) => live.routes.includes(name)),
+    );
   for (const deletes of byRank(plan.deletes, ([, { object }]) => -kindOf(object).rank)) {
     if (result.trouble !== undefined) break;
     await eachOf(deletes, async ([key, live]) => {
-      if (!context.leads() || !mayGo(context, key, live)) return;
+      if (!context.leads() || !mayGo(context, key, live, isUsed)) return;
       try {
         const { uid } = live.object.metadata;
         await context.client.delete(pathOf(live.object), uid ? { uid } : undefined);
@@ -102,16 +116,14 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
 }
 
 /** What routes refer to goes only after the proxies had time to follow the routes. */
-function mayGo(context: PassContext, key: string, live: Live): boolean {
-  const { rank } = kindOf(live.object);
-  if (rank >= 2) return true;
-  const users = [...context.managed.all()].some(
-    ([, other]) =>
-      kindOf(other.object).rank === routeRank &&
-      other.routes.some((name) => live.routes.includes(name)),
-  );
-  if (users) return false;
-  return letGo(context, `${key} gone`);
+function mayGo(
+  context: PassContext,
+  key: string,
+  live: Live,
+  isUsed: (live: Live) => boolean,
+): boolean {
+  if (kindOf(live.object).rank >= 2) return true;
+  return !isUsed(live) && letGo(context, `${key} gone`);
 }
 
 /** Starts the wait, or tells that it is over. */

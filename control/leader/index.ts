@@ -1,4 +1,5 @@
 export { createLeader } from "./campaign.ts";
+export { joinReplicas } from "./join.ts";
 export { createKubeLease } from "./kube-lease.ts";
 export {
   createSoleLeader,

@@ -50,7 +50,8 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   const windows: ProbeWindow[] = [];
   while (!signal?.aborted) {
     const leftMs = durationMs - (performance.now() - begin);
-    if (leftMs <= 0) break;
+    // What is left when a window drained late may be too short for a single request.
+    if (leftMs * options.requestsPerSecond < 1000) break;
     const stage = {
       requestsPerSecond: options.requestsPerSecond,
       durationMs: Math.min(windowMs, leftMs),

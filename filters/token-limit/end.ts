@@ -19,16 +19,16 @@ import { BYTES_PER_TOKEN, settle } from "./reservation";
 import { Stream, UNKNOWN } from "./stream";
 
 /**
- * A stream is over: what it was is counted, once. `whole` says that the pod's
- * answer came to its end; otherwise the client left or the pod broke off.
+ * A stream is over: what it was is counted, once. `byPod` says that the pod ended
+ * its answer, well or not; otherwise the client left.
  */
-export function endStream(stream: Stream, whole: bool): void {
+export function endStream(stream: Stream, byPod: bool): void {
   if (stream.ended) return;
   stream.ended = true;
   const now = nowNs();
   if (stream.statusClass == 0) count(stream.cell, RESPONSES);
   if (stream.isStream) {
-    count(stream.cell, stream.isDone ? STREAM_DONE : whole ? STREAM_CUT : STREAM_ABORTED);
+    count(stream.cell, stream.isDone ? STREAM_DONE : byPod ? STREAM_CUT : STREAM_ABORTED);
     observe(stream.cell, STREAM_MS, ms(stream.startNs, now));
   }
   settle(stream, used(stream));

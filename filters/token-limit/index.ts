@@ -2,7 +2,16 @@ import { deleteRoot, registerMember, TOKEN_LIMIT } from "../document";
 import { mergeCells, writeCellCounters, writeCellHistograms } from "../measure";
 import { nameFilter, proxy_on_request_trailers as onTrailers } from "../plugin";
 import { alsoReport, electUnder } from "../report";
-import { literal, resetArena, STOP_ITERATION, write } from "../sdk";
+import {
+  isLiteral,
+  literal,
+  propertyBytes,
+  propertyPtr,
+  readProperty,
+  resetArena,
+  STOP_ITERATION,
+  write,
+} from "../sdk";
 import { bindTokenLimit, parseTokenLimit } from "./config";
 import { endStream } from "./end";
 import { onRequestBody, owesBytes } from "./prompt";
@@ -59,6 +68,18 @@ export function proxy_on_response_body(context: u32, bytes: u32, endOfStream: u3
   return onResponseBody(context, bytes, endOfStream != 0);
 }
 
+const codeDetails = literal("response\0code_details");
+
+/** Envoy's word for why a stream ended before its time begins so where the pod broke off. */
+function isBrokenOff(): bool {
+  const bytes: usize = 9; // "upstream_"
+  return (
+    readProperty(codeDetails) &&
+    propertyBytes >= bytes &&
+    isLiteral("upstream_", propertyPtr, bytes)
+  );
+}
+
 /** Roots and streams end here; a stream that did not come to its end was left or broken off. */
 export function proxy_on_delete(context: u32): void {
   const at = findStream(context);
@@ -67,6 +88,6 @@ export function proxy_on_delete(context: u32): void {
     return;
   }
   resetArena();
-  endStream(changetype<Stream>(at), false);
+  if (!changetype<Stream>(at).ended) endStream(changetype<Stream>(at), isBrokenOff());
   dropStream(context);
 }

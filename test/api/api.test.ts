@@ -1,40 +1,29 @@
-import { readFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { createConnection } from "node:net";
-import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { type Client, Code, createClient, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
 import {
   AuditService,
   FleetService,
   ProblemsSchema,
   RouteService,
 } from "../../control/gen/weir/v1/service_pb.ts";
-import { parseRoutes } from "../../control/route/index.ts";
-import { type ControlServer, startServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/server.ts";
+import { exampleRoute } from "../route/documents.ts";
+import { refusal, startQuietServer, urlOf } from "./control-server.ts";
 
-const local = (port: number) => ({ host: "127.0.0.1", port });
-const [example] = parseRoutes(readFileSync("examples/canary/route.yaml", "utf8")).routes as [
-  InferenceRoute,
-];
+const example = exampleRoute();
 
 let server: ControlServer;
 let base: string;
 beforeAll(async () => {
-  server = await startServer({
-    listen: local(0),
-    xds: local(0),
-    gateway: local(1),
-    store: "memory",
-    wasm: "build/weir.wasm",
-    log: () => {},
-  });
-  base = `http://127.0.0.1:${server.listen.port}`;
+  server = await startQuietServer();
+  base = urlOf(server);
 });
 afterAll(() => server.close());
 
@@ -44,15 +33,6 @@ const transports: [string, () => Transport][] = [
   ["gRPC", () => createGrpcTransport({ baseUrl: base })],
   ["gRPC-Web", () => createGrpcWebTransport({ baseUrl: base, httpVersion: "1.1" })],
 ];
-
-async function refusal(work: Promise<unknown>): Promise<ConnectError> {
-  try {
-    await work;
-  } catch (error) {
-    return ConnectError.from(error);
-  }
-  throw new Error("it was not refused");
-}
 
 describe.each(transports)("over %s", (_name, transport) => {
   let routes: Client<typeof RouteService>;
@@ -221,16 +201,8 @@ describe("what a stranger may send", () => {
 
 describe("with a token", () => {
   it("the API wants it, the page and the health check do not, and an error never shows it", async () => {
-    const guarded = await startServer({
-      listen: local(0),
-      xds: local(0),
-      gateway: local(1),
-      store: "memory",
-      wasm: "build/weir.wasm",
-      token: "s3cret",
-      log: () => {},
-    });
-    const url = `http://127.0.0.1:${guarded.listen.port}`;
+    const guarded = await startQuietServer({ token: "s3cret" });
+    const url = urlOf(guarded);
     const call = (authorization?: string) =>
       fetch(`${url}/weir.v1.RouteService/ListRoutes`, {
         method: "POST",

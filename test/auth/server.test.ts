@@ -1,26 +1,22 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { join } from "node:path";
-import { clone } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256Hex } from "../../control/auth/index.ts";
 import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
-import { type InferenceRoute, InferenceRouteSchema } from "../../control/gen/weir/v1/route_pb.ts";
+import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
 import { AuditService, FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { parseRoutes } from "../../control/route/index.ts";
-import { type ControlServer, startServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/server.ts";
+import { startQuietServer } from "../api/control-server.ts";
+import { exampleRoute } from "../route/documents.ts";
 import { type Certificates, makeCertificates } from "../store/certificates.ts";
 import { sotw } from "../xds/fake-envoy.ts";
 
-const local = (port: number) => ({ host: "127.0.0.1", port });
-const [example] = parseRoutes(readFileSync("examples/canary/route.yaml", "utf8")).routes as [
-  InferenceRoute,
-];
 /** The example in a namespace, with a host of its own. */
 function routeIn(namespace: string, host = `${namespace}.example.com`): InferenceRoute {
-  const route = clone(InferenceRouteSchema, example);
+  const route = exampleRoute();
   if (route.metadata) route.metadata.namespace = namespace;
   if (route.spec) route.spec.hosts = [host];
   return route;
@@ -52,12 +48,7 @@ beforeAll(async () => {
     { name: "gateway-1", role: "proxy", namespaces: ["b"], nodes: ["gateway-1"] },
   ];
   writeFileSync(access, JSON.stringify({ tokens, certificates }));
-  server = await startServer({
-    listen: local(0),
-    xds: local(0),
-    gateway: local(1),
-    store: "memory",
-    wasm: "build/weir.wasm",
+  server = await startQuietServer({
     access,
     tls: { cert: files.cert("server"), key: files.key("server"), clientCa: files.ca },
     log: (line) => log.push(line),
@@ -286,11 +277,10 @@ describe("a proxy on the xDS port", () => {
 
 it("does not listen beyond loopback where nobody is asked who they are", async () => {
   const beyond = { host: "0.0.0.0", port: 0 };
-  const common = { gateway: local(1), store: "memory", wasm: "build/weir.wasm", log: () => {} };
-  await expect(startServer({ ...common, listen: beyond, xds: local(0) })).rejects.toThrow(
+  await expect(startQuietServer({ listen: beyond })).rejects.toThrow(
     "--listen 0.0.0.0 is not a loopback address",
   );
-  await expect(startServer({ ...common, listen: local(0), xds: beyond })).rejects.toThrow(
+  await expect(startQuietServer({ xds: beyond })).rejects.toThrow(
     "--xds 0.0.0.0 is not a loopback address",
   );
 });

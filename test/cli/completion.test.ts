@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/server.ts";
+import { startQuietServer } from "../api/control-server.ts";
 import { weir } from "../e2e/weir-up.ts";
 
 let directory: string;
-let server: Awaited<ReturnType<typeof startServer>>;
+let server: ControlServer;
 const env = () => ({
   ...process.env,
   PATH: `${directory}:${process.env.PATH}`,
@@ -18,15 +19,7 @@ const env = () => ({
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "weir-completion-"));
   symlinkSync(resolve("dist/control/main.js"), join(directory, "weir"));
-  const anywhere = { host: "127.0.0.1", port: 0 };
-  server = await startServer({
-    listen: anywhere,
-    xds: anywhere,
-    gateway: { host: "127.0.0.1", port: 10000 },
-    store: "memory",
-    wasm: "build/weir.wasm",
-    log: () => {},
-  });
+  server = await startQuietServer();
   const at = `127.0.0.1:${server.listen.port}`;
   const { code } = await weir(["apply", "-f", "examples/canary/route.yaml", "--server", at]);
   expect(code).toBe(0);

@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type DrillExpiry, expireDrills } from "../../control/drill/index.ts";
 import { FaultSchema, type InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
-import { draftRoute, parseRoutes } from "../../control/route/index.ts";
+import { draftRoute } from "../../control/route/index.ts";
 import { openStore, type Store } from "../../control/store/index.ts";
+import { exampleRoute } from "../route/documents.ts";
 
 const author = { principal: "ada", reason: "a drill" };
 const name = "inference/chat";
@@ -21,13 +21,13 @@ afterEach(async () => {
 });
 
 function route(untilMs?: number): InferenceRoute {
-  const [parsed] = parseRoutes(readFileSync("examples/canary/route.yaml", "utf8")).routes;
-  if (!parsed?.spec) throw new Error("no route");
+  const route = exampleRoute();
   const fault = create(FaultSchema, {
     cutAfter: { seconds: 1n },
     ...(untilMs === undefined ? {} : { until: timestampFromMs(untilMs) }),
   });
-  return { ...parsed, spec: { ...parsed.spec, fault } };
+  if (route.spec) route.spec.fault = fault;
+  return route;
 }
 const put = (given: InferenceRoute) =>
   store.put(name, draftRoute(given, undefined), "", "apply", author);

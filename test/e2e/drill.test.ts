@@ -9,22 +9,26 @@ beforeAll(async () => {
 });
 afterAll(() => up.stop());
 
-const drill = (...flags: string[]) =>
-  weir([
-    "drill",
-    "chat",
-    "--gateway",
-    up.gateway,
-    "--server",
-    up.server,
-    "-H",
-    "x-tenant-id: acme",
-    ...flags,
-  ]);
+const at = () => ["drill", "chat", "--gateway", up.gateway, "--server", up.server];
+const drill = (...flags: string[]) => weir([...at(), "-H", "x-tenant-id: acme", ...flags]);
+
+/** A drill in a process of its own, under way; told to end, it is waited for. */
+async function drillUnderWay(): Promise<{ interrupt(): Promise<unknown> }> {
+  const args = ["dist/control/main.js", ...at(), "--delay", "100ms"];
+  const child = spawn(process.execPath, args, { stdio: "ignore" });
+  const exited = new Promise((resolve) => child.on("exit", resolve));
+  await expect.poll(document, { timeout: 20_000 }).toMatch(/^ {2}fault:/m);
+  return {
+    interrupt() {
+      child.kill("SIGINT");
+      return exited;
+    },
+  };
+}
 const document = () => up.weir("get", "chat", "-o", "yaml");
 
 it("delays tagged requests and no others, and leaves nothing behind", async () => {
-  const { code, stdout, stderr } = await drill("--delay", "700ms", "--for", "6s", "-o", "json");
+  const { code, stdout, stderr } = await drill("--delay", "700ms", "--for", "9s", "-o", "json");
   expect(code, stderr).toBe(0);
   const windows = JSON.parse(stdout) as ProbeWindow[];
   expect(windows.length).toBeGreaterThanOrEqual(2);
@@ -59,39 +63,15 @@ it("cuts streams and slows tokens", async () => {
 });
 
 it("takes the fault away when it is interrupted", async () => {
-  const args = [
-    "drill",
-    "chat",
-    "--gateway",
-    up.gateway,
-    "--server",
-    up.server,
-    "--delay",
-    "100ms",
-  ];
-  const child = spawn(process.execPath, ["dist/control/main.js", ...args], { stdio: "ignore" });
-  await expect.poll(document, { timeout: 20_000 }).toMatch(/^ {2}fault:/m);
-  child.kill("SIGINT");
-  await new Promise((resolve) => child.on("exit", resolve));
+  const other = await drillUnderWay();
+  await other.interrupt();
   expect(await document()).not.toMatch(/^ {2}fault:/m);
 });
 
 it("refuses a second drill on the same route, and one without a fault", async () => {
-  const args = [
-    "drill",
-    "chat",
-    "--gateway",
-    up.gateway,
-    "--server",
-    up.server,
-    "--delay",
-    "100ms",
-  ];
-  const child = spawn(process.execPath, ["dist/control/main.js", ...args], { stdio: "ignore" });
-  await expect.poll(document, { timeout: 20_000 }).toMatch(/^ {2}fault:/m);
+  const other = await drillUnderWay();
   const { code, stderr } = await drill("--abort", "503");
-  child.kill("SIGINT");
-  await new Promise((resolve) => child.on("exit", resolve));
+  await other.interrupt();
   expect(code).toBe(1);
   expect(stderr).toContain("chat has a fault already");
   expect((await drill()).code).toBe(2);

@@ -5,12 +5,11 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, it, onTestFinished } from "vitest";
 import { sha256Hex } from "../../control/auth/index.ts";
 import { findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
-import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
 import { FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { startPod } from "../../control/pods/index.ts";
-import { parseRoutes } from "../../control/route/index.ts";
-import { startServer } from "../../control/server.ts";
 import { bootstrap } from "../../control/xds/index.ts";
+import { local, startQuietServer } from "../api/control-server.ts";
+import { exampleRoute } from "../route/documents.ts";
 import { makeCertificates } from "../store/certificates.ts";
 import { freePorts } from "../store/etcd-cluster.ts";
 import { gatewayClient } from "./gateway-client.ts";
@@ -24,7 +23,6 @@ it.each([
     const files = makeCertificates(["edge-1"]);
     onTestFinished(() => files.remove());
     const [gatewayPort = 0, adminPort = 0] = await freePorts(2);
-    const local = (port: number) => ({ host: "127.0.0.1", port });
     const access = join(files.directory, "access.yaml");
     const proxy = { role: "proxy", namespaces: ["inference"], nodes: ["edge-1"] };
     writeFileSync(
@@ -37,15 +35,10 @@ it.each([
         certificates: [{ name: "edge-1", ...proxy }],
       }),
     );
-    const server = await startServer({
-      listen: local(0),
-      xds: local(0),
+    const server = await startQuietServer({
       gateway: local(gatewayPort),
-      store: "memory",
-      wasm: "build/weir.wasm",
       access,
       tls: { cert: files.cert("server"), key: files.key("server"), clientCa: files.ca },
-      log: () => {},
     });
     onTestFinished(() => server.close());
     const transport = createConnectTransport({
@@ -74,9 +67,7 @@ it.each([
       concurrency: 1,
     });
     onTestFinished(() => envoy.stop());
-    const [route] = parseRoutes(readFileSync("examples/canary/route.yaml", "utf8")).routes as [
-      InferenceRoute,
-    ];
+    const route = exampleRoute();
     for (const variant of route.spec?.variants ?? []) {
       const pod = await startPod(variant.name, "127.0.0.1", 0);
       onTestFinished(() => pod.close());

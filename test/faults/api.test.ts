@@ -1,30 +1,19 @@
-import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRate } from "../../control/api/limits.ts";
-import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { parseRoutes } from "../../control/route/index.ts";
-import { type ControlServer, startServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/server.ts";
+import { startQuietServer, urlOf } from "../api/control-server.ts";
+import { exampleRoute } from "../route/documents.ts";
 
-const local = (port: number) => ({ host: "127.0.0.1", port });
-const [example] = parseRoutes(readFileSync("examples/canary/route.yaml", "utf8")).routes as [
-  InferenceRoute,
-];
+const example = exampleRoute();
 let server: ControlServer;
 let base: string;
 beforeAll(async () => {
-  server = await startServer({
-    listen: local(0),
-    xds: local(0),
-    gateway: local(1),
-    store: "memory",
-    wasm: "build/weir.wasm",
-    log: () => {},
-  });
-  base = `http://127.0.0.1:${server.listen.port}`;
+  server = await startQuietServer();
+  base = urlOf(server);
 });
 afterAll(() => server.close());
 

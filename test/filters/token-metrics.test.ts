@@ -74,6 +74,23 @@ describe("a measured stream", () => {
     expect(counted(reportOf(proxy))).toMatchObject({ [`streams ${label}`]: 1 });
   });
 
+  it.each([
+    ["cut", "upstream_reset_after_response_started{connection_termination}"],
+    ["cut", "upstream_response_timeout"],
+    ["aborted", "downstream_remote_disconnect"],
+    ["aborted", "http2.remote_reset"],
+    ["aborted", "via_upstream"],
+    ["aborted", "upstream"],
+    ["aborted", ""],
+  ])("counts a stream as %s that Envoy ended for %s", (label, details) => {
+    const proxy = tokenProxy();
+    const exchange = ask(proxy.worker);
+    exchange.responseHeaders(events);
+    exchange.responseBody(bytes(stream(says("a"))), false);
+    exchange.end(details);
+    expect(counted(reportOf(proxy))).toMatchObject({ [`streams ${label}`]: 1 });
+  });
+
   it("counts a client that left before any answer, once", () => {
     const proxy = tokenProxy();
     const exchange = ask(proxy.worker);

@@ -72,8 +72,8 @@ export interface Exchange {
   responseBody(piece: Buffer, last: boolean): Buffer;
   /** Host calls since the exchange began. */
   calls(): string[];
-  /** The stream is gone, whatever had happened by then. */
-  end(): void;
+  /** The stream is gone, whatever had happened by then; Envoy's word for why, where it has one. */
+  end(codeDetails?: string): void;
 }
 
 export interface Worker {
@@ -424,7 +424,10 @@ export function startWorker(
       },
       responseBody: (piece, end) => body(1, "proxy_on_response_body", id, piece, end),
       calls: () => [...calls],
-      end: () => void exports.proxy_on_delete?.(id),
+      end(codeDetails) {
+        if (codeDetails !== undefined) properties["response.code_details"] = codeDetails;
+        exports.proxy_on_delete?.(id);
+      },
     };
   }
 

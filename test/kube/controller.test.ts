@@ -253,6 +253,20 @@ describe.skipIf(mayGoWithout)("the controller on a real API server", { timeout: 
     expect(left).toBe("");
   });
 
+  test("routes that come to share a Service share its rule, and their own ones go", async () => {
+    await apply(canary);
+    await applied();
+    const other = canary.replace("name: chat", "name: search").replace("chat.ex", "search.ex");
+    await apply(other);
+    await condition(cluster, "inference/search", "Applied", { status: "True" });
+    const rules = async () => cluster.mustKubectl(["get", "destinationrules", "-A", "-o", "name"]);
+    const named = (name: string) => `destinationrule.networking.istio.io/${name}\n`;
+    await eventually(async () => (await rules()) === named("weir-llm.service"), "one is left");
+    await cluster.mustKubectl(["delete", "inferenceroute", "search", "-n", "inference"]);
+    await eventually(async () => (await rules()) === named("weir-chat"), "it is chat's again");
+    await applied();
+  });
+
   test("only what this instance applied is pruned", async () => {
     const { routes } = parseRoutes(canary.replaceAll("chat", "byhand"));
     const state = create(RouteStateSchema, draftRoute(routes[0] as never, undefined));
@@ -278,7 +292,9 @@ describe.skipIf(mayGoWithout)("the controller on a real API server", { timeout: 
     const many = names.map((name) =>
       canary
         .replace("name: chat", `name: ${name}`)
-        .replace("chat.example.com", `${name}.example.com`),
+        .replace("chat.example.com", `${name}.example.com`)
+        // Routes of one Service would share one DestinationRule.
+        .replace("name: llm", `name: ${name}`),
     );
     await apply(many.join("\n---\n"));
     await eventually(

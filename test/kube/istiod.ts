@@ -81,3 +81,27 @@ export async function startIngress(
     },
   };
 }
+
+const ask = async ({ admin }: Ingress, path: string) => (await fetch(`${admin}/${path}`)).text();
+
+/** The routes that the gateway has now, as it prints them. */
+export function routesOf(ingress: Ingress): Promise<string> {
+  return ask(ingress, "config_dump?resource=dynamic_route_configs");
+}
+
+/** How many Wasm filters stand in the chains of the gateway's listeners. */
+export async function filtersOf(ingress: Ingress): Promise<number> {
+  interface Dump {
+    configs?: { active_state?: unknown }[];
+  }
+  const dump = (await ask(ingress, "config_dump?resource=dynamic_listeners")) || "{}";
+  const listeners = (JSON.parse(dump) as Dump).configs ?? [];
+  const chains = JSON.stringify(listeners.map(({ active_state }) => active_state));
+  return chains.split('"config_discovery"').length - 1;
+}
+
+/** Counters of what the gateway would not take of istiod's word; none when all is well. */
+export async function refusedBy(ingress: Ingress): Promise<string[]> {
+  const counters = await ask(ingress, "stats?filter=(update_rejected|config_fail)$");
+  return counters.split("\n").filter((line) => line !== "" && !line.endsWith(": 0"));
+}

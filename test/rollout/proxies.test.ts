@@ -3,27 +3,19 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { type ControlServer, startServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/server.ts";
+import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { type FakeProxy, startFakeProxy } from "./fake-proxy.ts";
 import { rolloutOf, routeWithPods } from "./world.ts";
 
-const local = (port: number) => ({ host: "127.0.0.1", port });
 let server: ControlServer;
 let proxies: FakeProxy[];
 let rollouts: Client<typeof RolloutService>;
 let routes: Client<typeof RouteService>;
 let audit: Client<typeof AuditService>;
 beforeEach(async () => {
-  server = await startServer({
-    listen: local(0),
-    xds: local(0),
-    gateway: local(1),
-    store: "memory",
-    wasm: "build/weir.wasm",
-    log: () => {},
-  });
-  const baseUrl = `http://127.0.0.1:${server.listen.port}`;
-  const transport = createConnectTransport({ baseUrl, httpVersion: "2" });
+  server = await startQuietServer();
+  const transport = createConnectTransport({ baseUrl: urlOf(server), httpVersion: "2" });
   rollouts = createClient(RolloutService, transport);
   routes = createClient(RouteService, transport);
   audit = createClient(AuditService, transport);

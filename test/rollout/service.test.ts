@@ -1,12 +1,12 @@
-import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { type Client, Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { type ControlServer, startServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/server.ts";
+import { refusal, startQuietServer, urlOf } from "../api/control-server.ts";
 import { rolloutOf, routeOf } from "./world.ts";
 
-const local = (port: number) => ({ host: "127.0.0.1", port });
 const steps = [{ weight: 20 }, { weight: 100 }];
 
 let server: ControlServer;
@@ -14,16 +14,8 @@ let rollouts: Client<typeof RolloutService>;
 let routes: Client<typeof RouteService>;
 let audit: Client<typeof AuditService>;
 beforeEach(async () => {
-  server = await startServer({
-    listen: local(0),
-    xds: local(0),
-    gateway: local(1),
-    store: "memory",
-    wasm: "build/weir.wasm",
-    log: () => {},
-  });
-  const baseUrl = `http://127.0.0.1:${server.listen.port}`;
-  const transport = createConnectTransport({ baseUrl, httpVersion: "2" });
+  server = await startQuietServer();
+  const transport = createConnectTransport({ baseUrl: urlOf(server), httpVersion: "2" });
   rollouts = createClient(RolloutService, transport);
   routes = createClient(RouteService, transport);
   audit = createClient(AuditService, transport);
@@ -31,14 +23,6 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-async function refusal(work: Promise<unknown>): Promise<ConnectError> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => ConnectError.from(reason),
-  );
-  if (error === undefined) throw new Error("it was not refused");
-  return error;
-}
 const weights = async () =>
   (await routes.getRoute({ name: "chat" })).state?.route?.spec?.variants.map((each) => each.weight);
 const start = (spec: object = { steps }) =>

@@ -8,6 +8,9 @@ export function exampleDocument(): Record<string, never> & { spec: Record<string
   return parse(readFileSync("examples/canary/route.yaml", "utf8"));
 }
 
+/** The example route. @throws when it is not right */
+export const exampleRoute = (): InferenceRoute => messageOf(exampleDocument());
+
 /** A route of the given variants (name -> weight) that is right in everything else. */
 export function routeWith(weights: Record<string, unknown>): unknown {
   const document = exampleDocument();
@@ -17,7 +20,11 @@ export function routeWith(weights: Record<string, unknown>): unknown {
 
 /** The same as a message. @throws when the document is not right */
 export function messageWith(weights: Record<string, number>): InferenceRoute {
-  const { routes, problems } = parseRoute(routeWith(weights));
+  return messageOf(routeWith(weights));
+}
+
+function messageOf(document: unknown): InferenceRoute {
+  const { routes, problems } = parseRoute(document);
   const [route] = routes;
   if (!route) throw new Error(JSON.stringify(problems));
   return route;

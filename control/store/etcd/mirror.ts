@@ -23,6 +23,10 @@ export interface Mirror {
   asOf(): Date;
   /** Whether etcd could not be followed lately. */
   behind(): boolean;
+  /** Takes what etcd answered in place of a first reading that is still under way. */
+  learn(read: Copy): void;
+  /** Takes a write of this process, so that its reads hold it before the watch brings it. */
+  wrote(entry: AuditEntry): void;
   close(): void;
 }
 
@@ -61,15 +65,22 @@ export function createMirror(
     tell(entry);
   }
 
+  /** @returns whether it was the first */
+  function fill(read: Copy): boolean {
+    if (filled) return false;
+    ({ sequence } = read);
+    for (const [name, state] of read.routes) routes.set(name, state);
+    for (const [name, state] of read.rollouts) rollouts.set(name, state);
+    filled = true;
+    confirmed();
+    return true;
+  }
+
   /** Reads up to now; what was missed comes from the audit, which no compaction takes away. */
   async function catchUp(): Promise<bigint> {
     if (!filled) {
       const read = await readAll(client, keys);
-      ({ sequence } = read);
-      for (const [name, state] of read.routes) routes.set(name, state);
-      for (const [name, state] of read.rollouts) rollouts.set(name, state);
-      filled = true;
-      return read.revision;
+      if (fill(read)) return read.revision;
     }
     const { entries, revision } = await readEntries(client, keys, sequence);
     for (const entry of entries) apply(entry);
@@ -128,6 +139,13 @@ export function createMirror(
     current: () => (filled ? { routes, rollouts, sequence } : undefined),
     asOf: () => asOf,
     behind: () => behind,
+    learn: (read) => void fill(read),
+    wrote(entry) {
+      // Others' writes in between come with the watch, and in their order.
+      if (!filled || entry.sequence !== sequence + 1n) return;
+      asOf = now();
+      apply(entry);
+    },
     close: () => stop.abort(),
   };
 }

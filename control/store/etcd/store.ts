@@ -12,7 +12,14 @@ import { type KeyValue, RangeRequest_SortOrder } from "../../gen/etcdserverpb/rp
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { createBroadcast } from "../broadcast.ts";
-import { deleteChange, eventOf, putChange, rolloutChange, rolloutEventOf } from "../change.ts";
+import {
+  type Change,
+  deleteChange,
+  eventOf,
+  putChange,
+  rolloutChange,
+  rolloutEventOf,
+} from "../change.ts";
 import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
 import { checkLayout, keysBelow, openEntry, openRollout, openRoute } from "./layout.ts";
 import { type Copy, createMirror, type Mirror, readAll, readEntries } from "./mirror.ts";
@@ -87,6 +94,19 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     return kvsOf((await client.read({ success: [getOp(key)] })).responses[0])[0];
   }
 
+  async function everything(): Promise<Copy> {
+    const read = await readAll(client, keys);
+    mirror.learn(read);
+    return read;
+  }
+
+  /** Makes a write that this process's own reads hold from then on, whether etcd answers or not. */
+  async function write(...change: [string, Parameters<typeof writeChange>[3]]): Promise<Change> {
+    const made = await asked(() => writeChange(client, keys, ...change));
+    mirror.wrote(made.entry);
+    return made;
+  }
+
   function stale(copy: Copy): Copy {
     staleSince ??= mirror.asOf();
     return copy;
@@ -152,7 +172,7 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
         ({ routes }) => routes.get(name),
       ),
     list: () =>
-      read(() => readAll(client, keys), same).then(({ routes, sequence }) => ({
+      read(everything, same).then(({ routes, sequence }) => ({
         routes: sorted(routes),
         sequence,
       })),
@@ -164,29 +184,22 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
         },
         ({ rollouts }) => rollouts.get(name),
       ),
-    listRollouts: () =>
-      read(() => readAll(client, keys), same).then(({ rollouts }) => sorted(rollouts)),
+    listRollouts: () => read(everything, same).then(({ rollouts }) => sorted(rollouts)),
     async put(name, draft, etag, action, author) {
-      const { state } = await asked(() =>
-        writeChange(client, keys, name, (stored, sequence) =>
-          putChange(name, draft, etag, stored, sequence, action, author, now()),
-        ),
+      const { state } = await write(name, (stored, sequence) =>
+        putChange(name, draft, etag, stored, sequence, action, author, now()),
       );
       return state as RouteState;
     },
     async delete(name, etag, author) {
-      const { entry } = await asked(() =>
-        writeChange(client, keys, name, (stored, sequence) =>
-          deleteChange(name, etag, stored, sequence, author, now()),
-        ),
+      const { entry } = await write(name, (stored, sequence) =>
+        deleteChange(name, etag, stored, sequence, author, now()),
       );
       return entry.before as RouteState;
     },
     async putRollout(name, given, action, author) {
-      const { state, rollout } = await asked(() =>
-        writeChange(client, keys, name, (stored, sequence) =>
-          rolloutChange(name, given, stored, sequence, action, author, now()),
-        ),
+      const { state, rollout } = await write(name, (stored, sequence) =>
+        rolloutChange(name, given, stored, sequence, action, author, now()),
       );
       return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
     },

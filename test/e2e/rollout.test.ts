@@ -1,0 +1,217 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
+import { findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
+import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
+import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
+import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
+import { type PodBehaviour, startPod } from "../../control/pods/index.ts";
+import { parseRoutes } from "../../control/route/index.ts";
+import { bootstrap } from "../../control/xds/index.ts";
+import { rolloutOf } from "../rollout/world.ts";
+import { gatewayClient } from "./gateway-client.ts";
+import { freePorts } from "./weir-up.ts";
+
+/** Canaries by the name of their route: how their pods behave, and the words with which they go back. */
+const faulty: [name: string, fault: Partial<PodBehaviour>, why: RegExp][] = [
+  ["slow-first-tokens", { firstTokenMs: 400 }, /^first-token p50 fail: canary \d+ ms, stable \d/],
+  ["long-gaps", { tokenGapMs: 150 }, /^token-gap p50 fail: canary \d+ ms, stable \d/],
+  ["cut-streams", { cutRate: 0.6 }, /^cut-streams fail: canary [3-9]\d\.\d %, stable \d/],
+  ["5xx", { errorRate: 0.6 }, /^success-rate fail: canary [1-6]\d\.\d %, stable (100|99)/],
+  ["wrong-finish-reasons", { finishReason: "length" }, /^finish-reasons length fail: canary 100 %/],
+];
+const names = ["good", ...faulty.map(([name]) => name)];
+const usual: Partial<PodBehaviour> = { firstTokenMs: 20, tokenGapMs: 15, tokens: 6 };
+
+// Small samples and wide limits: the machine may be slow, and the faults are plain.
+const spec = {
+  warmup: { weight: 5, duration: "2s" },
+  steps: [{ weight: 30 }, { weight: 60 }, { weight: 100 }],
+  hold: "2s",
+  bake: "2s",
+  analysis: {
+    minimumSample: 40,
+    checks: [
+      { metric: "success-rate", tolerance: 10 },
+      { metric: "cut-streams", tolerance: 10 },
+      { metric: "finish-reasons", tolerance: 20 },
+      { metric: "first-token", percentile: 50, tolerance: 200 },
+      { metric: "token-gap", percentile: 50, tolerance: 200 },
+    ],
+  },
+};
+
+/** Asks again until the answer is the wanted one; says what it waited for when that takes too long. */
+async function until(condition: () => Promise<boolean>, what: () => unknown): Promise<void> {
+  const deadline = Date.now() + 240_000;
+  while (!(await condition().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`${await what()}\n${said}`);
+    await sleep(300);
+  }
+}
+
+const local = (port = 0) => ({ host: "127.0.0.1", port });
+const undo: (() => unknown)[] = [];
+let clients: ReturnType<typeof clientsOf>;
+let said = "";
+
+function clientsOf(baseUrl: string) {
+  const transport = createConnectTransport({ baseUrl, httpVersion: "1.1" });
+  return {
+    rollouts: createClient(RolloutService, transport),
+    routes: createClient(RouteService, transport),
+    audit: createClient(AuditService, transport),
+  };
+}
+
+/** The example's route under another name, with streams that are measured. */
+function routeOf(name: string, endpoints: string[]): InferenceRoute {
+  const document = parse(readFileSync("examples/rollout/route.yaml", "utf8"));
+  document.metadata.name = name;
+  document.spec.hosts = [`${name}.example.com`];
+  document.spec.tokens = { measure: true };
+  for (const tier of Object.values<object>(document.spec.rateLimit.tiers))
+    Object.assign(tier, { requestsPerSecond: 50_000, burst: 50_000 });
+  document.spec.variants.forEach((variant: object, i: number) => {
+    Object.assign(variant, { endpoints: [endpoints[i]] });
+  });
+  return parseRoutes(stringify(document)).routes[0] as InferenceRoute;
+}
+
+async function serve(): Promise<{
+  child: ChildProcess;
+  gateway: number;
+  admin: number;
+  xds: number;
+}> {
+  const [api = 0, xds = 0, gateway = 0, admin = 0] = await freePorts(4);
+  const child = spawn(
+    process.execPath,
+    [
+      ...["dist/control/main.js", "serve", "--store", "memory"],
+      ...["--listen", `127.0.0.1:${api}`, "--xds", `127.0.0.1:${xds}`],
+      ...["--gateway", `127.0.0.1:${gateway}`],
+    ],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  child.stderr?.on("data", (chunk: Buffer) => {
+    said += chunk;
+  });
+  undo.push(
+    () =>
+      new Promise((resolve) => {
+        child.once("exit", resolve);
+        child.kill();
+      }),
+  );
+  clients = clientsOf(`http://127.0.0.1:${api}`);
+  await until(
+    async () => Boolean(await clients.routes.listRoutes({})),
+    () => "weir serve",
+  );
+  return { child, gateway, admin, xds };
+}
+
+/** Users of a route who stream answers one after the other, each with a name of its own. */
+function startLoad(gateway: string, host: string, users: number): void {
+  const client = gatewayClient(gateway, users);
+  let running = true;
+  let asked = 0;
+  const loops = Array.from({ length: users }, async () => {
+    while (running)
+      await client
+        .post(
+          "/v1/chat/completions",
+          { stream: true, messages: [{ content: "hello" }] },
+          { host, "x-tenant-id": "acme", "x-user-id": `user-${asked++}` },
+        )
+        .catch(() => {
+          // Cut streams are what some of the canaries here do.
+        });
+  });
+  undo.push(async () => {
+    running = false;
+    await Promise.all(loops);
+    client.close();
+  });
+}
+
+beforeAll(async () => {
+  const { gateway, admin, xds } = await serve();
+  for (const name of names) {
+    const pods = [
+      await startPod("stable", "127.0.0.1", 0),
+      await startPod("canary", "127.0.0.1", 0),
+    ];
+    for (const pod of pods) undo.push(() => pod.close());
+    const endpoints = pods.map(({ port }) => `127.0.0.1:${port}`);
+    await clients.routes.applyRoute({ route: routeOf(name, endpoints) });
+    const fault = faulty.find(([each]) => each === name)?.[1];
+    for (const [i, behaviour] of [usual, { ...usual, ...fault }].entries())
+      await fetch(`http://${endpoints[i]}/behaviour`, {
+        method: "PUT",
+        body: JSON.stringify(behaviour),
+      });
+  }
+  const envoy = await startEnvoy({
+    binary: await findEnvoy(() => {}),
+    bootstrap: bootstrap({ node: "edge", xds: local(xds), admin: local(admin) }),
+    admin: local(admin),
+    concurrency: 1,
+  });
+  undo.push(() => envoy.stop());
+  const gatewayUrl = `http://127.0.0.1:${gateway}`;
+  const probe = gatewayClient(gatewayUrl, 1);
+  undo.push(() => probe.close());
+  const answers = async () =>
+    (await probe.get("/v1/models", { host: "good.example.com" })).status === 200;
+  await until(answers, () => `the gateway:\n${envoy.log()}`);
+  for (const name of names) startLoad(gatewayUrl, `${name}.example.com`, 5);
+  for (const name of names) {
+    const rollout = rolloutOf(spec);
+    Object.assign(rollout.metadata ?? {}, { name });
+    await clients.rollouts.startRollout({ rollout, reason: "new weights" });
+  }
+}, 180_000);
+afterAll(async () => {
+  for (const each of undo.reverse()) await each();
+});
+
+/** Follows a rollout to its end: how it ended, why, and the canary's weights on the way. */
+async function outcome(name: string) {
+  const get = async () => (await clients.rollouts.getRollout({ name })).progress;
+  const moving = /^(running|rolling-back)$/;
+  await until(
+    async () => !moving.test((await get())?.state?.phase ?? "running"),
+    async () => (await get())?.waitingFor.join("; "),
+  );
+  const { entries } = await clients.audit.listAudit({ name: `inference/${name}`, limit: 100 });
+  const weights = entries
+    .filter(({ action }) => action.startsWith("rollout-"))
+    .reverse()
+    .flatMap(({ after }) => (after ? [after.route?.spec?.variants[1]?.weight ?? 0] : []));
+  const state = (await get())?.state;
+  return { phase: state?.phase, reason: state?.reason, weights };
+}
+
+describe("a rollout on a real Envoy", { timeout: 300_000 }, () => {
+  it.each(faulty)("takes a canary with %s back and names the reason", async (name, _fault, why) => {
+    const { phase, reason, weights } = await outcome(name);
+    expect(reason).toMatch(why);
+    expect(phase).toBe("rolled-back");
+    expect(weights.at(-1)).toBe(0);
+    expect(Math.max(...weights)).toBeLessThan(100);
+  });
+
+  it("takes a good canary to all users with no one at hand", async () => {
+    const { phase, reason, weights } = await outcome("good");
+    expect([phase, reason]).toEqual(["succeeded", "every step was taken"]);
+    expect(weights).toEqual([5, 30, 60, 100]);
+    const { state } = await clients.routes.getRoute({ name: "good" });
+    expect(state?.route?.spec?.variants.map(({ weight }) => weight)).toEqual([0, 100]);
+  });
+});
