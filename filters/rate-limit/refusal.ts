@@ -165,20 +165,23 @@ function writeHeaders(
 // draft-ietf-httpapi-ratelimit-headers-11; its names stand here and nowhere else.
 function writePolicy(cause: i32, tier: Tier, retryS: u64, limit: u32): void {
   begin("ratelimit-policy");
-  write(policyOf(cause));
-  write(";q=");
   if (FULL && cause != RATE) {
+    write(policyOf(cause));
+    write(";q=");
     writeUint(limit);
     write(';qu="concurrent-requests"');
   } else {
+    write('"requests";q=');
     writeUint(tier.burst);
     write(";w=");
     writeUint(max((tier.windowNs + NS_PER_S - 1) / NS_PER_S, 1));
   }
   end();
   begin("ratelimit");
-  write(policyOf(cause));
-  write(";r=0;t=");
+  if (FULL) {
+    write(policyOf(cause));
+    write(";r=0;t=");
+  } else write('"requests";r=0;t=');
   writeUint(retryS);
   end();
 }
@@ -210,24 +213,22 @@ function writeDetail(cause: i32, tier: Tier, retryS: u64): void {
 
 /** RFC 9457, with the problem types and member of the RateLimit draft. */
 function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
-  if (FULL && !isOwn(cause))
-    write(
-      '{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"Request cannot be satisfied due to temporary server capacity constraints","status":503,"code":"',
-    );
-  else
-    write(
-      '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"',
-    );
-  write(codeOf(cause));
-  write('","detail":"');
-  writeDetail(cause, tier, retryS);
-  writeByte(0x22);
-  if (!FULL || cause != OVERLOAD) {
-    write(',"violated-policies":[');
-    write(policyOf(cause));
-    writeByte(0x5d);
-  }
+  // Few long pieces where there is only one cause: each costs a call.
   if (FULL) {
+    write(
+      isOwn(cause)
+        ? '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"'
+        : '{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"Request cannot be satisfied due to temporary server capacity constraints","status":503,"code":"',
+    );
+    write(codeOf(cause));
+    write('","detail":"');
+    writeDetail(cause, tier, retryS);
+    writeByte(0x22);
+    if (cause != OVERLOAD) {
+      write(',"violated-policies":[');
+      write(policyOf(cause));
+      writeByte(0x5d);
+    }
     // Where OpenAI's clients look for words to show.
     write(',"error":{"message":"');
     writeDetail(cause, tier, retryS);
@@ -236,6 +237,12 @@ function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
     write('","code":"');
     write(codeOf(cause));
     write('"}');
+  } else {
+    write(
+      '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"rate_limited","detail":"',
+    );
+    writeDetail(cause, tier, retryS);
+    write('","violated-policies":["requests"]');
   }
   const row = findHeader(requestId);
   if (row >= 0) {
