@@ -27,3 +27,11 @@ export function addressOption(name: string, what: string, port: number): Option 
     .argParser(parseAddress)
     .default(given, showAddress(given));
 }
+
+/** The same for HOST:PORT,...; without a port there is none. */
+export function addressesOption(name: string, what: string, port?: number): Option {
+  const option = new Option(`--${name} <host:port,...>`, what).argParser(parseAddresses);
+  if (port === undefined) return option;
+  const given = { host: "127.0.0.1", port };
+  return option.default([given], showAddress(given));
+}

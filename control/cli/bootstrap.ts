@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type BootstrapOptions, bootstrap } from "../xds/bootstrap.ts";
-import { addressOption, parseAddresses } from "./address.ts";
+import { addressesOption, addressOption } from "./address.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { print } from "./output.ts";
@@ -15,11 +15,8 @@ export function addBootstrap(program: Command): void {
       "Prints the bootstrap of an Envoy that gets everything else from a Weir control service.",
     )
     .requiredOption("--node <id>", "id of the proxy, unique in the fleet")
-    .option(
-      "--xds <host:port,...>",
-      "xDS address of the control service, of every replica",
-      parseAddresses,
-      [{ host: "127.0.0.1", port: 18000 }],
+    .addOption(
+      addressesOption("xds", "xDS address of the control service, of every replica", 18000),
     )
     .addOption(addressOption("admin", "Envoy's admin interface", 9901))
     .option("--delta", "use incremental xDS")

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Option } from "commander";
 
 /** Path of a file of the package: whether this runs from the sources or from dist/. */
 export function packaged(path: string): string {
@@ -10,8 +11,10 @@ export function packaged(path: string): string {
   return join(directory, path);
 }
 
-/** The filters that were built with this command. */
-export const builtWasm = packaged("build/weir.wasm");
+/** A flag for a file that the package brings along; the help names it the same wherever that lies. */
+export function packagedFile(name: string, what: string, path: string): Option {
+  return new Option(`--${name} <file>`, what).default(packaged(path), `the package's ${path}`);
+}
 
 /** The version of this package. */
 export function packageVersion(): string {

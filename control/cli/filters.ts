@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { parseReference, pushWasm, storedCredentials } from "../oci/index.ts";
-import { builtWasm } from "./built.ts";
+import { packagedFile } from "./built.ts";
 import { UsageError } from "./exit.ts";
 import { print } from "./output.ts";
 
@@ -19,7 +19,7 @@ export function addFilters(program: Command): void {
     .description(
       "Pushes weir.wasm to a registry as an OCI artifact that Istio loads, and prints the URL that pins it. Logs in as docker or podman do.",
     )
-    .option("--wasm <file>", "what to push", builtWasm)
+    .addOption(packagedFile("wasm", "what to push", "build/weir.wasm"))
     .option("--plain-http", "the registry speaks no TLS")
     .addHelpText(
       "after",

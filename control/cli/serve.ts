@@ -3,7 +3,7 @@ import type { TlsFiles } from "../auth/index.ts";
 import { defaultIstioVersion, defaultWasmUrl } from "../istio/index.ts";
 import type { Address } from "../xds/index.ts";
 import { addressOption, showAddress } from "./address.ts";
-import { builtWasm, packageVersion } from "./built.ts";
+import { packagedFile, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
 import { tokenFile } from "./flags.ts";
@@ -45,7 +45,7 @@ export function addServe(program: Command): void {
       "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",
       "lmdb:weir-data",
     )
-    .option("--wasm <file>", "weir.wasm, sent to the proxies", builtWasm)
+    .addOption(packagedFile("wasm", "weir.wasm, sent to the proxies", "build/weir.wasm"))
     .option(
       "--wasm-on-proxy <path>",
       "path of weir.wasm on the proxies' machines, instead of sending it",

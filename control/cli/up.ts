@@ -8,8 +8,8 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { startPod } from "../pods/index.ts";
 import { bootstrap } from "../xds/bootstrap.ts";
 import type { Address } from "../xds/index.ts";
-import { addressOption, parseAddress, parseAddresses, showAddress } from "./address.ts";
-import { builtWasm, packaged } from "./built.ts";
+import { addressesOption, addressOption, parseAddress, showAddress } from "./address.ts";
+import { packagedFile } from "./built.ts";
 import { type Clients, withServer } from "./client.ts";
 import { FailedError } from "./exit.ts";
 import { readRoutes } from "./input.ts";
@@ -23,7 +23,7 @@ interface UpFlags {
   xds: Address;
   gateway: Address;
   admin: Address;
-  pods: Address[];
+  pods?: Address[];
   store?: string;
   route: string;
   wasm: string;
@@ -41,18 +41,15 @@ export function addUp(program: Command): void {
     .addOption(addressOption("xds", "xDS", 18000))
     .addOption(addressOption("gateway", "Envoy, for clients", 10000))
     .addOption(addressOption("admin", "Envoy's admin interface", 9901))
-    .option(
-      "--pods <host:port,...>",
-      "fake pods, one per variant (default: the endpoints in the route)",
-      parseAddresses,
-      [],
+    .addOption(
+      addressesOption("pods", "fake pods, one per variant (default: the endpoints in the route)"),
     )
     .option(
       "--store <store>",
       "memory or lmdb:DIRECTORY (default: a directory that goes with the command)",
     )
-    .option("--route <file>", "route to start with", packaged("examples/canary/route.yaml"))
-    .option("--wasm <file>", "weir.wasm", builtWasm)
+    .addOption(packagedFile("route", "route to start with", "examples/canary/route.yaml"))
+    .addOption(packagedFile("wasm", "weir.wasm", "build/weir.wasm"))
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
     .addHelpText(
       "after",
@@ -82,7 +79,7 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
   const [route] = readRoutes([flags.route]);
   if (route === undefined) throw new FailedError(`${flags.route} has no route`);
   const binary = await findEnvoy((line) => print(line));
-  const pods = placePods(route, flags.pods);
+  const pods = placePods(route, flags.pods ?? []);
   for (const { name, host, port } of pods) {
     const pod = await startPod(name, host, port).catch((error: Error) => {
       throw new FailedError(

@@ -6,17 +6,17 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { blocksOf, type ReadersFolder, readersFolder } from "./pages.ts";
 
-/** Everything below runs on the addresses that the pages name, so one after the other. */
 describe("the commands of the pages, as they stand", () => {
   let folder: ReadersFolder;
   let up: ChildProcess;
+  // Envoy may have to be fetched first.
   beforeAll(async () => {
-    folder = readersFolder();
+    folder = await readersFolder();
     const [first = ""] = blocksOf("docs/quick-start.md", "sh");
     expect(first).toBe("npm ci && npm start\n");
     // What npm ci does was done before any test could run.
     up = await folder.start("npm start");
-  });
+  }, 300_000);
   afterAll(async () => {
     const ended = new Promise((done) => up.on("exit", done));
     process.kill(-(up.pid ?? 0), "SIGINT");
@@ -24,7 +24,7 @@ describe("the commands of the pages, as they stand", () => {
     folder.remove();
   });
 
-  it("docs/quick-start.md", { timeout: 180_000 }, async () => {
+  it("docs/quick-start.md", { timeout: 300_000 }, async () => {
     const outputs: string[] = [];
     for (const block of blocksOf("docs/quick-start.md", "sh").slice(1))
       outputs.push(await folder.run(block));
@@ -42,7 +42,7 @@ describe("the commands of the pages, as they stand", () => {
   });
   it.each(["docs/load-and-drills.md", "docs/monitoring.md"])(
     "%s",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (page) => {
       for (const block of blocksOf(page, "sh")) expect(await folder.run(block)).not.toBe("");
     },

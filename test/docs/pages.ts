@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { freePorts } from "../e2e/weir-up.ts";
 
 /** The blocks of a kind in a page, in order. */
 export function blocksOf(page: string, kind: string): string[] {
@@ -11,7 +12,11 @@ export function blocksOf(page: string, kind: string): string[] {
   );
 }
 
-/** The project's folder as a reader has it, to which commands may write without leaving traces. */
+/**
+ * The project's folder as a reader has it, to which commands may write without leaving traces.
+ * Blocks run as they stand, but for the addresses that the pages name: these are replaced by
+ * free ones, since a test cannot know who else listens on its machine.
+ */
 export interface ReadersFolder {
   path: string;
   /** Runs a block as it stands; rejects unless it ends with 0. */
@@ -21,13 +26,24 @@ export interface ReadersFolder {
   remove(): void;
 }
 
-export function readersFolder(): ReadersFolder {
+export async function readersFolder(): Promise<ReadersFolder> {
+  const [listen, xds, gateway, admin, ...pods] = await freePorts(6);
+  const at = (port: number | undefined) => `127.0.0.1:${port}`;
+  const elsewhere: [string, string][] = [
+    [
+      "npm start",
+      `npm start -- --listen ${at(listen)} --xds ${at(xds)} --gateway ${at(gateway)} --admin ${at(admin)} --pods ${pods.map(at).join()}`,
+    ],
+    ["127.0.0.1:8080", at(listen)],
+    ["127.0.0.1:10000", at(gateway)],
+  ];
   const path = mkdtempSync(join(tmpdir(), "weir-reader-"));
   for (const name of readdirSync("."))
     if (name !== ".git") symlinkSync(resolve(name), join(path, name));
   const shell = (command: string, detached = false) =>
-    spawn("bash", ["-eu", "-o", "pipefail", "-c", command], {
+    spawn("bash", ["-eu", "-o", "pipefail", "-c", moved(command, elsewhere)], {
       cwd: path,
+      env: { ...process.env, WEIR_SERVER: at(listen) },
       stdio: ["ignore", "pipe", "pipe"],
       detached,
     });
@@ -60,4 +76,8 @@ export function readersFolder(): ReadersFolder {
     },
     remove: () => rmSync(path, { recursive: true }),
   };
+}
+
+function moved(command: string, elsewhere: readonly [string, string][]): string {
+  return elsewhere.reduce((text, [from, to]) => text.replaceAll(from, to), command);
 }
