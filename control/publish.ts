@@ -86,10 +86,18 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const staged = createStagedPush(xds, fleet, {
     silentMs,
     onSilence: (node) =>
-      log(`${node} did not answer within ${silentMs / 1000} s: another proxy is first`),
+      log(
+        `${node} did not answer within ${silentMs / 1000} s: another proxy is first`,
+        "proxy-silent",
+      ),
     onRefusal(refusal) {
-      log(`stopped after ${refusal.node} refused ${refusal.type}: ${refusal.message}`);
-      takeBack(refusal).catch((error: unknown) => log(`could not take it back: ${error}`));
+      log(
+        `stopped after ${refusal.node} refused ${refusal.type}: ${refusal.message}`,
+        "push-stopped",
+      );
+      takeBack(refusal).catch((error: unknown) =>
+        log(`could not take it back: ${error}`, "take-back-failed"),
+      );
     },
   });
 

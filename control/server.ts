@@ -207,7 +207,10 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     const identity = await gate.authenticate(credentialsOf(headers.authorization, socket));
     if (stream.destroyed) return;
     if ("reason" in identity) {
-      options.log(`denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`);
+      options.log(
+        `denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`,
+        "denied",
+      );
       stream.respond({ ":status": 401 }, { endStream: true });
     } else if (!xds.handle(stream, headers, (node) => scopeOf(identity.principal, node)))
       stream.respond({ ":status": 404 }, { endStream: true });

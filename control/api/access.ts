@@ -30,7 +30,7 @@ export function roleFor(method: string): Role {
  * have it is asked again at the store, which knows the route's namespace.
  * @param denied told of every refusal, here and at the store
  */
-export function accessInterceptor(denied: (line: string) => void): Interceptor {
+export function accessInterceptor(denied: (line: string, code: string) => void): Interceptor {
   return (next) => async (request) => {
     const who = principal();
     const role = roleFor(request.method.name);
@@ -39,7 +39,10 @@ export function accessInterceptor(denied: (line: string) => void): Interceptor {
       return await next(request);
     } catch (error) {
       if (ConnectError.from(error).code === Code.PermissionDenied)
-        denied(`denied: ${who.name} called ${request.service.typeName}/${request.method.name}`);
+        denied(
+          `denied: ${who.name} called ${request.service.typeName}/${request.method.name}`,
+          "denied",
+        );
       throw error;
     }
   };

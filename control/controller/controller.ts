@@ -26,7 +26,7 @@ export interface ControllerOptions {
   proxies?: (current: string, known: ReadonlySet<string>) => { wanted: number; applied: number };
   /** What is let go of goes after this. */
   settleMs?: number;
-  log: (line: string) => void;
+  log: (line: string, code?: string) => void;
   now?: () => Date;
 }
 
@@ -93,7 +93,10 @@ export function createController(options: ControllerOptions): Controller {
         waitMs = await pass();
       } catch (error) {
         if (stop.signal.aborted) return;
-        log(`reconciling failed: ${error instanceof Error ? error.message : error}`);
+        log(
+          `reconciling failed: ${error instanceof Error ? error.message : error}`,
+          "reconcile-failed",
+        );
         waitMs = retryMs;
       }
     }
@@ -128,7 +131,7 @@ export function createController(options: ControllerOptions): Controller {
     await writeStatuses(routes, want, result);
     passes++;
     if (result.trouble !== undefined) {
-      log(`not all could be applied: ${result.trouble}`);
+      log(`not all could be applied: ${result.trouble}`, "reconcile-failed");
       return retryMs;
     }
     return result.nextMs === undefined ? undefined : Math.max(1, result.nextMs - context.nowMs());
@@ -184,7 +187,10 @@ export function createController(options: ControllerOptions): Controller {
 
   const running = run();
   const following = followStore().catch((error: unknown) =>
-    log(`cannot follow the store: ${error instanceof Error ? error.message : error}`),
+    log(
+      `cannot follow the store: ${error instanceof Error ? error.message : error}`,
+      "reconcile-failed",
+    ),
   );
   return {
     passes: () => passes,

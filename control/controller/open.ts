@@ -31,7 +31,7 @@ export function openController(
   store: Store,
   options: ClusterOptions,
   proxies: () => readonly ReportingProxy[],
-  log: (line: string) => void,
+  log: (line: string, code?: string) => void,
 ): Controller | undefined {
   if (!isKubeStore(store)) return undefined;
   const client = createKubeClient(loadClusterConfig());

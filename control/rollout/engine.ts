@@ -33,7 +33,7 @@ export interface EngineOptions {
   /** A clock that never jumps. */
   monotonicMs(): number;
   now(): Date;
-  log(line: string): void;
+  log(line: string, code?: string): void;
 }
 
 /** Walks every rollout that has not ended. */
@@ -147,7 +147,10 @@ export function createEngine(options: EngineOptions): Engine {
         await look(name, state);
       } catch (error) {
         // One rollout that cannot be looked at now must not stop the others.
-        log(`rollout of ${name}: ${error instanceof Error ? error.message : error}`);
+        log(
+          `rollout of ${name}: ${error instanceof Error ? error.message : error}`,
+          "rollout-failed",
+        );
       }
     }
   }
@@ -167,7 +170,7 @@ export function createEngine(options: EngineOptions): Engine {
       let stopped = false;
       const again = async () => {
         await tick().catch((error: unknown) =>
-          log(`rollouts: ${error instanceof Error ? error.message : error}`),
+          log(`rollouts: ${error instanceof Error ? error.message : error}`, "rollout-failed"),
         );
         if (!stopped) timer = setTimeout(again, everyMs);
       };
