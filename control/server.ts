@@ -217,9 +217,10 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   });
 
   const stop = new AbortController();
+  const reportAccess = { tokenFor: reports?.tokenFor, ...tls };
   const controller =
     options.cluster &&
-    openController(options.store, store, options.cluster, () => fleet.list(), options.log);
+    openController(store, leader, { ...options.cluster, reportAccess }, fleet, options.log);
   const open: Listening[] = [];
   try {
     const api = await listenBoth(options.listen, "--listen", onRequest, http2);

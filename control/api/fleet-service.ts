@@ -1,5 +1,6 @@
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import type { ReportService } from "../gen/weir/v1/report_pb.ts";
+import type { Principal } from "../auth/index.ts";
+import type { ReportRequest, ReportService } from "../gen/weir/v1/report_pb.ts";
 import type { AuditService, FleetService } from "../gen/weir/v1/service_pb.ts";
 import { resolveName, routeName } from "../route/index.ts";
 import { principal } from "./access.ts";
@@ -49,9 +50,9 @@ export function createReportService({
 }: ApiContext): ServiceImpl<typeof ReportService> {
   return {
     report(request) {
-      // What a proxy of some namespaces says counts for nodes of just these.
-      const mine = principal().grants.flatMap(({ namespaces }) => namespaces);
-      if (!mine.includes("*") && String([...mine].sort()) !== String(scope(request.node)))
+      const { grants } = principal();
+      const everywhere = grants.some(({ namespaces }) => namespaces.includes("*"));
+      if (!everywhere && !speaksFor(grants, scope(request.node), request))
         throw new ConnectError(`the report is not of ${request.node}`, Code.PermissionDenied);
       // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
       if (request.filter === "") fleet.reported(request.node, request.revision);
@@ -60,4 +61,22 @@ export function createReportService({
       return request.filter === "" ? { leases: budgets.report(request.node, request.needs) } : {};
     },
   };
+}
+
+/**
+ * What a proxy of some namespaces says counts for nodes of just these. A node
+ * that Istio configures has no namespaces here: it speaks of these routes alone.
+ */
+function speaksFor(
+  grants: Principal["grants"],
+  scope: readonly string[],
+  { counters, histograms }: ReportRequest,
+): boolean {
+  const mine = grants.flatMap(({ namespaces }) => namespaces);
+  if (scope.length > 0) return String([...mine].sort()) === String(scope);
+  // Who has streams of its own has not opened one: it is not the node it speaks of.
+  if (grants.some(({ nodes = [] }) => nodes.length > 0)) return false;
+  return [...counters, ...histograms].every(({ route }) =>
+    mine.includes(route.split("/", 1)[0] ?? ""),
+  );
 }

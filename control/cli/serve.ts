@@ -26,6 +26,7 @@ interface ServeFlags extends RolloutSourceFlags {
   istioVersion: string;
   wasmUrl: string;
   wasmSha256?: string;
+  reportTo?: string;
   drift: "correct" | "pause";
   instance: string;
 }
@@ -54,6 +55,10 @@ export function addServe(program: Command): void {
     .option("--istio-version <version>", "kube: Istio in the cluster", defaultIstioVersion)
     .option("--wasm-url <url>", "kube: where Istio's proxies get weir.wasm", defaultWasmUrl)
     .option("--wasm-sha256 <digest>", "kube: digest of it, checked before it is loaded")
+    .option(
+      "--report-to <host:port>",
+      "kube: this service as Istio's proxies reach it; their filters report there",
+    )
     .addOption(
       new Option("--drift <policy>", "kube: what happens to edits of what Weir applied")
         .choices(["correct", "pause"])
@@ -84,8 +89,9 @@ export function addServe(program: Command): void {
         ...given
       }: ServeFlags) => {
         const tls = tlsOf(tlsCert, tlsKey, clientCa);
-        const { istioVersion, wasmUrl, wasmSha256, drift, instance, ...flags } = given;
-        const cluster = { render: { istioVersion, wasmUrl, wasmSha256 }, drift, instance };
+        const { istioVersion, wasmUrl, wasmSha256, reportTo, drift, instance, ...flags } = given;
+        const report = reportTo === undefined ? undefined : { address: reportTo };
+        const cluster = { render: { istioVersion, wasmUrl, wasmSha256, report }, drift, instance };
         const token = readToken(tokenFile);
         // Loaded here: no other command should wait for the Envoy API's descriptors.
         const { startServer } = await import("../server.ts");

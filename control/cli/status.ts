@@ -112,7 +112,13 @@ function describeProxies({ proxies }: ListProxiesResponse): string {
   const rows = proxies.map(({ node, version, connected, inSync, reportedRevision, resources }) => [
     node,
     version,
-    connected ? (inSync ? "in sync" : "behind") : "away",
+    connected
+      ? inSync
+        ? "in sync"
+        : "behind"
+      : resources.length === 0 && reportedRevision !== ""
+        ? "reports"
+        : "away",
     reportedRevision || "-",
     resources
       .flatMap(({ type, nackMessage }) => (nackMessage ? [`${type} refused: ${nackMessage}`] : []))

@@ -17,7 +17,7 @@ import { statusOf } from "./status.ts";
 export interface ControllerOptions {
   client: KubeClient;
   store: KubeStore;
-  leader: Leader;
+  leader: Pick<Leader, "current" | "onChange">;
   render: RenderOptions;
   /** Told apart from other control services on the same cluster by this. */
   instance: string;
@@ -35,11 +35,14 @@ export interface Controller {
   passes(): number;
   /** Looks at everything again soon. */
   poke(): void;
+  /** The same within a second: proxies report by the hundred. */
+  pokeLater(): void;
   close(): Promise<void>;
 }
 
 const debounceMs = 20;
 const retryMs = 1_000;
+const laterMs = 1_000;
 /** Everything is looked at after this though nothing was heard: an event may have been missed. */
 const resyncMs = 60_000;
 const settleMs = 3_000;
@@ -54,6 +57,8 @@ export function createController(options: ControllerOptions): Controller {
   let wake = () => {};
   let asked = false;
   let passes = 0;
+  /** The newest rendering: most passes are about something else than the routes. */
+  let rendered: { sequence: bigint; want: Wanted } | undefined;
   const poke = () => {
     asked = true;
     wake();
@@ -70,6 +75,13 @@ export function createController(options: ControllerOptions): Controller {
     due: new Map(),
     nowMs: () => performance.now(),
     leads,
+  };
+  let later: NodeJS.Timeout | undefined;
+  const pokeLater = () => {
+    later ??= setTimeout(() => {
+      later = undefined;
+      poke();
+    }, laterMs);
   };
   const stopListening = leader.onChange(poke);
   store.onRefused(poke);
@@ -115,13 +127,15 @@ export function createController(options: ControllerOptions): Controller {
 
   /** @returns milliseconds until there is more to do, undefined when there is nothing */
   async function pass(): Promise<number | undefined> {
-    const { routes } = await store.list();
+    const { routes, sequence } = await store.list();
     // Before anything is made for a route, so that nothing is left behind.
     await eachOf(metas.all().values(), async (meta) => {
       if (!meta.deleting && !meta.finalizers.includes(finalizer) && leads())
         await metas.setFinalizer(meta, true);
     });
-    const want = wanted(routes, options.render, instance);
+    if (rendered?.sequence !== sequence)
+      rendered = { sequence, want: wanted(routes, options.render, instance) };
+    const { want } = rendered;
     const result = await runPass(context, want);
     await eachOf(metas.all().values(), async (meta) => {
       if (!meta.deleting || !meta.finalizers.includes(finalizer)) return;
@@ -195,8 +209,10 @@ export function createController(options: ControllerOptions): Controller {
   return {
     passes: () => passes,
     poke,
+    pokeLater,
     async close() {
       stop.abort();
+      clearTimeout(later);
       stopListening();
       wake();
       await Promise.race([

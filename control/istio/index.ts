@@ -11,5 +11,6 @@ export {
   renderIstio,
   targetProblems,
 } from "./render.ts";
+export type { ReportTo } from "./report.ts";
 export { defaultIstioVersion } from "./version.ts";
 export { toYaml } from "./yaml.ts";

@@ -16,6 +16,7 @@ import { envoyFilter } from "./envoy-filter.ts";
 import { httpRoute, httpRouteRuleNames } from "./http-route.ts";
 import type { Manifest } from "./manifest.ts";
 import type { RouteProblem } from "./problem.ts";
+import { checkReportTo, type ReportTo, reportCluster, reportTarget } from "./report.ts";
 import { scalers } from "./scaler.ts";
 import { serviceEntries } from "./service-entry.ts";
 import { checkTelemetry, telemetry } from "./telemetry.ts";
@@ -62,7 +63,7 @@ export interface RenderOptions {
   /** URL of token-limit.wasm, for routes that count tokens. Absent: beside weir.wasm. */
   tokenLimitWasmUrl?: string | undefined;
   /** Where the filters report to. Absent: nowhere. */
-  report?: ReportTarget | undefined;
+  report?: ReportTo | undefined;
 }
 
 export interface Rendering {
@@ -107,12 +108,15 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
   const manifests = [
     ...serviceEntries(routes),
     ...destinationRules(routes),
+    ...points.flatMap((point) =>
+      hasFilters(point) ? (reportCluster(point, options.report) ?? []) : [],
+    ),
     ...points.flatMap((point) => {
       if (point.filters.every((filters) => filters.length === 0)) return [];
       return extension(point, {
         wasmUrl: besideWeir(wasmUrl, headerModule(point.states)) ?? wasmUrl,
         wasmSha256: options.wasmSha256,
-        pluginConfig: pluginConfig(point, options.report),
+        pluginConfig: pluginConfig(point, reportTarget(point, options.report)),
         pluginName,
         priority: filterPriority,
         origin: pluginConfigOrigin,
@@ -137,7 +141,12 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
       if (states.length === 0 || url === undefined) return [];
       return extension(tokenPoint(point), {
         wasmUrl: url,
-        pluginConfig: filterConfigJson(states, options.report, undefined, "token-limit"),
+        pluginConfig: filterConfigJson(
+          states,
+          reportTarget(point, options.report),
+          undefined,
+          "token-limit",
+        ),
         pluginName: tokenPluginName,
         priority: tokenFilterPriority,
         origin: tokenConfigOrigin,
@@ -150,6 +159,11 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     ...routes.flatMap(scalers),
   ];
   return { manifests, problems: [] };
+}
+
+/** Whether a filter of ours runs there at all. */
+function hasFilters(point: AttachPoint): boolean {
+  return point.filters.some((filters) => filters.length > 0) || countedAt(point).length > 0;
 }
 
 function pluginConfig(point: AttachPoint, report: ReportTarget | undefined): JsonObject {
@@ -193,7 +207,12 @@ function checkModules(points: AttachPoint[], routes: InferenceRoute[], options: 
   return found;
 }
 
-function checkOptions({ istioVersion, wasmUrl, wasmSha256 }: RenderOptions): RouteProblem[] {
+function checkOptions({
+  istioVersion,
+  wasmUrl,
+  wasmSha256,
+  report,
+}: RenderOptions): RouteProblem[] {
   const found: RouteProblem[] = [];
   const version = parseIstioVersion(istioVersion ?? defaultIstioVersion);
   if (typeof version === "string") {
@@ -207,5 +226,8 @@ function checkOptions({ istioVersion, wasmUrl, wasmSha256 }: RenderOptions): Rou
     const message = `wasm sha256 "${wasmSha256}" must be 64 lower-case hex digits`;
     found.push({ route: "", code: "wasm-sha256", path: "wasmSha256", message });
   }
+  const problem = report && checkReportTo(report);
+  if (problem !== undefined)
+    found.push({ route: "", code: "report-to", path: "reportTo", message: problem });
   return found;
 }

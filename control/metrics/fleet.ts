@@ -6,10 +6,10 @@ export function fleetMetrics(proxies: () => readonly Proxy[]): Source[] {
   return [
     {
       name: "weir_proxies",
-      help: "Proxies by state: in_sync, behind, refused (what they were sent last) or away.",
+      help: "Proxies by state: in_sync, behind, refused (what they were sent last), away, or reporting (Istio's, whose filters report).",
       type: "gauge",
       collect() {
-        const counts = { in_sync: 0, behind: 0, refused: 0, away: 0 };
+        const counts = { in_sync: 0, behind: 0, refused: 0, away: 0, reporting: 0 };
         for (const proxy of proxies()) counts[stateOf(proxy)]++;
         return Object.entries(counts).map(([state, value]) => ({ labels: { state }, value }));
       },
@@ -17,8 +17,8 @@ export function fleetMetrics(proxies: () => readonly Proxy[]): Source[] {
   ];
 }
 
-function stateOf({ connected, inSync, resources }: Proxy) {
-  if (!connected) return "away";
+function stateOf({ connected, inSync, resources, reportedRevision }: Proxy) {
+  if (!connected) return resources.length === 0 && reportedRevision !== "" ? "reporting" : "away";
   if (resources.some(({ nackMessage }) => nackMessage !== "")) return "refused";
   return inSync ? "in_sync" : "behind";
 }

@@ -44,7 +44,7 @@ export interface Fleet {
   sent(node: string, type: TypeName, version: string): void;
   acked(node: string, type: TypeName, version: string): void;
   nacked(node: string, type: TypeName, version: string, message: string): void;
-  /** The filters of the proxy say which revision they run. */
+  /** The filters of the proxy say which revision they run; also of one that Istio configures, and no stream. */
   reported(node: string, revision: string): void;
   /** Milliseconds since any proxy's filters reported; endless before the first report. */
   silentMs(): number;
@@ -70,6 +70,8 @@ export interface Fleet {
 
 /** Proxies that are gone are forgotten beyond this number, the ones gone longest first. */
 const mostRemembered = 20_000;
+/** Filters report about once a second. */
+const silentGoneMs = 60_000;
 
 export function createFleet(now: () => Date = () => new Date()): Fleet {
   const proxies = new Map<string, ProxyState>();
@@ -96,6 +98,13 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
       proxy.types.set(type, state);
     }
     return state;
+  }
+
+  const isReporter = ({ streams, types }: ProxyState) => streams === 0 && types.size === 0;
+
+  /** A proxy that only reports is there as long as it does. */
+  function isGone(state: ProxyState): boolean {
+    return isReporter(state) && now().getTime() - (state.reportedAt?.getTime() ?? 0) > silentGoneMs;
   }
 
   function forget(): void {
@@ -159,8 +168,13 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
       heardAt === undefined ? Number.POSITIVE_INFINITY : performance.now() - heardAt,
     reported(node, revision) {
       heardAt = performance.now();
-      const proxy = proxies.get(node);
-      if (proxy === undefined) return;
+      let proxy = proxies.get(node);
+      if (proxy === undefined) {
+        forget();
+        const named = { id: node, cluster: "", version: "", scope: [] };
+        proxy = { node: named, streams: 0, since: now(), types: new Map(), reportedRevision: "" };
+        proxies.set(node, proxy);
+      }
       proxy.reportedAt = now();
       if (proxy.reportedRevision === revision) return;
       proxy.reportedRevision = revision;
@@ -192,6 +206,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
       return undefined;
     },
     list() {
+      for (const [node, state] of proxies) if (isGone(state)) proxies.delete(node);
       return [...proxies.values()].map(toProxy).sort((a, b) => (a.node < b.node ? -1 : 1));
     },
     onChange(listener) {

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { type GatewayClient, gatewayClient } from "../e2e/gateway-client.ts";
@@ -11,6 +12,7 @@ import { filtersOf, type Ingress, refusedBy, routesOf, startIngress } from "./is
 import { eventually, freePorts, type Program, startProgram } from "./processes.ts";
 
 const main = "dist/control/main.js";
+const token = "of-the-chain";
 const acme = { "x-tenant-id": "acme" };
 const route = readFileSync("examples/canary/route.yaml", "utf8").replace(
   "requestsPerSecond: 100, burst: 200",
@@ -25,10 +27,12 @@ describe.skipIf(mayGoWithout)(
     let ingress: Ingress;
     let weir: Program;
     let server: string;
+    let directory: string;
     let pods: Record<string, Pod>;
     let client: GatewayClient;
     const weirCommand = async (...args: string[]) => {
-      const program = startProgram(process.execPath, [main, ...args, "--server", server]);
+      const all = [main, ...args, "--server", server];
+      const program = startProgram(process.execPath, all, { WEIR_TOKEN: token });
       await new Promise((done) => program.process.once("exit", done));
       return { code: program.process.exitCode, said: program.said() };
     };
@@ -38,6 +42,24 @@ describe.skipIf(mayGoWithout)(
       const answers = await Promise.all(users.map(ask));
       return answers.filter(({ headers }) => headers["x-pod"] === pod).length / users.length;
     };
+    interface Status {
+      filterRevision: string;
+      observedRevision: string;
+      proxies?: { wanted: number; applied: number };
+    }
+    const statusOfRoute = async () =>
+      ((await get(cluster, "inferenceroute", "inference/chat")) as { status: Status }).status;
+    /** Waits until the gateway runs what the route's status names. */
+    const reported = () =>
+      eventually(
+        async () => {
+          const { applied, wanted } = (await statusOfRoute()).proxies ?? {};
+          return applied === 1 && wanted === 1;
+        },
+        "the gateway reports",
+        60_000,
+        200,
+      );
     const shareNear = (wanted: number) =>
       eventually(
         async () => Math.abs((await share("v2")) - wanted) < 0.06,
@@ -61,12 +83,15 @@ describe.skipIf(mayGoWithout)(
       ingress = await startIngress(cluster, "llm", "inference", Object.fromEntries(ports));
       const [api = 0, xds = 0] = await freePorts(2);
       server = `http://127.0.0.1:${api}`;
+      directory = mkdtempSync(join(tmpdir(), "weir-chain-"));
+      writeFileSync(join(directory, "token"), token);
       weir = startProgram(
         process.execPath,
         [
           ...[main, "serve", "--store", "kube:weir-system"],
           ...["--listen", `127.0.0.1:${api}`, "--xds", `127.0.0.1:${xds}`],
           ...["--wasm-url", `file://${resolve("build/weir.wasm")}`],
+          ...["--token-file", join(directory, "token"), "--report-to", `127.0.0.1:${api}`],
         ],
         { KUBECONFIG: cluster.kubeconfig() },
       );
@@ -83,6 +108,7 @@ describe.skipIf(mayGoWithout)(
       await ingress?.stop();
       await cluster?.stop();
       await Promise.all(Object.values(pods ?? {}).map((pod) => pod.close()));
+      if (directory) rmSync(directory, { recursive: true });
     });
 
     test.each(examples)(
@@ -131,6 +157,16 @@ describe.skipIf(mayGoWithout)(
       await shareNear(0.1);
     });
 
+    test("the gateway's filters say what they run, and the route's status counts them", async () => {
+      await reported();
+      const { said } = await weirCommand("proxies");
+      expect(said).toMatch(/^router~127\.0\.0\.1~gateway\S+ .*reports/m);
+      const { filterRevision } = await statusOfRoute();
+      expect(said).toContain(filterRevision);
+      const status = await weirCommand("status", "chat", "-o", "json");
+      expect(status.said).toContain('"variant": "stable"');
+    });
+
     test("fifty shifts by weir shift are followed, and no request fails", async () => {
       const failures: unknown[] = [];
       let asked = 0;
@@ -165,6 +201,7 @@ describe.skipIf(mayGoWithout)(
         spec: { variants: { weight: number }[] };
       };
       expect(live.spec.variants.map(({ weight }) => weight)).toEqual([70, 30]);
+      await reported();
       const { said } = await weirCommand("audit", "chat");
       expect(said.match(/\bshift\b/g)?.length).toBeGreaterThanOrEqual(49);
     });
