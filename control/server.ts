@@ -42,7 +42,7 @@ import {
 import { createPublisher } from "./publish.ts";
 import { createBudgets, createLedger, recorded } from "./report/index.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
-import { fleetLimits, routeName } from "./route/index.ts";
+import { createFleetLimits, routesByHost } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
@@ -101,8 +101,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = recorded(createLedger(), options.record);
-  let limits = fleetLimits([]);
-  const budgets = createBudgets((route, tenant) => limits(route, tenant));
+  const limits = createFleetLimits();
+  const budgets = createBudgets(limits.of);
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
@@ -132,9 +132,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     }),
     gateway: options.gateway,
     code,
-    onRoutes: (routes) => {
-      limits = fleetLimits(routes);
-    },
+    onRoutes: limits.follow,
     log: options.log,
   });
 
@@ -159,7 +157,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const context: ApiContext = {
     ...scoped,
     store: guardStore(store),
-    hosts: async () => hostsOf((await store.list()).routes),
+    hosts: async () => routesByHost((await store.list()).routes),
     ledger,
     budgets,
     signals,
@@ -262,14 +260,6 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       await store.close();
     },
   };
-}
-
-function hostsOf(routes: readonly RouteState[]): Map<string, string> {
-  return new Map(
-    routes.flatMap(({ route }) =>
-      route ? (route.spec?.hosts ?? []).map((host) => [host, routeName(route)] as const) : [],
-    ),
-  );
 }
 
 /** What a request brings to prove who makes it: a certificate counts only where TLS has verified it. */

@@ -11,10 +11,10 @@ export {
   filterNames,
   type ReportTarget,
 } from "./filter-config.ts";
-export { fleetLimits } from "./fleet-limit.ts";
+export { createFleetLimits, type FleetLimits } from "./fleet-limit.ts";
 export { incompressible } from "./incompressible.ts";
 export { besideWeir, countsTokens, type FilterModule, headerModule } from "./module.ts";
-export { resolveName, routeName } from "./names.ts";
+export { resolveName, routeName, routesByHost } from "./names.ts";
 export {
   type ParsedRoutes,
   parseRoute,
