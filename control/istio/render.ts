@@ -124,7 +124,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     }),
     ...routes.flatMap((route) => {
       const point = arrivalPoint(route);
-      const config = arrivalConfig(route, options.report);
+      const config = arrivalConfig(route);
       if (point === undefined || config === undefined) return [];
       return extension(point, {
         wasmUrl: besideWeir(wasmUrl, "weir-full") ?? wasmUrl,

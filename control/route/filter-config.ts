@@ -46,16 +46,14 @@ export function filterConfig(
 
 /**
  * The configuration for the sidecars of a route's shadow variant, which stamp
- * what arrives under whatever name; undefined where the route has none.
+ * what arrives under whatever name; undefined where the route has none. They
+ * report to no one: what they run is not what the route's own proxies run.
  */
-export function arrivalConfig(
-  route: InferenceRoute,
-  report?: ReportTarget,
-): FilterConfig | undefined {
+export function arrivalConfig(route: InferenceRoute): FilterConfig | undefined {
   const shadow = route.spec ? arrivalPolicy(route.spec) : undefined;
   if (shadow === undefined) return undefined;
   const routes = [{ name: routeName(route), hosts: ["*"], shadow }];
-  return withRevision(create(FilterConfigSchema, { routes, ...(report ? { report } : {}) }));
+  return withRevision(create(FilterConfigSchema, { routes }));
 }
 
 function withRevision(content: FilterConfig): FilterConfig {
