@@ -16,6 +16,7 @@ export type { ApiContext } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";
 export { clampTimeout, createRate } from "./limits.ts";
+export { createReportEndpoint } from "./report-endpoint.ts";
 export { variantsOf } from "./signal-service.ts";
 export { staleHeader, staleInterceptor } from "./stale.ts";
 
