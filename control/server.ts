@@ -115,6 +115,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     fleet,
     published: (node: string) => publisher.published(fleet.scope(node)),
     scope: fleet.scope,
+    mesh: () => controller?.filters,
   };
   const sources = createSources(options);
   const leader = joinReplicas(options.store, options.log);
@@ -138,6 +139,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     signals,
     rollouts,
     sources: sources.known,
+    ...(sources.podLoads ? { podLoads: sources.podLoads } : {}),
     render,
   };
   const onRequest = createRequests({
