@@ -17,7 +17,7 @@ import { createFilterCode } from "./filter-code.ts";
 import type { ReportRequest } from "./gen/weir/v1/report_pb.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
-import { joinReplicas, ownerOf } from "./leader/index.ts";
+import { createOwnership, joinReplicas } from "./leader/index.ts";
 import {
   createHttp2Server,
   ListenError,
@@ -28,10 +28,10 @@ import {
 import { createMetrics, fleetMetrics, isReporter, reportedMetrics } from "./metrics/index.ts";
 import { createPeers, createRelay, type PeerAddress, peerTransport } from "./peers/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createLedger, recorded } from "./report/index.ts";
+import { createBudgets, createLedger, recorded } from "./report/index.ts";
 import { createRequests, credentialsOf } from "./requests.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
-import { routeName } from "./route/index.ts";
+import { createFleetLimits, routesByHost } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
@@ -89,9 +89,14 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = recorded(createLedger(), options.record);
+  const replica = `${hostname()}-${randomBytes(4).toString("hex")}`;
+  const relay = createRelay();
+  const owns = createOwnership(replica, () => peers.names());
+  const limits = createFleetLimits();
+  const budgets = createBudgets(limits.of, { decides: owns });
   const signals = createSignalHistory(ledger);
   // What every replica knows one of them tells Prometheus, or the sum over all would be too much.
-  const tells = () => ownerOf("metrics", [replica, ...peers.names()]) === replica;
+  const tells = () => owns("metrics");
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list().filter((proxy) => !isReporter(proxy) || tells())),
     ...reportedMetrics(() =>
@@ -120,15 +125,17 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     }),
     gateway: options.gateway,
     code,
+    onRoutes: limits.follow,
     log: options.log,
   });
 
-  const replica = `${hostname()}-${randomBytes(4).toString("hex")}`;
   const heard = (report: ReportRequest) => {
     // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
     if (report.filter === "" && !peers.has(report.node))
       fleet.reported(report.node, report.revision);
     ledger.add(report);
+    // A module that knows no such limits names no needs, and must not give back another's.
+    return report.filter === "" ? budgets.report(report.node, report.needs) : [];
   };
   const peers = createPeers({
     self: replica,
@@ -138,7 +145,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
         ...(gate.peerToken ? { token: gate.peerToken } : {}),
         ...(tls ? { tls } : {}),
       }),
-    heard,
+    heard: (report) => relay.grant(report.node, heard(report)),
     log: options.log,
   });
   const scoped = {
@@ -164,10 +171,10 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const context: ApiContext = {
     ...scoped,
     store: guardStore(store),
-    hosts: async () => hostsOf((await store.list()).routes),
+    hosts: async () => routesByHost((await store.list()).routes),
     ledger,
     replica,
-    relay: createRelay(),
+    relay,
     heard,
     signals,
     rollouts,
@@ -250,14 +257,6 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       await store.close();
     },
   };
-}
-
-function hostsOf(routes: readonly RouteState[]): Map<string, string> {
-  return new Map(
-    routes.flatMap(({ route }) =>
-      route ? (route.spec?.hosts ?? []).map((host) => [host, routeName(route)] as const) : [],
-    ),
-  );
 }
 
 function render(states: RouteState[], _target: string, wasmUrl: string): string {

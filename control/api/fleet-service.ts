@@ -57,6 +57,7 @@ export function createAuditService({ store }: ApiContext): ServiceImpl<typeof Au
 
 export function createReportService({
   heard,
+  peers,
   relay,
   scope,
 }: ApiContext): ServiceImpl<typeof ReportService> {
@@ -66,9 +67,9 @@ export function createReportService({
       const everywhere = grants.some(({ namespaces }) => namespaces.includes("*"));
       if (!everywhere && !speaksFor(grants, scope(request.node), request))
         throw new ConnectError(`the report is not of ${request.node}`, Code.PermissionDenied);
-      heard(request);
+      const leases = heard(request);
       relay.send(request);
-      return {};
+      return { leases: [...leases, ...peers.leases(request.node)] };
     },
   };
 }

@@ -26,14 +26,14 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
       const who = principal();
       if (!may(who, "viewer", "*")) throw permissionDenied(who, "viewer", "*");
       const changes = createChanges(context);
-      const reports = context.relay.open();
+      const outbox = context.relay.open();
       let toldMs = Number.NEGATIVE_INFINITY;
       try {
         while (!signal.aborted) {
           const update = create(FollowResponseSchema, {
             replica: context.replica,
             ...changes(),
-            reports: reports.take(),
+            ...outbox.take(),
           });
           if (!isEmpty(update) || performance.now() - toldMs >= heartbeatMs) {
             toldMs = performance.now();
@@ -42,7 +42,7 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
           await sleep(gatherMs, undefined, { signal }).catch(() => {});
         }
       } finally {
-        reports.close();
+        outbox.close();
       }
     },
   };
@@ -82,12 +82,13 @@ function createChanges(context: ApiContext) {
   };
 }
 
-function isEmpty({ proxies, gone, editions, reports }: FollowResponse): boolean {
-  return proxies.length + gone.length + editions.length + reports.length === 0;
+function isEmpty({ proxies, gone, editions, reports, grants }: FollowResponse): boolean {
+  return proxies.length + gone.length + editions.length + reports.length + grants.length === 0;
 }
 
-function* inPieces({ replica, proxies, gone, editions, reports }: FollowResponse) {
-  const pieces = Math.max(1, Math.ceil(Math.max(proxies.length, reports.length) / mostInOne));
+function* inPieces({ replica, proxies, gone, editions, reports, grants }: FollowResponse) {
+  const longest = Math.max(proxies.length, reports.length, grants.length);
+  const pieces = Math.max(1, Math.ceil(longest / mostInOne));
   for (let i = 0; i < pieces; i++) {
     const part = <T>(all: T[]) => all.slice(i * mostInOne, (i + 1) * mostInOne);
     yield create(FollowResponseSchema, {
@@ -95,6 +96,7 @@ function* inPieces({ replica, proxies, gone, editions, reports }: FollowResponse
       ...(i === 0 ? { gone, editions } : {}),
       proxies: part(proxies),
       reports: part(reports),
+      grants: part(grants),
     });
   }
 }

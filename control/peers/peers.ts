@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import type { Transport } from "@connectrpc/connect";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { Proxy } from "../gen/weir/v1/service_pb.ts";
+import type { Lease } from "../report/index.ts";
 import { follow } from "./follow.ts";
 import { createPeer, type Peer } from "./peer.ts";
 import type { Sight } from "./sight.ts";
@@ -34,6 +35,8 @@ export interface Peers {
   silentMs(): number;
   /** Names of the other replicas that answer. */
   names(): string[];
+  /** Shares of a proxy of this replica that other replicas decided on lately. */
+  leases(node: string): Lease[];
   /** Calls back after something changed. */
   onChange(listener: () => void): () => void;
   close(): void;
@@ -41,6 +44,8 @@ export interface Peers {
 
 /** Names are looked up again this often: replicas come and go. */
 const lookupMs = 5_000;
+/** A share that was not confirmed for so long is not told again; its proxy goes on with it. */
+const grantMs = 5_000;
 
 /** An address that is followed. */
 interface Followed {
@@ -58,6 +63,8 @@ export function createPeers(options: PeersOptions): Peers {
   const nowMs = () => performance.now();
   const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
   const answering = () => peers().filter((peer) => peer.answers());
+  /** By node and by the replica that decided. */
+  const granted = new Map<string, Record<string, { leases: Lease[]; atMs: number }>>();
   let heardMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -85,6 +92,8 @@ export function createPeers(options: PeersOptions): Peers {
         peer.take(update);
         if (update.reports.length > 0) heardMs = nowMs();
         for (const report of update.reports) heard(report);
+        for (const { node, leases } of update.grants)
+          granted.set(node, { ...granted.get(node), [update.replica]: { leases, atMs: nowMs() } });
         if (update.proxies.length + update.gone.length + update.editions.length > 0) changed();
         return true;
       },
@@ -131,6 +140,12 @@ export function createPeers(options: PeersOptions): Peers {
     has: (node) => answering().some((peer) => peer.has(node)),
     silentMs: () => nowMs() - heardMs,
     names: () => answering().map((peer) => peer.name()),
+    leases(node) {
+      const lately = Object.values(granted.get(node) ?? {}).filter(
+        ({ atMs }) => nowMs() - atMs < grantMs,
+      );
+      return lately.flatMap(({ leases }) => leases);
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -1,30 +1,52 @@
+import { create } from "@bufbuild/protobuf";
+import { type Grant, GrantSchema } from "../gen/weir/v1/peer_pb.ts";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { Lease } from "../report/index.ts";
 
-/** Hands the reports that reach this replica to the replicas that follow it. */
+/** What there is to hand on since it was taken last. */
+export interface Outbox {
+  take(): { reports: ReportRequest[]; grants: Grant[] };
+  close(): void;
+}
+
+/** Hands on to the replicas that follow this one what they cannot know by themselves. */
 export interface Relay {
+  /** A report that reached this replica. */
   send(report: ReportRequest): void;
+  /** Shares that this replica decided on for another one's proxy. */
+  grant(node: string, leases: readonly Lease[]): void;
   /** What comes from now on; close it when nobody takes it any more. */
-  open(): { take(): ReportRequest[]; close(): void };
+  open(): Outbox;
 }
 
 /** A replica that takes nothing for so long loses the oldest: the next reports tell the same again. */
 const mostKept = 5_000;
 
 export function createRelay(): Relay {
-  const queues = new Set<ReportRequest[]>();
+  const outboxes = new Set<{ reports: ReportRequest[]; grants: Map<string, Grant> }>();
   return {
     send(report) {
-      for (const queue of queues) {
-        if (queue.length >= mostKept) queue.shift();
-        queue.push(report);
+      for (const { reports } of outboxes) {
+        if (reports.length >= mostKept) reports.shift();
+        reports.push(report);
       }
     },
+    grant(node, leases) {
+      if (leases.length === 0) return;
+      // Of a node's shares the newest are all there is to know.
+      const grant = create(GrantSchema, { node, leases: [...leases] });
+      for (const { grants } of outboxes) grants.set(node, grant);
+    },
     open() {
-      const queue: ReportRequest[] = [];
-      queues.add(queue);
+      const outbox = { reports: [] as ReportRequest[], grants: new Map<string, Grant>() };
+      outboxes.add(outbox);
       return {
-        take: () => queue.splice(0),
-        close: () => queues.delete(queue),
+        take() {
+          const grants = [...outbox.grants.values()];
+          outbox.grants.clear();
+          return { reports: outbox.reports.splice(0), grants };
+        },
+        close: () => outboxes.delete(outbox),
       };
     },
   };

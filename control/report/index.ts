@@ -1,4 +1,13 @@
 export {
+  type Budgets,
+  createBudgets,
+  goneMs,
+  type Lease,
+  type LimitOf,
+  learningMs,
+  type Share,
+} from "./budgets.ts";
+export {
   addedSince,
   bucketOf,
   countOf,

@@ -25,7 +25,7 @@ function world() {
     applied: (etag = "7") =>
       appliedIn({
         fleet,
-        peers: { sights: () => [], proxies: () => [], onChange: () => () => {} },
+        peers: { sights: () => [], proxies: () => [], leases: () => [], onChange: () => () => {} },
         published: () => undefined,
         scope: fleet.scope,
         mesh: () => mesh,

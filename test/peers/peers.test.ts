@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
 import { Code, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PeerService } from "../../control/gen/weir/v1/peer_pb.ts";
+import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
+import { FleetSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import type { ControlServer, ServerOptions } from "../../control/server.ts";
 import { local, refusal, startQuietServer, urlOf } from "../api/control-server.ts";
@@ -101,6 +105,39 @@ describe("replicas that know each other", () => {
         )
       ).filter((text) => text.includes("weir_canary_requests_total{")).length;
     expect(await shown()).toBe(1);
+  });
+
+  it("split a fleet-wide limit once, among the proxies of all", async () => {
+    const { started } = await replicas(2);
+    const route = routeWithPods(9001, 9002);
+    const limit = route.spec?.rateLimit;
+    if (limit) limit.fleet = create(FleetSchema, { proxies: 2 });
+    await createClient(RouteService, over(started[0] as ControlServer)).applyRoute({ route });
+    const total = limit?.tiers[limit.tenants.acme ?? ""]?.requestsPerSecond ?? 0;
+    expect(total).toBe(100);
+    const proxies = started.map((server, i) => ({
+      node: `edge-${i}`,
+      reports: createClient(ReportService, over(server)),
+      intervalNs: 0n,
+      wanted: i === 0 ? 90n : 30n,
+    }));
+    const held = () => proxies.map(({ intervalNs }) => (intervalNs ? 1e9 / Number(intervalNs) : 0));
+    const sums: number[] = [];
+    const round = async () => {
+      for (const proxy of proxies) {
+        const { node, reports, intervalNs, wanted } = proxy;
+        const needs = [{ route: "inference/chat", tenant: "acme", wanted, intervalNs }];
+        const { leases } = await reports.report({ node, epoch: "e", revision: "r", needs });
+        expect(leases.length).toBeLessThanOrEqual(1);
+        proxy.intervalNs = leases[0]?.intervalNs ?? intervalNs;
+      }
+      sums.push(held().reduce((sum, share) => sum + share, 0));
+      await sleep(500);
+      // Who wants more has more, and all of it is given away.
+      return (held()[0] ?? 0) > 60 && (held()[1] ?? 0) > 15 && (sums.at(-1) ?? 0) > 0.98 * total;
+    };
+    await expect.poll(round, { timeout: 25_000, interval: 100 }).toBe(true);
+    expect(Math.max(...sums)).toBeLessThan(total * 1.01);
   });
 
   it("count the proxies of one that falls silent as behind until they connect elsewhere", async () => {
