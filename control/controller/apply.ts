@@ -24,16 +24,18 @@ export interface Applied {
 /**
  * Applies an object as the manager "weir". Fields that another applier owns are
  * never taken from it; edits by hand are, unless drift pauses.
+ * @param isKnown the object is known to be Weir's already
  * @throws KubeError, KubeUnreachableError when trying again later may help
  */
 export async function applyObject(
   client: KubeClient,
   { object, key }: Desired,
   policy: DriftPolicy,
+  isKnown = false,
 ): Promise<Applied> {
   const path = pathOf(object);
   try {
-    const live = await client.get(path);
+    const live = isKnown ? undefined : await client.get(path);
     if (live && !isOurs(live))
       return problem(
         "Foreign",
