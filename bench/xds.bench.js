@@ -1,16 +1,16 @@
-// How long a changed weight takes to the last of many streams, against the least
+// How long a changed weight takes until the last of many proxies has acknowledged it, against the least
 // that node:http2 can do: a server that writes one pre-encoded frame per stream.
 // Both run on this machine in turn, with the same clients.
 import { fork } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { interval, median, show } from "./statistics.js";
+import { interval, median, quantile, show } from "./statistics.js";
 import { openProxy } from "./xds/proxy.js";
 
 const counts = (process.env.BENCH_STREAMS ?? "1000,3000").split(",").map(Number);
-const pushes = Number(process.env.BENCH_PUSHES ?? 40);
+const pushes = Number(process.env.BENCH_PUSHES ?? 100);
 const everything = ["CDS", "EDS", "LDS", "RDS", "ECDS"];
 
-/** @typedef {{ port: number, push: () => void, memory: () => Promise<{ rss: number, cpuUs: number }>, close: () => Promise<void> }} Server */
+/** @typedef {{ port: number, push: () => Promise<void>, memory: () => Promise<{ rss: number, cpuUs: number }>, close: () => Promise<void> }} Server */
 
 /** @param {string} kind @returns {Promise<Server>} */
 async function start(kind) {
@@ -22,7 +22,12 @@ async function start(kind) {
   const { port } = await heard();
   return {
     port,
-    push: () => child.send("push"),
+    /** Resolves when the server has every proxy's acknowledgement. */
+    async push() {
+      const acked = heard();
+      child.send("push");
+      await acked;
+    },
     memory() {
       const answer = heard();
       child.send("memory");
@@ -39,7 +44,7 @@ async function start(kind) {
 /** Clients of one server that count what comes. @param {number} port @param {number} count @param {readonly string[]} types */
 async function connectAll(port, count, types) {
   let received = 0;
-  let wanted = count * types.length;
+  const wanted = count * types.length;
   let reached = () => {};
   const all = new Promise((resolve) => {
     reached = () => resolve(undefined);
@@ -63,18 +68,6 @@ async function connectAll(port, count, types) {
   clearTimeout(late);
   return {
     tookMs: performance.now() - startMs,
-    /** Milliseconds from the call until every stream has had its responses. @param {() => void} push @param {number} each */
-    async until(push, each) {
-      received = 0;
-      wanted = count * each;
-      const done = new Promise((resolve) => {
-        reached = () => resolve(undefined);
-      });
-      const from = performance.now();
-      push();
-      await done;
-      return performance.now() - from;
-    },
     close: () =>
       Promise.all(
         sockets.map((socket) => new Promise((resolve) => socket.once("close", resolve).destroy())),
@@ -88,6 +81,8 @@ async function compare(count) {
   const weir = await start("weir");
   const rawClients = await connectAll(raw.port, count, ["RDS"]);
   const weirClients = await connectAll(weir.port, count, ["RDS"]);
+  // The acknowledgements of what the proxies began with.
+  await sleep(1_000);
   const rounds = [];
   const before = [await raw.memory(), await weir.memory()];
   for (let i = 0; i < pushes + 5; i++) {
@@ -97,35 +92,39 @@ async function compare(count) {
       ? /** @type {const} */ (["raw", "weir"])
       : /** @type {const} */ (["weir", "raw"])) {
       await sleep(20);
-      pair[kind] =
-        kind === "raw"
-          ? await rawClients.until(raw.push, 1)
-          : await weirClients.until(weir.push, 1);
+      const from = performance.now();
+      await (kind === "raw" ? raw : weir).push();
+      pair[kind] = performance.now() - from;
     }
     if (i >= 5) rounds.push(pair);
   }
   const after = [await raw.memory(), await weir.memory()];
   const cpu = before.map((each, i) => ((after[i]?.cpuUs ?? 0) - each.cpuUs) / (pushes + 5) / 1000);
-  const ratio = (/** @type {readonly { raw: number, weir: number }[]} */ each) =>
-    median(each.map(({ raw, weir }) => weir / raw));
-  console.log(`${count} streams, ${pushes} pushes: milliseconds to the last stream`);
   console.log(
-    `  raw   ${show(
-      interval(rounds, (each) => median(each.map(({ raw }) => raw))),
-      1,
-    )}, CPU ${cpu[0]?.toFixed(1)}`,
+    `${count} streams, ${pushes} pushes: milliseconds to the last acknowledgement, median and p99`,
   );
-  console.log(
-    `  weir  ${show(
-      interval(rounds, (each) => median(each.map(({ weir }) => weir))),
-      1,
-    )}, CPU ${cpu[1]?.toFixed(1)}`,
+  /** @typedef {readonly { raw: number, weir: number }[]} Rounds */
+  const p99 = (/** @type {readonly number[]} */ values) => quantile(values, 0.99);
+  for (const [i, kind] of /** @type {const} */ (["raw", "weir"]).entries()) {
+    const [middle, late] = [median, p99].map((statistic) =>
+      show(
+        interval(rounds, (/** @type {Rounds} */ each) => statistic(each.map((pair) => pair[kind]))),
+        1,
+      ),
+    );
+    console.log(`  ${kind.padEnd(4)} ${middle}, ${late}; CPU ${cpu[i]?.toFixed(1)}`);
+  }
+  const ratio = interval(rounds, (/** @type {Rounds} */ each) =>
+    median(each.map(({ raw, weir }) => weir / raw)),
   );
-  const figure = interval(rounds, ratio);
-  console.log(`  weir / raw ${show(figure)}`);
+  const ofP99 = interval(
+    rounds,
+    (/** @type {Rounds} */ each) =>
+      p99(each.map(({ weir }) => weir)) / p99(each.map(({ raw }) => raw)),
+  );
+  console.log(`  weir / raw ${show(ratio)}, of the p99 ${show(ofP99)}`);
   await Promise.all([rawClients.close(), weirClients.close()]);
   await Promise.all([raw.close(), weir.close()]);
-  return figure.value;
 }
 
 /** Memory of whole proxies, and how long all of them take to come back at once. @param {number} count */

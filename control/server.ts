@@ -1,24 +1,7 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { TLSSocket } from "node:tls";
 import type { Interceptor } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
-import {
-  type ApiContext,
-  accessInterceptor,
-  appliedIn,
-  asPrincipal,
-  clampTimeout,
-  createApi,
-  createRate,
-  errorInterceptor,
-  guardStore,
-  mostMessageBytes,
-  problemsError,
-  staleInterceptor,
-  variantsOf,
-} from "./api/index.ts";
-import { createGate, isLoopback, may, scopeOf, type TlsFiles } from "./auth/index.ts";
+import { type ApiContext, appliedIn, guardStore, problemsError, variantsOf } from "./api/index.ts";
+import { createGate, isLoopback, scopeOf, type TlsFiles } from "./auth/index.ts";
 import { type ClusterOptions, openController } from "./controller/index.ts";
 import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
@@ -32,21 +15,15 @@ import {
   listenBoth,
   listenHttp2,
 } from "./listen.ts";
-import {
-  createMetrics,
-  fleetMetrics,
-  type Metrics,
-  metricsInterceptor,
-  reportedMetrics,
-} from "./metrics/index.ts";
+import { createMetrics, fleetMetrics, reportedMetrics } from "./metrics/index.ts";
 import { createPublisher } from "./publish.ts";
 import { createLedger, recorded } from "./report/index.ts";
+import { createRequests, credentialsOf } from "./requests.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
 import { routeName } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
-import { createPages } from "./web/pages.ts";
 import { type Address, createFleet, createXdsServer } from "./xds/index.ts";
 
 export interface ServerOptions extends SourceOptions {
@@ -84,8 +61,6 @@ export interface ControlServer {
 
 /** Rollouts are looked at this often. */
 const lookMs = 500;
-/** Of one principal, over time. */
-const mostCallsPerSecond = 200;
 
 /** Wires the rooms together and starts to listen. @throws ListenError, PolicyError, StoreUnavailableError */
 export async function startServer(options: ServerOptions): Promise<ControlServer> {
@@ -137,6 +112,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     fleet,
     published: (node: string) => publisher.published(fleet.scope(node)),
     scope: fleet.scope,
+    mesh: () => controller?.filters,
   };
   const sources = createSources(options);
   const leader = joinReplicas(options.store, options.log);
@@ -159,40 +135,18 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     signals,
     rollouts,
     sources: sources.known,
+    ...(sources.podLoads ? { podLoads: sources.podLoads } : {}),
     render,
   };
-  const rate = createRate(mostCallsPerSecond);
-  const http2 = createHttp2Server(tls, true);
-  const pages = createPages();
-  const adapter = connectNodeAdapter({
-    routes: createApi(context),
-    interceptors: [
-      ...(options.interceptors ?? []),
-      metricsInterceptor(metrics),
-      errorInterceptor,
-      accessInterceptor(options.log),
-      staleInterceptor(() => store.staleSince?.()),
-    ],
-    readMaxBytes: mostMessageBytes,
-    writeMaxBytes: 64 * mostMessageBytes,
-    jsonOptions: { ignoreUnknownFields: false },
+  const onRequest = createRequests({
+    gate,
+    context,
+    metrics,
+    staleSince: () => store.staleSince?.(),
+    interceptors: options.interceptors ?? [],
+    log: options.log,
   });
-  const onRequest = (req: IncomingMessage, res: ServerResponse) => {
-    if (req.url === "/healthz" || req.url === "/readyz") return answer(res, 200, "ok\n");
-    if (pages(req, res)) return;
-    void admit(req, res);
-  };
-  async function admit(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const identity = await gate.authenticate(credentialsOf(req.headers.authorization, req.socket));
-    if ("reason" in identity) return unauthenticated(res, identity.reason);
-    // Proxies report once a second each, many of them under one name.
-    if (!may(identity.principal, "proxy") && !rate.admits(identity.principal.name))
-      return answer(res, 429, `more than ${mostCallsPerSecond} calls a second\n`);
-    clampTimeout(req.headers);
-    if (req.url !== "/metrics") return asPrincipal(identity.principal, () => adapter(req, res));
-    if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
-    return answer(res, 403, "viewer in all namespaces is required\n");
-  }
+  const http2 = createHttp2Server(tls, true);
   http2.on("request", onRequest as never);
   const xdsHttp2 = createHttp2Server(tls);
   xdsHttp2.on("stream", async (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
@@ -266,31 +220,8 @@ function hostsOf(routes: readonly RouteState[]): Map<string, string> {
   );
 }
 
-/** What a request brings to prove who makes it: a certificate counts only where TLS has verified it. */
-function credentialsOf(authorization: string | undefined, socket: unknown) {
-  const verified = socket instanceof TLSSocket && socket.authorized;
-  return {
-    authorization,
-    ...(verified ? { certificate: socket.getPeerCertificate() } : {}),
-  };
-}
-
 function render(states: RouteState[], _target: string, wasmUrl: string): string {
   const { manifests, problems } = renderIstio(states, wasmUrl ? { wasmUrl } : {});
   if (problems.length > 0) throw problemsError(problems);
   return toYaml(manifests);
-}
-
-function answer(res: ServerResponse, status: number, body: string): void {
-  res.writeHead(status, { "content-type": "text/plain" }).end(body);
-}
-
-async function serveMetrics(metrics: Metrics, res: ServerResponse): Promise<void> {
-  const text = await metrics.text();
-  res.writeHead(200, { "content-type": metrics.contentType }).end(text);
-}
-
-function unauthenticated(res: ServerResponse, reason: string): void {
-  res.writeHead(401, { "content-type": "application/json", "www-authenticate": "Bearer" });
-  res.end(JSON.stringify({ code: "unauthenticated", message: reason }));
 }

@@ -29,9 +29,9 @@ function snapshotWith(canary) {
   const [stable, other] = route.spec.variants;
   if (stable && other) [stable.weight, other.weight] = [100 - canary, canary];
   const states = [create(RouteStateSchema, { ...draftRoute(route, undefined), etag: "1" })];
-  const config = filterConfigText(filterConfig(states));
+  const config = filterConfigText(filterConfig(states), "weir");
   return createSnapshot(
-    buildResources(states, { gateway: address, report: address, wasm, filterConfig: config }),
+    buildResources(states, { gateway: address, report: address, weir: { wasm, config } }),
   );
 }
 const snapshots = [snapshotWith(10), snapshotWith(20)];
@@ -40,6 +40,12 @@ const rdsUrl = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 const http2 = createHttp2Server();
 http2.on("session", (session) => session.on("error", () => session.destroy()));
 let pushes = 0;
+// Proxies acknowledge each push once: the last one ends it.
+let open = 0;
+let owed = 0;
+function acked() {
+  if (--owed === 0) process.send?.("acked");
+}
 /** @type {(i: number) => void} */
 let push;
 if (kind === "raw") {
@@ -51,16 +57,32 @@ if (kind === "raw") {
   http2.on("stream", (stream) => {
     stream.respond({ ":status": 200, "content-type": "application/grpc" });
     stream.on("error", () => {});
-    stream.on("data", () => {});
+    // Requests are so short that each comes in one piece: the first subscribes, the others acknowledge.
+    stream.on("data", acked);
     stream.on("close", () => streams.delete(stream));
     streams.add(stream);
+    open++;
     stream.write(frames[0]);
   });
   push = (i) => {
     for (const stream of streams) stream.write(frames[i]);
   };
 } else {
-  const xds = createXdsServer(createFleet(), { nack: () => {} });
+  const fleet = createFleet();
+  const counting = {
+    ...fleet,
+    /** @type {typeof fleet.connected} */
+    connected(node) {
+      open++;
+      return fleet.connected(node);
+    },
+    /** @type {typeof fleet.acked} */
+    acked(node, type, version) {
+      fleet.acked(node, type, version);
+      acked();
+    },
+  };
+  const xds = createXdsServer(counting, { nack: () => {} });
   http2.on("stream", (stream, headers) => void xds.handle(stream, headers));
   xds.publish(/** @type {any} */ (snapshots[0]));
   push = (i) => xds.publish(/** @type {any} */ (snapshots[i]));
@@ -70,7 +92,10 @@ http2.listen(0, "127.0.0.1", () => {
   process.send?.({ port: typeof bound === "object" ? bound?.port : 0 });
 });
 process.on("message", (message) => {
-  if (message === "push") push(++pushes % 2);
+  if (message === "push") {
+    owed = open;
+    push(++pushes % 2);
+  }
   if (message === "memory") {
     globalThis.gc?.();
     process.send?.({

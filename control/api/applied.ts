@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Applied, AppliedSchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
 import { resourceTypes } from "../xds/index.ts";
-import type { ApiContext } from "./context.ts";
+import type { ApiContext, RenderedFilters } from "./context.ts";
 
 /** How far the proxies are with one route as stored. */
 export type AppliedOf = (name: string, state: RouteState) => Applied;
@@ -9,17 +9,21 @@ export type AppliedOf = (name: string, state: RouteState) => Applied;
 /**
  * Looks at the fleet once, to tell of any number of routes: a proxy has a route
  * when it acknowledged everything of a snapshot that holds the route as stored, and
- * its filters, where they report, report that snapshot's revision.
+ * its filters, where they report, report that snapshot's revision. Of the proxies
+ * that Istio configures the report is all there is.
  */
 export function appliedIn({
   fleet,
   published,
   scope,
-}: Pick<ApiContext, "fleet" | "published" | "scope">): AppliedOf {
+  mesh,
+}: Pick<ApiContext, "fleet" | "published" | "scope" | "mesh">): AppliedOf {
   const proxies = fleet.connectedNodes().map((node) => {
     const current = published(node);
     return { node, scope: scope(node), etags: current?.etags, lag: lagOf(node, fleet, current) };
   });
+  const rendered = mesh?.();
+  const reporters = rendered ? fleet.reporters() : [];
   return (name, state) => {
     const namespace = name.split("/", 1)[0] ?? "";
     const wanted = proxies.filter(
@@ -29,12 +33,34 @@ export function appliedIn({
       const behind = etags?.get(name) === state.etag ? lag : { reason: "not pushed yet" };
       return behind === undefined ? [] : [{ node, refused: false, ...behind }];
     });
-    return create(AppliedSchema, {
-      wanted: wanted.length,
-      applied: wanted.length - behind.length,
-      behind,
-    });
+    const filters = rendered?.of(name);
+    // Who reports what no route ever had may have this one in an older form.
+    const meshed = reporters.filter(
+      ({ revision }) =>
+        filters && (filters.revisions.has(revision) || rendered?.knows(revision) === false),
+    );
+    for (const reporter of meshed) {
+      const reason = filters && meshLag(reporter, filters, state.etag);
+      if (reason) behind.push({ node: reporter.node, refused: false, reason });
+    }
+    const all = wanted.length + meshed.length;
+    return create(AppliedSchema, { wanted: all, applied: all - behind.length, behind });
   };
+}
+
+/** Reports come about once a second: for so long one may be missed. */
+const silentMs = 10_000;
+
+function meshLag(
+  { revision, silentMs: forMs }: ReturnType<ApiContext["fleet"]["reporters"]>[number],
+  filters: RenderedFilters,
+  etag: string,
+): string | undefined {
+  if (filters.etag !== etag) return "not rendered yet";
+  if (forMs > silentMs) return `has not reported for ${Math.round(forMs / 1000)} s`;
+  return revision === filters.revision
+    ? undefined
+    : `reports revision ${revision}, not ${filters.revision}`;
 }
 
 function lagOf(

@@ -1,6 +1,6 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { Ledger } from "../report/index.ts";
-import type { Engine, Sources } from "../rollout/index.ts";
+import type { Engine, PodLoads, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
 import type { Fleet, Refusal, Snapshot } from "../xds/index.ts";
@@ -13,6 +13,22 @@ export interface Published {
   etags: ReadonlyMap<string, string>;
   /** The proxy that was sent it first and refused: the others are not sent it. */
   refused(): Refusal | undefined;
+}
+
+/** What the filters of Istio's proxies should report; a route may be on some of them only. */
+export interface MeshFilters {
+  /** Of a route as it was rendered last; undefined for one that is not rendered. */
+  of(name: string): RenderedFilters | undefined;
+  /** Whether a revision is, or was, that of any route. */
+  knows(revision: string): boolean;
+}
+
+export interface RenderedFilters {
+  /** etag of the route that was rendered. */
+  etag: string;
+  revision: string;
+  /** The same and those before: a proxy that reports one of them has the route. */
+  revisions: ReadonlySet<string>;
 }
 
 /** What the handlers work on; made by the composition root. */
@@ -28,10 +44,14 @@ export interface ApiContext {
   published(node: string): Published | undefined;
   /** Namespaces whose routes a proxy has; ["*"] means all. */
   scope(node: string): readonly string[];
+  /** What Istio's proxies should report; absent where Weir renders for none. */
+  mesh?(): MeshFilters | undefined;
   /** Walks the rollouts, and tells what they are doing. */
   rollouts: Pick<Engine, "progress" | "onProgress">;
   /** What rollouts may ask besides the proxies' reports. */
   sources: Sources;
+  /** How busy pods are; absent where the operator has them not asked. */
+  podLoads?: PodLoads;
   /** Manifests for a route. */
   render(states: RouteState[], target: string, wasmUrl: string): string;
 }

@@ -12,10 +12,11 @@ import { createSignalService } from "./signal-service.ts";
 
 export { accessInterceptor, asPrincipal } from "./access.ts";
 export { appliedIn } from "./applied.ts";
-export type { ApiContext } from "./context.ts";
+export type { ApiContext, MeshFilters } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";
 export { clampTimeout, createRate } from "./limits.ts";
+export { createReportEndpoint } from "./report-endpoint.ts";
 export { variantsOf } from "./signal-service.ts";
 export { staleHeader, staleInterceptor } from "./stale.ts";
 

@@ -33,6 +33,13 @@ export interface ControllerOptions {
 export interface Controller {
   /** Number of passes done; for tests and metrics. */
   passes(): number;
+  /** What the filters of each route should report, as of the last pass. */
+  filters: {
+    of(
+      name: string,
+    ): { etag: string; revision: string; revisions: ReadonlySet<string> } | undefined;
+    knows(revision: string): boolean;
+  };
   /** Looks at everything again soon. */
   poke(): void;
   /** The same within a second: proxies report by the hundred. */
@@ -151,6 +158,11 @@ export function createController(options: ControllerOptions): Controller {
     return result.nextMs === undefined ? undefined : Math.max(1, result.nextMs - context.nowMs());
   }
 
+  let current = new Map<
+    string,
+    { etag: string; revision: string; revisions: ReadonlySet<string> }
+  >();
+
   /** Revisions of a route since this process leads: who reports one of them runs its filters. */
   function known(name: string, revision: string): ReadonlySet<string> {
     const set = history.get(name) ?? new Set();
@@ -172,6 +184,12 @@ export function createController(options: ControllerOptions): Controller {
       routes.flatMap(({ route, etag }) => (route ? [[routeName(route), etag] as const] : [])),
     );
     const revisions = filterRevisions(want);
+    current = new Map(
+      [...revisions].map(([name, revision]) => [
+        name,
+        { etag: etags.get(name) ?? "", revision, revisions: known(name, revision) },
+      ]),
+    );
     const findings = (meta: RouteMeta) => {
       const { name } = meta;
       const filterRevision = revisions.get(name) ?? "";
@@ -208,6 +226,10 @@ export function createController(options: ControllerOptions): Controller {
   );
   return {
     passes: () => passes,
+    filters: {
+      of: (name) => current.get(name),
+      knows: (revision) => [...history.values()].some((revisions) => revisions.has(revision)),
+    },
     poke,
     pokeLater,
     async close() {

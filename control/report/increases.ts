@@ -1,7 +1,7 @@
 /** A distribution counts as one value per bucket under the series' key; this bucket is its zeros. */
 export const zerosBucket = -(2 ** 31);
 
-interface Series {
+export interface Series {
   /** Last value of each part: bucket -> count; a counter has the part 0 alone. */
   parts: Map<number, number>;
 }
@@ -16,10 +16,12 @@ interface Node {
 
 /** Tells what each report of cumulative values adds to what was known before. */
 export interface Increases {
-  /** Opens a report; the series of one node are then read with `of`. */
+  /** Opens a report of a node. */
   begin(node: string, epoch: string): void;
-  /** How far a part of a series grew since the report before. */
-  of(key: string, part: number, value: number): number;
+  /** A series of the node whose report is open. */
+  series(key: string): Series;
+  /** How far a part of such a series grew since the report before. */
+  of(series: Series, part: number, value: number): number;
 }
 
 /** Proxies may report their distributions by turns; after this time all of them have been told. */
@@ -56,13 +58,16 @@ export function createIncreases(nowMs: () => number): Increases {
       };
       nodes.set(name, current);
     },
-    of(key, part, value) {
-      if (current === undefined) return 0;
-      let series = current.series.get(key);
+    series(key) {
+      let series = current?.series.get(key);
       if (series === undefined) {
         series = { parts: new Map() };
-        current.series.set(key, series);
+        current?.series.set(key, series);
       }
+      return series;
+    },
+    of(series, part, value) {
+      if (current === undefined) return 0;
       const before = series.parts.get(part);
       if (before === undefined) {
         if (parts >= mostParts) return 0;

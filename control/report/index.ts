@@ -24,4 +24,5 @@ export {
   totalOf,
   type Where,
 } from "./observation.ts";
+export { readReport } from "./read.ts";
 export { recorded } from "./recorded.ts";

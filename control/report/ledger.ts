@@ -78,7 +78,7 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
     const made = () => ({ name, label, variant, tier, total: 0, samples: [] });
     const series = entry(routeOf(route)?.counters ?? new Map(), key, made);
     if (series === undefined) return;
-    series.total += increases.of(`c\0${route}\0${key}`, 0, Number(value));
+    series.total += increases.of(increases.series(`c\0${route}\0${key}`), 0, Number(value));
     series.samples.push({ atMs, total: series.total });
     while ((series.samples[1]?.atMs ?? atMs) < atMs - windowMs) series.samples.shift();
   }
@@ -88,12 +88,13 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
     const made = () => ({ name, variant, tier, zeros: 0, buckets: new Map<number, number>() });
     const series = entry(routeOf(route)?.histograms ?? new Map(), key, made);
     if (series === undefined) return;
-    const id = `h\0${route}\0${key}`;
-    series.zeros += increases.of(id, zerosBucket, Number(zeros));
-    index.forEach((bucket, i) => {
-      const added = increases.of(id, bucket, Number(count[i] ?? 0));
+    const known = increases.series(`h\0${route}\0${key}`);
+    series.zeros += increases.of(known, zerosBucket, Number(zeros));
+    for (let i = 0; i < index.length; i++) {
+      const bucket = index[i] ?? 0;
+      const added = increases.of(known, bucket, Number(count[i] ?? 0));
       if (added > 0) series.buckets.set(bucket, (series.buckets.get(bucket) ?? 0) + added);
-    });
+    }
   }
 
   return {

@@ -61,6 +61,8 @@ export interface Fleet {
   refusal(node: string): { type: TypeName; message: string } | undefined;
   /** Revision that the proxy's filters reported; empty where none was. */
   reportedRevision(node: string): string;
+  /** The proxies that Istio configures: nothing is known of them but what their filters report. */
+  reporters(): { node: string; revision: string; silentMs: number }[];
   /** The first connected proxy, in the order they came, that a condition holds for. */
   first(condition: (node: string) => boolean): string | undefined;
   list(): Proxy[];
@@ -105,6 +107,10 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
   /** A proxy that only reports is there as long as it does. */
   function isGone(state: ProxyState): boolean {
     return isReporter(state) && now().getTime() - (state.reportedAt?.getTime() ?? 0) > silentGoneMs;
+  }
+
+  function dropGone(): void {
+    for (const [node, state] of proxies) if (isGone(state)) proxies.delete(node);
   }
 
   function forget(): void {
@@ -201,12 +207,27 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
       return undefined;
     },
     reportedRevision: (node) => proxies.get(node)?.reportedRevision ?? "",
+    reporters() {
+      dropGone();
+      const nowMs = now().getTime();
+      return [...proxies].flatMap(([node, state]) =>
+        isReporter(state)
+          ? [
+              {
+                node,
+                revision: state.reportedRevision,
+                silentMs: nowMs - (state.reportedAt?.getTime() ?? 0),
+              },
+            ]
+          : [],
+      );
+    },
     first(condition) {
       for (const [node, { streams }] of proxies) if (streams > 0 && condition(node)) return node;
       return undefined;
     },
     list() {
-      for (const [node, state] of proxies) if (isGone(state)) proxies.delete(node);
+      dropGone();
       return [...proxies.values()].map(toProxy).sort((a, b) => (a.node < b.node ? -1 : 1));
     },
     onChange(listener) {

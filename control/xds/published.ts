@@ -15,7 +15,9 @@ export interface Selection {
  * that one encoded frame serves every stream with the same subscription.
  */
 export interface Published {
+  /** From 1. */
   number: number;
+  nonce: string;
   snapshot: Snapshot;
   select(type: ResourceType, subscription: Subscription): Selection;
   /** The frame of a whole selection under this snapshot's nonce, encoded once. */
@@ -30,6 +32,7 @@ export function createPublished(number: number, snapshot: Snapshot): Published {
 
   return {
     number,
+    nonce: String(number),
     snapshot,
     select(type, subscription) {
       const all = whole.get(type.name) as Selection;

@@ -10,7 +10,7 @@ import { type AdsStream, createAdsStream, type Protocol } from "./stream.ts";
 import { namesProblem } from "./subscription.ts";
 
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
-const methods: Record<string, { protocol: Protocol; read: (message: Uint8Array) => Incoming }> = {
+const methods: Record<string, { protocol: Protocol; read: (message: Buffer) => Incoming }> = {
   [`${service}/StreamAggregatedResources`]: { protocol: sotwProtocol, read: readSotw },
   [`${service}/DeltaAggregatedResources`]: { protocol: deltaProtocol, read: readDelta },
 };
@@ -140,7 +140,7 @@ export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
   function open(
     stream: ServerHttp2Stream,
     protocol: Protocol,
-    read: (message: Uint8Array) => Incoming,
+    read: (message: Buffer) => Incoming,
     scopeOf: ScopeOf,
   ): void {
     let node = "";

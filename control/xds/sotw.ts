@@ -13,7 +13,7 @@ export const sotwProtocol: Protocol = {
     // No resource yet of those asked for by name: the request is held until there is.
     if (selection.resources.length === 0 && !state.subscription.wildcard) return undefined;
     if (selection.version === state.sentVersion && !state.due) return undefined;
-    const shared = nonce === String(published.number);
+    const shared = nonce === published.nonce;
     const frame = shared
       ? published.frame(type, selection)
       : sotwResponse(type.url, selection.version, nonce, selection.resources);
@@ -27,8 +27,28 @@ export const sotwProtocol: Protocol = {
   },
 };
 
-/** Reads a DiscoveryRequest. */
-export function readSotw(message: Uint8Array): Incoming {
+/** Requests that were read lately, by their bytes. */
+const read = new Map<string, Incoming>();
+const mostRead = 64;
+const mostReadBytes = 512;
+
+/**
+ * Reads a DiscoveryRequest. Proxies with the same subscription acknowledge in the
+ * same bytes, a thousand of them within a moment: those are read once.
+ */
+export function readSotw(message: Buffer): Incoming {
+  if (message.length > mostReadBytes) return decode(message);
+  const key = message.toString("latin1");
+  let incoming = read.get(key);
+  if (incoming === undefined) {
+    incoming = decode(message);
+    if (read.size >= mostRead) read.clear();
+    read.set(key, incoming);
+  }
+  return incoming;
+}
+
+function decode(message: Uint8Array): Incoming {
   const request = fromBinary(DiscoveryRequestSchema, message);
   const type = typeOfUrl(request.typeUrl);
   return {

@@ -23,6 +23,8 @@ export interface TypeStream {
   /** Content that was sent last, refused or not; it is not sent again until it changes. */
   sentVersion: string;
   nonce: string;
+  /** Number of the snapshot that the nonce is of; 0 before the first. */
+  number: number;
   /** Send even if nothing changed: a cluster that changed waits for its endpoints. */
   due: boolean;
   /** Delta: what the proxy has, by name. */
@@ -69,6 +71,7 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
       subscription: request.subscribe(undefined),
       sentVersion: "",
       nonce: "",
+      number: 0,
       due: false,
       known: new Map(),
       resends: 0,
@@ -112,6 +115,7 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
         const clustersChanged = type.name === "CDS" && state.sentVersion !== response.version;
         state.sentVersion = response.version;
         state.nonce = nonce;
+        state.number = published.number;
         state.due = false;
         const endpoints = types.get("EDS");
         if (clustersChanged && endpoints) endpoints.due = true;
@@ -123,7 +127,6 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
 }
 
 /** The snapshot's number; with a suffix where the stream has had a response of that number already. */
-function nonceFor(state: TypeStream, { number }: Published): string {
-  if (state.nonce.split(".", 1)[0] !== String(number)) return String(number);
-  return `${number}.${state.resends + 1}`;
+function nonceFor(state: TypeStream, { number, nonce }: Published): string {
+  return state.number === number ? `${nonce}.${state.resends + 1}` : nonce;
 }

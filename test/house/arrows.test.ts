@@ -49,7 +49,9 @@ const control: Record<string, string[]> = {
   "listen.ts": ["xds"],
   "filter-code.ts": ["route", "xds"],
   "publish.ts": ["route", "rollout", "store", "xds", "filter-code.ts"],
+  "requests.ts": ["auth", "api", "metrics", "web"],
   "server.ts": [
+    "requests.ts",
     "auth",
     "leader",
     "publish.ts",

@@ -167,6 +167,14 @@ describe.skipIf(mayGoWithout)(
       expect(status.said).toContain('"variant": "stable"');
     });
 
+    test("weir shift --wait is done when the gateway's filters report the shift", async () => {
+      const { code, said } = await weirCommand("shift", "chat", "canary=33", "--wait");
+      expect(said).toContain("applied on 1 of 1");
+      expect(code).toBe(0);
+      // Proven means that it is in force: nothing is waited for here.
+      expect(Math.abs((await share("v2")) - 0.33)).toBeLessThan(0.06);
+    });
+
     test("fifty shifts by weir shift are followed, and no request fails", async () => {
       const failures: unknown[] = [];
       let asked = 0;

@@ -107,7 +107,7 @@ describe.skipIf(mayGoWithout)("the controller on a real API server", { timeout: 
     expect(live.spec.rateLimit.tiers.gold.tokensPerMinute).toBe(600000);
   });
 
-  test("what others add stays, what others change is undone and shown", async () => {
+  test("A12: what others add stays, what others change is undone and shown", async () => {
     await apply(canary);
     await applied();
     await patch("virtualservice", "inference", "weir-chat", {

@@ -84,7 +84,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-it("skips, doubles and loses no step when it is killed at each of them, and takes none without fresh evidence", {
+it("D10: skips, doubles and loses no step when it is killed at each of them, and takes none without fresh evidence", {
   timeout: 240_000,
 }, async () => {
   await start();

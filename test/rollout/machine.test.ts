@@ -167,7 +167,7 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
     expect(wrong).toEqual([]);
   });
 
-  it("never promotes on missing data by itself", () => {
+  it("A11: never promotes on missing data by itself", () => {
     const wrong = bySight.filter(
       ({ from, to, by }) =>
         by.outcome === "missing" &&
@@ -199,7 +199,7 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
     expect(wrong).toEqual([]);
   });
 
-  it("stays on the way back: no event and no one gives the canary anything any more", () => {
+  it("A9: stays on the way back: no event and no one gives the canary anything any more", () => {
     const wrong = moves.filter(
       ({ from, to }) =>
         from.phase === "rolling-back" &&

@@ -53,7 +53,7 @@ describe("a rollout over the API", () => {
     expect(both.map(({ status }) => status)).toContain("fulfilled");
   });
 
-  it("gives everything back on a rollback, however many others write at the same time", async () => {
+  it("A9: gives everything back on a rollback, however many others write at the same time", async () => {
     await start();
     await Promise.allSettled([
       rollouts.promoteRollout({ name: "chat", full: true }),
@@ -71,7 +71,7 @@ describe("a rollout over the API", () => {
     });
   });
 
-  it("lets one of two who saw the same state win, and tells the other the current one", async () => {
+  it("A8: lets one of two who saw the same state win, and tells the other the current one", async () => {
     const etag = (await start()).progress?.state?.etag ?? "";
     const results = await Promise.allSettled([
       rollouts.pauseRollout({ name: "chat", etag }),
@@ -94,7 +94,7 @@ describe("a rollout over the API", () => {
     expect(await weights()).toEqual([80, 20]);
   });
 
-  it("ends by name when its route is deleted under it", async () => {
+  it("A9: ends by name when its route is deleted under it", async () => {
     await start();
     await routes.deleteRoute({ name: "chat" });
     const phase = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
@@ -128,7 +128,7 @@ describe("a rollout over the API", () => {
   });
 });
 
-describe("a rollout that cannot work", () => {
+describe("A10: a rollout that cannot work", () => {
   it.each([
     ["a weight above 100", { steps: [{ weight: 101 }] }, "spec.steps[0].weight", "at most 100"],
     ["a weight below 0", { steps: [{ weight: -1 }] }, "spec.steps[0].weight", "at least 0"],

@@ -76,4 +76,27 @@ describe("a simulated rollout", () => {
     expect(state.phase).toBe("rolled-back");
     expect(state.reason).toMatch(/^first-token p\d+ fail/);
   });
+
+  it("A11: holds while nothing is reported, goes on when it is again, and goes back after the stated time", async () => {
+    const spec = { steps, analysis: { blind: "120s" } };
+    /** Nothing is reported between two moments. */
+    const silent = (fromMs: number, toMs: number) => {
+      const frames = traffic(12, { perSecond: 60, seconds: 1200 });
+      return (weight: number) => {
+        const frame = frames(weight);
+        return frame && frame.atMs > fromMs && frame.atMs < toMs
+          ? { ...frame, reports: [] }
+          : frame;
+      };
+    };
+    const short = await simulate(rolloutOf(spec), routeOf(), silent(10_000, 100_000));
+    expect(short.state.phase).toBe("succeeded");
+    expect(short.changes[1]?.atMs).toBeGreaterThan(100_000);
+    const long = await simulate(rolloutOf(spec), routeOf(), silent(10_000, 1_000_000));
+    expect(long.changes.map(({ weight }) => weight)).toEqual([10, 0, 0]);
+    expect(long.state.phase).toBe("rolled-back");
+    expect(long.state.reason).toBe("blind for 2 min: no proxy has reported for 2 min");
+    expect(long.changes[1]?.atMs).toBeGreaterThan(120_000);
+    expect(long.changes[1]?.atMs).toBeLessThan(150_000);
+  });
 });
