@@ -1,3 +1,4 @@
+import { retryAfterS } from "../refusal";
 import {
   beginText,
   findHeader,
@@ -16,7 +17,6 @@ import {
 import { drainNs, Flow } from "./flow";
 import { gpuUse, kvCacheUse, queueDepth, readLoad } from "./orca";
 import { noteSaturation } from "./overload";
-import { retryAfterS } from "./refusal";
 import { flowOf } from "./slots";
 
 const status = literal(":status");

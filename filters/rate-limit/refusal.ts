@@ -1,8 +1,14 @@
 import { writeGoDuration } from "../format/duration";
-import { xxh64 } from "../format/xxh64";
+import {
+  endProblem,
+  keepHeaders,
+  keptBytes,
+  keptHeaders,
+  requestSeed,
+  retryAfterS,
+} from "../refusal";
 import {
   Ascii,
-  arenaAlloc,
   beginPair,
   beginPairs,
   beginText,
@@ -15,7 +21,6 @@ import {
   valuePtr,
   write,
   writeByte,
-  writeSafe,
   writeText,
   writeUint,
   written,
@@ -33,32 +38,14 @@ export const ROUTE_FULL: i32 = 2;
 export const OVERLOAD: i32 = 3;
 
 const NS_PER_S: u64 = 1_000_000_000;
-const MOST_RETRY_S: u64 = 60;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const UNAVAILABLE: i32 = 14;
 
 const contentType = literal("content-type");
-const requestId = literal("x-request-id");
 const rateDetails = literal("weir_rate_limited");
 const concurrentDetails: Text = FULL ? literal("weir_concurrency_limited") : 0;
 const overloadDetails: Text = FULL ? literal("weir_overloaded") : 0;
 const routeFullDetails: Text = FULL ? literal("weir_route_full") : 0;
-
-/**
- * Whole seconds for Retry-After: rounded up, a little later for some so that
- * they do not all come back at once, and within the 1 to 60 that clients obey
- * (openai-node takes anything else for its own back-off).
- */
-export function retryAfterS(waitNs: u64, seed: u64): u64 {
-  const seconds = min(max((waitNs + NS_PER_S - 1) / NS_PER_S, 1), MOST_RETRY_S);
-  const spread = seconds / 4 + 1;
-  return min(seconds + (seed % (spread + 1)), MOST_RETRY_S);
-}
-
-function jitter(): u64 {
-  const row = findHeader(requestId);
-  return row < 0 ? 0 : xxh64(valuePtr(row), valueBytes(row), 1) >> 32;
-}
 
 /** 429 where the tenant's own limit refuses, 503 where capacity is missing. */
 function isOwn(cause: i32): bool {
@@ -72,12 +59,10 @@ function isOwn(cause: i32): bool {
  * @param limit requests in flight, for CONCURRENT and ROUTE_FULL; else 0
  */
 export function refuse(cause: i32, tier: Tier, waitNs: u64, limit: u32): void {
-  const retryS = retryAfterS(waitNs, jitter());
+  const retryS = retryAfterS(waitNs, requestSeed());
   const grpc = isGrpc();
   writeHeaders(cause, tier, waitNs, retryS, limit, grpc);
-  const headersBytes = writtenBytes();
-  const headers = arenaAlloc(headersBytes);
-  if (headers != 0) memory.copy(headers, written(), headersBytes);
+  keepHeaders();
   beginText();
   if (grpc) writeDetail(cause, tier, retryS);
   else writeProblem(cause, tier, retryS);
@@ -85,8 +70,8 @@ export function refuse(cause: i32, tier: Tier, waitNs: u64, limit: u32): void {
   reply(
     own ? 429 : 503,
     detailsOf(cause),
-    headers,
-    headers == 0 ? 0 : headersBytes,
+    keptHeaders,
+    keptBytes,
     written(),
     writtenBytes(),
     !grpc ? -1 : own ? RESOURCE_EXHAUSTED : UNAVAILABLE,
@@ -244,11 +229,5 @@ function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
     writeDetail(cause, tier, retryS);
     write('","violated-policies":["requests"]');
   }
-  const row = findHeader(requestId);
-  if (row >= 0) {
-    write(',"request_id":"');
-    writeSafe(valuePtr(row), min(valueBytes(row), 128));
-    writeByte(0x22);
-  }
-  writeByte(0x7d);
+  endProblem();
 }

@@ -1,19 +1,21 @@
 import { writeGoDuration } from "../format/duration";
-import { xxh64 } from "../format/xxh64";
 import {
-  arenaAlloc,
+  endProblem,
+  keepHeaders,
+  keptBytes,
+  keptHeaders,
+  requestSeed,
+  retryAfterS,
+} from "../refusal";
+import {
   beginPair,
   beginPairs,
   beginText,
   endPair,
-  findHeader,
   literal,
   reply,
-  valueBytes,
-  valuePtr,
   write,
   writeByte,
-  writeSafe,
   writeText,
   writeUint,
   written,
@@ -21,21 +23,10 @@ import {
 } from "../sdk";
 import { Tier } from "./tier";
 
-const NS_PER_S: u64 = 1_000_000_000;
-const MOST_RETRY_S: u64 = 60;
 const MINUTE_MS: u64 = 60_000;
 
-const requestId = literal("x-request-id");
 const limited = literal("weir_tokens_limited");
 const malformed = literal("weir_body_malformed");
-
-/** Whole seconds within the 1 to 60 that clients obey, a little later for some so that not all come back at once. */
-function retryAfterS(waitNs: u64): u64 {
-  const seconds = min(max((waitNs + NS_PER_S - 1) / NS_PER_S, 1), MOST_RETRY_S);
-  const row = findHeader(requestId);
-  const jitter = row < 0 ? 0 : xxh64(valuePtr(row), valueBytes(row), 1) >> 32;
-  return min(seconds + (jitter % (seconds / 4 + 2)), MOST_RETRY_S);
-}
 
 /** Time until a bucket is full, in milliseconds. */
 export function resetMs(left: u64, perMinute: u64): u64 {
@@ -44,13 +35,11 @@ export function resetMs(left: u64, perMinute: u64): u64 {
 
 /** Refuses the request with 429: its tenant has too few tokens left. */
 export function refuseTokens(tier: Tier, left: u64, waitNs: u64): void {
-  const retryS = retryAfterS(waitNs);
+  const retryS = retryAfterS(waitNs, requestSeed());
   writeHeaders(tier, left, retryS);
-  const headersBytes = writtenBytes();
-  const headers = arenaAlloc(headersBytes);
-  if (headers != 0) memory.copy(headers, written(), headersBytes);
+  keepHeaders();
   writeProblem(tier, left, retryS);
-  reply(429, limited, headers, headers == 0 ? 0 : headersBytes, written(), writtenBytes(), -1);
+  reply(429, limited, keptHeaders, keptBytes, written(), writtenBytes(), -1);
 }
 
 // draft-ietf-httpapi-ratelimit-headers-11 knows no unit for tokens; the
@@ -105,13 +94,7 @@ function writeProblem(tier: Tier, left: u64, retryS: u64): void {
   write(" tokens a minute are left, retry in ");
   writeUint(retryS);
   write(' s","violated-policies":["tokens"]');
-  const row = findHeader(requestId);
-  if (row >= 0) {
-    write(',"request_id":"');
-    writeSafe(valuePtr(row), min(valueBytes(row), 128));
-    writeByte(0x22);
-  }
-  writeByte(0x7d);
+  endProblem();
 }
 
 /** Refuses a body that broke off in the middle of a document and has trailers behind it. */

@@ -1,0 +1,3 @@
+import { literal } from "../sdk";
+
+export const requestId = literal("x-request-id");
