@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { FilterModule } from "./route/index.ts";
+import { besideWeir, type FilterModule } from "./route/index.ts";
 import type { FilterCode } from "./xds/index.ts";
 
 export interface FilterCodeOptions {
@@ -51,5 +51,9 @@ export class FilterMismatchError extends Error {
 }
 
 function beside(weir: string, module: FilterModule): string {
-  return module === "weir" ? weir : join(dirname(weir), `${module}.wasm`);
+  const file = besideWeir(weir, module);
+  if (file === undefined) {
+    throw new Error(`${module}.wasm cannot be told from "${weir}": it must be called weir.wasm`);
+  }
+  return file;
 }
