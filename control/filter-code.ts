@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { besideWeir, type FilterModule } from "./route/index.ts";
 import type { FilterCode } from "./xds/index.ts";
 
@@ -18,10 +20,34 @@ export function createFilterCode({
   return (module) => {
     if (wasmOnProxy !== undefined) return { file: beside(wasmOnProxy, module) };
     const file = beside(wasm, module);
-    const bytes = read.get(file) ?? readFileSync(file);
+    const bytes = read.get(file) ?? readModule(file);
     read.set(file, bytes);
     return { bytes };
   };
+}
+
+/**
+ * A module from this machine's disk. Where a filters.json lies beside it, as in the
+ * package, it must be the one that is listed there.
+ * @throws FilterMismatchError
+ */
+export function readModule(file: string): Uint8Array {
+  const bytes = readFileSync(file);
+  const list = join(dirname(file), "filters.json");
+  if (!existsSync(list)) return bytes;
+  const listed = JSON.parse(readFileSync(list, "utf8")) as Record<string, { sha256: string }>;
+  const wanted = listed[basename(file, ".wasm")]?.sha256;
+  const found = createHash("sha256").update(bytes).digest("hex");
+  if (wanted !== undefined && wanted !== found)
+    throw new FilterMismatchError(
+      `${file} is not the module that filters.json lists: its sha256 is ${found}, not ${wanted}; build or install it anew`,
+    );
+  return bytes;
+}
+
+/** A module that is not what was built with this service. */
+export class FilterMismatchError extends Error {
+  override name = "FilterMismatchError";
 }
 
 function beside(weir: string, module: FilterModule): string {

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
-import { files, reason, server, tokenFile } from "./flags.ts";
+import { files, output, reason, server, tokenFile } from "./flags.ts";
 import { readRoutes } from "./input.ts";
-import { print } from "./output.ts";
+import { print, printValue } from "./output.ts";
 
 interface ApplyFlags {
   file: string[];
@@ -12,6 +12,7 @@ interface ApplyFlags {
   reason: string;
   etag: string;
   dryRun?: boolean;
+  output?: "json" | "yaml";
 }
 
 export function addApply(program: Command): void {
@@ -27,10 +28,12 @@ export function addApply(program: Command): void {
     .option(...reason)
     .option("--etag <etag>", "only if this is still the stored one", "")
     .option("--dry-run", "check on the server, store nothing")
+    .addOption(output())
     .addHelpText("after", "\nExample:\n  weir apply -f route.yaml --reason 'first version'")
-    .action(({ file, etag, dryRun, reason, ...flags }: ApplyFlags) => {
+    .action(({ file, etag, dryRun, reason, output, ...flags }: ApplyFlags) => {
       const routes = readRoutes(file);
       return withServer(flags, async (clients) => {
+        const done: { name: string; result: string; etag: string }[] = [];
         for (const route of routes) {
           const { created, changed, state } = await clients.routes.applyRoute({
             route,
@@ -38,9 +41,13 @@ export function addApply(program: Command): void {
             reason,
             dryRun: dryRun ?? false,
           });
-          const done = created ? "created" : changed ? "changed" : "unchanged";
-          print(`${routeName(route)} ${done}${dryRun ? " (dry run)" : ` (etag ${state?.etag})`}`);
+          const name = routeName(route);
+          const result = created ? "created" : changed ? "changed" : "unchanged";
+          done.push({ name, result, etag: dryRun ? "" : (state?.etag ?? "") });
+          if (!output)
+            print(`${name} ${result}${dryRun ? " (dry run)" : ` (etag ${state?.etag})`}`);
         }
+        if (output) printValue(done, output);
       });
     });
 }

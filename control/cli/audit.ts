@@ -3,8 +3,8 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
 import { AuditEntrySchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
 import { withServer } from "./client.ts";
-import { reason, server, tokenFile } from "./flags.ts";
-import { print, printTable } from "./output.ts";
+import { output, reason, server, tokenFile } from "./flags.ts";
+import { print, printTable, printValue } from "./output.ts";
 
 interface AuditFlags {
   server?: string;
@@ -22,6 +22,7 @@ export function addAudit(program: Command): void {
     .option(...tokenFile)
     .option("--limit <count>", "newest entries to show", Number, 100)
     .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
+    .addHelpText("after", "\nExamples:\n  weir audit chat\n  weir audit --limit 1000 -o json")
     .action((name: string, { output, limit, ...flags }: AuditFlags) =>
       withServer(flags, async (clients) => {
         const { entries } = await clients.audit.listAudit({ name, limit });
@@ -53,18 +54,28 @@ export function addDelete(program: Command): void {
     .option(...tokenFile)
     .option(...reason)
     .option("--etag <etag>", "only if this is still the stored one", "")
+    .addOption(output())
+    .addHelpText("after", "\nExample:\n  weir delete chat --reason 'the model is retired'")
     .action(
       (
         name: string,
         {
           etag,
           reason,
+          output,
           ...flags
-        }: { etag: string; reason: string; server?: string; tokenFile?: string },
+        }: {
+          etag: string;
+          reason: string;
+          output?: "json" | "yaml";
+          server?: string;
+          tokenFile?: string;
+        },
       ) =>
         withServer(flags, async (clients) => {
           await clients.routes.deleteRoute({ name, etag, reason });
-          print(`${name} deleted`);
+          if (output) printValue({ name, result: "deleted" }, output);
+          else print(`${name} deleted`);
         }),
     );
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
+import { readModule } from "../filter-code.ts";
 import { parseReference, pushWasm, storedCredentials } from "../oci/index.ts";
 import { packagedFile } from "./built.ts";
 import { UsageError } from "./exit.ts";
@@ -27,7 +27,7 @@ export function addFilters(program: Command): void {
     )
     .action(async (text: string, { wasm, plainHttp }: PushFlags) => {
       const reference = readReference(text);
-      const digest = await pushWasm(reference, readFileSync(wasm), {
+      const digest = await pushWasm(reference, readModule(wasm), {
         credentials: storedCredentials(reference.registry),
         ...(plainHttp ? { plainHttp } : {}),
       });

@@ -1,3 +1,5 @@
+import { Option } from "commander";
+
 /** Flags that several commands have; spread into commander's option calls. */
 
 const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value];
@@ -8,6 +10,9 @@ export const files = [
   collect,
 ] as [string, string, (value: string, before: string[] | undefined) => string[]];
 export const formats = ["-o, --output <format>", "json or yaml, for programs"] as const;
+/** The same where only these two may be given. */
+export const output = () =>
+  new Option("-o, --output <format>", "json or yaml, for programs").choices(["json", "yaml"]);
 export const server = [
   "-s, --server <address>",
   "control service (default: WEIR_SERVER, else 127.0.0.1:8080)",

@@ -8,10 +8,16 @@ import { hasEnded, parseRolloutText } from "../rollout/index.ts";
 import type { Clients } from "./client.ts";
 import { FailedError } from "./exit.ts";
 import { problemLine, readInput } from "./input.ts";
-import { print } from "./output.ts";
-import { showProgress } from "./rollout-view.ts";
+import { print, printValue } from "./output.ts";
+import { showHead, showProgress } from "./rollout-view.ts";
 
-export { showHead, showVerdict } from "./rollout-view.ts";
+export { showVerdict } from "./rollout-view.ts";
+
+/** Where a rollout is after a command, on one line or all of it. */
+export function printProgress(progress: RolloutProgress, format?: "json" | "yaml"): void {
+  if (format) printValue(toJson(RolloutProgressSchema, progress), format);
+  else print(showHead(progress));
+}
 
 /** The rollout of a file. @throws FailedError with a line per problem */
 export function readRollout(file: string): Rollout {

@@ -1,14 +1,14 @@
 import { type Command, Option } from "commander";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import { type Clients, type ServerFlags, withServer } from "./client.ts";
-import { reason, server, tokenFile } from "./flags.ts";
-import { print } from "./output.ts";
+import { output, reason, server, tokenFile } from "./flags.ts";
 import { addSimulate } from "./simulate.ts";
 
 interface RolloutFlags extends ServerFlags {
   reason: string;
   etag: string;
   full?: boolean;
+  output?: "json" | "yaml";
 }
 
 /** What a command asks of the control service. */
@@ -58,13 +58,14 @@ function addStart(rollout: Command): void {
     .option(...server)
     .option(...tokenFile)
     .option(...reason)
+    .addOption(output())
     .addHelpText("after", "\nExample:\n  weir rollout start -f rollout.yaml --reason 'model v2'")
-    .action(async ({ file, reason, ...flags }: RolloutFlags & { file: string }) => {
-      const { readRollout, showHead } = await actions();
+    .action(async ({ file, reason, output, ...flags }: RolloutFlags & { file: string }) => {
+      const { printProgress, readRollout } = await actions();
       const rollout = readRollout(file);
       await withServer(flags, async (clients) => {
         const { progress } = await clients.rollouts.startRollout({ rollout, reason });
-        if (progress) print(showHead(progress));
+        if (progress) printProgress(progress, output);
       });
     });
 }
@@ -77,11 +78,13 @@ function addCommand(rollout: Command, name: string, summary: string, ask: Ask): 
     .option(...server)
     .option(...tokenFile)
     .option(...reason)
+    .addOption(output())
+    .addHelpText("after", `\nExample:\n  weir rollout ${name} chat --reason 'seen enough'`)
     .action((route: string, flags: RolloutFlags) =>
       withServer(flags, async (clients) => {
-        const { showHead } = await actions();
+        const { printProgress } = await actions();
         const { progress } = await ask(clients, route, flags);
-        if (progress) print(showHead(progress));
+        if (progress) printProgress(progress, flags.output);
       }),
     );
 }

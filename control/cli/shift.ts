@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Move } from "../gen/weir/v1/service_pb.ts";
 import { withServer } from "./client.ts";
-import { reason, server, tokenFile } from "./flags.ts";
-import { print } from "./output.ts";
+import { output, reason, server, tokenFile } from "./flags.ts";
+import { print, printValue } from "./output.ts";
 import { waitApplied } from "./wait.ts";
 
 interface ShiftFlags {
@@ -12,6 +12,7 @@ interface ShiftFlags {
   etag: string;
   wait?: boolean;
   timeout: number;
+  output?: "json" | "yaml";
 }
 
 export function addShift(program: Command): void {
@@ -29,6 +30,7 @@ export function addShift(program: Command): void {
     .option("--etag <etag>", "only if this is still the stored one", "")
     .option("--wait", "until every connected proxy runs it")
     .option("--timeout <seconds>", "how long to wait", Number, 60)
+    .addOption(output())
     .addHelpText(
       "after",
       "\nExamples:\n  weir shift chat canary=20\n  weir shift chat canary=0 --reason 'slow first tokens' --wait",
@@ -37,7 +39,7 @@ export function addShift(program: Command): void {
       (
         name: string,
         weights: Record<string, number>,
-        { etag, reason, wait, timeout, ...flags }: ShiftFlags,
+        { etag, reason, wait, timeout, output, ...flags }: ShiftFlags,
       ) =>
         withServer(flags, async (clients) => {
           const { state, moves, changed } = await clients.routes.shiftWeights({
@@ -46,13 +48,26 @@ export function addShift(program: Command): void {
             etag,
             reason,
           });
+          const settled = async () =>
+            wait ? await waitApplied(clients, name, state?.etag ?? "", timeout * 1000) : undefined;
+          if (output) {
+            const after = (state?.route?.spec?.variants ?? []).map(
+              ({ name: variant, weight }) => [variant, weight] as const,
+            );
+            const moved = moves.map(({ from, to, percent }) => ({ from, to, percent }));
+            const told = { name, changed, weights: Object.fromEntries(after), moves: moved };
+            const applied = await settled();
+            printValue({ ...told, etag: state?.etag, ...(applied ? { applied } : {}) }, output);
+            return;
+          }
           const now = state?.route?.spec?.variants
             .map((each) => `${each.name} ${each.weight} %`)
             .join(", ");
           print(changed ? `${name} shifted: ${now}` : `${name} unchanged: ${now}`);
           const moved = showMoves(moves);
           if (moved) print(moved);
-          if (wait) print(await waitApplied(clients, name, state?.etag ?? "", timeout * 1000));
+          const applied = await settled();
+          if (applied) print(applied);
         }),
     );
 }

@@ -45,6 +45,7 @@ const control: Record<string, string[]> = {
     "oci",
     "load",
     "telemetry",
+    "filter-code.ts",
     "server.ts",
   ],
   "listen.ts": ["xds"],

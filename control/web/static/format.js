@@ -28,3 +28,8 @@ export function weights(state) {
     ? "none"
     : variants.map((each) => `${each.name} ${each.weight ?? 0}`).join(", ");
 }
+
+/** "1 route", "2 routes". */
+export function count(many, what) {
+  return `${many} ${what}${many === 1 ? "" : "s"}`;
+}

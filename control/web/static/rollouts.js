@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { usePolled } from "./data.js";
-import { when } from "./format.js";
+import { count, when } from "./format.js";
 import { html } from "./html.js";
 import { PhaseWord, stepWords } from "./rollout-words.js";
 
@@ -30,7 +30,7 @@ export function Rollouts() {
       html`
       <p class="tools">
         <label>find <input type="search" value=${word} placeholder="route or phase" onInput=${(event) => setWord(event.target.value)} /></label>
-        <span role="status">${found.length === rollouts.length ? `${rollouts.length} rollouts` : `${found.length} of ${rollouts.length} rollouts`}</span>
+        <span role="status">${found.length === rollouts.length ? count(rollouts.length, "rollout") : `${found.length} of ${rollouts.length} rollouts`}</span>
       </p>
       <div class="scroll" tabindex="0" role="region" aria-label="list of rollouts"><table>
         <caption class="hidden">rollouts</caption>

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { milliseconds, percent, perSecond } from "./format.js";
+import { count, milliseconds, percent, perSecond } from "./format.js";
 import { html } from "./html.js";
 
 /** Rows shown before one asks for more. */
@@ -25,7 +25,7 @@ export function Routes({ routes, signals, loading }) {
       html`
       <p class="tools">
         <label>find <input type="search" value=${word} placeholder="name or host" onInput=${(event) => setWord(event.target.value)} /></label>
-        <span role="status">${found.length === routes.size ? `${routes.size} routes` : `${found.length} of ${routes.size} routes`}</span>
+        <span role="status">${found.length === routes.size ? count(routes.size, "route") : `${found.length} of ${routes.size} routes`}</span>
       </p>
       <div class="scroll" tabindex="0" role="region" aria-label="list of routes"><table>
         <caption class="hidden">routes</caption>
