@@ -15,7 +15,6 @@ import {
   literal,
   reply,
   write,
-  writeByte,
   writeText,
   writeUint,
   written,
