@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import type { FilterModule } from "./route/index.ts";
+import { besideWeir, type FilterModule } from "./route/index.ts";
 import type { FilterCode } from "./xds/index.ts";
 
 export interface FilterCodeOptions {
@@ -26,5 +25,9 @@ export function createFilterCode({
 }
 
 function beside(weir: string, module: FilterModule): string {
-  return module === "weir" ? weir : join(dirname(weir), `${module}.wasm`);
+  const file = besideWeir(weir, module);
+  if (file === undefined) {
+    throw new Error(`${module}.wasm cannot be told from "${weir}": it must be called weir.wasm`);
+  }
+  return file;
 }

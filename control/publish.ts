@@ -5,6 +5,7 @@ import {
   type FilterModule,
   filterConfig,
   filterConfigText,
+  headerModule,
   routeName,
   sameButWeights,
 } from "./route/index.ts";
@@ -49,6 +50,8 @@ export interface PublisherOptions {
   gateway: ResourceOptions["gateway"];
   /** Where the proxies get a module from. */
   code: ReturnType<typeof createFilterCode>;
+  /** Told of the routes before they are sent. */
+  onRoutes?(routes: readonly RouteState[]): void;
   log(line: string, code?: string): void;
 }
 
@@ -114,7 +117,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const resources = buildResources(visible, {
       gateway: options.gateway,
       report,
-      weir: filter("weir"),
+      weir: filter(headerModule(visible)),
+      fallback: options.code("weir"),
       ...(config.routes.some(({ tokenLimit }) => tokenLimit)
         ? { tokenLimit: filter("token-limit") }
         : {}),
@@ -195,6 +199,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function publish(): Promise<void> {
     const { routes } = await store.list();
+    options.onRoutes?.(routes);
     // What leads back ran everywhere before: it waits for no one.
     const urgent = (await store.listRollouts()).some(({ phase }) => phase === "rolling-back");
     clearTimeout(removal);

@@ -17,10 +17,10 @@ import {
 } from "./listen.ts";
 import { createMetrics, fleetMetrics, reportedMetrics } from "./metrics/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createLedger, recorded } from "./report/index.ts";
+import { createBudgets, createLedger, recorded } from "./report/index.ts";
 import { createRequests, credentialsOf } from "./requests.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
-import { routeName } from "./route/index.ts";
+import { createFleetLimits, routesByHost } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import type { Log } from "./telemetry/index.ts";
@@ -76,6 +76,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = recorded(createLedger(), options.record);
+  const limits = createFleetLimits();
+  const budgets = createBudgets(limits.of);
   const signals = createSignalHistory(ledger);
   const metrics = createMetrics([
     ...fleetMetrics(() => fleet.list()),
@@ -105,6 +107,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     }),
     gateway: options.gateway,
     code,
+    onRoutes: limits.follow,
     log: options.log,
   });
 
@@ -130,8 +133,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const context: ApiContext = {
     ...scoped,
     store: guardStore(store),
-    hosts: async () => hostsOf((await store.list()).routes),
+    hosts: async () => routesByHost((await store.list()).routes),
     ledger,
+    budgets,
     signals,
     rollouts,
     sources: sources.known,
@@ -209,14 +213,6 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       await store.close();
     },
   };
-}
-
-function hostsOf(routes: readonly RouteState[]): Map<string, string> {
-  return new Map(
-    routes.flatMap(({ route }) =>
-      route ? (route.spec?.hosts ?? []).map((host) => [host, routeName(route)] as const) : [],
-    ),
-  );
 }
 
 function render(states: RouteState[], _target: string, wasmUrl: string): string {

@@ -47,7 +47,7 @@ function declare(value, isText, pool) {
   const tag = [...length, codes[0] ?? 0, codes.at(-1) ?? 0];
   const bytes = isText ? [...tag, ...length, 0, 0, ...codes] : [...length, ...codes];
   const data = `memory.data<u8>([${bytes.join(",")}])`;
-  pool.set(name, `export const ${name} = ${isText ? data : `changetype<Ascii>(${data})`};`);
+  pool.set(name, `@lazy export const ${name} = ${isText ? data : `changetype<Ascii>(${data})`};`);
   return name;
 }
 

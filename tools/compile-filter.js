@@ -51,16 +51,21 @@ function sourcesOf(entry) {
  * Compiles a filter with the options of asconfig.json.
  * @param {string} entry its index file
  * @param {string} out
+ * @param {boolean} full whether code under `if (FULL)` is compiled in: what only build/weir-full.wasm does
  * @returns {Promise<Buffer>} the module, as it lies in the file
  */
-export async function compileFilter(entry, out) {
+export async function compileFilter(entry, out, full = false) {
   const sources = sourcesOf(entry);
-  const { error, stderr } = await asc.main([entry, "--config", "asconfig.json", "--outFile", out], {
-    readFile(name, base) {
-      const path = join(base, name);
-      return sources.get(name) ?? (existsSync(path) ? readFileSync(path, "utf8") : null);
+  const use = `abort=,FULL=${full ? 1 : 0}`;
+  const { error, stderr } = await asc.main(
+    [entry, "--config", "asconfig.json", "--use", use, "--outFile", out],
+    {
+      readFile(name, base) {
+        const path = join(base, name);
+        return sources.get(name) ?? (existsSync(path) ? readFileSync(path, "utf8") : null);
+      },
     },
-  });
+  );
   if (error) {
     console.error(stderr.toString());
     throw error;

@@ -1,5 +1,5 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import type { Ledger } from "../report/index.ts";
+import type { Budgets, Ledger } from "../report/index.ts";
 import type { Engine, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
@@ -39,6 +39,7 @@ export interface ApiContext {
   hosts(): Promise<ReadonlyMap<string, string>>;
   fleet: Fleet;
   ledger: Ledger;
+  budgets: Budgets;
   signals: SignalHistory;
   /** What a proxy is sent; undefined before there is anything. */
   published(node: string): Published | undefined;

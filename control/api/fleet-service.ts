@@ -45,6 +45,7 @@ export function createAuditService({ store }: ApiContext): ServiceImpl<typeof Au
 export function createReportService({
   fleet,
   ledger,
+  budgets,
   scope,
 }: ApiContext): ServiceImpl<typeof ReportService> {
   return {
@@ -56,7 +57,8 @@ export function createReportService({
       // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
       if (request.filter === "") fleet.reported(request.node, request.revision);
       ledger.add(request);
-      return {};
+      // A module that knows no such limits names no needs, and must not give back another's.
+      return request.filter === "" ? { leases: budgets.report(request.node, request.needs) } : {};
     },
   };
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Compression } from "../gen/weir/v1/route_pb.ts";
+import { incompressible } from "../route/incompressible.ts";
 import { defined } from "./manifest.ts";
 
 const typePrefix = "type.googleapis.com/envoy.extensions";
@@ -50,10 +51,42 @@ export interface ChainFilter {
   onRoute: JsonObject;
 }
 
+/** An answer whose headers say so is left alone, though the request asked for it. */
+const veto: JsonObject = {
+  matcher_list: {
+    matchers: [
+      {
+        predicate: { or_matcher: { predicate: incompressible.map(says) } },
+        on_match: {
+          action: {
+            name: "skip",
+            typed_config: { "@type": `${typePrefix}.filters.common.matcher.action.v3.SkipFilter` },
+          },
+        },
+      },
+    ],
+  },
+};
+
+function says({ header, value }: { header: string; value: string }): JsonObject {
+  return {
+    single_predicate: {
+      input: {
+        name: "response-header",
+        typed_config: {
+          "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
+          header_name: header,
+        },
+      },
+      value_match: { safe_regex: { google_re2: {}, regex: value } },
+    },
+  };
+}
+
 /** A route's configuration that changes nothing about a compressor but that it is on. */
 const compressorOn: JsonObject = {
-  "@type": `${typePrefix}.filters.http.compressor.v3.CompressorPerRoute`,
-  overrides: { response_direction_config: {} },
+  "@type": `${typePrefix}.common.matching.v3.ExtensionWithMatcherPerRoute`,
+  xds_matcher: veto,
 };
 
 /**
@@ -71,19 +104,26 @@ export function compressorsOf(compression: Compression, weakensEtags = true): Ch
     return {
       name: `weir.compressor.${library.name}.${id}`,
       typedConfig: {
-        "@type": `${typePrefix}.filters.http.compressor.v3.Compressor`,
-        response_direction_config: defined({
-          common_config: {
-            min_content_length: minBytes(compression),
-            content_type: contentTypes(compression),
+        "@type": `${typePrefix}.common.matching.v3.ExtensionWithMatcher`,
+        extension_config: {
+          name: "envoy.filters.http.compressor",
+          typed_config: {
+            "@type": `${typePrefix}.filters.http.compressor.v3.Compressor`,
+            response_direction_config: defined({
+              common_config: {
+                min_content_length: minBytes(compression),
+                content_type: contentTypes(compression),
+              },
+              remove_accept_encoding_header: index === last ? true : undefined,
+              // A range of a compressed answer is not that range of the answer.
+              uncompressible_response_codes: [206],
+              // A strong ETag is weakened rather than dropped where the proxy knows how.
+              weaken_etag_on_compress: weakensEtags ? true : undefined,
+            }),
+            compressor_library: { name: library.name, typed_config: library.config },
           },
-          remove_accept_encoding_header: index === last ? true : undefined,
-          // A range of a compressed answer is not that range of the answer.
-          uncompressible_response_codes: [206],
-          // A strong ETag is weakened rather than dropped where the proxy knows how.
-          weaken_etag_on_compress: weakensEtags ? true : undefined,
-        }),
-        compressor_library: { name: library.name, typed_config: library.config },
+        },
+        xds_matcher: veto,
       },
       onRoute: compressorOn,
     };

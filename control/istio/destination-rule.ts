@@ -7,7 +7,7 @@ import { exportTo } from "./export-to.ts";
 import { defined, type Manifest, metadataFor, type Origin } from "./manifest.ts";
 import { namespaceOf, objectName } from "./names.ts";
 import type { RouteProblem } from "./problem.ts";
-import { trafficPolicy, trafficPolicyOrigins } from "./traffic-policy.ts";
+import { copiesPolicy, trafficPolicy, trafficPolicyOrigins } from "./traffic-policy.ts";
 
 /** What all routes say about one host: Istio wants it in one DestinationRule. */
 interface Host {
@@ -110,9 +110,7 @@ function destinationRule({ host, namespace, routes, subsets }: Host): Manifest {
         trafficPolicy: trafficPolicy(spec),
         subsets:
           subsets.size > 0
-            ? [...subsets.values()].map(({ variant }) =>
-                defined({ name: variant.name, labels: labelsOf(variant) }),
-              )
+            ? [...subsets.values()].map(({ variant, route }) => subset(variant, route))
             : undefined,
         exportTo: exportTo(spec),
       }),
@@ -128,6 +126,14 @@ function policyOf(route: InferenceRoute): JsonObject {
 
 function labelsText(variant: Variant): string {
   return JSON.stringify(sortedRecord(variant.labels));
+}
+
+function subset(variant: Variant, { spec }: InferenceRoute): JsonObject {
+  return defined({
+    name: variant.name,
+    labels: labelsOf(variant),
+    trafficPolicy: spec && copiesPolicy(spec, variant.name),
+  });
 }
 
 function labelsOf({ labels }: Variant): JsonObject | undefined {

@@ -1,9 +1,12 @@
-import type { JsonObject } from "@bufbuild/protobuf";
+import { type JsonObject, toJson } from "@bufbuild/protobuf";
+import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
+import { arrivalConfig, filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
+import { besideWeir, headerModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
+import { arrivalConfigOrigin, arrivalPoint } from "./arrival.ts";
 import { type AttachPoint, attachPoints } from "./attach.ts";
 import { authorizationPolicy } from "./authorization-policy.ts";
 import { checkForIstio } from "./check.ts";
@@ -23,7 +26,6 @@ import {
   tokenFilterPriority,
   tokenPluginName,
   tokenPoint,
-  tokenWasmUrl,
 } from "./token-filter.ts";
 import {
   filterPriority,
@@ -51,9 +53,12 @@ export interface RenderOptions {
   gatewayApiChannel?: "standard" | "experimental" | undefined;
   /** Istio the manifests are for, "1.30" or "1.30.3"; 1.28 at least. Absent: 1.30. */
   istioVersion?: string | undefined;
-  /** file, http, https or oci URL of weir.wasm. Absent: {@link defaultWasmUrl}. */
+  /**
+   * file, http, https or oci URL of weir.wasm. Absent: {@link defaultWasmUrl}. Where it ends in
+   * "/weir.wasm" and routes need weir-full.wasm, that is taken from beside it.
+   */
   wasmUrl?: string | undefined;
-  /** SHA-256 of weir.wasm, 64 hex digits. Absent: the code is not checked. */
+  /** SHA-256 of what wasmUrl names, 64 hex digits. Absent: the code is not checked. */
   wasmSha256?: string | undefined;
   /** URL of token-limit.wasm, for routes that count tokens. Absent: beside weir.wasm. */
   tokenLimitWasmUrl?: string | undefined;
@@ -92,7 +97,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
   }
   const points = attachPoints(ordered);
   problems.push(...checkSharedHosts(routes), ...checkTelemetry(points));
-  problems.push(...checkTokenWasm(points, options));
+  problems.push(...checkModules(points, routes, options));
   const version = parseIstioVersion(options.istioVersion ?? defaultIstioVersion);
   if (problems.length > 0 || typeof version === "string") return { manifests: [], problems };
 
@@ -109,7 +114,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     ...points.flatMap((point) => {
       if (point.filters.every((filters) => filters.length === 0)) return [];
       return extension(point, {
-        wasmUrl,
+        wasmUrl: besideWeir(wasmUrl, headerModule(point.states)) ?? wasmUrl,
         wasmSha256: options.wasmSha256,
         pluginConfig: pluginConfig(point, reportTarget(point, options.report)),
         pluginName,
@@ -117,9 +122,22 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         origin: pluginConfigOrigin,
       });
     }),
+    ...routes.flatMap((route) => {
+      const point = arrivalPoint(route);
+      const config = arrivalConfig(route);
+      if (point === undefined || config === undefined) return [];
+      return extension(point, {
+        wasmUrl: besideWeir(wasmUrl, "weir-full") ?? wasmUrl,
+        wasmSha256: options.wasmSha256,
+        pluginConfig: toJson(FilterConfigSchema, config) as JsonObject,
+        pluginName,
+        priority: filterPriority,
+        origin: arrivalConfigOrigin,
+      });
+    }),
     ...points.flatMap((point) => {
       const states = countedAt(point);
-      const url = tokenWasmUrl(wasmUrl, options.tokenLimitWasmUrl);
+      const url = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
       if (states.length === 0 || url === undefined) return [];
       return extension(tokenPoint(point), {
         wasmUrl: url,
@@ -160,16 +178,33 @@ function inOrder(states: RouteState[]): RouteState[] {
   return states.filter(({ route }) => route !== undefined).sort((a, b) => (id(a) < id(b) ? -1 : 1));
 }
 
-/** An image holds one module: where weir.wasm comes in one, the other has no place beside it. */
-function checkTokenWasm(points: AttachPoint[], options: RenderOptions): RouteProblem[] {
+/** A digest is of one file: where another of the modules is loaded, that must be said. */
+function checkModules(points: AttachPoint[], routes: InferenceRoute[], options: RenderOptions) {
   const wasmUrl = options.wasmUrl ?? defaultWasmUrl;
-  if (tokenWasmUrl(wasmUrl, options.tokenLimitWasmUrl) !== undefined) return [];
-  return points.flatMap(countedAt).map(({ route }) => ({
-    route: route ? routeName(route) : "",
-    code: "token-limit-wasm-url",
-    path: "spec.tokens",
-    message: `token-limit.wasm cannot be told from wasm url "${wasmUrl}": give its own with --token-limit-wasm-url`,
-  }));
+  const found: RouteProblem[] = [];
+  const tokenUrl = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
+  // An image holds one module: where weir.wasm comes in one, the other has no place beside it.
+  for (const { route } of tokenUrl === undefined ? points.flatMap(countedAt) : []) {
+    found.push({
+      route: route ? routeName(route) : "",
+      code: "token-limit-wasm-url",
+      path: "spec.tokens",
+      message: `token-limit.wasm cannot be told from wasm url "${wasmUrl}": give its own with --token-limit-wasm-url`,
+    });
+  }
+  const fullUrl = besideWeir(wasmUrl, "weir-full");
+  if (options.wasmSha256 === undefined || fullUrl === wasmUrl) return found;
+  const full = points.find(({ states }) => headerModule(states) === "weir-full")?.routes[0];
+  const arrival = routes.find((route) => arrivalPoint(route) !== undefined);
+  if (full !== undefined || arrival !== undefined) {
+    found.push({
+      route: full ?? (arrival ? routeName(arrival) : ""),
+      code: "wasm-sha256",
+      path: "wasmSha256",
+      message: `wasm sha256 is that of ${wasmUrl}, but weir-full.wasm is needed: give its url and digest`,
+    });
+  }
+  return found;
 }
 
 function checkOptions({

@@ -1,5 +1,5 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { countsTokens } from "../route/filter-config.ts";
+import { countsTokens } from "../route/module.ts";
 import { type AttachPoint, attachmentsOf } from "./attach.ts";
 
 /** Root id of the filter that reads bodies. */
@@ -27,14 +27,6 @@ export function countedAt(point: AttachPoint): RouteState[] {
 /** The object that loads it is named after the one that loads weir.wasm. */
 export function tokenPoint(point: AttachPoint): AttachPoint {
   return { ...point, name: `${point.name}-tokens` };
-}
-
-/** Where proxies get token-limit.wasm: beside weir.wasm, unless that is elsewhere; undefined when no one can tell. */
-export function tokenWasmUrl(wasmUrl: string, given: string | undefined): string | undefined {
-  if (given !== undefined) return given;
-  return wasmUrl.endsWith("/weir.wasm")
-    ? wasmUrl.replace(/weir\.wasm$/, "token-limit.wasm")
-    : undefined;
 }
 
 /** Name that istiod gives the filter in the chain, from 1.30 on and before. */

@@ -8,6 +8,7 @@ import type {
   Warmup,
 } from "../gen/weir/v1/route_pb.ts";
 import type { Balance, Hash, TcpKeepalive, UpstreamTls } from "../gen/weir/v1/traffic_pb.ts";
+import { mirrors, mostCopies } from "../route/shadow-policy.ts";
 import { sortedRecord } from "./attach.ts";
 import { durationText } from "./duration.ts";
 import { defined, definedOrNothing, type Origin } from "./manifest.ts";
@@ -134,6 +135,29 @@ function connectionPool(
     }),
   });
   return pool ?? (withBudget ? { tcp: { connectTimeout: "10s" } } : undefined);
+}
+
+/**
+ * A slow shadow gets no more copies than it can work off; they are dropped, not
+ * queued. A subset's pool replaces the host's, so what that says is said again.
+ * Undefined for variants that are not mirrored to.
+ */
+export function copiesPolicy(
+  { shadow, resilience }: RouteSpec,
+  variant: string,
+): JsonObject | undefined {
+  if (shadow === undefined || !mirrors(shadow) || shadow.variant !== variant) return undefined;
+  const copies = mostCopies(shadow);
+  const { tcp, http } = (connectionPool(resilience?.connections, false) ?? {}) as {
+    tcp?: JsonObject;
+    http?: JsonObject;
+  };
+  return {
+    connectionPool: {
+      tcp: { maxConnections: copies, ...tcp },
+      http: { ...http, http1MaxPendingRequests: copies, http2MaxRequests: copies },
+    },
+  };
 }
 
 function tcpKeepalive({ interval, probes, time }: TcpKeepalive): JsonObject {

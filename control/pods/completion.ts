@@ -11,7 +11,11 @@ export interface PodBehaviour {
   /** Share of streams that end without [DONE], 0 to 1. */
   cutRate: number;
   finishReason: string;
-  /** What /metrics says besides the requests in work: requests that wait, and use of the key-value cache, 0 to 1. */
+  /** Completions it works on at once, the others wait; 0 is no limit. */
+  slots: number;
+  /** Status that it refuses completions with, 0 for none. */
+  refuse: number;
+  /** Requests it says wait besides those that do, and use of the key-value cache, 0 to 1: in /metrics and to who asks with a request. */
   waiting: number;
   kvCache: number;
 }
@@ -23,6 +27,8 @@ export const goodPod: PodBehaviour = {
   errorRate: 0,
   cutRate: 0,
   finishReason: "stop",
+  slots: 0,
+  refuse: 0,
   waiting: 0,
   kvCache: 0.1,
 };

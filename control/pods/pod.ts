@@ -9,6 +9,7 @@ import {
   goodPod,
   type PodBehaviour,
 } from "./completion.ts";
+import { createQueue, loadMetrics, type PodQueue } from "./queue.ts";
 
 const mostBodyBytes = 4 << 20;
 /** Headers whose values the pod tells back, so that one sees what reached it. */
@@ -18,6 +19,9 @@ const toldBack = [
   "x-weir-tenant",
   "x-shadow-mode",
   "x-traffic-tag",
+  "x-llm-d-inference-objective",
+  "x-llm-d-inference-fairness-id",
+  "x-gateway-inference-objective",
   "accept-encoding",
 ];
 
@@ -41,6 +45,7 @@ export async function startPod(
 ): Promise<Pod> {
   const state = { ...goodPod, ...behaviour };
   const served = new Map<string, number>();
+  const queue = createQueue();
   let working = 0;
   const server = createServer((req, res) => {
     const path = (req.url ?? "/").split("?", 1)[0] ?? "/";
@@ -51,12 +56,12 @@ export async function startPod(
       if (value !== undefined) res.setHeader(`x-seen-${header}`, value);
     }
     if (path === "/metrics") {
-      res.end(metricsText(working, state));
+      res.end(metricsText(working, queue.waiting(), state));
       return;
     }
     working++;
     res.on("close", () => working--);
-    handle(path, req, res, state).catch(() => res.destroy());
+    handle(path, req, res, state, queue).catch(() => res.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -74,10 +79,10 @@ export async function startPod(
 }
 
 /** The gauges that say how busy a server of vLLM is, under its names. */
-function metricsText(working: number, { waiting, kvCache }: PodBehaviour): string {
+function metricsText(working: number, queued: number, { waiting, kvCache }: PodBehaviour): string {
   return [
-    `vllm:num_requests_running{model_name="tiny"} ${working}`,
-    `vllm:num_requests_waiting{model_name="tiny"} ${waiting}`,
+    `vllm:num_requests_running{model_name="tiny"} ${Math.max(working - queued, 0)}`,
+    `vllm:num_requests_waiting{model_name="tiny"} ${waiting + queued}`,
     `vllm:kv_cache_usage_perc{model_name="tiny"} ${kvCache}`,
     "",
   ].join("\n");
@@ -88,6 +93,7 @@ async function handle(
   req: IncomingMessage,
   res: ServerResponse,
   state: PodBehaviour,
+  queue: PodQueue,
 ): Promise<void> {
   if (path === "/health") return json(res, 200, { status: "ok" });
   if (path === "/v1/models")
@@ -103,12 +109,26 @@ async function handle(
   const request = parse(body);
   if (request === undefined)
     return json(res, 400, { error: { message: "the body is not valid JSON" } });
+  if (state.refuse > 0) return json(res, state.refuse, { error: { message: "not now" } });
   if (Math.random() < state.errorRate)
     return json(res, 500, { error: { message: "the model failed" } });
   const id = `chatcmpl-${randomUUID()}`;
-  await sleep(state.firstTokenMs);
-  if (request.stream === true) return stream(id, request, res, state);
-  return json(res, 200, completion(id, request, state));
+  const done = await queue.enter(() => state.slots);
+  // As vLLM: the load is told in the answer's headers, to who asks for it.
+  const format = String(req.headers["endpoint-load-metrics-format"] ?? "").toUpperCase();
+  if (format === "TEXT" || format === "JSON")
+    res.setHeader(
+      "endpoint-load-metrics",
+      loadMetrics(format, state.waiting + queue.waiting(), state.kvCache),
+    );
+  try {
+    if (res.destroyed) return;
+    await sleep(state.firstTokenMs);
+    if (request.stream === true) await stream(id, request, res, state);
+    else json(res, 200, completion(id, request, state));
+  } finally {
+    done();
+  }
 }
 
 async function stream(

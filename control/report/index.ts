@@ -1,4 +1,12 @@
 export {
+  type Budgets,
+  createBudgets,
+  goneMs,
+  type LimitOf,
+  learningMs,
+  type Share,
+} from "./budgets.ts";
+export {
   addedSince,
   bucketOf,
   countOf,

@@ -1,4 +1,4 @@
-import type { Counter, Histogram, ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { Counter, Histogram, Need, ReportRequest } from "../gen/weir/v1/report_pb.ts";
 
 /**
  * A report as the filters write it, in the JSON mapping of Protobuf. It reads
@@ -16,6 +16,7 @@ export function readReport(value: unknown): ReportRequest | undefined {
     filter: "",
     counters: [],
     histograms: [],
+    needs: [],
   };
   for (const key in value) {
     const member = value[key];
@@ -32,6 +33,9 @@ export function readReport(value: unknown): ReportRequest | undefined {
         break;
       case "histograms":
         if (!readAll(member, readHistogram, report.histograms)) return undefined;
+        break;
+      case "needs":
+        if (!readAll(member, readNeed, report.needs)) return undefined;
         break;
       default:
         return undefined;
@@ -109,6 +113,34 @@ function readHistogram(value: Members): Histogram | undefined {
     }
   }
   return histogram;
+}
+
+function readNeed(value: Members): Need | undefined {
+  const need: Need = {
+    $typeName: "weir.v1.Need",
+    route: "",
+    tenant: "",
+    wanted: 0n,
+    intervalNs: 0n,
+  };
+  for (const key in value) {
+    const member = value[key];
+    switch (key) {
+      case "route":
+      case "tenant":
+        if (typeof member !== "string") return undefined;
+        need[key] = member;
+        break;
+      case "wanted":
+      case "intervalNs":
+        if (!isCount(member)) return undefined;
+        need[key] = BigInt(member);
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return need;
 }
 
 interface Members {

@@ -13,17 +13,18 @@ import {
   RoutePolicySchema,
   type TokenLimitPolicySchema,
 } from "../gen/weir/v1/filter_pb.ts";
-import type { RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { canaryPolicy } from "./canary-policy.ts";
+import { countsTokens, type FilterModule } from "./module.ts";
 import { routeName } from "./names.ts";
+import { arrivalPolicy, shadowPolicy, tenantsOf } from "./shadow-policy.ts";
 
 /** The decisions that filters make, by their member of the spec. */
 export const filterNames = ["canary", "rateLimit", "shadow", "compression"] as const;
 export type FilterName = (typeof filterNames)[number];
 
-/** A copy costs the proxy what the request did: images and documents are not worth one. */
-const mirroredBodyBytes = 1 << 20;
-
+type RoutePolicyInit = MessageInitShape<typeof RoutePolicySchema>;
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
 /** What the filters at one place do for a route; all of it where nothing else is said. */
@@ -40,7 +41,22 @@ export function filterConfig(
   report?: ReportTarget,
   only = everything,
 ): FilterConfig {
-  const content = contentOf(states, report, only);
+  return withRevision(contentOf(states, report, only));
+}
+
+/**
+ * The configuration for the sidecars of a route's shadow variant, which stamp
+ * what arrives under whatever name; undefined where the route has none. They
+ * report to no one: what they run is not what the route's own proxies run.
+ */
+export function arrivalConfig(route: InferenceRoute): FilterConfig | undefined {
+  const shadow = route.spec ? arrivalPolicy(route.spec) : undefined;
+  if (shadow === undefined) return undefined;
+  const routes = [{ name: routeName(route), hosts: ["*"], shadow }];
+  return withRevision(create(FilterConfigSchema, { routes }));
+}
+
+function withRevision(content: FilterConfig): FilterConfig {
   content.revision = digest(toJson(FilterConfigSchema, content));
   return content;
 }
@@ -72,16 +88,13 @@ function digest(content: JsonValue): string {
   return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
-/** The modules, by name: build/NAME.wasm. */
-export type FilterModule = "weir" | "token-limit";
-
 /**
  * The part of a configuration that a module reads, under the revision of the
  * whole: the token limit's copy of the tenants is none of the others' business.
  */
 export function configFor(module: FilterModule, config: FilterConfig): FilterConfig {
   const routes = config.routes
-    .filter(({ tokenLimit }) => module === "weir" || tokenLimit !== undefined)
+    .filter(({ tokenLimit }) => module !== "token-limit" || tokenLimit !== undefined)
     .map((route) => {
       if (module === "token-limit") {
         const { name, hosts, tokenLimit } = route;
@@ -106,75 +119,45 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function policy(
-  state: RouteState,
-  only: readonly FilterName[],
-): MessageInitShape<typeof RoutePolicySchema> {
+function policy(state: RouteState, only: readonly FilterName[]): RoutePolicyInit {
   const name = nameOf(state);
   const spec = state.route?.spec;
   if (spec === undefined) return { name };
-  const { canary, rateLimit, shadow, compression } = spec;
+  const { rateLimit, compression } = spec;
   const asked = (name: FilterName) => only.includes(name);
-  const identity = rateLimit?.identity ?? [];
+  const canary = asked("canary") ? canaryPolicy(state, name) : undefined;
+  const shadow = asked("shadow") ? shadowPolicy(spec) : undefined;
   return {
     name,
     hosts: [...spec.hosts].sort(compare),
-    ...(canary && asked("canary")
-      ? {
-          canary: {
-            stickyBy: canary.stickyBy,
-            salt: canary.salt || name,
-            buckets: state.buckets,
-            variants: spec.variants
-              .filter((each) => each.name !== shadow?.variant)
-              .map((each) => each.name),
-            ...(canary.force ? { force: canary.force, identity } : {}),
-          },
-        }
-      : {}),
+    ...(canary ? { canary } : {}),
     ...(rateLimit && asked("rateLimit")
       ? {
           rateLimit: {
-            identity,
+            identity: rateLimit.identity,
             tiers: sorted(rateLimit.tiers),
-            tenants: sorted(rateLimit.tenants),
+            tenants: sorted(tenantsOf(rateLimit, spec.shadow)),
             default: rateLimit.default,
             ...(rateLimit.forward ? { forward: rateLimit.forward } : {}),
+            ...(rateLimit.concurrent === undefined ? {} : { concurrent: rateLimit.concurrent }),
+            ...(rateLimit.overload ? { overload: rateLimit.overload } : {}),
+            ...(rateLimit.fleet ? { fleet: rateLimit.fleet } : {}),
           },
         }
       : {}),
-    ...(shadow && asked("shadow")
-      ? {
-          shadow: {
-            percent: shadow.percent,
-            tag: shadow.tag,
-            match: shadow.match,
-            modeHeader: shadow.modeHeader || "x-shadow-mode",
-            tagHeader: shadow.tagHeader || "x-traffic-tag",
-            ...(shadow.from.length > 0 ? { from: shadow.from, identity } : {}),
-            ...(shadow.mode === "divert"
-              ? {}
-              : { maxBodyBytes: shadow.maxBodyBytes ?? mirroredBodyBytes }),
-          },
-        }
-      : {}),
+    ...(shadow ? { shadow } : {}),
     ...(compression && asked("compression")
       ? {
           compression: {
             algorithms: compression.algorithms,
             secrets: compression.secrets || "never",
             exceptions: compression.exceptions,
+            ...(compression.brownout ? { brownout: true } : {}),
           },
         }
       : {}),
     ...(countsTokens(spec) ? { tokenLimit: tokenPolicy(spec) } : {}),
   };
-}
-
-/** Whether a route asks for what token-limit.wasm does: limits of tokens, or streams measured. */
-export function countsTokens({ rateLimit, tokens }: RouteSpec): boolean {
-  const limits = Object.values(rateLimit?.tiers ?? {});
-  return tokens?.measure === true || limits.some((tier) => tier.tokensPerMinute !== undefined);
 }
 
 function tokenPolicy({

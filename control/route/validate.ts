@@ -4,8 +4,10 @@ import type { InferenceRoute, KeySource, Resilience, RouteSpec } from "../gen/we
 import { controlHeaders } from "./control-headers.ts";
 import { routeName } from "./names.ts";
 import type { Problem, Report } from "./problem.ts";
+import { stickinessProblems } from "./validate-canary.ts";
 import { checkCluster } from "./validate-cluster.ts";
 import { compressionProblems, matchProblems } from "./validate-compression.ts";
+import { shadowProblems } from "./validate-shadow.ts";
 import { checkTraffic } from "./validate-traffic.ts";
 import { toBuckets } from "./weights.ts";
 
@@ -24,7 +26,12 @@ export function validateRoute(route: InferenceRoute): Problem[] {
   checkTraffic(spec, report);
   checkCluster(spec, report);
   reportDuplicates(spec.hosts, "spec.hosts", "host", report);
-  return [...problems, ...compressionProblems(spec.compression)];
+  return [
+    ...problems,
+    ...compressionProblems(spec.compression),
+    ...stickinessProblems(spec),
+    ...shadowProblems(spec),
+  ];
 }
 
 /** validateRoute for each, and what is only wrong with them together. */
@@ -154,7 +161,7 @@ function checkSources(sources: readonly KeySource[], path: string, report: Repor
       report(
         "one-of",
         `${path}[${index}]`,
-        "a key source must have exactly one of header, apiKey, sourceIp",
+        "a key source must have exactly one of header, apiKey, sourceIp, san, tenant",
       );
     else if (source.case === "header" && controlHeaders.includes(source.value))
       report(

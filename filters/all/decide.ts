@@ -12,9 +12,11 @@ import {
   tierHeader,
   variantHeader,
 } from "../plugin";
+import { notePods } from "../pressure";
 import { RateLimitPolicy } from "../rate-limit/config";
-import { applyRateLimit } from "../rate-limit/filter";
+import { applyRateLimit, podsOpen } from "../rate-limit/filter";
 import { CONTINUE, STOP_ITERATION } from "../sdk";
+import { stampArrival } from "../shadow/arrival";
 import { ShadowPolicy } from "../shadow/config";
 import { applyShadow } from "../shadow/filter";
 
@@ -22,7 +24,7 @@ import { applyShadow } from "../shadow/filter";
  * The four decisions over one header read. The rate limit comes first: who is
  * refused costs nothing more, and nothing of theirs goes on to be cleaned.
  */
-export function decide(at: usize, bodiless: bool): i32 {
+export function decide(at: usize, bodiless: bool, context: u32): i32 {
   if (at == 0) {
     cleanIdentity();
     cleanShadow();
@@ -30,13 +32,26 @@ export function decide(at: usize, bodiless: bool): i32 {
     return CONTINUE;
   }
   const route = changetype<Route>(at);
-  const rateLimit = policyOf(route, RATE_LIMIT);
-  if (rateLimit == 0) cleanIdentity();
-  else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit))) return STOP_ITERATION;
-
   const shadow = policyOf(route, SHADOW);
+  if (FULL && shadow != 0 && changetype<ShadowPolicy>(shadow).arrival) {
+    stampArrival(changetype<ShadowPolicy>(shadow));
+    return CONTINUE;
+  }
+  const rateLimit = policyOf(route, RATE_LIMIT);
+  if (FULL) notePods(rateLimit == 0 ? 1 : podsOpen(changetype<RateLimitPolicy>(rateLimit)));
+  // What is diverted is charged to no tenant, so that is known first.
+  let diverts = false;
+  let diverted = false;
+  if (FULL && shadow != 0 && changetype<ShadowPolicy>(shadow).divert) {
+    diverts = true;
+    diverted = applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
+  }
+  if (rateLimit == 0) cleanIdentity();
+  else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit), context, diverted))
+    return STOP_ITERATION;
+
   if (shadow == 0) cleanShadow();
-  else applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
+  else if (!diverts) applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
 
   const canary = policyOf(route, CANARY);
   if (canary == 0) removeClaimed(variantHeader);

@@ -1,10 +1,6 @@
-import { bindCanary, parseCanary } from "../canary/config";
-import { bindCompression, parseCompression } from "../compression/config";
-import { CANARY, COMPRESSION, RATE_LIMIT, registerMember, SHADOW } from "../document";
 import { nameFilter, openRequest } from "../plugin";
-import { bindRateLimit, parseRateLimit, releaseRateLimit } from "../rate-limit/config";
-import { bindShadow, parseShadow } from "../shadow/config";
 import { decide } from "./decide";
+import { registerAll } from "./members";
 
 export {
   proxy_on_configure,
@@ -16,11 +12,8 @@ export {
 export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
 
 nameFilter("all");
-registerMember(RATE_LIMIT, parseRateLimit, bindRateLimit, releaseRateLimit);
-registerMember(SHADOW, parseShadow, bindShadow);
-registerMember(CANARY, parseCanary, bindCanary);
-registerMember(COMPRESSION, parseCompression, bindCompression);
+registerAll();
 
-export function proxy_on_request_headers(_context: u32, _count: u32, endOfStream: u32): i32 {
-  return decide(openRequest(), endOfStream != 0);
+export function proxy_on_request_headers(context: u32, _count: u32, endOfStream: u32): i32 {
+  return decide(openRequest(), endOfStream != 0, context);
 }

@@ -17,7 +17,7 @@ import { readHeaderName, readLabel, readText, readTexts } from "../format/values
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
 import { countedBy } from "../report";
-import { isText, Metric, Region, Text, textBytes, textPtr } from "../sdk";
+import { copyText, isText, Metric, Region, Text, textBytes, textPtr } from "../sdk";
 import { BUCKETS } from "./choice";
 
 const MOST_VARIANTS: i32 = 16;
@@ -38,6 +38,23 @@ export class CanaryPolicy {
   forceHeader: Text;
   forceFrom: usize;
   identity: usize;
+  /** Links of Pin. */
+  pins: usize;
+  /** Header that names a conversation; 0: conversations follow the buckets. */
+  conversationHeader: Text;
+  /** Pause that ends a conversation. */
+  conversationIdleS: u32;
+  /** One bit per variant that has a bucket. */
+  live: u32;
+}
+
+/** A tenant that stays on one variant. */
+@unmanaged
+export class Pin {
+  next: usize;
+  tenant: Text;
+  variantName: Text;
+  variant: i32;
 }
 
 export function variantName(policy: CanaryPolicy, index: i32): Text {
@@ -68,6 +85,8 @@ export function parseCanary(region: Region): usize {
     else if (member("variants")) readVariants(policy, region);
     else if (member("force")) readForce(policy, region);
     else if (member("identity")) policy.identity = readSources(region);
+    else if (FULL && member("pins")) readPins(policy, region);
+    else if (FULL && member("conversations")) readConversations(policy, region);
     else unknownField();
   }
   if (jsonFailure.length == 0) layOut(policy, region);
@@ -127,6 +146,30 @@ function readForce(policy: CanaryPolicy, region: Region): void {
   if (jsonFailure.length == 0 && policy.forceHeader == 0) failJson("has no header");
 }
 
+function readPins(policy: CanaryPolicy, region: Region): void {
+  openObject();
+  while (nextMember()) {
+    const pin = changetype<Pin>(region.alloc(offsetof<Pin>()));
+    pin.tenant = copyText(region, stringPtr, stringBytes);
+    pin.variantName = readLabel(region);
+    pin.next = policy.pins;
+    policy.pins = changetype<usize>(pin);
+  }
+}
+
+function readConversations(policy: CanaryPolicy, region: Region): void {
+  openObject();
+  while (nextMember()) {
+    if (member("header")) policy.conversationHeader = readHeaderName(region);
+    else if (member("idleSeconds")) {
+      if (readInteger(1, 604800)) policy.conversationIdleS = <u32>numberRead;
+    } else unknownField();
+  }
+  if (jsonFailure.length > 0) return;
+  if (policy.conversationHeader == 0) failJson("has no header");
+  else if (policy.conversationIdleS == 0) failJson("has no idleSeconds");
+}
+
 /** Turns the runs, read in reverse, into the table that ./choice searches. */
 function layOut(policy: CanaryPolicy, region: Region): void {
   if (policy.variantCount == 0) failJson("has no variants");
@@ -140,6 +183,16 @@ function layOut(policy: CanaryPolicy, region: Region): void {
     slot -= 8;
     store<u32>(slot, load<u32>(run, 8));
     store<i32>(slot, index, 4);
+    if (FULL && index >= 0) policy.live |= 1 << index;
+  }
+  if (FULL) resolvePins(policy);
+}
+
+function resolvePins(policy: CanaryPolicy): void {
+  for (let at = policy.pins; at != 0; at = changetype<Pin>(at).next) {
+    const pin = changetype<Pin>(at);
+    pin.variant = variantIndex(policy, textPtr(pin.variantName), textBytes(pin.variantName));
+    if (pin.variant < 0) failJson("has a pin to a variant that variants does not have");
   }
 }
 

@@ -1,7 +1,9 @@
-import { findKey, isCallerIn, keyBytes, keyPtr } from "../identity";
+import { bucketOf } from "../format/xxh64";
+import { findKey, findTenant, isCallerIn, keyBytes, keyPtr } from "../identity";
 import { variantHeader } from "../plugin";
 import {
   findHeader,
+  isText,
   literal,
   nowNs,
   REQUEST_HEADERS,
@@ -11,8 +13,9 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { bucketOfKey, variantOfBucket } from "./choice";
-import { CanaryPolicy, variantIndex, variantMetric, variantName } from "./config";
+import { BUCKETS, bucketOfKey, variantOfBucket } from "./choice";
+import { CanaryPolicy, Pin, variantIndex, variantMetric, variantName } from "./config";
+import { conversation, keepVariant, keptVariant } from "./conversations";
 
 const requestId = literal("x-request-id");
 const clock: usize = memory.data(8, 8);
@@ -25,13 +28,41 @@ export function applyCanary(policy: CanaryPolicy): void {
   setHeader(REQUEST_HEADERS, variantHeader, textPtr(name), textBytes(name));
 }
 
+/**
+ * Who may force a variant gets it; then a pin holds, then the conversation's
+ * beginning, then the buckets.
+ */
 function chooseVariant(policy: CanaryPolicy): i32 {
   const forced = forcedVariant(policy);
   if (forced >= 0) return forced;
-  const bucket = findKey(policy.stickyBy)
+  if (FULL && policy.pins != 0) {
+    const pinned = pinnedVariant(policy);
+    if (pinned >= 0) return pinned;
+  }
+  if (FULL && policy.conversationHeader != 0) return conversationVariant(policy);
+  return variantOfBucket(policy.runs, policy.runCount, bucketOfRequest(policy));
+}
+
+function bucketOfRequest(policy: CanaryPolicy): u32 {
+  return findKey(policy.stickyBy)
     ? bucketOfKey(keyPtr, keyBytes, policy.seed)
     : randomBucket(policy);
-  return variantOfBucket(policy.runs, policy.runCount, bucket);
+}
+
+/** The variant of the caller's pin; -1 when the caller has none. */
+function pinnedVariant(policy: CanaryPolicy): i32 {
+  if (!findTenant(policy.identity)) return -1;
+  for (let at = policy.pins; at != 0; at = changetype<Pin>(at).next)
+    if (isText(changetype<Pin>(at).tenant, keyPtr, keyBytes)) return changetype<Pin>(at).variant;
+  return -1;
+}
+
+/** A conversation stays where it began; a new one goes where the buckets say now. */
+function conversationVariant(policy: CanaryPolicy): i32 {
+  const kept = keptVariant(policy);
+  if (kept >= 0) return kept;
+  const chosen = variantOfBucket(policy.runs, policy.runCount, bucketOfRequest(policy));
+  return conversation == 0 ? chosen : keepVariant(policy, chosen);
 }
 
 /** The variant a named tenant asks for; -1 when no one may or does. */
@@ -42,8 +73,10 @@ function forcedVariant(policy: CanaryPolicy): i32 {
   return variantIndex(policy, valuePtr(row), valueBytes(row));
 }
 
-/** No key: Envoy's request id is random, and the clock is the last resort. */
+/** No key: a conversation is its own; else Envoy's request id is random, and the clock is the last resort. */
 function randomBucket(policy: CanaryPolicy): u32 {
+  if (FULL && policy.conversationHeader != 0 && conversation != 0)
+    return bucketOf(conversation, BUCKETS);
   const row = findHeader(requestId);
   if (row >= 0) return bucketOfKey(valuePtr(row), valueBytes(row), policy.seed);
   store<u64>(clock, nowNs());

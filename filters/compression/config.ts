@@ -8,6 +8,7 @@ import {
   nextMember,
   openArray,
   openObject,
+  readBool,
   readString,
   stringBytes,
   stringPtr,
@@ -30,6 +31,8 @@ export class CompressionPolicy {
   secrets: u32;
   /** Links of Exception, in order. */
   exceptions: usize;
+  /** No compression while the pods or the worker are saturated. */
+  brownout: bool;
   allowed: Metric;
   denied: Metric;
 }
@@ -49,7 +52,8 @@ export function parseCompression(region: Region): usize {
   while (nextMember()) {
     if (member("algorithms")) policy.algorithms = readAlgorithms();
     else if (member("secrets")) policy.secrets = readSecrets();
-    else if (member("exceptions")) policy.exceptions = readExceptions(region);
+    else if (FULL && member("brownout")) policy.brownout = readBool();
+    else if (FULL && member("exceptions")) policy.exceptions = readExceptions(region);
     else unknownField();
   }
   if (jsonFailure.length == 0 && policy.algorithms == 0) failJson("has no algorithms");

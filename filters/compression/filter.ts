@@ -6,6 +6,7 @@ import {
   openAcceptEncoding,
 } from "../format/accept-encoding";
 import { allHold } from "../match";
+import { isPressed } from "../pressure";
 import {
   Ascii,
   findHeader,
@@ -61,6 +62,7 @@ export function applyCompression(policy: CompressionPolicy): void {
 
 /** What the client may get: the route's algorithms, or those of the first exception that fits. */
 function algorithmsFor(policy: CompressionPolicy): u32 {
+  if (!FULL) return policy.algorithms;
   for (let at = policy.exceptions; at != 0; at = changetype<Exception>(at).next)
     if (allHold(changetype<Exception>(at).match)) return changetype<Exception>(at).algorithms;
   return policy.algorithms;
@@ -75,6 +77,7 @@ function choose(algorithms: u32, first: i32): u32 {
 
 /** What the request alone tells against compression; the compressor itself looks at the answer. */
 function mayCompress(policy: CompressionPolicy): bool {
+  if (FULL && policy.brownout && isPressed()) return false;
   if (findHeader(upgrade) >= 0 || findHeader(protocol) >= 0) return false;
   // A part of a compressed answer is no part of the plain one.
   if (findHeader(range) >= 0) return false;

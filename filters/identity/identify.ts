@@ -1,5 +1,6 @@
 import { sha256Hex } from "../format/sha256";
 import {
+  arenaAlloc,
   findHeader,
   isLiteral,
   isText,
@@ -12,7 +13,8 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { API_KEY, HEADER, KeySource } from "./sources";
+import { findSan, sanBytes, sanPtr } from "./san";
+import { API_KEY, HEADER, KeySource, SOURCE_IP } from "./sources";
 
 const authorization = literal("authorization");
 const xApiKey = literal("x-api-key");
@@ -44,7 +46,11 @@ export function findKey(sources: usize): bool {
     else if (source.kind == API_KEY) {
       addHeader(authorization, true);
       addHeader(xApiKey, false);
-    } else addAddress();
+    } else if (!FULL || source.kind == SOURCE_IP) addAddress();
+    else if (findSan(source.kind)) {
+      keyPtr = sanPtr;
+      keyBytes = sanBytes;
+    }
     if (conflict) return false;
     if (keyBytes > 0) return true;
   }
@@ -110,11 +116,24 @@ function addAddress(): void {
  */
 export function findTenant(sources: usize): bool {
   if (!findKey(sources)) return false;
+  if (FULL && keyKind > SOURCE_IP) return nameSan();
+  if (FULL && keyBytes > 4 && isLiteral("san:", keyPtr, 4)) return false;
   if (keyKind != API_KEY) return keyBytes < 7 || !isLiteral("sha256:", keyPtr, 7);
   store<u64>(hashed, 0x3a363532616873); // "sha256:"
   sha256Hex(keyPtr, keyBytes, hashed + 7);
   keyPtr = hashed;
   keyBytes = HASH_BYTES;
+  return true;
+}
+
+/** "san:" and the name, as tenants that certificates tell are written. */
+function nameSan(): bool {
+  const ptr = arenaAlloc(keyBytes + 4);
+  if (ptr == 0) return false;
+  store<u32>(ptr, 0x3a6e6173); // "san:"
+  memory.copy(ptr + 4, keyPtr, keyBytes);
+  keyPtr = ptr;
+  keyBytes += 4;
   return true;
 }
 

@@ -7,14 +7,21 @@ import {
   openArray,
   openObject,
   readBool,
+  readString,
+  stringBytes,
+  stringPtr,
   unknownField,
 } from "../format/json";
 import { readHeaderName } from "../format/values";
-import { Region, Text } from "../sdk";
+import { isLiteral, Region, Text } from "../sdk";
 
 export const HEADER: i32 = 0;
 export const API_KEY: i32 = 1;
 export const SOURCE_IP: i32 = 2;
+/** Subject alternative name of the client certificate of the connection. */
+export const CONNECTION_SAN: i32 = 3;
+/** The same, as the proxy before this one forwards it. */
+export const FORWARDED_SAN: i32 = 4;
 
 const MOST_SOURCES: i32 = 8;
 
@@ -56,9 +63,17 @@ function readSource(region: Region): usize {
     } else if (member("apiKey") || member("sourceIp")) {
       source.kind = member("apiKey") ? API_KEY : SOURCE_IP;
       if (!readBool()) failJson("must be true");
-    } else unknownField();
+    } else if (FULL && member("san")) source.kind = readSan();
+    else unknownField();
   }
   if (jsonFailure.length == 0 && members != 1)
     failJson("must have exactly one of header, apiKey and sourceIp");
   return changetype<usize>(source);
+}
+
+function readSan(): i32 {
+  if (!readString()) return 0;
+  if (isLiteral("connection", stringPtr, stringBytes)) return CONNECTION_SAN;
+  if (!isLiteral("forwarded", stringPtr, stringBytes)) failJson("must be connection or forwarded");
+  return FORWARDED_SAN;
 }

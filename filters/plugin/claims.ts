@@ -35,6 +35,21 @@ export function removeClaimed(name: Text): void {
   if (spoofed != 0) changetype<Metric>(spoofed).pending++;
 }
 
+// What inference schedulers take a request's priority and fairness from
+// (llm-d-router: pkg/epp/metadata/consts.go), and the same under their older names.
+export const objectiveHeader: Text = FULL ? literal("x-llm-d-inference-objective") : 0;
+export const fairnessHeader: Text = FULL ? literal("x-llm-d-inference-fairness-id") : 0;
+const oldObjectiveHeader: Text = FULL ? literal("x-gateway-inference-objective") : 0;
+const oldFairnessHeader: Text = FULL ? literal("x-gateway-inference-fairness-id") : 0;
+
+/** Removes the older names of the schedulers' headers and counts claims under the newer ones. */
+export function removeSchedulerClaims(): void {
+  noteClaimed(objectiveHeader);
+  noteClaimed(fairnessHeader);
+  removeClaimed(oldObjectiveHeader);
+  removeClaimed(oldFairnessHeader);
+}
+
 /** Counts a claim that is overwritten rather than removed. */
 export function noteClaimed(name: Text): void {
   if (spoofed != 0 && findHeader(name) >= 0) changetype<Metric>(spoofed).pending++;

@@ -1,7 +1,10 @@
 export {
+  fairnessHeader,
   modeHeader,
   noteClaimed,
+  objectiveHeader,
   removeClaimed,
+  removeSchedulerClaims,
   tagHeader,
   tenantHeader,
   tierHeader,
@@ -14,5 +17,6 @@ export {
   proxy_on_request_trailers,
   proxy_on_response_trailers,
   proxy_on_tick,
+  TICK_MS,
 } from "./lifecycle";
 export { openRequest } from "./request";

@@ -16,7 +16,8 @@ import {
 } from "../sdk";
 import { cleanTrailers, countClaims } from "./claims";
 
-const TICK_MS: u32 = 1000;
+/** Period of the ticks. */
+export const TICK_MS: u32 = 1000;
 const revisionName = literal("weir_config_revision");
 
 let filterName: Ascii = "";

@@ -13,10 +13,13 @@ import {
   stringPtr,
   unknownField,
 } from "../format/json";
-import { isLabel, readLabel } from "../format/values";
+import { isLabel, readLabel, readText } from "../format/values";
 import { readSources } from "../identity";
 import { countedBy } from "../report";
-import { copyText, Region, Text } from "../sdk";
+import { copyText, Metric, Region, Text } from "../sdk";
+import { acquireFlow, Flow, releaseFlow } from "./flow";
+import { NO_LIMIT } from "./in-flight";
+import { bindOverload, parseOverload } from "./overload-config";
 import {
   addTenant,
   closeTenants,
@@ -38,11 +41,27 @@ export class RateLimitPolicy {
   defaultTier: Text;
   forwardTenant: bool;
   forwardTier: bool;
+  /** Requests in flight on the whole route; NO_LIMIT where there is no such limit. */
+  concurrent: i32;
+  /** Whether streams are followed to their end. */
+  tracked: bool;
+  /** Name of the route. */
+  route: Text;
+  /** The route's Flow, or 0. */
+  flow: usize;
+  refusedFull: Metric;
+  /** Whether schedulers are told the tier and the tenant. */
+  forwardScheduler: bool;
+  /** Message OverloadPolicy, or 0. */
+  overload: usize;
+  /** Proxies that a fleet-wide limit is made for; 0 where limits are the proxy's own. */
+  proxies: u32;
 }
 
 export function parseRateLimit(region: Region): usize {
   const policy = changetype<RateLimitPolicy>(region.alloc(offsetof<RateLimitPolicy>()));
   policy.tenants = openTenants(region);
+  if (FULL) policy.concurrent = NO_LIMIT;
   openObject();
   while (nextMember()) {
     if (member("identity")) policy.identity = readSources(region);
@@ -50,6 +69,9 @@ export function parseRateLimit(region: Region): usize {
     else if (member("tenants")) readTenants(policy, region);
     else if (member("default")) policy.defaultTier = readLabel(region);
     else if (member("forward")) readForward(policy);
+    else if (FULL && member("concurrent")) policy.concurrent = readConcurrent();
+    else if (FULL && member("overload")) policy.overload = parseOverload(region);
+    else if (FULL && member("fleet")) policy.proxies = readFleet();
     else unknownField();
   }
   if (jsonFailure.length > 0) return 0;
@@ -69,25 +91,28 @@ function readTiers(policy: RateLimitPolicy, region: Region): void {
     else {
       const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
       tier.name = copyText(region, stringPtr, stringBytes);
-      readTier(tier);
+      readTier(tier, region);
       tier.next = policy.tiers;
       policy.tiers = changetype<usize>(tier);
     }
   }
 }
 
-function readTier(tier: Tier): void {
+function readTier(tier: Tier, region: Region): void {
   let rate: f64 = -1;
   let burst: f64 = 0;
+  if (FULL) tier.concurrent = NO_LIMIT;
   openObject();
   while (nextMember()) {
     if (member("requestsPerSecond")) {
       if (readNumber(0, 1000000)) rate = numberRead;
     } else if (member("burst")) {
       if (readInteger(0, 1000000)) burst = numberRead;
-    } else if (member("concurrent")) readInteger(0, 1000000);
+    } else if (FULL && member("concurrent")) tier.concurrent = readConcurrent();
     else if (member("tokensPerMinute")) readInteger(0, 1000000000);
-    else if (member("priority")) readInteger(0, 100);
+    else if (member("priority")) {
+      if (readInteger(0, 100) && FULL) tier.priority = <u32>numberRead;
+    } else if (FULL && member("objective")) tier.objective = readText(region, 63);
     else unknownField();
   }
   if (jsonFailure.length > 0) return;
@@ -101,6 +126,21 @@ function readTier(tier: Tier): void {
   tier.burst = <u32>burst;
   tier.intervalNs = <u64>Math.round(1000000000 / rate);
   tier.windowNs = tier.intervalNs * <u64>burst;
+}
+
+function readConcurrent(): i32 {
+  return readInteger(0, 1000000) ? <i32>numberRead : NO_LIMIT;
+}
+
+/** Message Fleet: how many proxies share the limits, by which they start. */
+function readFleet(): u32 {
+  let proxies: u32 = 10;
+  openObject();
+  while (nextMember()) {
+    if (!member("proxies")) unknownField();
+    else if (readInteger(1, 10000)) proxies = <u32>numberRead;
+  }
+  return proxies;
 }
 
 function readTenants(policy: RateLimitPolicy, region: Region): void {
@@ -117,6 +157,7 @@ function readForward(policy: RateLimitPolicy): void {
   while (nextMember()) {
     if (member("tenant")) policy.forwardTenant = readBool();
     else if (member("tier")) policy.forwardTier = readBool();
+    else if (FULL && member("scheduler")) policy.forwardScheduler = readBool();
     else unknownField();
   }
 }
@@ -128,9 +169,38 @@ export function bindRateLimit(at: usize, route: Route): void {
     each.admitted = countedBy("rate_limit_admitted", route.name, "tier", each.name);
     each.refused = countedBy("rate_limit_refused", route.name, "tier", each.name);
   }
+  if (FULL && policy.proxies > 0)
+    for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
+      changetype<Tier>(at).startNs = changetype<Tier>(at).intervalNs * policy.proxies;
   takeBuckets(policy.tenants, route.name);
+  if (FULL) bindPlaces(policy, route);
+}
+
+/** What only streams that are followed to their end need. */
+function bindPlaces(policy: RateLimitPolicy, route: Route): void {
+  policy.route = route.name;
+  policy.flow = changetype<usize>(acquireFlow(route.name));
+  bindOverload(policy.overload, changetype<Flow>(policy.flow), route);
+  policy.tracked = policy.concurrent != NO_LIMIT || policy.overload != 0;
+  if (policy.concurrent != NO_LIMIT)
+    policy.refusedFull = countedBy("route_full", route.name, "tier", 0);
+  let least: u32 = u32.MAX_VALUE;
+  for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
+    least = min(least, max(changetype<Tier>(at).priority, 1));
+  for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next) {
+    const tier = changetype<Tier>(at);
+    tier.weight = <f64>max(tier.priority, 1) / <f64>least;
+    if (tier.objective == 0) tier.objective = tier.name;
+    if (policy.overload != 0)
+      tier.refusedOverload = countedBy("overload_refused", route.name, "tier", tier.name);
+    if (tier.concurrent == NO_LIMIT) continue;
+    policy.tracked = true;
+    tier.refusedConcurrent = countedBy("concurrency_refused", route.name, "tier", tier.name);
+  }
 }
 
 export function releaseRateLimit(at: usize): void {
-  releaseBuckets(changetype<RateLimitPolicy>(at).tenants);
+  const policy = changetype<RateLimitPolicy>(at);
+  releaseBuckets(policy.tenants);
+  if (FULL) releaseFlow(changetype<Flow>(policy.flow));
 }

@@ -1,25 +1,47 @@
 import { findTenant, keyBytes, keyPtr } from "../identity";
-import { removeClaimed, tenantHeader, tierHeader } from "../plugin";
-import { REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
+import {
+  fairnessHeader,
+  objectiveHeader,
+  removeClaimed,
+  removeSchedulerClaims,
+  tenantHeader,
+  tierHeader,
+} from "../plugin";
+import { literal, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
 import { RateLimitPolicy } from "./config";
+import { Flow } from "./flow";
 import { admit, refusedForNs } from "./limiter";
-import { refuse } from "./refusal";
+import { others, takePlace } from "./places";
+import { RATE, refuse } from "./refusal";
 import { Tenant, tenantNamed } from "./tenants";
 
-/** Admits the request, or answers it; false when it was answered. */
-export function applyRateLimit(policy: RateLimitPolicy): bool {
-  const tenant = tenantOf(policy);
+/** Who pays for diverted shadow traffic: a name that no header can carry, for a comma ends a value. */
+const shadowTenant = literal(",shadow");
+
+/**
+ * Admits the request, or answers it; false when it was answered. A diverted
+ * request is test traffic: no tenant pays for it.
+ */
+export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: bool): bool {
+  const tenant = FULL && diverted ? shadowOf(policy) : tenantOf(policy);
   const tier = tenant.tier;
   if (!admit(tenant.bucket, tier)) {
     tier.refused.pending++;
-    refuse(tier, refusedForNs);
+    refuse(RATE, tier, refusedForNs, 0);
     return false;
   }
+  if (FULL && !takePlace(policy, tenant, context)) return false;
   tier.admitted.pending++;
-  if (policy.forwardTenant && tenant != policy.tenants.others) forward(tenantHeader, tenant.name);
+  const known = tenant != policy.tenants.others && !(FULL && diverted);
+  if (policy.forwardTenant && known) forward(tenantHeader, tenant.name);
   else removeClaimed(tenantHeader);
   if (policy.forwardTier) forward(tierHeader, tier.name);
   else removeClaimed(tierHeader);
+  if (FULL && policy.forwardScheduler) {
+    removeSchedulerClaims();
+    forward(objectiveHeader, tier.objective);
+    forward(fairnessHeader, known ? tenant.name : others);
+  }
   return true;
 }
 
@@ -27,6 +49,15 @@ export function applyRateLimit(policy: RateLimitPolicy): bool {
 function tenantOf(policy: RateLimitPolicy): Tenant {
   const tenants = policy.tenants;
   return findTenant(policy.identity) ? tenantNamed(tenants, keyPtr, keyBytes) : tenants.others;
+}
+
+/** How much of the traffic the route's pods can take, as far as they are listened to: 1 is all of it. */
+export function podsOpen(policy: RateLimitPolicy): f64 {
+  return policy.flow == 0 ? 1 : changetype<Flow>(policy.flow).share;
+}
+
+function shadowOf(policy: RateLimitPolicy): Tenant {
+  return tenantNamed(policy.tenants, textPtr(shadowTenant), textBytes(shadowTenant));
 }
 
 function forward(name: Text, value: Text): void {

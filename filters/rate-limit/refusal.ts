@@ -1,6 +1,7 @@
 import { writeGoDuration } from "../format/duration";
 import { xxh64 } from "../format/xxh64";
 import {
+  Ascii,
   arenaAlloc,
   beginPair,
   beginPairs,
@@ -9,6 +10,7 @@ import {
   findHeader,
   literal,
   reply,
+  Text,
   valueBytes,
   valuePtr,
   write,
@@ -21,23 +23,36 @@ import {
 } from "../sdk";
 import { Tier } from "./tier";
 
+/** Why a request was refused; each has a code and a response code detail of its own. */
+export const RATE: i32 = 0;
+/** The tenant has as many requests in flight as its tier may. */
+export const CONCURRENT: i32 = 1;
+/** The route has as many requests in flight as it may. */
+export const ROUTE_FULL: i32 = 2;
+/** The pods are saturated, and lower tiers go first. */
+export const OVERLOAD: i32 = 3;
+
 const NS_PER_S: u64 = 1_000_000_000;
 const MOST_RETRY_S: u64 = 60;
 const RESOURCE_EXHAUSTED: i32 = 8;
+const UNAVAILABLE: i32 = 14;
 
 const contentType = literal("content-type");
 const requestId = literal("x-request-id");
-const details = literal("weir_rate_limited");
+const rateDetails = literal("weir_rate_limited");
+const concurrentDetails: Text = FULL ? literal("weir_concurrency_limited") : 0;
+const overloadDetails: Text = FULL ? literal("weir_overloaded") : 0;
+const routeFullDetails: Text = FULL ? literal("weir_route_full") : 0;
 
 /**
  * Whole seconds for Retry-After: rounded up, a little later for some so that
  * they do not all come back at once, and within the 1 to 60 that clients obey
  * (openai-node takes anything else for its own back-off).
  */
-function retryAfterS(waitNs: u64): u64 {
+export function retryAfterS(waitNs: u64, seed: u64): u64 {
   const seconds = min(max((waitNs + NS_PER_S - 1) / NS_PER_S, 1), MOST_RETRY_S);
   const spread = seconds / 4 + 1;
-  return min(seconds + (jitter() % (spread + 1)), MOST_RETRY_S);
+  return min(seconds + (seed % (spread + 1)), MOST_RETRY_S);
 }
 
 function jitter(): u64 {
@@ -45,25 +60,58 @@ function jitter(): u64 {
   return row < 0 ? 0 : xxh64(valuePtr(row), valueBytes(row), 1) >> 32;
 }
 
-/** Refuses the request with 429, or grpc-status 8 (RESOURCE_EXHAUSTED) where it is gRPC. */
-export function refuse(tier: Tier, waitNs: u64): void {
-  const retryS = retryAfterS(waitNs);
+/** 429 where the tenant's own limit refuses, 503 where capacity is missing. */
+function isOwn(cause: i32): bool {
+  return !FULL || cause <= CONCURRENT;
+}
+
+/**
+ * Answers the request with 429 or 503, or where it is gRPC with grpc-status 8
+ * (RESOURCE_EXHAUSTED) or 14 (UNAVAILABLE).
+ *
+ * @param limit requests in flight, for CONCURRENT and ROUTE_FULL; else 0
+ */
+export function refuse(cause: i32, tier: Tier, waitNs: u64, limit: u32): void {
+  const retryS = retryAfterS(waitNs, jitter());
   const grpc = isGrpc();
-  writeHeaders(tier, waitNs, retryS, grpc);
+  writeHeaders(cause, tier, waitNs, retryS, limit, grpc);
   const headersBytes = writtenBytes();
   const headers = arenaAlloc(headersBytes);
   if (headers != 0) memory.copy(headers, written(), headersBytes);
-  if (grpc) writeGrpcMessage(tier, retryS);
-  else writeProblem(tier, retryS);
+  beginText();
+  if (grpc) writeDetail(cause, tier, retryS);
+  else writeProblem(cause, tier, retryS);
+  const own = isOwn(cause);
   reply(
-    429,
-    details,
+    own ? 429 : 503,
+    detailsOf(cause),
     headers,
     headers == 0 ? 0 : headersBytes,
     written(),
     writtenBytes(),
-    grpc ? RESOURCE_EXHAUSTED : -1,
+    !grpc ? -1 : own ? RESOURCE_EXHAUSTED : UNAVAILABLE,
   );
+}
+
+function detailsOf(cause: i32): Text {
+  if (FULL && cause == CONCURRENT) return concurrentDetails;
+  if (FULL && cause == ROUTE_FULL) return routeFullDetails;
+  if (FULL && cause == OVERLOAD) return overloadDetails;
+  return rateDetails;
+}
+
+function codeOf(cause: i32): Ascii {
+  if (FULL && cause == CONCURRENT) return "concurrency_limited";
+  if (FULL && cause == ROUTE_FULL) return "route_full";
+  if (FULL && cause == OVERLOAD) return "overloaded";
+  return "rate_limited";
+}
+
+/** Name of the quota policy, in the RateLimit fields and in violated-policies. */
+function policyOf(cause: i32): Ascii {
+  if (FULL && cause == CONCURRENT) return '"concurrent"';
+  if (FULL && cause == ROUTE_FULL) return '"route-concurrent"';
+  return '"requests"';
 }
 
 function isGrpc(): bool {
@@ -75,64 +123,127 @@ function isGrpc(): bool {
   return known && (valueBytes(row) == 16 || load<u8>(ptr, 16) == 0x2b || load<u8>(ptr, 16) == 0x3b);
 }
 
-// draft-ietf-httpapi-ratelimit-headers-11; its names stand here and nowhere else.
-function writeHeaders(tier: Tier, waitNs: u64, retryS: u64, grpc: bool): void {
-  const stop = tier.intervalNs == 0;
-  beginPairs(grpc ? 3 : stop ? 8 : 7);
-  beginPair(0, "retry-after");
+function writeHeaders(
+  cause: i32,
+  tier: Tier,
+  waitNs: u64,
+  retryS: u64,
+  limit: u32,
+  grpc: bool,
+): void {
+  const rate = !FULL || cause == RATE;
+  const stop = rate && tier.intervalNs == 0;
+  // Being overloaded is no policy that a client could keep to.
+  const overload = FULL && cause == OVERLOAD;
+  beginPairs((overload ? 1 : 3) + (grpc ? 0 : stop ? 5 : rate ? 4 : 1));
+  pairs = 0;
+  begin("retry-after");
   writeUint(retryS);
-  endPair(0);
-  beginPair(1, "ratelimit-policy");
-  write('"requests";q=');
-  writeUint(tier.burst);
-  write(";w=");
-  writeUint(max((tier.windowNs + NS_PER_S - 1) / NS_PER_S, 1));
-  endPair(1);
-  beginPair(2, "ratelimit");
-  write('"requests";r=0;t=');
-  writeUint(retryS);
-  endPair(2);
+  end();
+  if (!overload) writePolicy(cause, tier, retryS, limit);
   if (grpc) return;
-  beginPair(3, "x-ratelimit-limit-requests");
-  writeUint(tier.burst);
-  endPair(3);
-  beginPair(4, "x-ratelimit-remaining-requests");
-  writeByte(0x30);
-  endPair(4);
-  beginPair(5, "x-ratelimit-reset-requests");
-  writeGoDuration((waitNs + 999_999) / 1_000_000);
-  endPair(5);
-  beginPair(6, "content-type");
+  begin("content-type");
   write("application/problem+json");
-  endPair(6);
+  end();
+  if (!rate) return;
+  begin("x-ratelimit-limit-requests");
+  writeUint(tier.burst);
+  end();
+  begin("x-ratelimit-remaining-requests");
+  writeByte(0x30);
+  end();
+  begin("x-ratelimit-reset-requests");
+  writeGoDuration((waitNs + 999_999) / 1_000_000);
+  end();
   if (!stop) return;
   // A tier that admits nothing is no reason to come back.
-  beginPair(7, "x-should-retry");
+  begin("x-should-retry");
   write("false");
-  endPair(7);
+  end();
 }
 
-function writeGrpcMessage(tier: Tier, retryS: u64): void {
-  beginText();
-  writeDetail(tier, retryS);
+// draft-ietf-httpapi-ratelimit-headers-11; its names stand here and nowhere else.
+function writePolicy(cause: i32, tier: Tier, retryS: u64, limit: u32): void {
+  begin("ratelimit-policy");
+  if (FULL && cause != RATE) {
+    write(policyOf(cause));
+    write(";q=");
+    writeUint(limit);
+    write(';qu="concurrent-requests"');
+  } else {
+    write('"requests";q=');
+    writeUint(tier.burst);
+    write(";w=");
+    writeUint(max((tier.windowNs + NS_PER_S - 1) / NS_PER_S, 1));
+  }
+  end();
+  begin("ratelimit");
+  if (FULL) {
+    write(policyOf(cause));
+    write(";r=0;t=");
+  } else write('"requests";r=0;t=');
+  writeUint(retryS);
+  end();
 }
 
-function writeDetail(tier: Tier, retryS: u64): void {
-  write("request limit of tier ");
-  writeText(tier.name);
-  write(" reached: retry in ");
+let pairs: u32 = 0;
+
+function begin(key: Ascii): void {
+  beginPair(pairs, key);
+}
+
+function end(): void {
+  endPair(pairs);
+  pairs++;
+}
+
+function writeDetail(cause: i32, tier: Tier, retryS: u64): void {
+  if (FULL && cause == OVERLOAD) write("the model is overloaded");
+  else if (FULL && cause == ROUTE_FULL) write("too many requests in flight");
+  else {
+    if (FULL && cause == CONCURRENT) write("limit of requests in flight of tier ");
+    else write("request limit of tier ");
+    writeText(tier.name);
+    write(" reached");
+  }
+  write(": retry in ");
   writeUint(retryS);
   write(" s");
 }
 
-/** RFC 9457, with the problem type and member of the RateLimit draft. */
-function writeProblem(tier: Tier, retryS: u64): void {
-  beginText();
-  write(
-    '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"rate_limited","detail":"',
-  );
-  writeDetail(tier, retryS);
-  write('","violated-policies":["requests"]');
+/** RFC 9457, with the problem types and member of the RateLimit draft. */
+function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
+  // Few long pieces where there is only one cause: each costs a call.
+  if (FULL) {
+    write(
+      isOwn(cause)
+        ? '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"'
+        : '{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"Request cannot be satisfied due to temporary server capacity constraints","status":503,"code":"',
+    );
+    write(codeOf(cause));
+    write('","detail":"');
+    writeDetail(cause, tier, retryS);
+    writeByte(0x22);
+    if (cause != OVERLOAD) {
+      write(',"violated-policies":[');
+      write(policyOf(cause));
+      writeByte(0x5d);
+    }
+    // Where OpenAI's clients look for words to show.
+    write(',"error":{"message":"');
+    writeDetail(cause, tier, retryS);
+    write('","type":"');
+    write(isOwn(cause) ? "requests" : "server_error");
+    write('","code":"');
+    write(codeOf(cause));
+    write('"}');
+  } else {
+    write(
+      '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"rate_limited","detail":"',
+    );
+    writeDetail(cause, tier, retryS);
+    write('","violated-policies":["requests"]');
+  }
   const row = findHeader(requestId);
   if (row >= 0) {
     write(',"request_id":"');

@@ -95,7 +95,12 @@ export function takeBuckets(tenants: Tenants, route: Text): void {
 }
 
 function takeBucket(tenant: Tenant, seed: u64): void {
-  tenant.bucket = acquireBucket(xxh64(textPtr(tenant.name), textBytes(tenant.name), seed));
+  const bucket = acquireBucket(xxh64(textPtr(tenant.name), textBytes(tenant.name), seed));
+  tenant.bucket = bucket;
+  if (!FULL) return;
+  bucket.fullNs = tenant.tier.intervalNs;
+  bucket.startNs = tenant.tier.startNs;
+  bucket.windowNs = tenant.tier.windowNs;
 }
 
 export function releaseBuckets(tenants: Tenants): void {

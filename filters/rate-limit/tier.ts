@@ -10,8 +10,21 @@ export class Tier {
   /** Nanoseconds of requests that may come at once. */
   windowNs: u64;
   burst: u32;
+  /** Of fleet-wide limits the interval of a proxy that no share is assigned to; else 0. */
+  startNs: u64;
+  /** Requests in flight per tenant; NO_LIMIT where there is none. */
+  concurrent: i32;
+  /** Weight under overload, as the policy has it and against the smallest one in it. */
+  priority: u32;
+  weight: f64;
+  /** Requests of it that may pass under overload, a fraction saved up for the next. */
+  credit: f64;
+  /** What inference schedulers know the tier by. */
+  objective: Text;
   admitted: Metric;
   refused: Metric;
+  refusedConcurrent: Metric;
+  refusedOverload: Metric;
 }
 
 /** The tier of that name, or 0. */

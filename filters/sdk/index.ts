@@ -24,7 +24,7 @@ export {
   valuePtr,
 } from "./headers";
 export { allocate, release, reserve } from "./heap";
-export { httpCall } from "./http-call";
+export { CALL_HEADERS, callBodyBytes, callBodyPtr, httpCall, readCallBody } from "./http-call";
 export { logError, logWarning } from "./log";
 export {
   arenaAlloc,
@@ -33,7 +33,17 @@ export {
   resetArena,
   sameBytes,
 } from "./memory";
-export { counter, flushMetrics, gauge, Metric, metricTotal, setGauge } from "./metrics";
+export {
+  addToGauge,
+  counter,
+  defineGauge,
+  flushMetrics,
+  gauge,
+  gaugeValue,
+  Metric,
+  metricTotal,
+  setGauge,
+} from "./metrics";
 export { propertyBytes, propertyPtr, readProperty } from "./property";
 export { Region } from "./region";
 export { reply } from "./reply";

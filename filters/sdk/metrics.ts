@@ -71,6 +71,26 @@ export function setGauge(gauge: Metric, value: u64): void {
   proxy_record_metric(gauge.id, value);
 }
 
+/**
+ * A gauge that all workers of the proxy add to, kept apart from the counters
+ * above: its owner defines it once and remembers the id. u32.MAX_VALUE when the
+ * host refuses it.
+ */
+export function defineGauge(name: usize, nameBytes: usize): u32 {
+  return proxy_define_metric(GAUGE, name, nameBytes, outPtr) == OK
+    ? load<u32>(outPtr)
+    : u32.MAX_VALUE;
+}
+
+export function addToGauge(id: u32, by: i64): void {
+  proxy_increment_metric(id, by);
+}
+
+/** The gauge's value; 0 when the host does not keep it. */
+export function gaugeValue(id: u32): i64 {
+  return proxy_get_metric(id, outPtr) == OK ? load<i64>(outPtr) : 0;
+}
+
 /** Tells the host what was counted since the last time. */
 export function flushMetrics(): void {
   for (let at = first; at != 0; at = changetype<Metric>(at).next) {

@@ -6,6 +6,7 @@ import {
   nextMember,
   numberRead,
   openObject,
+  readBool,
   readInteger,
   readNumber,
   unknownField,
@@ -32,6 +33,14 @@ export class ShadowPolicy {
   identity: usize;
   /** Largest body of a request that is tagged; 2^32 - 1: any. */
   mostBodyBytes: u32;
+  /** Tagged requests go to the shadow variant themselves. */
+  divert: bool;
+  /** The filter stands at the shadow variant's own pods. */
+  arrival: bool;
+  /** Take less while the pods or the worker are saturated. */
+  yields: bool;
+  /** Tell services behind the pods. */
+  baggage: bool;
   tagged: Metric;
 }
 
@@ -50,7 +59,11 @@ export function parseShadow(region: Region): usize {
     else if (member("tagHeader")) policy.tagHeader = readHeaderName(region);
     else if (member("maxBodyBytes")) {
       if (readInteger(0, 1073741824)) policy.mostBodyBytes = <u32>numberRead;
-    } else if (member("from")) policy.from = readTexts(region, 256);
+    } else if (FULL && member("divert")) policy.divert = readBool();
+    else if (FULL && member("arrival")) policy.arrival = readBool();
+    else if (FULL && member("yield")) policy.yields = readBool();
+    else if (FULL && member("baggage")) policy.baggage = readBool();
+    else if (member("from")) policy.from = readTexts(region, 256);
     else if (member("identity")) policy.identity = readSources(region);
     else unknownField();
   }

@@ -1,8 +1,10 @@
 import { isCallerIn } from "../identity";
 import { allHold } from "../match";
 import { removeClaimed } from "../plugin";
+import { eased } from "../pressure";
 import {
   findHeader,
+  isText,
   literal,
   nowNs,
   REQUEST_HEADERS,
@@ -12,6 +14,7 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
+import { markBaggage } from "./baggage";
 import { ShadowPolicy } from "./config";
 import { isSampled } from "./sample";
 
@@ -20,18 +23,31 @@ const requestId = literal("x-request-id");
 const yes = literal("true");
 const clock: usize = memory.data(8, 8);
 
-/** Tags the request, or makes sure that it is not tagged. */
-export function applyShadow(policy: ShadowPolicy, bodiless: bool): void {
+/** Tags the request, or makes sure that it is not tagged; whether it is. */
+export function applyShadow(policy: ShadowPolicy, bodiless: bool): bool {
   const claimed = findHeader(policy.modeHeader) >= 0 || findHeader(policy.tagHeader) >= 0;
-  if (claimed && isCallerIn(policy.from, policy.identity)) return;
+  if (claimed && isCallerIn(policy.from, policy.identity)) {
+    const tagged = isTagged(policy);
+    if (FULL && policy.baggage) markBaggage(tagged ? policy.tag : 0);
+    return tagged;
+  }
   if (sampled(policy) && allHold(policy.match) && (bodiless || fitsBody(policy.mostBodyBytes))) {
     policy.tagged.pending++;
     setHeader(REQUEST_HEADERS, policy.modeHeader, textPtr(yes), textBytes(yes));
     setHeader(REQUEST_HEADERS, policy.tagHeader, textPtr(policy.tag), textBytes(policy.tag));
-    return;
+    if (FULL && policy.baggage) markBaggage(policy.tag);
+    return true;
   }
   removeClaimed(policy.modeHeader);
   removeClaimed(policy.tagHeader);
+  if (FULL && policy.baggage) markBaggage(0);
+  return false;
+}
+
+/** Whether a trusted caller's own headers send the request to the shadow. */
+function isTagged(policy: ShadowPolicy): bool {
+  const row = findHeader(policy.modeHeader);
+  return row >= 0 && isText(yes, valuePtr(row), valueBytes(row));
 }
 
 /** A body of unknown length fits no cap: by the time it is known, it has been copied. */
@@ -50,9 +66,10 @@ function fitsBody(most: u32): bool {
 }
 
 function sampled(policy: ShadowPolicy): bool {
-  if (policy.share == 0) return false;
+  const share = FULL && policy.yields ? eased(policy.share) : policy.share;
+  if (share == 0) return false;
   const row = findHeader(requestId);
-  if (row >= 0) return isSampled(valuePtr(row), valueBytes(row), policy.seed, policy.share);
+  if (row >= 0) return isSampled(valuePtr(row), valueBytes(row), policy.seed, share);
   store<u64>(clock, nowNs());
-  return isSampled(clock, 8, policy.seed, policy.share);
+  return isSampled(clock, 8, policy.seed, share);
 }

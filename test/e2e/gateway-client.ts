@@ -13,6 +13,7 @@ export interface Answer {
 export interface GatewayClient {
   get(path: string, headers?: OutgoingHttpHeaders): Promise<Answer>;
   post(path: string, body: object, headers?: OutgoingHttpHeaders): Promise<Answer>;
+  send(method: string, path: string, headers: OutgoingHttpHeaders, body?: string): Promise<Answer>;
   close(): void;
 }
 
@@ -59,6 +60,7 @@ export function gatewayClient(base: string, connections = 16): GatewayClient {
   }
 
   return {
+    send,
     get: (path, headers = {}) => send("GET", path, headers),
     post: (path, body, headers = {}) =>
       send("POST", path, { "content-type": "application/json", ...headers }, JSON.stringify(body)),

@@ -12,6 +12,8 @@ const weirBin = "dist/control/main.js";
 export interface WeirUp {
   gateway: string;
   server: string;
+  /** Its xDS address, host and port. */
+  xds: string;
   admin: string;
   store: string;
   /** Runs a weir command against it; rejects when it fails. */
@@ -61,8 +63,9 @@ export async function weir(
 export async function weirUp(
   flags: readonly string[] = [],
   env: Record<string, string> = {},
+  podCount = 2,
 ): Promise<WeirUp> {
-  const [listen, xds, gateway, admin, ...pods] = await freePorts(6);
+  const [listen, xds, gateway, admin, ...pods] = await freePorts(4 + podCount);
   const at = (port: number | undefined) => `127.0.0.1:${port}`;
   const store = mkdtempSync(join(tmpdir(), "weir-e2e-"));
   const args = [
@@ -98,6 +101,7 @@ export async function weirUp(
   return {
     gateway: `http://${at(gateway)}`,
     server: `http://${at(listen)}`,
+    xds: at(xds),
     admin: `http://${at(admin)}`,
     store,
     child,

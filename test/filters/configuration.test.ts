@@ -2,18 +2,27 @@ import { describe, expect, it } from "vitest";
 import { createSharedState } from "../host/proxy.ts";
 import { startWorker } from "../host/worker.ts";
 import { compiled, configuredProxy, fullConfig, requestHeaders } from "./module.ts";
-import { refused } from "./refused-configs.ts";
+import { refused, refusedByFull } from "./refused-configs.ts";
 
 const weir = compiled("weir");
 
 describe("a configuration is refused with one line that says where", () => {
-  it.each(refused)("%s", (_name, text, words) => {
+  function refusal(module: WebAssembly.Module, text: string | Buffer): string {
     const shared = createSharedState();
-    const worker = startWorker(weir, shared);
-    expect(worker.configure(1, text)).toBe(false);
+    expect(startWorker(module, shared).configure(1, text)).toBe(false);
     expect(shared.log.map(({ message }) => message)).toHaveLength(1);
-    expect(shared.log[0]?.message).toContain(`weir all: configuration refused: `);
-    expect(shared.log[0]?.message).toContain(words);
+    return shared.log[0]?.message ?? "";
+  }
+  it.each(refused)("%s", (_name, text, words) => {
+    expect(refusal(weir, text)).toMatch(/^weir all: configuration refused: /);
+    expect(refusal(weir, text)).toContain(words);
+  });
+  it.each(refusedByFull)("%s", (_name, text, words) => {
+    expect(refusal(compiled("weir-full"), text)).toContain(`weir full: configuration refused: `);
+    expect(refusal(compiled("weir-full"), text)).toContain(words);
+  });
+  it.each(refusedByFull)("%s, by a module that does not know of it", (_name, text) => {
+    expect(refusal(weir, text)).toContain("is an unknown field");
   });
 });
 

@@ -35,7 +35,6 @@ export function fullConfig(): any {
             gold: {
               requestsPerSecond: 100,
               burst: 200,
-              concurrent: 64,
               tokensPerMinute: "600000",
               priority: 10,
             },
@@ -65,6 +64,23 @@ export function fullConfig(): any {
       },
     ],
   };
+}
+
+/** What weir-full.wasm can be asked beyond that, for the same host. */
+export function fullestConfig(): any {
+  const config = fullConfig();
+  const { rateLimit } = config.routes[0];
+  rateLimit.identity.unshift({ san: "connection" }, { san: "forwarded" });
+  Object.assign(rateLimit.tiers.gold, { concurrent: 64, objective: "interactive" });
+  Object.assign(rateLimit.tiers.bronze, { concurrent: 4, priority: 1 });
+  rateLimit.forward.scheduler = true;
+  Object.assign(rateLimit, {
+    concurrent: 100,
+    overload: { queueDepth: 5, kvCachePercent: 80, gpuPercent: 95 },
+    fleet: { proxies: 4 },
+  });
+  config.report = { cluster: "weir_control", authority: "127.0.0.1:8080", intervalMs: 1000 };
+  return config;
 }
 
 /** Workers of one proxy, configured alike. */

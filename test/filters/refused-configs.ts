@@ -210,13 +210,6 @@ export const refused: [string, string | Buffer, string][] = [
     "routes[0].compression.secrets must be never, same-origin or allow",
   ],
   [
-    "an exception for everyone",
-    edited((r) => {
-      r.compression.exceptions = [{ match: [] }];
-    }),
-    "routes[0].compression.exceptions[0] has no match",
-  ],
-  [
     "a negative body",
     edited((r) => {
       r.shadow.maxBodyBytes = -1;
@@ -242,4 +235,51 @@ export const refused: [string, string | Buffer, string][] = [
   ["a NUL in a string", '{"revision":"a\\u0000b"}', "revision is not a valid string"],
   ["broken UTF-8", Buffer.from('{"revision":"\xff"}', "latin1"), "revision is not a valid string"],
   ["a lone surrogate", '{"revision":"\\ud800"}', "revision is not a valid string"],
+];
+
+/** Configurations of what only weir-full.wasm knows, and that it refuses. */
+export const refusedByFull: [string, string | Buffer, string][] = [
+  [
+    "an exception for everyone",
+    edited((r) => {
+      r.compression.exceptions = [{ match: [] }];
+    }),
+    "routes[0].compression.exceptions[0] has no match",
+  ],
+  [
+    "an algorithm twice in an exception",
+    edited((r) => {
+      const match = [{ header: "a", present: true }];
+      r.compression.exceptions = [{ match, algorithms: ["br", "br"] }];
+    }),
+    "routes[0].compression.exceptions[0].algorithms[1] is named twice",
+  ],
+  [
+    "a pin to no variant",
+    edited((r) => {
+      r.canary.pins = { acme: "green" };
+    }),
+    "routes[0].canary has a pin to a variant that variants does not have",
+  ],
+  [
+    "conversations without a pause",
+    edited((r) => {
+      r.canary.conversations = { header: "x-session-id" };
+    }),
+    "routes[0].canary.conversations has no idleSeconds",
+  ],
+  [
+    "conversations with a pause of 8 days",
+    edited((r) => {
+      r.canary.conversations = { header: "x-session-id", idleSeconds: 8 * 86_400 };
+    }),
+    "routes[0].canary.conversations.idleSeconds is out of range",
+  ],
+  [
+    "baggage as a word",
+    edited((r) => {
+      r.shadow.baggage = "yes";
+    }),
+    "routes[0].shadow.baggage must be true or false",
+  ],
 ];

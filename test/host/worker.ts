@@ -39,6 +39,25 @@ export interface Outcome {
 /** Overrides the status of a host call; undefined lets it happen. */
 export type Fault = (call: string) => number | undefined;
 
+/** What the host knows of a request beyond its headers. */
+export interface RequestOptions {
+  sourceAddress?: string;
+  plugin?: string;
+  /** Whether a body follows the headers. */
+  body?: boolean;
+  /** Further properties, e.g. of the connection. */
+  properties?: Record<string, string>;
+}
+
+/** A stream between its request headers and its end. */
+export interface OpenStream extends Outcome {
+  context: number;
+  /** The headers of the answer, as they leave the filter. */
+  answer(headers: Headers): Pick<Outcome, "headers" | "calls" | "callbacks" | "allocatingReads">;
+  /** The stream is gone, however it ended. */
+  end(): void;
+}
+
 /** One stream whose callbacks the test makes one by one, bodies included. */
 export interface Exchange {
   context: number;
@@ -62,13 +81,14 @@ export interface Worker {
   exchange(headers: Headers, last?: boolean): Exchange;
   /** Configures a root context; false when the filter refuses. */
   configure(root: number, config: string | Buffer, plugin?: string): boolean;
-  /** One stream's request headers, with a body to follow or not, and its end. */
-  request(
-    headers: Headers,
-    options?: { sourceAddress?: string; plugin?: string; body?: boolean },
-  ): Outcome;
+  /** One stream's request headers, and its end. */
+  request(headers: Headers, options?: RequestOptions): Outcome;
+  /** One stream's request headers; the stream stays open. */
+  open(headers: Headers, options?: RequestOptions): OpenStream;
   trailers(map: "request" | "response", trailers: Headers): Headers;
   tick(root: number): void;
+  /** The answer to an HTTP call; absent: it failed. */
+  answerCall(root: number, answer?: { status: number; body: string }): void;
   /** A stream or root context is gone. */
   remove(context: number): void;
   /** Bytes of linear memory. */
@@ -94,6 +114,7 @@ export function startWorker(
   let allocate: (bytes: number) => number = () => 0;
   let exports: Record<string, (...args: number[]) => number>;
   let configuration: Buffer = Buffer.alloc(0);
+  let callBody: Buffer | undefined;
   let maps: Record<number, Headers> = {};
   /** The pieces of bodies that a callback is about, by buffer type. */
   let bodies: Record<number, Buffer> = {};
@@ -153,7 +174,7 @@ export function startWorker(
       outPtr: number,
       outSize: number,
     ) => {
-      const buffer = type === 7 ? configuration : bodies[type];
+      const buffer = type === 7 ? configuration : type === 4 ? callBody : bodies[type];
       if (buffer === undefined) return status.notFound;
       const value = buffer.subarray(start, start + size);
       return give(value.length, outPtr, outSize, (ptr) => {
@@ -335,6 +356,39 @@ export function startWorker(
     callbacks = 0;
   }
 
+  function open(
+    headers: Headers,
+    { sourceAddress, plugin = "weir", body = false, properties: more }: RequestOptions = {},
+  ): OpenStream {
+    reset();
+    maps = { 0: [...headers] };
+    properties = {
+      plugin_name: plugin,
+      "xds.node.id": node,
+      ...(sourceAddress ? { "source.address": sourceAddress } : {}),
+      ...more,
+    };
+    const id = ++context;
+    const action = exports.proxy_on_request_headers?.(id, headers.length, body ? 0 : 1) ?? 0;
+    return {
+      context: id,
+      action,
+      headers: maps[0] as Headers,
+      reply,
+      calls: [...calls],
+      allocatingReads,
+      callbacks,
+      answer: (answered) => {
+        reset();
+        // The request's headers are out of reach by now.
+        maps = { 2: [...answered] };
+        exports.proxy_on_response_headers?.(id, answered.length, 0);
+        return { headers: maps[2] as Headers, calls: [...calls], allocatingReads, callbacks };
+      },
+      end: () => void exports.proxy_on_delete?.(id),
+    };
+  }
+
   /** Runs a callback about a piece of a body; what is left in the buffer goes on, unless it is stopped. */
   function body(type: number, callback: string, id: number, piece: Buffer, last: boolean): Buffer {
     bodies = { [type]: piece };
@@ -385,26 +439,12 @@ export function startWorker(
       properties = { plugin_name: plugin, "xds.node.id": node };
       return exports.proxy_on_configure?.(root, configuration.length) === 1;
     },
-    request(headers, { sourceAddress, plugin = "weir", body = false } = {}) {
-      reset();
-      maps = { 0: [...headers] };
-      properties = {
-        plugin_name: plugin,
-        "xds.node.id": node,
-        ...(sourceAddress ? { "source.address": sourceAddress } : {}),
-      };
-      const id = ++context;
-      const action = exports.proxy_on_request_headers?.(id, headers.length, body ? 0 : 1) ?? 0;
-      const outcome = {
-        action,
-        headers: maps[0] as Headers,
-        reply,
-        calls: [...calls],
-        allocatingReads,
-      };
-      exports.proxy_on_delete?.(id);
-      return { ...outcome, callbacks };
+    request(headers, options) {
+      const stream = open(headers, options);
+      stream.end();
+      return { ...stream, callbacks };
     },
+    open,
     trailers(map, trailers) {
       reset();
       const number = map === "request" ? 1 : 3;
@@ -419,6 +459,14 @@ export function startWorker(
       reset();
       properties = { plugin_name: "weir", "xds.node.id": node };
       exports.proxy_on_tick?.(root);
+    },
+    answerCall(root, answer) {
+      reset();
+      properties = { plugin_name: "weir", "xds.node.id": node };
+      maps = answer ? { 6: [[":status", String(answer.status)]] } : {};
+      callBody = Buffer.from(answer?.body ?? "", "utf8");
+      exports.proxy_on_http_call_response?.(root, 1, answer ? 1 : 0, callBody.length, 0);
+      callBody = undefined;
     },
     remove: (id) => void exports.proxy_on_delete?.(id),
     tickPeriods,

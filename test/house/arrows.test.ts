@@ -78,16 +78,17 @@ const filters: Record<string, string[]> = {
   format: ["sdk"],
   identity: ["sdk", "format"],
   match: ["sdk", "format"],
+  pressure: ["sdk"],
   document: ["sdk", "format"],
   report: ["sdk", "document"],
   plugin: ["sdk", "format", "document", "report"],
   "rate-limit": ["sdk", "format", "identity", "document", "report", "plugin"],
-  compression: ["sdk", "format", "match", "document", "report", "plugin"],
-  shadow: ["sdk", "format", "identity", "match", "document", "report", "plugin"],
+  compression: ["sdk", "format", "match", "pressure", "document", "report", "plugin"],
+  shadow: ["sdk", "format", "identity", "match", "pressure", "document", "report", "plugin"],
   canary: ["sdk", "format", "identity", "document", "report", "plugin"],
   measure: ["sdk", "format"],
   "token-limit": ["sdk", "format", "identity", "document", "report", "measure", "plugin"],
-  all: ["sdk", "document", "plugin", "rate-limit", "compression", "shadow", "canary"],
+  all: ["sdk", "document", "plugin", "pressure", "rate-limit", "compression", "shadow", "canary"],
 };
 
 const roomOf = (file: string) => file.split("/")[1] ?? "";

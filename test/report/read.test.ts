@@ -7,6 +7,7 @@ import { ask, events, tokenProxy } from "../filters/token-streams.ts";
 
 const counter = { name: "responses", route: "n/r", label: "2xx", value: "7" };
 const histogram = { name: "token_gap_ms", route: "n/r", zeros: "1", index: [-3, 7], count: [1, 2] };
+const need = { route: "n/r", tenant: "acme", wanted: "3", intervalNs: 7 };
 
 describe("a report as the filters write it", () => {
   it("is read as Protobuf's JSON is", () => {
@@ -24,9 +25,8 @@ describe("a report as the filters write it", () => {
     const written = toJson(ReportRequestSchema, synthetic.report("r"));
     expect(readReport(written)).toEqual(fromJson(ReportRequestSchema, written));
     expect(readReport({})).toEqual(fromJson(ReportRequestSchema, {}));
-    expect(readReport({ node: "a", counters: [counter], histograms: [histogram] })).toEqual(
-      fromJson(ReportRequestSchema, { node: "a", counters: [counter], histograms: [histogram] }),
-    );
+    const small = { node: "a", counters: [counter], histograms: [histogram], needs: [need] };
+    expect(readReport(small)).toEqual(fromJson(ReportRequestSchema, small));
   });
 
   it("is what token-limit.wasm sends", () => {
@@ -57,6 +57,7 @@ describe("a report as the filters write it", () => {
     ["a count beyond 64 bits", { counters: [{ ...counter, value: "99999999999999999999" }] }],
     ["a bucket beyond 32 bits", { histograms: [{ ...histogram, index: [2 ** 31] }] }],
     ["a bucket in digits", { histograms: [{ ...histogram, index: ["1"] }] }],
+    ["a need with a member more", { needs: [{ ...need, more: 1 }] }],
     ["counts that are no list", { histograms: [{ ...histogram, count: 1 }] }],
   ])("%s is left to the general reader", (_name, value) => {
     expect(readReport(value)).toBeUndefined();

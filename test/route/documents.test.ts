@@ -118,7 +118,7 @@ describe("a document with something wrong in it", () => {
       changed((spec) => {
         spec.canary.stickyBy[0].apiKey = true;
       }),
-      "one-of spec.canary.stickyBy[0]: stickyBy[0] must have exactly one of header, apiKey, sourceIp",
+      "one-of spec.canary.stickyBy[0]: stickyBy[0] must have exactly one of header, apiKey, sourceIp, san, tenant",
     ],
     [
       "a control header as identity",

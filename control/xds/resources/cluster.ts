@@ -10,7 +10,7 @@ import {
   ClusterLoadAssignmentSchema,
 } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { InferenceRoute, Resilience, Variant } from "../../gen/weir/v1/route_pb.ts";
-import { routeName } from "../../route/index.ts";
+import { mirrors, mostCopies, routeName } from "../../route/index.ts";
 import { adsSource, seconds, socketAddress } from "./common.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
 import { transportSocket } from "./transport-socket.ts";
@@ -32,7 +32,7 @@ export function variantCluster(route: InferenceRoute, variant: Variant): Cluster
     edsClusterConfig: { edsConfig: adsSource() },
     connectTimeout: connections?.connectTimeout ?? seconds(5),
     ...balance(resilience),
-    circuitBreakers: { thresholds: [thresholds(resilience)] },
+    circuitBreakers: { thresholds: [thresholds(resilience, copiesInFlight(route, variant))] },
     ...(outlier
       ? {
           outlierDetection: outlierDetection(outlier),
@@ -127,3 +127,11 @@ function lbEndpoint(endpoint: string) {
 
 /** Where a cluster carries its HTTP options. */
 export const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/** A slow shadow gets no more copies than it can work off; they are dropped, not queued. */
+function copiesInFlight({ spec }: InferenceRoute, { name }: Variant): number | undefined {
+  const shadow = spec?.shadow;
+  return shadow !== undefined && mirrors(shadow) && shadow.variant === name
+    ? mostCopies(shadow)
+    : undefined;
+}

@@ -4,13 +4,11 @@ import type { Any } from "@bufbuild/protobuf/wkt";
 import { BrotliSchema } from "../../gen/envoy/extensions/compression/brotli/compressor/v3/brotli_pb.ts";
 import { GzipSchema } from "../../gen/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.ts";
 import { ZstdSchema } from "../../gen/envoy/extensions/compression/zstd/compressor/v3/zstd_pb.ts";
-import {
-  CompressorPerRouteSchema,
-  CompressorSchema,
-} from "../../gen/envoy/extensions/filters/http/compressor/v3/compressor_pb.ts";
+import { CompressorSchema } from "../../gen/envoy/extensions/filters/http/compressor/v3/compressor_pb.ts";
 import type { HttpFilterSchema } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import type { Compression, InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import { pack } from "./common.ts";
+import { unlessVetoed, vetoedOn } from "./veto.ts";
 
 /** Fast levels, for answers made while the client waits. */
 const libraries: Record<string, { name: string; library: Any }> = {
@@ -47,9 +45,7 @@ export function compressors(routes: readonly InferenceRoute[]): FilterInit[] {
 
 /** Turns on a route's own compressors: its virtual host's configuration for them, by filter name. */
 export function compressorsOn(route: InferenceRoute): Record<string, Any> {
-  const on = pack(CompressorPerRouteSchema, {
-    override: { case: "overrides", value: { responseDirectionConfig: {} } },
-  });
+  const on = vetoedOn();
   return Object.fromEntries(
     compressorsOf(route.spec?.compression).map(({ name }) => [name ?? "", on]),
   );
@@ -67,7 +63,7 @@ function compressorsOf(compression: Compression | undefined): FilterInit[] {
   return algorithms.flatMap((algorithm, index) => {
     const known = libraries[algorithm];
     if (known === undefined) return [];
-    const value = pack(CompressorSchema, {
+    const compressor = pack(CompressorSchema, {
       responseDirectionConfig: {
         // Each one reads the header as it comes by: only the last may take it away.
         removeAcceptEncodingHeader: index === algorithms.length - 1,
@@ -82,7 +78,10 @@ function compressorsOf(compression: Compression | undefined): FilterInit[] {
     return {
       name: `weir.compressor.${algorithm}.${settings}`,
       disabled: true,
-      configType: { case: "typedConfig", value },
+      configType: {
+        case: "typedConfig",
+        value: unlessVetoed("envoy.filters.http.compressor", compressor),
+      },
     };
   });
 }

@@ -33,12 +33,24 @@ export function httpOptions(connections: Connections | undefined) {
 /** Envoy's default of 1,024 would be a limit that no one asked for; Istio has none either. */
 const unlimited = 0xffffffff;
 
-/** Circuit breakers of a cluster. */
+/**
+ * Circuit breakers of a cluster.
+ * @param copies of requests that it may have in flight, where it gets copies
+ */
 export function thresholds(
   resilience: Resilience | undefined,
+  copies?: number,
 ): MessageInitShape<typeof CircuitBreakers_ThresholdsSchema> {
   const connections = resilience?.connections;
   const budget = resilience?.retries?.budget;
+  if (copies !== undefined)
+    return {
+      priority: RoutingPriority.DEFAULT,
+      maxConnections: connections?.maxConnections ?? copies,
+      maxPendingRequests: copies,
+      maxRequests: copies,
+      maxRetries: 0,
+    };
   return {
     priority: RoutingPriority.DEFAULT,
     maxConnections: connections?.maxConnections ?? unlimited,

@@ -44,7 +44,7 @@ export function gatewayListener(
     // A model may think longer than any default idle timeout; TCP keep-alive finds dead clients.
     streamIdleTimeout: seconds(0),
     httpFilters: [
-      discovered(filterName, options.weir),
+      discovered(filterName, { ...options.weir, wasm: options.fallback ?? options.weir.wasm }),
       faultFilter(),
       ...connectionLimits(routes),
       ...compressors(routes),

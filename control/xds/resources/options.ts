@@ -16,8 +16,10 @@ export interface FilterCode {
 export interface ResourceOptions {
   /** Where the proxies listen for clients. */
   gateway: Address;
-  /** weir.wasm: every proxy runs it. */
+  /** weir.wasm, or weir-full.wasm where a route needs it: every proxy runs it. */
   weir: FilterCode;
+  /** Module that takes over until a configuration arrives; absent: the same. */
+  fallback?: FilterCode["wasm"];
   /** token-limit.wasm, where a route asks for it. */
   tokenLimit?: FilterCode | undefined;
   /** Where the filters report to. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Headers } from "../../host/header-map.ts";
 import { createSharedState, type SharedState } from "../../host/proxy.ts";
 import { startWorker, type Worker } from "../../host/worker.ts";
-import { compiled, fullConfig } from "../module.ts";
+import { compiled, fullConfig, fullestConfig } from "../module.ts";
 import { generator } from "../random.ts";
 import { refused } from "../refused-configs.ts";
 
@@ -60,11 +60,25 @@ const values = [
   "429",
   "x".repeat(300),
 ];
+const loads = [
+  "TEXT named_metrics.kv_cache_usage_perc=0.2, named_metrics.num_requests_waiting=50",
+  'JSON {"named_metrics":{"queue_depth":1e308},"utilization":{"gpu":0.99}}',
+  "TEXT queue_depth=-1,=,,utilization.gpu=",
+  '{"{{::==1e999',
+];
+const answers = [
+  "{}",
+  '{"leases":[{"route":"inference/chat","tenant":"acme","intervalNs":"20000000"}]}',
+  '{"leases":[{"route":"inference/chat","intervalNs":"999999999999999999"},{}]}',
+  '{"leases":[{"tenant":1}',
+  '[[[{"leases":',
+  "",
+];
 /** What a host call may answer but OK. */
 const failures = [1, 2, 3, 4, 6, 7, 8, 10, 12, 255];
 
 /** A source of arbitrary input, the same for the same seed. */
-function createInput(seed: number) {
+function createInput(seed: number, name: string) {
   const random = generator(seed);
   const below = (most: number) => Math.floor(random() * most);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
@@ -77,7 +91,7 @@ function createInput(seed: number) {
     ]);
   /** Made once and drawn again and again: making them costs more than sending them. */
   const drawn = Array.from({ length: 5000 }, headers);
-  const good = JSON.stringify(fullConfig());
+  const good = JSON.stringify(name === "weir-full" ? fullestConfig() : fullConfig());
   const configs = [
     ...Array.from({ length: 200 }, () => cut(good, below)),
     ...refused.map(([, config]) => config.slice(0, 5000)),
@@ -102,7 +116,10 @@ function step(worker: Worker, shared: SharedState, input: Input, exports: readon
   const { random, below, pick } = input;
   if (random() < 0.1) shared.nowNs += BigInt(below(3e9)) - 1_000_000_000n;
   const dice = random();
-  if (dice < 0.7) worker.request(input.headers(), { plugin: pick(["a", "b"]) });
+  if (dice < 0.2) exchange(worker, input);
+  else if (dice < 0.22)
+    worker.answerCall(1 + below(5), { status: pick([200, 401, 0]), body: pick(answers) });
+  else if (dice < 0.7) worker.request(input.headers(), { plugin: pick(["a", "b"]) });
   else if (dice < 0.8) worker.trailers(pick(["request", "response"]), input.headers());
   else if (dice < 0.81) worker.configure(1 + below(5), input.config(), pick(["a", "b"]));
   else if (dice < 0.82) worker.remove(1 + below(5));
@@ -115,9 +132,21 @@ function step(worker: Worker, shared: SharedState, input: Input, exports: readon
   if (shared.httpCalls.length > 1000) shared.httpCalls.length = 0;
 }
 
+/** A stream with its answer, which ends at once or only when the next ones have begun. */
+function exchange(worker: Worker, { random, pick, headers }: Input): void {
+  const stream = worker.open(headers(), { plugin: pick(["a", "b"]) });
+  if (random() < 0.9)
+    stream.answer([
+      [":status", pick(["200", "429", "503", ""])],
+      ["endpoint-load-metrics", random() < 0.8 ? pick(loads) : pick(values)],
+      ...headers(),
+    ]);
+  if (random() < 0.95) stream.end();
+}
+
 /** Runs one seed to its number of callbacks; what goes wrong is told with the step that did it. */
 function run(name: string, seed: number, callbacks: number): number {
-  const input = createInput(seed);
+  const input = createInput(seed, name);
   const shared = createSharedState();
   const worker = startWorker(compiled(name), shared);
   const exports = worker.exports.filter((each) => each.startsWith("proxy_on"));

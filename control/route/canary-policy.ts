@@ -1,0 +1,41 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { CanaryPolicySchema } from "../gen/weir/v1/filter_pb.ts";
+import type { Canary, KeySource } from "../gen/weir/v1/route_pb.ts";
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+
+const defaultConversationHeader = "x-session-id";
+const defaultIdleSeconds = 3600;
+
+/** What the filters do about variants, or undefined where the route has no canary. */
+export function canaryPolicy(
+  { route, buckets }: RouteState,
+  name: string,
+): MessageInitShape<typeof CanaryPolicySchema> | undefined {
+  const spec = route?.spec;
+  if (spec?.canary === undefined) return undefined;
+  const { canary, rateLimit, shadow, variants } = spec;
+  const identity = rateLimit?.identity ?? [];
+  const pinned = Object.keys(canary.pin).length > 0;
+  return {
+    stickyBy: withoutTenant(canary.stickyBy, identity),
+    salt: canary.salt || name,
+    buckets,
+    variants: variants.filter((each) => each.name !== shadow?.variant).map((each) => each.name),
+    ...(canary.force ? { force: canary.force } : {}),
+    ...(pinned ? { pins: canary.pin } : {}),
+    ...(canary.force || pinned ? { identity } : {}),
+    ...(canary.conversations ? { conversations: conversations(canary.conversations) } : {}),
+  };
+}
+
+function conversations({ header, idle }: NonNullable<Canary["conversations"]>) {
+  return {
+    header: header || defaultConversationHeader,
+    idleSeconds: Number(idle?.seconds ?? defaultIdleSeconds),
+  };
+}
+
+/** The filters are told where a tenant's name stands rather than that it is one. */
+function withoutTenant(sources: readonly KeySource[], identity: readonly KeySource[]): KeySource[] {
+  return sources.flatMap((each) => (each.source.case === "tenant" ? identity : [each]));
+}

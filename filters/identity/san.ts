@@ -1,0 +1,93 @@
+import {
+  Ascii,
+  findHeader,
+  isLiteral,
+  literal,
+  propertyBytes,
+  propertyPtr,
+  readProperty,
+  Text,
+  valueBytes,
+  valuePtr,
+} from "../sdk";
+import { CONNECTION_SAN } from "./sources";
+
+const uriSan: Text = FULL ? literal("connection\0uri_san_peer_certificate") : 0;
+const dnsSan: Text = FULL ? literal("connection\0dns_san_peer_certificate") : 0;
+const forwardedCert: Text = FULL ? literal("x-forwarded-client-cert") : 0;
+
+/** The name found last. */
+export let sanPtr: usize = 0;
+export let sanBytes: usize = 0;
+
+/**
+ * Finds the name that a client certificate proves: its URI (in a mesh the
+ * SPIFFE id), else its DNS name. Of the connection only what Envoy verified
+ * counts. Of x-forwarded-client-cert only the last element does, which the
+ * nearest proxy wrote; earlier ones may come from anywhere.
+ */
+export function findSan(kind: i32): bool {
+  sanBytes = 0;
+  if (kind != CONNECTION_SAN) return findForwarded();
+  if (!readProperty(uriSan) || propertyBytes == 0) if (!readProperty(dnsSan)) return false;
+  sanPtr = propertyPtr;
+  sanBytes = propertyBytes;
+  return sanBytes > 0;
+}
+
+function findForwarded(): bool {
+  let last = -1;
+  for (let row = findHeader(forwardedCert); row >= 0; row = findHeader(forwardedCert, row + 1))
+    last = row;
+  if (last < 0) return false;
+  const end = valuePtr(last) + valueBytes(last);
+  const start = lastElement(valuePtr(last), end);
+  return findPair("URI", start, end) || findPair("DNS", start, end);
+}
+
+/** Where the part behind the last comma begins that stands outside of quotes. */
+function lastElement(from: usize, end: usize): usize {
+  let start = from;
+  for (let at = from; at < end; at = skip(at, end)) if (load<u8>(at) == 0x2c) start = at + 1;
+  return start;
+}
+
+/** The next byte outside of quotes. */
+function skip(at: usize, end: usize): usize {
+  if (load<u8>(at) != 0x22) return at + 1;
+  for (at++; at < end; at++) {
+    const c = load<u8>(at);
+    if (c == 0x5c) at++;
+    else if (c == 0x22) return at + 1;
+  }
+  return end;
+}
+
+/** Finds the first pair of that key in one element: Key=value;Key="quoted value";... */
+function findPair(key: Ascii, from: usize, end: usize): bool {
+  while (from < end) {
+    let to = from;
+    while (to < end && load<u8>(to) != 0x3b) to = skip(to, end);
+    while (from < to && load<u8>(from) == 0x20) from++;
+    const value = from + <usize>key.length + 1;
+    if (value < to && load<u8>(value - 1) == 0x3d && isLiteral(key, from, key.length))
+      return take(value, to);
+    from = to + 1;
+  }
+  return false;
+}
+
+/** Takes a value without its quotes; one with escapes in it is not a name that anyone has. */
+function take(from: usize, to: usize): bool {
+  if (load<u8>(from) == 0x22 && to - from > 1) {
+    from++;
+    to--;
+  }
+  for (let at = from; at < to; at++) {
+    const c = load<u8>(at);
+    if (c == 0x5c || c == 0x22) return false;
+  }
+  sanPtr = from;
+  sanBytes = to - from;
+  return sanBytes > 0;
+}

@@ -1,0 +1,2 @@
+export { eased, isPressed, notePods } from "./pressure";
+export { onPressureTick } from "./worker";

@@ -1,0 +1,68 @@
+import {
+  beginText,
+  findHeader,
+  literal,
+  nowNs,
+  RESPONSE_HEADERS,
+  readHeaders,
+  removeHeader,
+  setHeader,
+  valueBytes,
+  valuePtr,
+  writeUint,
+  written,
+  writtenBytes,
+} from "../sdk";
+import { drainNs, Flow } from "./flow";
+import { gpuUse, kvCacheUse, queueDepth, readLoad } from "./orca";
+import { noteSaturation } from "./overload";
+import { retryAfterS } from "./refusal";
+import { flowOf } from "./slots";
+
+const status = literal(":status");
+const retryAfter = literal("retry-after");
+const loadMetrics = literal("endpoint-load-metrics");
+
+/**
+ * Looks at the headers of an answer, where the route asks for it: what the pod
+ * says of its load, and whether it refused. A refusal passes as it is and gains
+ * a Retry-After where it has none, for clients guess badly.
+ */
+export function readAnswer(context: u32): void {
+  const at = flowOf(context);
+  if (at == 0) return;
+  const flow = changetype<Flow>(at);
+  if (!flow.listens || !readHeaders(RESPONSE_HEADERS)) return;
+  const load = findHeader(loadMetrics);
+  if (load >= 0) {
+    if (readLoad(valuePtr(load), valueBytes(load)))
+      noteSaturation(flow, saturationOf(flow), nowNs());
+    // It was asked for here and is no client's business.
+    removeHeader(RESPONSE_HEADERS, loadMetrics);
+  }
+  const row = findHeader(status);
+  if (row >= 0 && isRefusal(row) && findHeader(retryAfter) < 0) addRetryAfter(flow, context);
+}
+
+/** The highest of what the pod said against its mark. */
+function saturationOf(flow: Flow): f64 {
+  let most: f64 = 0;
+  if (flow.queueMark > 0 && queueDepth >= 0) most = max(most, queueDepth / flow.queueMark);
+  if (flow.kvCacheMark > 0 && kvCacheUse >= 0) most = max(most, kvCacheUse / flow.kvCacheMark);
+  if (flow.gpuMark > 0 && gpuUse >= 0) most = max(most, gpuUse / flow.gpuMark);
+  return most;
+}
+
+/** 429 or 503. */
+function isRefusal(row: i32): bool {
+  if (valueBytes(row) != 3) return false;
+  const ptr = valuePtr(row);
+  const digits = <u32>load<u16>(ptr) | ((<u32>load<u8>(ptr, 2)) << 16);
+  return digits == 0x393234 || digits == 0x333035;
+}
+
+function addRetryAfter(flow: Flow, context: u32): void {
+  beginText();
+  writeUint(retryAfterS(drainNs(flow, max(flow.open, 1)), context * 0x9e3779b1));
+  setHeader(RESPONSE_HEADERS, retryAfter, written(), writtenBytes());
+}

@@ -1,0 +1,205 @@
+import { currentDocument, policyOf, RATE_LIMIT, Route } from "../document";
+import {
+  closeJson,
+  member,
+  nextElement,
+  nextMember,
+  openArray,
+  openJson,
+  openObject,
+  readString,
+  skipValue,
+  stringBytes,
+  stringPtr,
+} from "../format/json";
+import { decodeNumber, numberValue } from "../format/json-number";
+import { xxh64 } from "../format/xxh64";
+import { alsoReport } from "../report";
+import {
+  beginText,
+  CALL_HEADERS,
+  callBodyBytes,
+  callBodyPtr,
+  findHeader,
+  gauge,
+  isLiteral,
+  literal,
+  logWarning,
+  Metric,
+  nowNs,
+  readCallBody,
+  readHeaders,
+  setGauge,
+  Text,
+  textBytes,
+  textPtr,
+  valueBytes,
+  valuePtr,
+  write,
+  writeByte,
+  writeText,
+  writeUint,
+} from "../sdk";
+import { Bucket, bucketOf, eachBucket } from "./bucket";
+import { RateLimitPolicy } from "./config";
+import { writeJsonText } from "./json-text";
+import { collectNeeds, handOverNeeds } from "./needs";
+import { assignShare, shareOf } from "./shared-bucket";
+import { Tenant } from "./tenants";
+
+// Fleet-wide limits. The control service splits each bucket's rate among the
+// proxies; a proxy's share stands in its shared data, beside the bucket itself,
+// where every worker finds it with the look-up it makes anyway.
+//
+//   requests -> wanted (worker) -> list in shared data -> asked (reporter)
+//            -> report -> control service -> lease -> share in shared data
+
+/** Tenants that one report can tell of. */
+const MOST_NEEDS: i32 = 1000;
+/** Reports without a request until a bucket's share is given back. */
+const MOST_QUIET: u32 = 60;
+/** The control service counts as away after so long without an answer. */
+const AWAY_NS: u64 = 5_000_000_000;
+
+const status = literal(":status");
+const awayName = literal("weir_fleet_control_away");
+/** Name of the strangers' bucket; see ./tenants. */
+const anonymous = literal("\0");
+
+let reportedNs: u64 = 0;
+let answeredNs: u64 = 0;
+let away: bool = false;
+let needs: i32 = 0;
+
+/** Has the module's reports tell what fleet-wide limits need. */
+export function reportNeeds(): void {
+  alsoReport(handOverNeeds, (_comma: bool): void => {}, writeNeeds);
+}
+
+/** Writes the member "needs" of message ReportRequest; only the worker that reports comes here. */
+function writeNeeds(): void {
+  const document = currentDocument();
+  if (document === null) return;
+  const now = nowNs();
+  // Whoever reports anew does not know what the one before had shares for.
+  if (reportedNs == 0 || now - reportedNs > AWAY_NS) {
+    eachBucket(recall);
+    answeredNs = now;
+  }
+  reportedNs = now;
+  collectNeeds();
+  needs = 0;
+  let any = false;
+  for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
+    const policy = policyOf(changetype<Route>(at), RATE_LIMIT);
+    if (policy == 0 || changetype<RateLimitPolicy>(policy).proxies == 0) continue;
+    any = true;
+    writeRoute(changetype<Route>(at), changetype<RateLimitPolicy>(policy), now);
+  }
+  if (needs > 0) writeByte(0x5d);
+  if (any) showAway(now);
+}
+
+function recall(bucket: Bucket): void {
+  if (bucket.startNs != 0 && shareOf(bucket.fingerprint) != 0) bucket.quiet = 1;
+}
+
+function writeRoute(route: Route, policy: RateLimitPolicy, now: u64): void {
+  for (let at = policy.tenants.list; at != 0; at = changetype<Tenant>(at).next)
+    writeNeed(route.name, changetype<Tenant>(at).name, changetype<Tenant>(at).bucket, now);
+  writeNeed(route.name, 0, policy.tenants.others.bucket, now);
+}
+
+function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
+  if (bucket.asked > 0) bucket.quiet = 1;
+  if (bucket.quiet == 0 || needs >= MOST_NEEDS) return;
+  if (bucket.quiet > MOST_QUIET) {
+    if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now)) bucket.quiet = 0;
+    return;
+  }
+  bucket.quiet++;
+  write(needs++ == 0 ? ',"needs":[{"route":"' : ',{"route":"');
+  writeText(route);
+  if (tenant != 0) {
+    write('","tenant":"');
+    writeJsonText(tenant);
+  }
+  write('","wanted":"');
+  writeUint(bucket.asked);
+  write('","intervalNs":"');
+  writeUint(shareOf(bucket.fingerprint));
+  write('"}');
+  bucket.asked = 0;
+}
+
+/** Takes the shares out of message ReportResponse. */
+export function readLeases(bytes: u32): void {
+  if (!readHeaders(CALL_HEADERS)) return;
+  const row = findHeader(status);
+  if (row < 0 || !isLiteral("200", valuePtr(row), valueBytes(row))) return;
+  answeredNs = nowNs();
+  if (!readCallBody(bytes)) return;
+  openJson(callBodyPtr, callBodyBytes) && openObject();
+  while (nextMember()) {
+    if (!member("leases")) skipValue();
+    else {
+      openArray();
+      while (nextElement()) readLease();
+    }
+  }
+  closeJson();
+}
+
+function readLease(): void {
+  let route: u64 = 0;
+  let tenantPtr = textPtr(anonymous);
+  let tenantBytes = textBytes(anonymous);
+  let intervalNs: u64 = 0;
+  openObject();
+  while (nextMember()) {
+    if (member("route")) {
+      if (readString()) route = xxh64(stringPtr, stringBytes, 0);
+    } else if (member("tenant")) {
+      if (!readString()) return;
+      tenantPtr = stringPtr;
+      tenantBytes = stringBytes;
+    } else if (member("intervalNs")) {
+      // Proto JSON writes numbers of 64 bits as strings.
+      if (readString() && decodeNumber(stringPtr, stringPtr + stringBytes))
+        intervalNs = <u64>max(min(numberValue, 1e15), 0);
+    } else skipValue();
+  }
+  const known = bucketOf(xxh64(tenantPtr, tenantBytes, route));
+  if (known == 0 || intervalNs == 0) return;
+  const bucket = changetype<Bucket>(known);
+  if (bucket.startNs == 0) return;
+  // Never more than the whole limit, whatever the answer says.
+  const share = max(intervalNs, bucket.fullNs);
+  assignShare(bucket.fingerprint, share, bucket.startNs, bucket.windowNs, answeredNs);
+}
+
+/** Says so when the shares are no longer renewed, and when they are again. */
+function showAway(now: u64): void {
+  const silent = now > answeredNs && now - answeredNs > AWAY_NS;
+  if (silent == away) return;
+  away = silent;
+  const metric: Metric = gauge(textPtr(awayName), textBytes(awayName));
+  setGauge(metric, silent ? 1 : 0);
+  sayAway = true;
+}
+
+let sayAway: bool = false;
+
+/** Logs what changed; call it once the report is on its way, for both are built in one place. */
+export function logAway(): void {
+  if (!sayAway) return;
+  sayAway = false;
+  beginText();
+  write("weir fleet limits: ");
+  write(
+    away
+      ? "the control service does not answer: the last shares go on"
+      : "the control service answers again",
+  );
+  logWarning();
+}

@@ -1,0 +1,188 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
+import {
+  arrivalConfig,
+  filterConfig,
+  headerModule,
+  parseRoutes,
+} from "../../control/route/index.ts";
+import { exampleDocument } from "./documents.ts";
+
+/** The example with a shadow variant, edited. */
+function edited(edit: (spec: any) => void): unknown {
+  const document: any = exampleDocument();
+  const { spec } = document;
+  spec.variants.push({ name: "next", weight: 0, labels: { version: "v3" } });
+  for (const variant of spec.variants) delete variant.endpoints;
+  spec.shadow = { variant: "next", percent: 5, tag: "t" };
+  edit(spec);
+  return document;
+}
+const problemsOf = (edit: (spec: any) => void) =>
+  parseRoutes(stringify(edited(edit))).problems.map(
+    ({ code, path, message }) => `${code} ${path}: ${message}`,
+  );
+function stateOf(edit: (spec: any) => void) {
+  const { routes, problems } = parseRoutes(stringify(edited(edit)));
+  expect(problems).toEqual([]);
+  return create(RouteStateSchema, { route: routes[0] as NonNullable<(typeof routes)[0]> });
+}
+
+describe("a policy that cannot mean anything is refused", () => {
+  it.each<[string, (spec: any) => void, string]>([
+    [
+      "a pin to the shadow variant",
+      (spec) => {
+        spec.canary.pin = { acme: "next" };
+      },
+      'unknown-variant spec.canary.pin.acme: variant "next" is not one of stable, canary',
+    ],
+    [
+      "pins without an identity",
+      (spec) => {
+        spec.canary = { stickyBy: [{ header: "x-user-id" }], pin: { acme: "stable" } };
+        delete spec.rateLimit;
+      },
+      "missing-field spec.rateLimit: canary.pin names tenants, which rateLimit.identity must tell apart",
+    ],
+    [
+      "a tenant that is told by the tenant",
+      (spec) => {
+        spec.rateLimit.identity = [{ tenant: true }];
+      },
+      "circular spec.rateLimit.identity[0].tenant: identity tells what the tenant is: it cannot be the tenant itself",
+    ],
+    [
+      "more keys than the filters read",
+      (spec) => {
+        spec.rateLimit.identity = "abcdefgh".split("").map((header) => ({ header }));
+        spec.canary.stickyBy = [{ tenant: true }, { sourceIp: true }];
+      },
+      "too-many spec.canary.stickyBy: stickyBy has 9 sources, those of rateLimit.identity among them: at most 8",
+    ],
+    [
+      "conversations that end after 100 days",
+      (spec) => {
+        spec.canary.conversations = { idle: "8640000s" };
+      },
+      "out-of-range spec.canary.conversations.idle: idle must be whole seconds from 1s to 604800s",
+    ],
+    [
+      "conversations named by a control header",
+      (spec) => {
+        spec.canary.conversations = { header: "x-weir-tier" };
+      },
+      "control-header spec.canary.conversations.header: header x-weir-tier is set by weir and names no conversation",
+    ],
+    [
+      "a tier for mirrored requests",
+      (spec) => {
+        spec.shadow.tier = "gold";
+      },
+      "no-effect spec.shadow.tier: tier has no meaning for mirrored requests: only diverted ones are limited",
+    ],
+    [
+      "a tier that is not there",
+      (spec) => {
+        spec.shadow.mode = "divert";
+        spec.shadow.tier = "platinum";
+      },
+      'unknown-tier spec.shadow.tier: tier "platinum" is not one of gold, silver, bronze',
+    ],
+    [
+      "an arrival at other pods",
+      (spec) => {
+        spec.shadow.arrival = { selector: { app: "llm" } };
+      },
+      "arrival-labels spec.shadow.arrival.selector: selector must have the labels of variant next (version: v3 is missing), or it stamps other pods' requests",
+    ],
+    [
+      "an arrival at a gateway",
+      (spec) => {
+        spec.shadow.arrival = { targetRefs: [{ kind: "Gateway", name: "public" }] };
+      },
+      "one-of spec.shadow.arrival: arrival must have a selector, and no targetRefs: it names pods",
+    ],
+    [
+      "an exception with an algorithm that the route has not",
+      (spec) => {
+        spec.compression.algorithms = ["gzip"];
+        spec.compression.exceptions = [
+          { match: [{ header: "user-agent", prefix: "x" }], algorithms: ["br"] },
+        ];
+      },
+      "unknown-algorithm spec.compression.exceptions[0].algorithms[0]: algorithm br is not one of the route's: gzip",
+    ],
+  ])("%s", (_name, edit, expected) => {
+    expect(problemsOf(edit)).toContain(expected);
+  });
+});
+
+describe("the filters' configuration", () => {
+  it("tells where a tenant's name stands", () => {
+    const state = stateOf((spec) => {
+      spec.canary.stickyBy = [{ tenant: true }, { header: "x-user-id" }];
+    });
+    const sources = filterConfig([state]).routes[0]?.canary?.stickyBy.map(({ source }) => source);
+    expect(sources).toEqual([
+      { case: "header", value: "x-tenant-id" },
+      { case: "apiKey", value: true },
+      { case: "header", value: "x-user-id" },
+    ]);
+  });
+
+  it("lets no tenant pay for what is diverted", () => {
+    const diverted = (edit: (spec: any) => void = () => {}) =>
+      filterConfig([
+        stateOf((spec) => {
+          spec.shadow.mode = "divert";
+          edit(spec);
+        }),
+      ]).routes[0];
+    expect(diverted()?.rateLimit?.tenants[",shadow"]).toBe("bronze");
+    expect(
+      diverted((spec) => {
+        spec.shadow.tier = "silver";
+      })?.rateLimit?.tenants[",shadow"],
+    ).toBe("silver");
+    expect(diverted()?.shadow?.divert).toBe(true);
+    const mirrored = filterConfig([stateOf(() => {})]).routes[0];
+    expect(mirrored?.rateLimit?.tenants[",shadow"]).toBeUndefined();
+    expect(mirrored?.shadow?.maxBodyBytes).toBe(1_048_576);
+  });
+
+  it("stamps whatever arrives at the shadow's own pods, and decides nothing else there", () => {
+    const { route } = stateOf((spec) => {
+      spec.shadow.arrival = { selector: { app: "llm", version: "v3" } };
+      spec.shadow.tagHeader = "x-tag";
+    });
+    const config = arrivalConfig(route as NonNullable<typeof route>);
+    expect(config?.routes).toHaveLength(1);
+    expect(config?.routes[0]).toMatchObject({
+      hosts: ["*"],
+      shadow: { arrival: true, tag: "t", tagHeader: "x-tag" },
+    });
+    expect(config?.routes[0]?.rateLimit).toBeUndefined();
+    expect(arrivalConfig(stateOf(() => {}).route as NonNullable<typeof route>)).toBeUndefined();
+  });
+
+  it.each<[string, (spec: any) => void, string]>([
+    ["a mirror", () => {}, "weir"],
+    ["baggage", (spec) => Object.assign(spec.shadow, { baggage: true }), "weir-full"],
+    ["what is diverted", (spec) => Object.assign(spec.shadow, { mode: "divert" }), "weir-full"],
+    ["pins", (spec) => Object.assign(spec.canary, { pin: { acme: "stable" } }), "weir-full"],
+    ["conversations", (spec) => Object.assign(spec.canary, { conversations: {} }), "weir-full"],
+    [
+      "exceptions",
+      (spec) =>
+        Object.assign(spec.compression, {
+          exceptions: [{ match: [{ header: "x-raw", present: true }] }],
+        }),
+      "weir-full",
+    ],
+  ])("for %s is for the module that knows it", (_name, edit, module) => {
+    expect(headerModule([stateOf(edit)])).toBe(module);
+  });
+});
