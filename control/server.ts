@@ -139,6 +139,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     signals,
     rollouts,
     sources: sources.known,
+    ...(sources.podLoads ? { podLoads: sources.podLoads } : {}),
     render,
   };
   const onRequest = createRequests({

@@ -1,6 +1,6 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { Budgets, Ledger } from "../report/index.ts";
-import type { Engine, Sources } from "../rollout/index.ts";
+import type { Engine, PodLoads, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
 import type { Fleet, Refusal, Snapshot } from "../xds/index.ts";
@@ -51,6 +51,8 @@ export interface ApiContext {
   rollouts: Pick<Engine, "progress" | "onProgress">;
   /** What rollouts may ask besides the proxies' reports. */
   sources: Sources;
+  /** How busy pods are; absent where the operator has them not asked. */
+  podLoads?: PodLoads;
   /** Manifests for a route. */
   render(states: RouteState[], target: string, wasmUrl: string): string;
 }

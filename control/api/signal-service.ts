@@ -9,7 +9,7 @@ import type { ApiContext } from "./context.ts";
 import { notFound } from "./errors.ts";
 
 export function createSignalService(context: ApiContext): ServiceImpl<typeof SignalService> {
-  const { store, signals } = context;
+  const { podLoads, store, signals } = context;
   async function named(word: string): Promise<(RouteVariants & { state: RouteState })[]> {
     const routes = (await store.list()).routes.flatMap((state) =>
       state.route ? [{ ...variantsOf(state.route), state }] : [],
@@ -32,6 +32,20 @@ export function createSignalService(context: ApiContext): ServiceImpl<typeof Sig
           return { ...signals.signals(route), wanted, applied };
         }),
       };
+    },
+    async listPods({ name }) {
+      if (podLoads === undefined) return { read: false };
+      const [route] = await named(name || "?");
+      const pods = (route?.state.route?.spec?.variants ?? []).flatMap(
+        ({ name: variant, endpoints }) =>
+          endpoints.map((endpoint) => {
+            const load = podLoads(endpoint);
+            if (typeof load === "string") return { variant, endpoint, problem: load };
+            const { cache, running, waiting } = load;
+            return { variant, endpoint, running, waiting, kvCachePercent: 100 * cache };
+          }),
+      );
+      return { read: true, pods };
     },
     async getHistory({ name: word }) {
       const [{ name } = { name: word }] = await named(word);

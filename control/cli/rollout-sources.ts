@@ -12,7 +12,10 @@ export function withRolloutSources(command: Command): Command {
   return command
     .option("--prometheus <url>", "Prometheus for the queries of rollouts", parseUrl)
     .option("--webhook <name=url>", "gate that rollouts may name; may be repeated", parseWebhook)
-    .option("--pod-metrics", "read the pods' /metrics for the capacity that rollouts ask for")
+    .option(
+      "--pod-metrics",
+      "read the pods' /metrics: for the capacity that rollouts ask for, and to show it",
+    )
     .option("--record <file>", "add every report to a file, for weir rollout simulate --replay");
 }
 

@@ -92,6 +92,8 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
   const server = await startServer({
     ...flags,
     store: flags.store ?? temporaryStore(undo),
+    // They are its own.
+    podMetrics: true,
     log: (line) => print(line),
   });
   undo.push(() => server.close());

@@ -1,42 +1,13 @@
 import type { RolloutSpec, RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { showTime } from "./duration.ts";
 import { type GateStatus, nextStage } from "./machine.ts";
-import { createPoll, createPolls, failureWords } from "./poll.ts";
+import type { PodLoad, PodLoads } from "./pod-loads.ts";
 import { stageAt } from "./stages.ts";
 
-/** What one pod says about itself. */
-export interface PodLoad {
-  running: number;
-  waiting: number;
-  /** 0 to 1. */
-  cache: number;
-}
-
-const everyMs = 2_000;
-const timeoutMs = 1_500;
-const keptMs = 30_000;
-const mostAgeMs = 10_000;
-const mostBytes = 4 << 20;
-
-/** Reads the pods' /metrics and tells whether a step fits them. */
+/** Tells whether a step fits the pods, by what they say about themselves. */
 export function createCapacity(
-  monotonicMs: () => number,
+  loadOf: PodLoads,
 ): (state: RolloutState, route: RouteState) => GateStatus[] {
-  const polls = createPolls<PodLoad | string>(keptMs, monotonicMs);
-
-  function loadOf(endpoint: string): PodLoad | string {
-    const latest = polls(endpoint, () =>
-      createPoll<PodLoad | string>((signal) => ask(endpoint, signal), failureWords, {
-        everyMs,
-        timeoutMs,
-        monotonicMs,
-      }),
-    ).latest();
-    if (latest === undefined) return "has not answered yet";
-    return latest.ageMs > mostAgeMs ? `answered ${showTime(latest.ageMs)} ago` : latest.value;
-  }
-
   return (state, { route }) => {
     const spec = state.rollout?.spec as RolloutSpec;
     if (spec.capacity === undefined) return [];
@@ -89,31 +60,6 @@ export function capacityGates(
     gate("in flight after the step", each, inFlight, each <= inFlight, " a pod");
   }
   return gates;
-}
-
-async function ask(endpoint: string, signal: AbortSignal): Promise<PodLoad> {
-  const response = await fetch(`http://${endpoint}/metrics`, { signal, redirect: "error" });
-  if (!response.ok) throw new Error(`answers its metrics with status ${response.status}`);
-  const text = await response.text();
-  if (text.length > mostBytes) throw new Error(`has ${text.length} bytes of metrics`);
-  return readLoad(text);
-}
-
-/** Reads vLLM's gauges out of Prometheus' text format; several models of one server add up. @throws Error */
-export function readLoad(text: string): PodLoad {
-  const values = (name: string) =>
-    [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? ([^ \\n]+)`, "gm"))]
-      .map(([, value]) => Number(value))
-      .filter(Number.isFinite);
-  const sum = (name: string) => values(name).reduce((all, each) => all + each, 0);
-  if (values("vllm:num_requests_running").length === 0)
-    throw new Error("has no vllm:num_requests_running in its metrics");
-  const cache = [...values("vllm:kv_cache_usage_perc"), ...values("vllm:gpu_cache_usage_perc")];
-  return {
-    running: sum("vllm:num_requests_running"),
-    waiting: sum("vllm:num_requests_waiting"),
-    cache: Math.max(0, ...cache),
-  };
 }
 
 function round(value: number): number {

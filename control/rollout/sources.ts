@@ -1,5 +1,6 @@
 import { createCapacity } from "./capacity.ts";
 import type { EngineOptions } from "./engine.ts";
+import { createPodLoads, type PodLoads } from "./pod-loads.ts";
 import { createPrometheus } from "./prometheus.ts";
 import type { Sources } from "./validate.ts";
 import { createWebhooks } from "./webhook.ts";
@@ -19,13 +20,18 @@ export function createSources({
   prometheus,
   webhooks = new Map(),
   podMetrics = false,
-}: SourceOptions): Pick<EngineOptions, "queries" | "gates"> & { known: Sources } {
+}: SourceOptions): Pick<EngineOptions, "queries" | "gates"> & {
+  known: Sources;
+  podLoads?: PodLoads;
+} {
   const monotonicMs = () => performance.now();
   const ask = createWebhooks(webhooks, monotonicMs);
-  const capacity = podMetrics ? createCapacity(monotonicMs) : () => [];
+  const podLoads = podMetrics ? createPodLoads(monotonicMs) : undefined;
+  const capacity = podLoads ? createCapacity(podLoads) : () => [];
   const now = () => new Date();
   return {
     ...(prometheus ? { queries: createPrometheus(prometheus, { monotonicMs, now }) } : {}),
+    ...(podLoads ? { podLoads } : {}),
     gates: (name, state, route) => [...capacity(state, route), ...ask(name, state)],
     known: {
       prometheus: prometheus !== undefined,

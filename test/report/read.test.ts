@@ -6,8 +6,8 @@ import { createSynthetic, goodProfile, seededRandom } from "../../control/rollou
 import { ask, events, tokenProxy } from "../filters/token-streams.ts";
 
 const counter = { name: "responses", route: "n/r", label: "2xx", value: "7" };
+const need = { route: "n/r", tenant: "acme", wanted: "7", intervalNs: 1_000_000 };
 const histogram = { name: "token_gap_ms", route: "n/r", zeros: "1", index: [-3, 7], count: [1, 2] };
-const need = { route: "n/r", tenant: "acme", wanted: "3", intervalNs: 7 };
 
 describe("a report as the filters write it", () => {
   it("is read as Protobuf's JSON is", () => {
@@ -25,8 +25,8 @@ describe("a report as the filters write it", () => {
     const written = toJson(ReportRequestSchema, synthetic.report("r"));
     expect(readReport(written)).toEqual(fromJson(ReportRequestSchema, written));
     expect(readReport({})).toEqual(fromJson(ReportRequestSchema, {}));
-    const small = { node: "a", counters: [counter], histograms: [histogram], needs: [need] };
-    expect(readReport(small)).toEqual(fromJson(ReportRequestSchema, small));
+    const all = { node: "a", counters: [counter], histograms: [histogram], needs: [need] };
+    expect(readReport(all)).toEqual(fromJson(ReportRequestSchema, all));
   });
 
   it("is what token-limit.wasm sends", () => {
@@ -57,7 +57,8 @@ describe("a report as the filters write it", () => {
     ["a count beyond 64 bits", { counters: [{ ...counter, value: "99999999999999999999" }] }],
     ["a bucket beyond 32 bits", { histograms: [{ ...histogram, index: [2 ** 31] }] }],
     ["a bucket in digits", { histograms: [{ ...histogram, index: ["1"] }] }],
-    ["a need with a member more", { needs: [{ ...need, more: 1 }] }],
+    ["a need with a member more", { needs: [{ ...need, more: "" }] }],
+    ["a negative need", { needs: [{ ...need, wanted: -1 }] }],
     ["counts that are no list", { histograms: [{ ...histogram, count: 1 }] }],
   ])("%s is left to the general reader", (_name, value) => {
     expect(readReport(value)).toBeUndefined();

@@ -7,6 +7,10 @@ export function setToken(token) {
   sessionStorage.setItem(tokenKey, token);
 }
 
+export function hasToken() {
+  return sessionStorage.getItem(tokenKey) !== null;
+}
+
 /** An answer of the API that is not a success; `code` is Connect's. */
 export class ApiError extends Error {
   constructor(code, message, problems) {

@@ -1,15 +1,18 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { setToken } from "./api.js";
+import { hasToken, setToken } from "./api.js";
 import { Audit } from "./audit.js";
 import { usePolled, useRoutes } from "./data.js";
 import { html } from "./html.js";
+import { useTrouble } from "./outcome.js";
 import { Proxies } from "./proxies.js";
+import { Rollouts } from "./rollouts.js";
 import { Route } from "./route.js";
 import { Routes } from "./routes.js";
 
 const tabs = [
   ["routes", "Routes"],
+  ["rollouts", "Rollouts"],
   ["proxies", "Proxies"],
   ["changes", "Changes"],
 ];
@@ -27,12 +30,13 @@ function usePlace() {
   return { tab, name: rest.join("/") };
 }
 
-function Connection({ error }) {
+function Connection() {
+  const error = useTrouble();
   if (!error)
     return html`<p class="connection" role="status"><span class="dot ok"></span> live</p>`;
   if (error.code === "unauthenticated") return html`<${TokenForm} />`;
   return html`<p class="connection" role="alert">
-    <span class="dot bad"></span> not connected: ${error.message}; what you see is the last answer, trying again
+    <span class="dot bad"></span> not connected: ${navigator.onLine ? error.message : "this browser is offline"}; what you see is the last answer, trying again
   </p>`;
 }
 
@@ -42,12 +46,14 @@ function TokenForm() {
     setToken(new FormData(event.target).get("token"));
   };
   return html`<form class="connection" onSubmit=${submit}>
+    <span role="alert"><span class="dot bad"></span> not signed in${hasToken() ? ": the token is wrong or has expired" : ""}</span>
     <label>token <input name="token" type="password" autocomplete="current-password" required /></label>
     <button>sign in</button>
   </form>`;
 }
 
 function Page({ tab, name, state, signals }) {
+  if (tab === "rollouts") return html`<${Rollouts} />`;
   if (tab === "proxies") return html`<${Proxies} />`;
   if (tab === "changes") return html`<${Audit} />`;
   if (name)
@@ -59,7 +65,7 @@ function App() {
   const { tab, name } = usePlace();
   const state = useRoutes();
   const overview = tab === "routes" && !name;
-  const { answer, error } = usePolled(overview ? "SignalService/ListSignals" : "", {}, 2000);
+  const { answer } = usePolled(overview ? "SignalService/ListSignals" : "", {}, 2000);
   const main = useRef(null);
   const arrived = useRef(false);
   // Whoever follows a link with the keyboard or a screen reader lands on what it led to.
@@ -75,7 +81,7 @@ function App() {
     <header>
       <h1>Weir</h1>
       <nav aria-label="pages">${tabs.map(([id, title]) => html`<a href=${`#/${id}`} aria-current=${tab === id ? "page" : undefined}>${title}</a>`)}</nav>
-      <${Connection} error=${state.error ?? error} />
+      <${Connection} />
     </header>
     <main id="main" tabindex="-1" ref=${main} aria-busy=${state.loading ? "true" : "false"}>
       <${Page} tab=${tab} name=${name} state=${state} signals=${answer?.routes} />

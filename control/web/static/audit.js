@@ -4,15 +4,18 @@ import { weights, when } from "./format.js";
 import { html } from "./html.js";
 
 const firstEntries = 20;
+/** Older ones are for the command line: a page of thousands of rows helps no one. */
+const mostEntries = 200;
 
 /** What was changed, newest first: of one route, or of all when `name` is empty. */
 export function Audit({ name = "" }) {
   const [limit, setLimit] = useState(firstEntries);
-  const { answer, loading } = usePolled("AuditService/ListAudit", { name, limit }, 3000);
+  const { answer, error, loading } = usePolled("AuditService/ListAudit", { name, limit }, 3000);
   const entries = answer?.entries ?? [];
   return html`<section aria-labelledby="audit">
     <h2 id="audit">Changes</h2>
     ${loading && html`<p class="empty">loading ...</p>`}
+    ${error && !answer && html`<p class="empty">nothing to show: ${error.message}</p>`}
     ${answer && entries.length === 0 && html`<p class="empty">nothing has been changed yet</p>`}
     ${
       entries.length > 0 &&
@@ -26,12 +29,13 @@ export function Audit({ name = "" }) {
         (each) => html`<tr key=${each.sequence}>
         <td class="nowrap"><time datetime=${each.at}>${when(each.at)}</time></td>
         <td>${each.action}</td><td>${each.name}</td>
-        <td>${weights(each.before)} → ${weights(each.after)}</td>
+        <td>${each.before || each.after ? `${weights(each.before)} → ${weights(each.after)}` : "unchanged"}</td>
         <td>${each.principal}</td><td>${each.reason}</td>
       </tr>`,
       )}</tbody>
     </table></div>
-    ${entries.length >= limit && html`<p><button onClick=${() => setLimit(limit * 5)}>show older</button></p>`}`
+    ${entries.length >= limit && limit < mostEntries && html`<p><button onClick=${() => setLimit(Math.min(limit * 5, mostEntries))}>show older</button></p>`}
+    ${entries.length >= mostEntries && html`<p class="empty">older ones: <code>weir audit ${name} --limit 10000</code></p>`}`
     }
   </section>`;
 }

@@ -1,5 +1,6 @@
 import { useEffect, useReducer, useState } from "preact/hooks";
 import { call, watch } from "./api.js";
+import { noteOutcome } from "./outcome.js";
 
 const retryMs = 1000;
 /** Streamed messages are shown together, at most this often. */
@@ -21,6 +22,7 @@ export function useRoutes() {
     const controller = new AbortController();
     let batch = [];
     let timer;
+    let known = false;
     const flush = () => {
       dispatch({ messages: batch });
       batch = [];
@@ -29,14 +31,19 @@ export function useRoutes() {
     async function run() {
       while (!controller.signal.aborted) {
         dispatch({ opened: true });
-        const quiet = setTimeout(() => dispatch({ messages: [] }), 300);
+        // A service without routes says nothing; one that was away may only be slow to begin.
+        const quiet = setTimeout(() => dispatch({ messages: [] }), known ? 5000 : 300);
         try {
           await watch("RouteService/WatchRoute", {}, controller.signal, (message) => {
+            noteOutcome();
+            clearTimeout(quiet);
+            known = true;
             batch.push(message);
             timer ??= setTimeout(flush, batchMs);
           });
         } catch (error) {
           if (controller.signal.aborted) return;
+          noteOutcome(error);
           dispatch({ error });
         }
         clearTimeout(quiet);
@@ -80,8 +87,10 @@ export function usePolled(method, request = {}, intervalMs = 2000) {
     async function refresh() {
       try {
         const answer = await call(method, JSON.parse(key));
+        noteOutcome();
         if (!stopped) setState({ answer });
       } catch (error) {
+        noteOutcome(error);
         if (!stopped) setState((last) => ({ ...last, loading: false, error }));
       }
       if (!stopped) timer = setTimeout(refresh, document.hidden ? intervalMs * 10 : intervalMs);
@@ -92,5 +101,30 @@ export function usePolled(method, request = {}, intervalMs = 2000) {
       clearTimeout(timer);
     };
   }, [method, key, intervalMs]);
+  return state;
+}
+
+/** The newest message of a stream about one route, which is opened again when it ends. */
+export function useWatched(method, name) {
+  const [state, setState] = useState({ loading: true });
+  useEffect(() => {
+    const controller = new AbortController();
+    setState({ loading: true });
+    async function run() {
+      while (!controller.signal.aborted) {
+        const quiet = setTimeout(() => setState((last) => ({ ...last, loading: false })), 300);
+        try {
+          await watch(method, { name }, controller.signal, (message) => setState({ message }));
+        } catch (error) {
+          if (controller.signal.aborted) return;
+          setState((last) => ({ ...last, loading: false, error }));
+        }
+        clearTimeout(quiet);
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
+      }
+    }
+    run();
+    return () => controller.abort();
+  }, [method, name]);
   return state;
 }

@@ -11,7 +11,7 @@ const order = ["refused", "behind", "away", "in sync"];
 export function Proxies() {
   const [word, setWord] = useState("");
   const [most, setMost] = useState(firstRows);
-  const { answer, loading } = usePolled("FleetService/ListProxies", {}, 2000);
+  const { answer, error, loading } = usePolled("FleetService/ListProxies", {}, 2000);
   const proxies = (answer?.proxies ?? []).map((each) => ({ ...each, word: stateOf(each) }));
   const found = proxies
     .filter(({ node, word: state }) => node.includes(word) || state.includes(word))
@@ -23,6 +23,7 @@ export function Proxies() {
   return html`<section aria-labelledby="proxies">
     <h2 id="proxies">Proxies</h2>
     ${loading && html`<p class="empty">loading ...</p>`}
+    ${error && !answer && html`<p class="empty">nothing to show: ${error.message}</p>`}
     ${answer && proxies.length === 0 && html`<p class="empty">no Envoy has connected yet: <code>weir bootstrap --node ID</code> prints its bootstrap</p>`}
     ${
       proxies.length > 0 &&
@@ -42,7 +43,7 @@ export function Proxies() {
       </tr></thead>
       <tbody>${found.slice(0, most).map((each) => html`<${ProxyRow} key=${each.node} ...${each} />`)}</tbody>
     </table></div>
-    ${found.length > most && html`<p><button onClick=${() => setMost(most + 10 * firstRows)}>show more</button></p>`}`
+    ${found.length > most && html`<p><button onClick=${() => setMost(most + 2 * firstRows)}>show more</button></p>`}`
     }
   </section>`;
 }

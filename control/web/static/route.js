@@ -4,6 +4,8 @@ import { Charts } from "./charts.js";
 import { usePolled } from "./data.js";
 import { milliseconds, percent, perSecond } from "./format.js";
 import { html } from "./html.js";
+import { Pods } from "./pods.js";
+import { Rollout } from "./rollout.js";
 import { AppliedWord } from "./routes.js";
 import { ShiftDialog } from "./shift-dialog.js";
 
@@ -12,7 +14,7 @@ export function Route({ name, state, loading }) {
   const [shift, setShift] = useState();
   const { answer: signalsAnswer } = usePolled("SignalService/ListSignals", { name }, 2000);
   const { answer: history } = usePolled("SignalService/GetHistory", { name }, 5000);
-  const { answer: audit } = usePolled("AuditService/ListAudit", { name, limit: 20 }, 3000);
+  const { answer: audit } = usePolled("AuditService/ListAudit", { name, limit: 50 }, 3000);
   const { answer: detail } = usePolled("RouteService/GetRoute", { name }, 2000);
   if (state === undefined)
     return html`<section><p><a href="#/routes">all routes</a></p>
@@ -33,9 +35,11 @@ export function Route({ name, state, loading }) {
       ${before && html`<button onClick=${() => setShift({ proposed: before, why: "back to the weights before" })}>back to ${show(before)} ...</button>`}
     </p>
     ${shift && html`<${ShiftDialog} state=${state} name=${name} ...${shift} close=${() => setShift()} />`}
+    <${Rollout} name=${name} route=${state.route} entries=${audit?.entries ?? []} />
     <h3>The last fifteen minutes</h3>
     <${Charts} history=${history} />
     <${Tiers} tiers=${signals?.tiers ?? []} />
+    <${Pods} name=${name} />
     <${Audit} name=${name} />
   </section>`;
 }
@@ -82,7 +86,14 @@ function Variants({ name, variants, shadow, signals }) {
       </tr>`;
     })}</tbody>
   </table></div>
-  ${shadow && html`<p class="quiet">${perSecond(signals?.shadowPerSecond)} requests/s are tagged as shadow traffic</p>`}`;
+  ${shadow && html`<p class="quiet">${shadowWords(signals)}</p>`}`;
+}
+
+/** The share of the requests that is tagged, as it is measured. */
+function shadowWords({ total = {}, shadowPerSecond = 0 } = {}) {
+  const all = total.requestsPerSecond ?? 0;
+  const share = all > 0 ? ` (${percent((100 * shadowPerSecond) / all)} of all)` : "";
+  return `${perSecond(shadowPerSecond)} requests/s${share} are tagged as shadow traffic`;
 }
 
 function Tiers({ tiers }) {

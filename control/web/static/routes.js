@@ -36,7 +36,7 @@ export function Routes({ routes, signals, loading }) {
         </tr></thead>
         <tbody>${found.slice(0, most).map(([name, state]) => html`<${RouteRow} key=${name} name=${name} state=${state} signals=${byName.get(name)} />`)}</tbody>
       </table></div>
-      ${found.length > most && html`<p><button onClick=${() => setMost(most + 10 * firstRows)}>show more</button></p>`}`
+      ${found.length > most && html`<p><button onClick=${() => setMost(most + 2 * firstRows)}>show more</button></p>`}`
     }
   </section>`;
 }

@@ -18,7 +18,7 @@ export function ShiftDialog({ state, name, proposed = {}, why = "", close }) {
   }, []);
   useEffect(() => {
     let stale = false;
-    plan(state, weights).then((next) => stale || setPreview(next));
+    planWeights(state.route, weights).then((next) => stale || setPreview(next));
     return () => {
       stale = true;
     };
@@ -59,7 +59,8 @@ function currentWeights({ route }) {
   return Object.fromEntries(movable.map((each) => [each.name, each.weight ?? 0]));
 }
 
-async function plan({ route }, weights) {
+/** What giving a route these weights would change and whom it would move; `error` when it is refused. */
+export async function planWeights(route, weights) {
   const variants = route.spec.variants.map((each) => ({
     ...each,
     weight: weights[each.name] ?? each.weight ?? 0,
@@ -73,7 +74,8 @@ async function plan({ route }, weights) {
   }
 }
 
-function Preview({ error, changed, moves = [], diff = "" }) {
+/** Who moves and what changes, of a plan. */
+export function Preview({ error, changed, moves = [], diff = "" }) {
   if (error) return html`<p class="nack" role="status">${error}</p>`;
   if (!changed) return html`<p role="status">no change</p>`;
   return html`<div role="status">

@@ -1,0 +1,79 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { call } from "./api.js";
+import { html } from "./html.js";
+import { stepWords } from "./rollout-words.js";
+import { Preview, planWeights } from "./shift-dialog.js";
+
+const methods = {
+  pause: "PauseRollout",
+  resume: "ResumeRollout",
+  promote: "PromoteRollout",
+  "roll back": "RollbackRollout",
+};
+
+/** Says what a command to a rollout would do, asks for a reason, and gives it on confirmation. */
+export function RolloutDialog({ action, name, state, next, route, close }) {
+  const dialog = useRef(null);
+  const [preview, setPreview] = useState({});
+  const [failure, setFailure] = useState("");
+  // Of the rollout that the reader saw: what someone else did meanwhile is not overruled.
+  const [etag] = useState(state.etag);
+  const weights = action === "roll back" ? state.safeWeights : undefined;
+
+  useEffect(() => {
+    const element = dialog.current;
+    element.showModal();
+    return () => element.close();
+  }, []);
+  useEffect(() => {
+    let stale = false;
+    if (weights) planWeights(route, weights).then((plan) => stale || setPreview(plan));
+    return () => {
+      stale = true;
+    };
+  }, []);
+
+  const submit = async (event) => {
+    event.preventDefault();
+    const given = new FormData(event.target);
+    const request = { name, reason: given.get("reason") };
+    // Going back wins over whatever was done meanwhile.
+    if (action !== "roll back") request.etag = etag;
+    if (given.get("full")) request.full = true;
+    try {
+      await call(`RolloutService/${methods[action]}`, request);
+      close();
+    } catch (error) {
+      setFailure(error.message);
+    }
+  };
+  return html`<dialog ref=${dialog} onClose=${close} aria-labelledby="rollout-title">
+    <form onSubmit=${submit}>
+      <h3 id="rollout-title">${action} the rollout of ${name}</h3>
+      <p>${effectOf(action, state, next)}</p>
+      ${weights && html`<${Preview} ...${preview} />`}
+      ${action === "promote" && html`<label class="choice"><input type="checkbox" name="full" /> every step up to the last one likewise</label>`}
+      <label>reason <input name="reason" required maxlength="500" placeholder="kept in the audit" /></label>
+      ${failure && html`<p role="alert" class="nack">${failure}</p>`}
+      <p class="actions">
+        <button type="button" onClick=${close}>cancel</button>
+        <button type="submit" class="primary">${action}</button>
+      </p>
+    </form>
+  </dialog>`;
+}
+
+/** What a command does, in a sentence. */
+function effectOf(action, state, next) {
+  const { canary, stable } = state.rollout.spec;
+  switch (action) {
+    case "pause":
+      return `It stays at ${stepWords(state)}. It is still judged, and goes back if it fails.`;
+    case "resume":
+      return `It goes on at ${stepWords(state)}, with evidence gathered anew.`;
+    case "promote":
+      return `It leaves ${stepWords(state)} without waiting for time and evidence, but not for its proof.${next ? ` Next: ${next}.` : ""}`;
+    default:
+      return `All users of ${canary} go back to ${stable} at once, and the rollout ends.`;
+  }
+}

@@ -1,0 +1,105 @@
+import { useState } from "preact/hooks";
+import { useWatched } from "./data.js";
+import { when } from "./format.js";
+import { html } from "./html.js";
+import { RolloutDialog } from "./rollout-dialog.js";
+import { hasEnded, PhaseWord, stagesOf, stepWords, Verdicts } from "./rollout-words.js";
+
+/** The rollout of a route: steps, what was measured, what it waits for, and how it came here. */
+export function Rollout({ name, route, entries }) {
+  const [asked, setAsked] = useState();
+  const { message, loading } = useWatched("RolloutService/WatchRollout", name);
+  const progress = message?.progress;
+  const state = progress?.state;
+  return html`<section aria-labelledby="rollout">
+    <h3 id="rollout">Rollout</h3>
+    ${loading && html`<p class="empty">loading ...</p>`}
+    ${!loading && !state && html`<p class="empty">the route has had none: <code>weir rollout start -f rollout.yaml</code></p>`}
+    ${
+      state &&
+      html`
+      <p role="status"><${PhaseWord} phase=${state.phase} />, ${withReason(state)}</p>
+      <${Steps} state=${state} />
+      <${Actions} phase=${state.phase} ask=${setAsked} />
+      ${!hasEnded(state.phase) && html`<${Now} ...${progress} />`}
+      ${asked && html`<${RolloutDialog} action=${asked} name=${name} state=${state} next=${progress.next} route=${route} close=${() => setAsked()} />`}
+      <${Timeline} entries=${entries} />`
+    }
+  </section>`;
+}
+
+function Steps({ state }) {
+  const { phase, rollout, step = 0 } = state;
+  const place = (index) => {
+    if (phase === "succeeded" || index < step) return "done";
+    if (index > step) return "to come";
+    return phase === "running" ? "now" : phase.replace("-", " ");
+  };
+  return html`<ol class="steps" aria-label="steps">${stagesOf(rollout.spec).map(
+    ({
+      index,
+      words,
+    }) => html`<li key=${index} class=${`step-${place(index).replace(" ", "-")}`} aria-current=${index === step ? "step" : undefined}>
+      <strong>${words}</strong> <span class="quiet">${place(index)}</span></li>`,
+  )}</ol>`;
+}
+
+function Actions({ phase, ask }) {
+  if (hasEnded(phase) || phase === "rolling-back") return null;
+  const possible = [phase === "paused" ? "resume" : "pause", "promote", "roll back"];
+  return html`<p class="tools">${possible.map(
+    (action) => html`<button key=${action} onClick=${() => ask(action)}>${action} ...</button>`,
+  )}</p>`;
+}
+
+/** What it measures and waits for at this moment. */
+function Now(progress) {
+  const { state, waitingFor = [], verdicts = [], next, proven = 0, wanted = 0 } = progress;
+  const shown = verdicts.length > 0 ? verdicts : (state.verdicts ?? []);
+  const answers = [progress.canaryAnswers ?? 0, progress.stableAnswers ?? 0].map(Math.round);
+  return html`
+    <p>${wanted > 0 ? `applied on ${proven} of ${wanted} proxies; ` : ""}${answers[0]} answers of ${state.rollout.spec.canary}, ${answers[1]} of ${state.rollout.spec.stable} in this step</p>
+    ${waitingFor.length > 0 && html`<p>waits for:</p><ul>${waitingFor.map((each) => html`<li>${each}</li>`)}</ul>`}
+    ${next && html`<p>next: ${next}</p>`}
+    ${shown.length > 0 && html`<${Verdicts} verdicts=${shown} label="checks of this step" />`}`;
+}
+
+/** What the rollout did, newest first, with the verdicts that decided it. */
+function Timeline({ entries }) {
+  const own = entries.filter(({ action }) => action.startsWith("rollout-"));
+  if (own.length === 0) return null;
+  return html`<h4>How it came here</h4>
+    <ol class="timeline" aria-label="timeline of the rollout">${own.map(
+      ({ action, at, principal, reason, rolloutAfter, sequence }) => {
+        const verdicts = rolloutAfter?.verdicts ?? [];
+        return html`<li key=${sequence}>
+          <time datetime=${at}>${when(at)}</time> <strong>${action.replace("rollout-", "")}</strong>
+          ${rolloutAfter && html` <span>${stepWords(rolloutAfter)}</span>`}
+          <div>${reasonOf(reason || rolloutAfter?.reason, rolloutAfter)} <span class="quiet">${principal}</span></div>
+          ${
+            verdicts.length > 0 &&
+            html`<details><summary>${verdictSummary(verdicts)}</summary>
+            <${Verdicts} verdicts=${verdicts} label=${`verdicts of change ${sequence}`} /></details>`
+          }
+        </li>`;
+      },
+    )}</ol>`;
+}
+
+/** The step, and why it is there unless that only says the step again. */
+function withReason(state) {
+  return [stepWords(state), reasonOf(state.reason, state)].filter(Boolean).join(": ");
+}
+
+/** Why, unless that only says the step again. */
+function reasonOf(reason = "", state) {
+  return state && reason === stepWords(state) ? "" : reason;
+}
+
+function verdictSummary(verdicts) {
+  const count = (outcome) => verdicts.filter((each) => each.outcome === outcome).length;
+  return ["pass", "fail", "inconclusive", "missing"]
+    .filter((outcome) => count(outcome) > 0)
+    .map((outcome) => `${count(outcome)} ${outcome}`)
+    .join(", ");
+}
