@@ -24,16 +24,18 @@ export interface Applied {
 /**
  * Applies an object as the manager "weir". Fields that another applier owns are
  * never taken from it; edits by hand are, unless drift pauses.
+ * @param isKnown the object is known to be Weir's already
  * @throws KubeError, KubeUnreachableError when trying again later may help
  */
 export async function applyObject(
   client: KubeClient,
   { object, key }: Desired,
   policy: DriftPolicy,
+  isKnown = false,
 ): Promise<Applied> {
   const path = pathOf(object);
   try {
-    const live = await client.get(path);
+    const live = isKnown ? undefined : await client.get(path);
     if (live && !isOurs(live))
       return problem(
         "Foreign",
@@ -43,6 +45,11 @@ export async function applyObject(
   } catch (error) {
     if (!(error instanceof KubeError)) throw error;
     if (error.status === 404) return problem("UnknownKind", unknownKind(object, error));
+    if (isTooLarge(error))
+      return problem(
+        "Refused",
+        `${key} is larger than the API server takes (${error.message}): attach its routes to several groups of proxies`,
+      );
     if (error.status === 400 || error.status === 422 || error.status === 403)
       return problem("Refused", `${key}: ${error.message}`);
     if (error.status !== 409) throw error;
@@ -96,6 +103,11 @@ function conflictsOf(error: KubeError): Conflict[] {
       manager: /conflict with "([^"]*)"/.exec(message)?.[1] ?? message,
       field,
     }));
+}
+
+/** etcd's own limit, 1.5 MB where nothing else is set, comes as a server's failure, and so does gRPC's. */
+function isTooLarge({ status, message }: KubeError): boolean {
+  return status === 413 || /request is too large|message larger than max/.test(message);
 }
 
 function unknownKind(object: Desired["object"], error: KubeError): string {

@@ -1,5 +1,5 @@
 /** So many requests to the API server at once. */
-const sideBySide = 8;
+const sideBySide = 16;
 
 /** Does the work for each item, in order, several side by side. */
 export async function eachOf<T>(

@@ -64,7 +64,8 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
       return;
     }
     try {
-      const outcome = await applyObject(context.client, desired, context.policy);
+      const isKnown = managed.get(desired.key) !== undefined;
+      const outcome = await applyObject(context.client, desired, context.policy, isKnown);
       if (outcome.object) managed.note(outcome.object);
       if (outcome.problem) {
         add(result.problems, desired.routes, outcome.problem);

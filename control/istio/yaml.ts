@@ -62,27 +62,18 @@ function writeMembers(
     if (value === undefined) continue;
     const below = origins?.below.get(key);
     if (!first) writeComment(writer.out, below, depth);
-    writer.out.push(keyText(key, first ? 0 : depth));
-    writeValue(writer, value, depth, below);
+    const texts = keyTexts(key, first ? 0 : depth);
     first = false;
-  }
-}
-
-/** After "key:": a scalar on the same line, a list or map on the next ones. */
-function writeValue(
-  writer: Writer,
-  value: JsonValue,
-  depth: number,
-  origins: OriginTree | undefined,
-): void {
-  if (typeof value === "string") writer.out.push(" ", scalarText(value), "\n");
-  else if (isEmptyOrScalar(value)) writer.out.push(" ", leafText(value), "\n");
-  else {
-    writer.out.push("\n");
-    if (Array.isArray(value)) writeItems(writer, value, depth + 1, origins, false);
-    else if (origins !== undefined)
-      writeMembers(writer, value as Record<string, JsonValue>, depth + 1, origins, false);
-    else writeRepeated(writer, value as Record<string, JsonValue>, depth + 1);
+    // A scalar stands on the same line, a list or map on the next ones.
+    if (typeof value === "string") writer.out.push(texts.inline, line(value));
+    else if (isEmptyOrScalar(value)) writer.out.push(texts.inline, `${leafText(value)}\n`);
+    else {
+      writer.out.push(texts.alone);
+      if (Array.isArray(value)) writeItems(writer, value, depth + 1, below, false);
+      else if (below !== undefined)
+        writeMembers(writer, value as Record<string, JsonValue>, depth + 1, below, false);
+      else writeRepeated(writer, value as Record<string, JsonValue>, depth + 1);
+    }
   }
 }
 
@@ -113,28 +104,36 @@ function writeItems(
     const first = begun && index === 0;
     if (!first) writeComment(writer.out, below, depth);
     writer.out.push(first ? "- " : dashText(depth));
-    if (isEmptyOrScalar(item)) writer.out.push(leafText(item), "\n");
+    if (typeof item === "string") writer.out.push(line(item));
+    else if (isEmptyOrScalar(item)) writer.out.push(`${leafText(item)}\n`);
     else if (Array.isArray(item)) writeItems(writer, item, depth + 1, below, true);
     else writeMembers(writer, item as Record<string, JsonValue>, depth + 1, below, true);
   }
 }
 
+/** How a line begins: with the value behind the key, or on the next lines. */
+interface KeyTexts {
+  inline: string;
+  alone: string;
+}
+
 /** Lines begin alike again and again: indent and key are put together once. */
-const keyTexts: Map<string, string>[] = [];
+const knownKeys: Map<string, KeyTexts>[] = [];
 const dashTexts: string[] = [];
 const mostKnown = 4096;
 
-function keyText(key: string, depth: number): string {
-  let texts = keyTexts[depth];
-  if (texts === undefined) {
-    texts = new Map();
-    keyTexts[depth] = texts;
+function keyTexts(key: string, depth: number): KeyTexts {
+  let there = knownKeys[depth];
+  if (there === undefined) {
+    there = new Map();
+    knownKeys[depth] = there;
   }
-  const known = texts.get(key);
+  const known = there.get(key);
   if (known !== undefined) return known;
   const text = `${"  ".repeat(depth)}${scalarText(key)}:`;
-  if (texts.size < mostKnown) texts.set(key, text);
-  return text;
+  const texts = { inline: `${text} `, alone: `${text}\n` };
+  if (there.size < mostKnown) there.set(key, texts);
+  return texts;
 }
 
 function dashText(depth: number): string {
@@ -155,15 +154,19 @@ function leafText(value: JsonValue): string {
   return value !== null && typeof value === "object" ? "{}" : JSON.stringify(value);
 }
 
-/** Texts that need no quotes are mostly the same few. */
-const plain = new Set<string>();
+/** Texts are mostly the same few: each with its line's end. */
+const lines = new Map<string, string>();
+
+function line(text: string): string {
+  const known = lines.get(text);
+  if (known !== undefined) return known;
+  const made = `${scalarText(text)}\n`;
+  if (text.length <= 32 && lines.size < mostKnown) lines.set(text, made);
+  return made;
+}
 
 function scalarText(text: string): string {
-  if (plain.has(text)) return text;
-  if (plainText.test(text) && !words.has(text.toLowerCase())) {
-    if (plain.size < mostKnown && text.length <= 32) plain.add(text);
-    return text;
-  }
+  if (plainText.test(text) && !words.has(text.toLowerCase())) return text;
   return JSON.stringify(text).replace(
     unsafeInYaml,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,

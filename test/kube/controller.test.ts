@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
+import { applyObject } from "../../control/controller/apply.ts";
+import { desired } from "../../control/controller/desired.ts";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "../../control/istio/index.ts";
 import { draftRoute, parseRoutes, shiftWeights } from "../../control/route/index.ts";
@@ -253,6 +255,52 @@ describe.skipIf(mayGoWithout)("the controller on a real API server", { timeout: 
     expect(left).toBe("");
   });
 
+  test("Git owns the document and a shift the weights, whoever applies what", async () => {
+    const git = (edit: (spec: Json) => void) =>
+      apply(
+        changed(({ spec }) => edit(spec)),
+        ...["--server-side", "--field-manager=kustomize-controller", "--force-conflicts"],
+      );
+    await git(() => {});
+    await applied();
+    const state = await controlled.store.get("inference/chat");
+    const { route } = shiftWeights(state?.route as never, { canary: 30 });
+    const draft = draftRoute(route as never, state);
+    await controlled.store.put("inference/chat", draft, state?.etag ?? "", "shift", author);
+    await eventually(async () => String(await weights()) === "70,30", "the weights are 70, 30");
+    // From now on Git says nothing of weights.
+    await git((spec) => {
+      for (const variant of spec.variants as Json[]) delete variant.weight;
+      Object.assign(spec, { resilience: { timeout: "300s" } });
+    });
+    await eventually(
+      async () => (await service())?.spec.http[0]?.timeout === "300s",
+      "Git's change is followed",
+    );
+    expect(await weights()).toEqual([70, 30]);
+    await applied();
+    // What a person adds to the route stays too, metadata and spec.
+    await patch("inferenceroute", "inference", "chat", {
+      metadata: { annotations: { "example.com/ticket": "7" } },
+      spec: { headers: { response: { set: { "x-served-by": "chat" } } } },
+    });
+    await git((spec) => {
+      for (const variant of spec.variants as Json[]) delete variant.weight;
+      Object.assign(spec, { resilience: { timeout: "400s" } });
+    });
+    await eventually(
+      async () => (await service())?.spec.http[0]?.timeout === "400s",
+      "Git's next change is followed",
+    );
+    const live = await get(cluster, "inferenceroute", "inference/chat");
+    expect(live).toMatchObject({
+      metadata: { annotations: { "example.com/ticket": "7" } },
+      spec: { headers: { response: { set: { "x-served-by": "chat" } } } },
+    });
+    expect(JSON.stringify(await service())).toContain('"x-served-by":"chat"');
+    expect(await weights()).toEqual([70, 30]);
+  });
+
   test("routes that come to share a Service share its rule, and their own ones go", async () => {
     await apply(canary);
     await applied();
@@ -265,6 +313,22 @@ describe.skipIf(mayGoWithout)("the controller on a real API server", { timeout: 
     await cluster.mustKubectl(["delete", "inferenceroute", "search", "-n", "inference"]);
     await eventually(async () => (await rules()) === named("weir-chat"), "it is chat's again");
     await applied();
+  });
+
+  test("an object that is larger than the API server takes is told, not tried again", async () => {
+    const client = cluster.client();
+    for (const bytes of [1_700_000, 2_100_000, 5_000_000]) {
+      const pluginConfig = { filler: "x".repeat(bytes) };
+      const spec = { wasm: { url: "file:///etc/weir/weir.wasm", pluginConfig } };
+      const metadata = { name: "huge", namespace: "inference", labels: {}, annotations: {} };
+      const kind = "TrafficExtension";
+      const apiVersion = "extensions.istio.io/v1alpha1";
+      const huge = desired({ apiVersion, kind, metadata, spec }, "weir");
+      const { problem } = await applyObject(client, huge, "correct");
+      expect(problem).toMatchObject({ reason: "Refused" });
+      expect(problem?.message).toContain("TrafficExtension inference/huge is larger than");
+    }
+    client.close();
   });
 
   test("only what this instance applied is pruned", async () => {

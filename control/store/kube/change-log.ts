@@ -3,6 +3,7 @@ import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts
 import type { Change as StoreChange } from "../change.ts";
 import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
 import { changeObject, type Effect, entryOf } from "./record.ts";
+import { createSerial } from "./serial.ts";
 
 /** What is kept in memory of a change. */
 export interface Change {
@@ -29,6 +30,11 @@ export interface ChangeLog {
   newestOf(name: string): Change | undefined;
   /** Routes that the log knows. */
   names(): string[];
+  /**
+   * Decides on a change and adds it, one after the other: of a thousand that are
+   * decided on at once all but one would lose the next number, again and again.
+   */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** False when another writer took the number: catch up, and decide again. */
   append(change: StoreChange): Promise<boolean>;
   /** Reads what other writers added since. */
@@ -57,6 +63,7 @@ export function createChangeLog(
   const changes = new Map<bigint, Change>();
   const last = new Map<string, Change>();
   const lastRollout = new Map<string, Change>();
+  const alone = createSerial();
   let newest = 0n;
   let fence = 0n;
 
@@ -116,6 +123,7 @@ export function createChangeLog(
     fence: () => fence,
     newestOf: (name) => last.get(name),
     names: () => [...last.keys()],
+    inTurn: (work) => alone("", work),
     async append({ entry, fence: newer }) {
       try {
         const object = changeObject(entry, newer ?? fence, namespace);

@@ -8,7 +8,7 @@ import {
   routeName,
   validateRoute,
 } from "../../route/index.ts";
-import { deleteChange, putChange } from "../change.ts";
+import { type Change, deleteChange, putChange } from "../change.ts";
 import { StoreUnavailableError } from "../store.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { routePath, routesPath, stateAnnotation, storeManager } from "./names.ts";
@@ -177,20 +177,15 @@ async function adopt(on: Settling, name: string, read: RouteObject): Promise<boo
     // The spec is right and only our note about it is not.
     return unlessConflict(() => writeState(on.client, name, stored, read));
   }
-  const change = putChange(
-    name,
-    draftRoute(route, before),
-    "",
-    { route: stored, rollout: undefined, fence: on.log.fence() },
-    on.log.newest() + 1n,
-    "apply",
-    { principal: editor(read.object), reason: "edited in the cluster" },
-    on.now(),
-  );
-  if (!(await on.log.append(change))) {
-    await on.log.catchUp();
-    return false;
-  }
+  const draft = draftRoute(route, before);
+  const author = { principal: editor(read.object), reason: "edited in the cluster" };
+  const added = await append(on, () => {
+    // Another route that was decided on meanwhile may have taken a host.
+    if (meaningProblems(on, route).length > 0) return undefined;
+    const known = { route: stored, rollout: undefined, fence: on.log.fence() };
+    return putChange(name, draft, "", known, on.log.newest() + 1n, "apply", author, on.now());
+  });
+  if (added === undefined) return false;
   return project(on, name, read.object);
 }
 
@@ -200,14 +195,24 @@ async function adoptDelete(
   live: KubeObject | undefined,
 ): Promise<boolean> {
   const author = { principal: live ? editor(live) : "", reason: "deleted in the cluster" };
-  const stored = { route: on.states.get(name), rollout: undefined, fence: on.log.fence() };
-  const change = deleteChange(name, "", stored, on.log.newest() + 1n, author, on.now());
-  if (!(await on.log.append(change))) {
-    await on.log.catchUp();
-    return false;
-  }
-  await on.log.markApplied(change.entry.sequence);
+  const stored = on.states.get(name);
+  const added = await append(on, () => {
+    const known = { route: stored, rollout: undefined, fence: on.log.fence() };
+    return deleteChange(name, "", known, on.log.newest() + 1n, author, on.now());
+  });
+  if (added === undefined) return false;
+  await on.log.markApplied(added.entry.sequence);
   return true;
+}
+
+/** Undefined when another change came first: look again. */
+function append(on: Settling, make: () => Change | undefined): Promise<Change | undefined> {
+  return on.log.inTurn(async () => {
+    const change = make();
+    if (change === undefined || (await on.log.append(change))) return change;
+    await on.log.catchUp();
+    return undefined;
+  });
 }
 
 function meaningProblems(on: Settling, route: InferenceRoute): Problem[] {

@@ -23,17 +23,27 @@ export async function writeChange(
   for (;;) {
     await settle(on, name);
     const object = await on.client.get(routePath(name));
-    const change = make();
-    if (object?.metadata.deletionTimestamp !== undefined && change.state)
-      throw new StoreUnavailableError(`${name} is still being deleted: try again shortly`);
-    if (change.state && !(await check(on, name, change.state, object))) continue;
-    if (!(await on.log.append(change))) {
-      await on.log.catchUp();
-      continue;
-    }
+    const change = await on.log.inTurn(() => decide(on, name, make, object));
+    if (change === undefined) continue;
     if (change.state || change.deleted) await persist(on, name, object, signal);
     return change;
   }
+}
+
+/** Undefined when the object or the log changed meanwhile: look again. */
+async function decide(
+  on: Settling,
+  name: string,
+  make: () => Change,
+  object: KubeObject | undefined,
+): Promise<Change | undefined> {
+  const change = make();
+  if (object?.metadata.deletionTimestamp !== undefined && change.state)
+    throw new StoreUnavailableError(`${name} is still being deleted: try again shortly`);
+  if (change.state && !(await check(on, name, change.state, object))) return undefined;
+  if (await on.log.append(change)) return change;
+  await on.log.catchUp();
+  return undefined;
 }
 
 /** Brings a change that is only in the log into the route's object, whoever made it. */
