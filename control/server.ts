@@ -1,13 +1,23 @@
+import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { hostname } from "node:os";
 import type { Interceptor } from "@connectrpc/connect";
-import { type ApiContext, appliedIn, guardStore, problemsError, variantsOf } from "./api/index.ts";
+import {
+  type ApiContext,
+  appliedIn,
+  guardStore,
+  problemsError,
+  variantsOf,
+  wholeFleet,
+} from "./api/index.ts";
 import { createGate, isLoopback, scopeOf, type TlsFiles } from "./auth/index.ts";
 import { type ClusterOptions, openController } from "./controller/index.ts";
 import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
+import type { ReportRequest } from "./gen/weir/v1/report_pb.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "./istio/index.ts";
-import { joinReplicas } from "./leader/index.ts";
+import { createOwnership, joinReplicas } from "./leader/index.ts";
 import {
   createHttp2Server,
   ListenError,
@@ -15,7 +25,8 @@ import {
   listenBoth,
   listenHttp2,
 } from "./listen.ts";
-import { createMetrics, fleetMetrics, reportedMetrics } from "./metrics/index.ts";
+import { createMetrics, fleetMetrics, isReporter, reportedMetrics } from "./metrics/index.ts";
+import { createPeers, createRelay, type PeerAddress, peerTransport } from "./peers/index.ts";
 import { createPublisher } from "./publish.ts";
 import { createBudgets, createLedger, recorded } from "./report/index.ts";
 import { createRequests, credentialsOf } from "./requests.ts";
@@ -48,6 +59,8 @@ export interface ServerOptions extends SourceOptions {
   access?: string;
   tls?: TlsFiles;
   log: Log;
+  /** APIs of the other replicas of this control service; a name may stand for several, this one among them. */
+  peers?: readonly PeerAddress[];
   /** Sees every call of the API from the outside. */
   interceptors?: Interceptor[];
 }
@@ -76,13 +89,18 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const store = openStore(options.store);
   const fleet = createFleet();
   const ledger = recorded(createLedger(), options.record);
+  const replica = `${hostname()}-${randomBytes(4).toString("hex")}`;
+  const relay = createRelay();
+  const owns = createOwnership(replica, () => peers.names());
   const limits = createFleetLimits();
-  const budgets = createBudgets(limits.of);
+  const budgets = createBudgets(limits.of, { decides: owns });
   const signals = createSignalHistory(ledger);
+  // What every replica knows one of them tells Prometheus, or the sum over all would be too much.
+  const tells = () => owns("metrics");
   const metrics = createMetrics([
-    ...fleetMetrics(() => fleet.list()),
+    ...fleetMetrics(() => fleet.list().filter((proxy) => !isReporter(proxy) || tells())),
     ...reportedMetrics(() =>
-      ledger.routes().map((route) => [route, ledger.observation(route)] as const),
+      tells() ? ledger.routes().map((route) => [route, ledger.observation(route)] as const) : [],
     ),
   ]);
   const xds = createXdsServer(fleet, {
@@ -111,20 +129,40 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     log: options.log,
   });
 
+  const heard = (report: ReportRequest) => {
+    // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
+    if (report.filter === "" && !peers.has(report.node))
+      fleet.reported(report.node, report.revision);
+    ledger.add(report);
+    // A module that knows no such limits names no needs, and must not give back another's.
+    return report.filter === "" ? budgets.report(report.node, report.needs) : [];
+  };
+  const peers = createPeers({
+    self: replica,
+    addresses: options.peers ?? [],
+    transport: (address) =>
+      peerTransport(address, {
+        ...(gate.peerToken ? { token: gate.peerToken } : {}),
+        ...(tls ? { tls } : {}),
+      }),
+    heard: (report) => relay.grant(report.node, heard(report)),
+    log: options.log,
+  });
   const scoped = {
     fleet,
+    peers,
     published: (node: string) => publisher.published(fleet.scope(node)),
     scope: fleet.scope,
     mesh: () => controller?.filters,
   };
   const sources = createSources(options);
-  const leader = joinReplicas(options.store, options.log);
+  const leader = joinReplicas(options.store, replica, options.log);
   const rollouts = createEngine({
     store,
     leadership: leader.current,
     applied: (name, state) => appliedIn(scoped)(name, state),
     observation: ledger.observation,
-    silentMs: fleet.silentMs,
+    silentMs: () => Math.min(fleet.silentMs(), peers.silentMs()),
     ...sources,
     monotonicMs: () => performance.now(),
     now: () => new Date(),
@@ -135,7 +173,9 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     store: guardStore(store),
     hosts: async () => routesByHost((await store.list()).routes),
     ledger,
-    budgets,
+    replica,
+    relay,
+    heard,
     signals,
     rollouts,
     sources: sources.known,
@@ -169,19 +209,21 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   });
 
   const stop = new AbortController();
+  const everyone = { list: () => wholeFleet(scoped), onChange: fleet.onChange };
   const reportAccess = { tokenFor: reports?.tokenFor, ...tls };
   const controller =
     options.cluster &&
-    openController(store, leader, { ...options.cluster, reportAccess }, fleet, options.log);
+    openController(store, leader, { ...options.cluster, reportAccess }, everyone, options.log);
   const open: Listening[] = [];
   try {
-    const api = await listenBoth(options.listen, "--listen", onRequest, http2);
-    open.push(api);
-    report = api.address;
+    const listening = await listenBoth(options.listen, "--listen", onRequest, http2);
+    open.push(listening);
+    report = listening.address;
     await publisher.publish();
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
+    peers.close();
     await controller?.close();
     await leader.close();
     await store.close();
@@ -208,6 +250,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       drills.close();
       publisher.close();
       xds.close();
+      peers.close();
       await Promise.all(open.map((each) => each.close()));
       await controller?.close();
       await leader.close();

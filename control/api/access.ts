@@ -19,7 +19,7 @@ export function principal(): Principal {
 /** What a method asks for, by how it is called: whatever is not named here is for admins. */
 export function roleFor(method: string): Role {
   if (method === "Report") return "proxy";
-  if (/^(Get|List|Watch|Render|Plan)/.test(method)) return "viewer";
+  if (/^(Get|List|Watch|Follow|Render|Plan)/.test(method)) return "viewer";
   if (method === "ShiftWeights" || /Rollout$/.test(method) || method === "PinTenant")
     return "operator";
   return "admin";

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Applied, AppliedSchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
+import type { Sight } from "../peers/index.ts";
 import { resourceTypes } from "../xds/index.ts";
 import type { ApiContext, RenderedFilters } from "./context.ts";
 
@@ -12,25 +13,27 @@ export type AppliedOf = (name: string, state: RouteState) => Applied;
  * its filters, where they report, report that snapshot's revision. Of the proxies
  * that Istio configures the report is all there is.
  */
-export function appliedIn({
-  fleet,
-  published,
-  scope,
-  mesh,
-}: Pick<ApiContext, "fleet" | "published" | "scope" | "mesh">): AppliedOf {
-  const proxies = fleet.connectedNodes().map((node) => {
-    const current = published(node);
-    return { node, scope: scope(node), etags: current?.etags, lag: lagOf(node, fleet, current) };
-  });
-  const rendered = mesh?.();
-  const reporters = rendered ? fleet.reporters() : [];
+export function appliedIn(
+  context: Pick<ApiContext, "fleet" | "published" | "scope" | "mesh" | "peers">,
+): AppliedOf {
+  const own = sightsOf(context);
+  const connected = new Set(own.map(({ node }) => node));
+  // A proxy that came over from another replica may still be told of there.
+  const others = context.peers.sights().filter(({ node }) => !connected.has(node));
+  const proxies = [...own, ...others];
+  const rendered = context.mesh?.();
+  const elsewhere = new Set(others.map(({ node }) => node));
+  const reporters = rendered
+    ? context.fleet.reporters().filter(({ node }) => !elsewhere.has(node))
+    : [];
   return (name, state) => {
     const namespace = name.split("/", 1)[0] ?? "";
     const wanted = proxies.filter(
       ({ scope: namespaces }) => namespaces.includes("*") || namespaces.includes(namespace),
     );
     const behind = wanted.flatMap(({ node, etags, lag }) => {
-      const behind = etags?.get(name) === state.etag ? lag : { reason: "not pushed yet" };
+      const runs = etags?.get(name) === state.etag;
+      const behind = runs || etags === undefined ? lag : { reason: "not pushed yet" };
       return behind === undefined ? [] : [{ node, refused: false, ...behind }];
     });
     const filters = rendered?.of(name);
@@ -46,6 +49,18 @@ export function appliedIn({
     const all = wanted.length + meshed.length;
     return create(AppliedSchema, { wanted: all, applied: all - behind.length, behind });
   };
+}
+
+/** This replica's own proxies. */
+export function sightsOf({
+  fleet,
+  published,
+  scope,
+}: Pick<ApiContext, "fleet" | "published" | "scope">): Sight[] {
+  return fleet.connectedNodes().map((node) => {
+    const current = published(node);
+    return { node, scope: scope(node), etags: current?.etags, lag: lagOf(node, fleet, current) };
+  });
 }
 
 /** Reports come about once a second: for so long one may be missed. */

@@ -1,5 +1,7 @@
+import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import type { Budgets, Ledger } from "../report/index.ts";
+import type { Peers, Relay } from "../peers/index.ts";
+import type { Lease, Ledger } from "../report/index.ts";
 import type { Engine, PodLoads, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
@@ -39,7 +41,14 @@ export interface ApiContext {
   hosts(): Promise<ReadonlyMap<string, string>>;
   fleet: Fleet;
   ledger: Ledger;
-  budgets: Budgets;
+  /** Name of this replica of the control service. */
+  replica: string;
+  /** The other replicas' proxies. */
+  peers: Pick<Peers, "sights" | "proxies" | "leases" | "onChange">;
+  /** Hands what proxies report here to the other replicas. */
+  relay: Relay;
+  /** Takes a report, of whichever replica's proxy, and tells the shares that this replica decides. */
+  heard(report: ReportRequest): Lease[];
   signals: SignalHistory;
   /** What a proxy is sent; undefined before there is anything. */
   published(node: string): Published | undefined;

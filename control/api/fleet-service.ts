@@ -1,17 +1,18 @@
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { Principal } from "../auth/index.ts";
 import type { ReportRequest, ReportService } from "../gen/weir/v1/report_pb.ts";
-import type { AuditService, FleetService } from "../gen/weir/v1/service_pb.ts";
+import type { AuditService, FleetService, Proxy } from "../gen/weir/v1/service_pb.ts";
 import { resolveName, routeName } from "../route/index.ts";
 import { principal } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 
-export function createFleetService({ fleet }: ApiContext): ServiceImpl<typeof FleetService> {
+export function createFleetService({ fleet, peers }: ApiContext): ServiceImpl<typeof FleetService> {
+  const all = () => wholeFleet({ fleet, peers });
   return {
-    listProxies: () => ({ proxies: fleet.list() }),
+    listProxies: () => ({ proxies: all() }),
     async *watchProxies(_request, { signal }) {
       let wake = () => {};
-      const stop = fleet.onChange(() => wake());
+      const stops = [fleet.onChange(() => wake()), peers.onChange(() => wake())];
       const aborted = () => wake();
       signal.addEventListener("abort", aborted);
       try {
@@ -19,15 +20,27 @@ export function createFleetService({ fleet }: ApiContext): ServiceImpl<typeof Fl
           const changed = new Promise<void>((resolve) => {
             wake = resolve;
           });
-          yield { proxies: fleet.list() };
+          yield { proxies: all() };
           await changed;
         }
       } finally {
-        stop();
+        for (const stop of stops) stop();
         signal.removeEventListener("abort", aborted);
       }
     },
   };
+}
+
+/** The proxies of all replicas, each once. */
+export function wholeFleet({ fleet, peers }: Pick<ApiContext, "fleet" | "peers">): Proxy[] {
+  const own = fleet.list();
+  const here = new Set(own.filter(({ connected }) => connected).map(({ node }) => node));
+  const others = peers.proxies().filter(({ node }) => !here.has(node));
+  // One that went away from here may be connected elsewhere.
+  const there = new Set(others.map(({ node }) => node));
+  return [...own.filter(({ node }) => !there.has(node)), ...others].sort((a, b) =>
+    a.node < b.node ? -1 : 1,
+  );
 }
 
 export function createAuditService({ store }: ApiContext): ServiceImpl<typeof AuditService> {
@@ -43,9 +56,9 @@ export function createAuditService({ store }: ApiContext): ServiceImpl<typeof Au
 }
 
 export function createReportService({
-  fleet,
-  ledger,
-  budgets,
+  heard,
+  peers,
+  relay,
   scope,
 }: ApiContext): ServiceImpl<typeof ReportService> {
   return {
@@ -54,11 +67,9 @@ export function createReportService({
       const everywhere = grants.some(({ namespaces }) => namespaces.includes("*"));
       if (!everywhere && !speaksFor(grants, scope(request.node), request))
         throw new ConnectError(`the report is not of ${request.node}`, Code.PermissionDenied);
-      // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
-      if (request.filter === "") fleet.reported(request.node, request.revision);
-      ledger.add(request);
-      // A module that knows no such limits names no needs, and must not give back another's.
-      return request.filter === "" ? { leases: budgets.report(request.node, request.needs) } : {};
+      const leases = heard(request);
+      relay.send(request);
+      return { leases: [...leases, ...peers.leases(request.node)] };
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { PeerService } from "../gen/weir/v1/peer_pb.ts";
 import { ReportService } from "../gen/weir/v1/report_pb.ts";
 import { RolloutService } from "../gen/weir/v1/rollout_pb.ts";
 import { AuditService, FleetService, RouteService } from "../gen/weir/v1/service_pb.ts";
@@ -6,6 +7,7 @@ import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import type { ApiContext } from "./context.ts";
 import { toConnectError } from "./errors.ts";
 import { createAuditService, createFleetService, createReportService } from "./fleet-service.ts";
+import { createPeerService } from "./peer-service.ts";
 import { createRolloutService } from "./rollout-service.ts";
 import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
@@ -14,6 +16,7 @@ export { accessInterceptor, asPrincipal } from "./access.ts";
 export { appliedIn } from "./applied.ts";
 export type { ApiContext, MeshFilters } from "./context.ts";
 export { problemsError } from "./errors.ts";
+export { wholeFleet } from "./fleet-service.ts";
 export { guardStore } from "./guarded-store.ts";
 export { clampTimeout, createRate } from "./limits.ts";
 export { createReportEndpoint } from "./report-endpoint.ts";
@@ -40,6 +43,7 @@ export function createApi(context: ApiContext): (router: ConnectRouter) => void 
     router.service(FleetService, createFleetService(context));
     router.service(AuditService, createAuditService(context));
     router.service(ReportService, createReportService(context));
+    router.service(PeerService, createPeerService(context));
     router.service(SignalService, createSignalService(context));
   };
 }

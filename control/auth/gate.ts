@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Authenticate, createAuthenticate, trustEveryone } from "./authenticate.ts";
 import { sha256Hex } from "./digest.ts";
+import { createPeerToken } from "./peer-token.ts";
 import { type Policy, PolicyError, readPolicy } from "./policy.ts";
 import { createReportTokens, type ReportTokens } from "./report-token.ts";
 
@@ -30,6 +31,8 @@ export interface Gate {
   tls?: { cert: Buffer; key: Buffer; ca?: Buffer; certificateSha256: string };
   /** Absent where nobody is asked. */
   reports?: ReportTokens;
+  /** What this replica shows the others; absent where nobody is asked. */
+  peerToken?: string;
 }
 
 /** Reads everything that decides who is let in. @throws PolicyError */
@@ -55,11 +58,16 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
       "certificates in the access file need TLS with an authority of the clients",
     );
   const secret = [access ? readFileSync(access) : "", token ?? "", tls?.key ?? ""];
-  const reports = createReportTokens(Buffer.concat(secret.map((part) => Buffer.from(part))));
+  const shared = Buffer.concat(secret.map((part) => Buffer.from(part)));
+  const reports = createReportTokens(shared);
+  const peer = createPeerToken(shared);
   return {
-    authenticate: createAuthenticate(policy, reports),
+    authenticate: createAuthenticate(policy, {
+      verify: (given) => reports.verify(given) ?? peer.verify(given),
+    }),
     guarded: true,
     reports,
+    peerToken: peer.token,
     ...(tls ? { tls } : {}),
   };
 }

@@ -20,6 +20,11 @@ export function parseAddresses(text: string): Address[] {
   return text.split(",").map(parseAddress);
 }
 
+/** For a flag that may be repeated. */
+export function collectAddresses(text: string, before: Address[] = []): Address[] {
+  return [...before, parseAddress(text)];
+}
+
 /** A flag that names an address; without it a port of this machine alone. */
 export function addressOption(name: string, what: string, port: number): Option {
   const given = { host: "127.0.0.1", port };

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { TlsFiles } from "../auth/index.ts";
 import { defaultIstioVersion, defaultWasmUrl } from "../istio/index.ts";
 import type { Address } from "../xds/index.ts";
-import { addressOption, showAddress } from "./address.ts";
+import { addressOption, collectAddresses, showAddress } from "./address.ts";
 import { packagedFile, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
 import { UsageError } from "./exit.ts";
@@ -29,6 +29,7 @@ interface ServeFlags extends RolloutSourceFlags {
   reportTo?: string;
   drift: "correct" | "pause";
   instance: string;
+  peer?: Address[];
 }
 
 export function addServe(program: Command): void {
@@ -52,6 +53,11 @@ export function addServe(program: Command): void {
       "path of weir.wasm on the proxies' machines, instead of sending it",
     )
     .option(...tokenFile)
+    .option(
+      "--peer <host:port>",
+      "API of another replica on the same store; may be repeated, and a name may stand for all of them",
+      collectAddresses,
+    )
     .option("--istio-version <version>", "kube: Istio in the cluster", defaultIstioVersion)
     .option("--wasm-url <url>", "kube: where Istio's proxies get weir.wasm", defaultWasmUrl)
     .option("--wasm-sha256 <digest>", "kube: digest of it, checked before it is loaded")
@@ -82,6 +88,7 @@ export function addServe(program: Command): void {
       async ({
         tokenFile,
         webhook,
+        peer,
         logFormat,
         tlsCert,
         tlsKey,
@@ -102,6 +109,7 @@ export function addServe(program: Command): void {
           ...flags,
           cluster,
           ...(webhook ? { webhooks: webhook } : {}),
+          ...(peer ? { peers: peer } : {}),
           ...(token ? { token } : {}),
           ...(tls ? { tls } : {}),
           log,

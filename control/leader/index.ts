@@ -9,4 +9,4 @@ export {
   type Term,
 } from "./leader.ts";
 export { openLeader } from "./open.ts";
-export { ownerOf } from "./owner.ts";
+export { createOwnership, ownerOf } from "./owner.ts";

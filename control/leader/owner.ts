@@ -18,3 +18,28 @@ export function ownerOf(key: string, replicas: Iterable<string>): string | undef
   }
   return owner;
 }
+
+/** Keys are remembered up to this number, then found anew. */
+const mostRemembered = 100_000;
+
+/**
+ * Tells of a key whether this replica is its owner among those that answer.
+ * @param others names of the other replicas, now
+ */
+export function createOwnership(
+  self: string,
+  others: () => readonly string[],
+): (key: string) => boolean {
+  const owned = new Map<string, boolean>();
+  let among = "";
+  return (key) => {
+    const names = others();
+    if (names.length === 0) return true;
+    const now = names.join();
+    if (now !== among || owned.size > mostRemembered) owned.clear();
+    among = now;
+    const known = owned.get(key) ?? ownerOf(key, [self, ...names]) === self;
+    owned.set(key, known);
+    return known;
+  };
+}

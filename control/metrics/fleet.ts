@@ -17,8 +17,14 @@ export function fleetMetrics(proxies: () => readonly Proxy[]): Source[] {
   ];
 }
 
-function stateOf({ connected, inSync, resources, reportedRevision }: Proxy) {
-  if (!connected) return resources.length === 0 && reportedRevision !== "" ? "reporting" : "away";
+/** Istio configures it: it has no stream, and reports. */
+export function isReporter({ connected, resources, reportedRevision }: Proxy): boolean {
+  return !connected && resources.length === 0 && reportedRevision !== "";
+}
+
+function stateOf(proxy: Proxy) {
+  const { connected, inSync, resources } = proxy;
+  if (!connected) return isReporter(proxy) ? "reporting" : "away";
   if (resources.some(({ nackMessage }) => nackMessage !== "")) return "refused";
   return inSync ? "in_sync" : "behind";
 }

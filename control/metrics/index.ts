@@ -1,4 +1,4 @@
-export { fleetMetrics } from "./fleet.ts";
+export { fleetMetrics, isReporter } from "./fleet.ts";
 export { metricsInterceptor } from "./interceptor.ts";
 export { createMetrics, type Metrics } from "./registry.ts";
 export { reportedMetrics } from "./reported.ts";

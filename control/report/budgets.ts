@@ -5,6 +5,9 @@ import { splitByNeed } from "./split.ts";
 /** A fleet-wide limit, in requests per second; undefined where there is none. */
 export type LimitOf = (route: string, tenant: string) => number | undefined;
 
+/** A proxy's share of one limit. */
+export type Lease = MessageInitShape<typeof LeaseSchema>;
+
 /** One proxy's part of a limit, as it stands. */
 export interface Share {
   route: string;
@@ -18,8 +21,8 @@ export interface Share {
 
 /** Splits fleet-wide limits among the proxies that report. */
 export interface Budgets {
-  /** Takes a proxy's needs and answers with its shares. */
-  report(node: string, needs: readonly Need[]): MessageInitShape<typeof LeaseSchema>[];
+  /** Takes a proxy's needs and answers with its shares of the limits that are decided here. */
+  report(node: string, needs: readonly Need[]): Lease[];
   /** All shares, for whoever wants to look. */
   shares(): Share[];
 }
@@ -45,11 +48,20 @@ const mostNeeds = 2_000;
 /** A need counts at once when it grows, and with this weight of the new when it shrinks. */
 const shrinking = 0.7;
 
+export interface BudgetOptions {
+  /** Which tenants' limits are split here; of the others all is noted, for the day they are. */
+  decides?(tenant: string): boolean;
+  nowMs?(): number;
+}
+
 /**
  * Budgets of all limits. The shares of a limit never sum to more than the limit:
  * one proxy gets more only once another has said that it has less.
  */
-export function createBudgets(limitOf: LimitOf, nowMs: () => number = Date.now): Budgets {
+export function createBudgets(
+  limitOf: LimitOf,
+  { decides = () => true, nowMs = Date.now }: BudgetOptions = {},
+): Budgets {
   const limits = new Map<string, Map<string, Part>>();
   const startedMs = nowMs();
 
@@ -106,7 +118,7 @@ export function createBudgets(limitOf: LimitOf, nowMs: () => number = Date.now):
 
   return {
     report(node, needs) {
-      const leases: MessageInitShape<typeof LeaseSchema>[] = [];
+      const leases: Lease[] = [];
       const named = new Set<string>();
       for (const need of needs.slice(0, mostNeeds)) {
         const { route, tenant } = need;
@@ -118,6 +130,11 @@ export function createBudgets(limitOf: LimitOf, nowMs: () => number = Date.now):
         const own = note(parts, node, need);
         // At first it is not known who else has what: new proxies keep the part they start with.
         if (learning() && own.held === 0) continue;
+        if (!decides(tenant)) {
+          // Whoever decides now may have given it another share since.
+          own.granted = 0;
+          continue;
+        }
         own.granted = share(rate, parts, node, own);
         leases.push({ route, tenant, intervalNs: BigInt(Math.ceil(1e9 / own.granted)) });
       }

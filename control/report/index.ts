@@ -2,6 +2,7 @@ export {
   type Budgets,
   createBudgets,
   goneMs,
+  type Lease,
   type LimitOf,
   learningMs,
   type Share,

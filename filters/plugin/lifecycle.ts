@@ -1,6 +1,6 @@
 import { configureRoot, Document, deleteRoot, documentOfRoot } from "../document";
 import { xxh64 } from "../format/xxh64";
-import { onReportTick } from "../report";
+import { flushCounts, onReportTick } from "../report";
 import {
   Ascii,
   CONTINUE,
@@ -52,8 +52,12 @@ export function proxy_on_tick(root: u32): void {
 
 /** Roots and streams end here; only roots hold anything. */
 export function proxy_on_delete(context: u32): void {
+  if (!deleteRoot(context)) return;
   // Envoy keeps the timer of a root context that is gone and lets it fire for ever.
-  if (deleteRoot(context)) setTick(0);
+  setTick(0);
+  // The VM may go with it, before another tick.
+  resetArena();
+  flushCounts();
 }
 
 export function proxy_on_request_trailers(_context: u32, _count: u32): i32 {

@@ -1,3 +1,3 @@
 export { countedBy } from "./counters";
 export { electUnder } from "./election";
-export { alsoReport, onReportTick } from "./report";
+export { alsoReport, flushCounts, onReportTick } from "./report";

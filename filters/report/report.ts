@@ -50,10 +50,15 @@ export function alsoReport(
   moreMembers = changetype<usize>(members);
 }
 
-/** Flushes the worker's counters and, on the elected worker, reports the proxy's; call it on each tick. */
-export function onReportTick(document: Document | null): void {
+/** Hands over what the worker counted since the last time. */
+export function flushCounts(): void {
   flushMetrics();
   if (merge != 0) changetype<() => void>(merge)();
+}
+
+/** Flushes the worker's counters and, on the elected worker, reports the proxy's; call it on each tick. */
+export function onReportTick(document: Document | null): void {
+  flushCounts();
   if (document === null || document.reportCluster == 0) return;
   const now = nowNs();
   if (isReporter(now)) post(document, epoch(now));

@@ -1,6 +1,10 @@
-import { deleteRoot, registerMember, TOKEN_LIMIT } from "../document";
+import { registerMember, TOKEN_LIMIT } from "../document";
 import { mergeCells, writeCellCounters, writeCellHistograms } from "../measure";
-import { nameFilter, proxy_on_request_trailers as onTrailers } from "../plugin";
+import {
+  nameFilter,
+  proxy_on_delete as onRootDelete,
+  proxy_on_request_trailers as onTrailers,
+} from "../plugin";
 import { alsoReport, electUnder } from "../report";
 import {
   isLiteral,
@@ -84,7 +88,7 @@ function isBrokenOff(): bool {
 export function proxy_on_delete(context: u32): void {
   const at = findStream(context);
   if (at == 0) {
-    deleteRoot(context);
+    onRootDelete(context);
     return;
   }
   resetArena();

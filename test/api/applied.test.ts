@@ -23,10 +23,13 @@ function world() {
       nowMs += ms;
     },
     applied: (etag = "7") =>
-      appliedIn({ fleet, published: () => undefined, scope: fleet.scope, mesh: () => mesh })(
-        name,
-        state(etag),
-      ),
+      appliedIn({
+        fleet,
+        peers: { sights: () => [], proxies: () => [], leases: () => [], onChange: () => () => {} },
+        published: () => undefined,
+        scope: fleet.scope,
+        mesh: () => mesh,
+      })(name, state(etag)),
   };
 }
 

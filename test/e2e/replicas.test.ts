@@ -19,7 +19,11 @@ const seconds = Number(process.env.WEIR_REPLICAS_SECONDS ?? 25);
 const local = (port: number) => ({ host: "127.0.0.1", port });
 
 /** A replica of the control service in a process of its own. */
-function createReplica(ports: { api: number; xds: number; gateway: number }, store: string) {
+function createReplica(
+  ports: { api: number; xds: number; gateway: number },
+  store: string,
+  peers: readonly number[],
+) {
   let child: ChildProcess | undefined;
   let said = "";
   const transport = createConnectTransport({
@@ -37,6 +41,7 @@ function createReplica(ports: { api: number; xds: number; gateway: number }, sto
           ...["dist/control/main.js", "serve", "--store", store],
           ...["--listen", `127.0.0.1:${ports.api}`, "--xds", `127.0.0.1:${ports.xds}`],
           ...["--gateway", `127.0.0.1:${ports.gateway}`],
+          ...peers.flatMap((api) => ["--peer", `127.0.0.1:${api}`]),
         ],
         { stdio: ["ignore", "ignore", "pipe"] },
       );
@@ -79,6 +84,7 @@ it(`three replicas on etcd and a real Envoy go through ${seconds} s of kills, pa
     createReplica(
       { api: port(i * 2), xds: port(i * 2 + 1), gateway: gatewayPort },
       etcd.address("weir"),
+      [port(0), port(2), port(4)],
     ),
   );
   onTestFinished(async () => {
@@ -189,7 +195,7 @@ it(`three replicas on etcd and a real Envoy go through ${seconds} s of kills, pa
   expect(lost).toEqual([]);
   expect(new Set(written).size).toBe(written.length);
   expect(acknowledged.length).toBeGreaterThan(asked / 4);
-  // All replicas and the proxy end with the same weights.
+  // All replicas and the proxy end with the same weights, and every replica knows the proxy.
   const states = await Promise.all(replicas.map((each) => each.routes.getRoute({ name: "chat" })));
   expect(new Set(states.map(({ state }) => state?.etag)).size).toBe(1);
   await expect
@@ -198,7 +204,7 @@ it(`three replicas on etcd and a real Envoy go through ${seconds} s of kills, pa
         const all = await Promise.all(
           replicas.map((each) => each.routes.getRoute({ name: "chat" })),
         );
-        return all.some(({ applied }) => applied?.wanted === 1 && applied.applied === 1);
+        return all.every(({ applied }) => applied?.wanted === 1 && applied.applied === 1);
       },
       { timeout: 30_000 },
     )

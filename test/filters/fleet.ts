@@ -65,7 +65,7 @@ export function fleetOf(count: number, workers = 2, expected = count): FleetOf {
         : tenant === ""
           ? 10
           : undefined;
-  const makeBudgets = () => createBudgets(limitOf, () => nowMs);
+  const makeBudgets = () => createBudgets(limitOf, { nowMs: () => nowMs });
   const gold = requestHeaders({ "x-tenant-id": "acme" });
   const proxies = Array.from({ length: count }, (_, i): FleetProxy => {
     const shared = createSharedState();

@@ -58,3 +58,17 @@ it("reports to no one when it was not told to", () => {
   workers[0]?.tick(1);
   expect(shared.httpCalls).toEqual([]);
 });
+
+it.each(["weir", "weir-full", "rate-limit"])(
+  "loses nothing that %s.wasm counted since the last tick when its worker's VM goes",
+  (name) => {
+    const { shared, workers } = configuredProxy(name, reporting(), 2);
+    for (let i = 0; i < 10; i++)
+      workers[1]?.request(requestHeaders({ "x-tenant-id": "acme", "x-user-id": "ada" }));
+    workers[1]?.remove(1);
+    workers[0]?.tick(1);
+    const report = fromJsonString(ReportRequestSchema, shared.httpCalls.at(-1)?.body ?? "");
+    const admitted = report.counters.find((each) => each.name === "rate_limit_admitted");
+    expect(admitted).toMatchObject({ label: "gold", value: 10n });
+  },
+);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { valuesOf } from "../host/header-map.ts";
 import type { Exchange, Worker } from "../host/worker.ts";
+import { requestHeaders } from "./module.ts";
 import {
   ask,
   chunk,
@@ -355,4 +356,19 @@ it("leaves linear memory as it was, over 20,000 streams that end in every way", 
   const before = worker.memoryBytes();
   for (let i = 0; i < 20_000; i++) some(i);
   expect(worker.memoryBytes()).toBe(before);
+});
+
+it("knows a tenant by its certificate", () => {
+  const spiffe = "spiffe://cluster.local/ns/search/sa/ranker";
+  const { worker } = tokenProxy((policy) => {
+    policy.identity = [{ san: "connection" }, { header: "x-tenant-id" }];
+    policy.tenants[`san:${spiffe}`] = "gold";
+  });
+  const limitOf = (headers: Record<string, string>, properties: Record<string, string>) => {
+    const exchange = worker.exchange(requestHeaders(headers), true, properties);
+    return Object.fromEntries(exchange.responseHeaders(json))["x-ratelimit-limit-tokens"];
+  };
+  expect(limitOf({}, { "connection.uri_san_peer_certificate": spiffe })).toBe("60000");
+  expect(limitOf({}, { "connection.uri_san_peer_certificate": "spiffe://other" })).toBe("600");
+  expect(limitOf({ "x-tenant-id": `san:${spiffe}` }, {})).toBe("600");
 });

@@ -78,7 +78,7 @@ export interface Exchange {
 
 export interface Worker {
   /** One stream, callback by callback. */
-  exchange(headers: Headers, last?: boolean): Exchange;
+  exchange(headers: Headers, last?: boolean, properties?: Record<string, string>): Exchange;
   /** Configures a root context; false when the filter refuses. */
   configure(root: number, config: string | Buffer, plugin?: string): boolean;
   /** One stream's request headers, and its end. */
@@ -401,11 +401,11 @@ export function startWorker(
     return action === 0 ? left : Buffer.alloc(0);
   }
 
-  function exchange(headers: Headers, last = false): Exchange {
+  function exchange(headers: Headers, last = false, more: Record<string, string> = {}): Exchange {
     reset();
     const id = ++context;
     const request: Headers = headers.map(([key, value]) => [key, value]);
-    properties = { plugin_name: "weir", "xds.node.id": node };
+    properties = { plugin_name: "weir", "xds.node.id": node, ...more };
     maps = { 0: request };
     exports.proxy_on_request_headers?.(id, headers.length, last ? 1 : 0);
     // Header maps are only there while their callback runs.

@@ -92,7 +92,11 @@ describe.skipIf(mayGoWithout)("the installation", { timeout: 240_000 }, () => {
       const args = ["-euo", "pipefail", "-c", commands];
       const child = startProgram("bash", args, environment as Record<string, string>);
       const code = await new Promise((done) => child.process.once("exit", done));
-      expect({ commands, code, said: child.said() }).toMatchObject({ code: 0 });
+      expect({ commands, code, said: child.said() }).toEqual({
+        commands,
+        code: 0,
+        said: child.said(),
+      });
       if (index === 0) await startAsDeployed();
       if (commands.includes("weir shift")) {
         expect(child.said()).toMatch(/^70 30/m);

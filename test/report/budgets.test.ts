@@ -11,7 +11,7 @@ function budgets({ learned = true } = {}) {
   let nowMs = 1_000_000;
   const made = createBudgets(
     (route, tenant) => (route === "inference/chat" && tenant === "acme" ? rate : undefined),
-    () => nowMs,
+    { nowMs: () => nowMs },
   );
   if (learned) nowMs += learningMs;
   const has = new Map<string, bigint>();

@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, equals } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { may } from "../auth/index.ts";
+import {
+  type FollowResponse,
+  FollowResponseSchema,
+  type PeerProxy,
+  PeerProxySchema,
+  type PeerService,
+} from "../gen/weir/v1/peer_pb.ts";
+import { heartbeatMs, type Sight } from "../peers/index.ts";
+import { permissionDenied, principal } from "./access.ts";
+import { sightsOf } from "./applied.ts";
+import type { ApiContext } from "./context.ts";
+
+/** What changed is gathered this long before it is told. */
+const gatherMs = 200;
+/** Larger fleets are told in several messages. */
+const mostInOne = 500;
+
+/** Tells other replicas of this one's proxies. */
+export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerService> {
+  return {
+    async *follow(_request, { signal }) {
+      const who = principal();
+      if (!may(who, "viewer", "*")) throw permissionDenied(who, "viewer", "*");
+      const changes = createChanges(context);
+      const outbox = context.relay.open();
+      let toldMs = Number.NEGATIVE_INFINITY;
+      try {
+        while (!signal.aborted) {
+          const update = create(FollowResponseSchema, {
+            replica: context.replica,
+            ...changes(),
+            ...outbox.take(),
+          });
+          if (!isEmpty(update) || performance.now() - toldMs >= heartbeatMs) {
+            toldMs = performance.now();
+            yield* inPieces(update);
+          }
+          await sleep(gatherMs, undefined, { signal }).catch(() => {});
+        }
+      } finally {
+        outbox.close();
+      }
+    },
+  };
+}
+
+/** Tells what changed since it was asked last; everything at first. */
+function createChanges(context: ApiContext) {
+  const told = new Map<string, PeerProxy>();
+  const editions = new Map<string, Sight["etags"]>();
+
+  return (): Pick<FollowResponse, "proxies" | "gone"> & {
+    editions: { scope: string[]; etags: Record<string, string> }[];
+  } => {
+    const proxies = new Map(context.fleet.list().map((proxy) => [proxy.node, proxy]));
+    const sights = new Map(sightsOf(context).map((sight) => [sight.node, sight]));
+    const changed = [...sights.values()].flatMap(({ node, scope, lag }) => {
+      const proxy = proxies.get(node);
+      const now = create(PeerProxySchema, {
+        scope: [...scope],
+        ...(proxy ? { proxy } : {}),
+        ...(lag ? { lag: { node, ...lag } } : {}),
+      });
+      const before = told.get(node);
+      if (before && equals(PeerProxySchema, before, now)) return [];
+      told.set(node, now);
+      return [now];
+    });
+    const gone = [...told.keys()].filter((node) => !sights.has(node));
+    for (const node of gone) told.delete(node);
+    const newer = [...sights.values()].flatMap(({ scope, etags }) => {
+      const key = scope.join();
+      if (etags === undefined || editions.get(key) === etags) return [];
+      editions.set(key, etags);
+      return [{ scope: [...scope], etags: Object.fromEntries(etags) }];
+    });
+    return { proxies: changed, gone, editions: newer };
+  };
+}
+
+function isEmpty({ proxies, gone, editions, reports, grants }: FollowResponse): boolean {
+  return proxies.length + gone.length + editions.length + reports.length + grants.length === 0;
+}
+
+function* inPieces({ replica, proxies, gone, editions, reports, grants }: FollowResponse) {
+  const longest = Math.max(proxies.length, reports.length, grants.length);
+  const pieces = Math.max(1, Math.ceil(longest / mostInOne));
+  for (let i = 0; i < pieces; i++) {
+    const part = <T>(all: T[]) => all.slice(i * mostInOne, (i + 1) * mostInOne);
+    yield create(FollowResponseSchema, {
+      replica,
+      ...(i === 0 ? { gone, editions } : {}),
+      proxies: part(proxies),
+      reports: part(reports),
+      grants: part(grants),
+    });
+  }
+}

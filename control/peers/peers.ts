@@ -1,0 +1,159 @@
+import { lookup } from "node:dns/promises";
+import type { Transport } from "@connectrpc/connect";
+import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { Proxy } from "../gen/weir/v1/service_pb.ts";
+import type { Lease } from "../report/index.ts";
+import { follow } from "./follow.ts";
+import { createPeer, type Peer } from "./peer.ts";
+import type { Sight } from "./sight.ts";
+
+/** Where other replicas are: a host may stand for several addresses, this replica's own among them. */
+export interface PeerAddress {
+  host: string;
+  port: number;
+}
+
+export interface PeersOptions {
+  /** Name of this replica. */
+  self: string;
+  addresses: readonly PeerAddress[];
+  /** How one address, an IP, is called. */
+  transport(address: PeerAddress): Transport;
+  /** A report that reached another replica. */
+  heard(report: ReportRequest): void;
+  log(line: string, code?: string): void;
+}
+
+/** The proxies of the other replicas. */
+export interface Peers {
+  /** Those that are connected to other replicas, and replicas of which nothing is known. */
+  sights(): Sight[];
+  proxies(): Proxy[];
+  /** Whether a proxy is connected to another replica that answers. */
+  has(node: string): boolean;
+  /** Milliseconds since another replica's proxies reported; endless before the first report. */
+  silentMs(): number;
+  /** Names of the other replicas that answer. */
+  names(): string[];
+  /** Shares of a proxy of this replica that other replicas decided on lately. */
+  leases(node: string): Lease[];
+  /** Calls back after something changed. */
+  onChange(listener: () => void): () => void;
+  close(): void;
+}
+
+/** Names are looked up again this often: replicas come and go. */
+const lookupMs = 5_000;
+/** A share that was not confirmed for so long is not told again; its proxy goes on with it. */
+const grantMs = 5_000;
+
+/** An address that is followed. */
+interface Followed {
+  stop: AbortController;
+  /** Undefined for an address of this replica, or another one of a replica that is followed. */
+  peer: Peer | undefined;
+  /** Name of that replica. */
+  sameAs?: string;
+}
+
+export function createPeers(options: PeersOptions): Peers {
+  const { self, addresses, transport, heard, log } = options;
+  const followed = new Map<string, Followed>();
+  const listeners = new Set<() => void>();
+  const nowMs = () => performance.now();
+  const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
+  const answering = () => peers().filter((peer) => peer.answers());
+  /** By node and by the replica that decided. */
+  const granted = new Map<string, Record<string, { leases: Lease[]; atMs: number }>>();
+  let heardMs = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  function changed(): void {
+    for (const listener of listeners) listener();
+  }
+
+  function start(key: string, address: PeerAddress): void {
+    const peer = createPeer(key, nowMs());
+    const entry: Followed = { stop: new AbortController(), peer };
+    followed.set(key, entry);
+    void follow({
+      transport: transport(address),
+      self,
+      signal: entry.stop.signal,
+      take(update) {
+        const known = answering().some((each) => each !== peer && each.name() === update.replica);
+        if (known || update.replica === self) {
+          entry.peer = undefined;
+          entry.sameAs = update.replica;
+          return false;
+        }
+        if (!peer.answers()) log(`follows the replica ${update.replica} at ${key}`);
+        peer.take(update);
+        if (update.reports.length > 0) heardMs = nowMs();
+        for (const report of update.reports) heard(report);
+        for (const { node, leases } of update.grants)
+          granted.set(node, { ...granted.get(node), [update.replica]: { leases, atMs: nowMs() } });
+        if (update.proxies.length + update.gone.length + update.editions.length > 0) changed();
+        return true;
+      },
+      lost(why) {
+        if (peer.answers())
+          log(`the replica ${peer.name()} at ${key} does not answer: ${why}`, "peer-lost");
+        peer.lost(nowMs());
+        changed();
+      },
+    });
+  }
+
+  function isNeeded({ peer, sameAs }: Followed): boolean {
+    if (peer) return peer.answers() || peer.sights(nowMs()).length > 0;
+    return sameAs === self || answering().some((each) => each.name() === sameAs);
+  }
+
+  async function look(): Promise<void> {
+    const found = (await Promise.all(addresses.map(addressesOf))).flat();
+    if (closed) return;
+    const wanted = new Map(found.map((each) => [`${each.host}:${each.port}`, each]));
+    for (const [key, entry] of followed) {
+      if (isNeeded(entry) || (entry.peer && wanted.has(key))) continue;
+      entry.stop.abort();
+      followed.delete(key);
+    }
+    for (const [key, address] of wanted) if (!followed.has(key)) start(key, address);
+    timer = setTimeout(look, lookupMs);
+  }
+
+  async function addressesOf({ host, port }: PeerAddress): Promise<PeerAddress[]> {
+    try {
+      return (await lookup(host, { all: true })).map(({ address }) => ({ host: address, port }));
+    } catch (error) {
+      log(`cannot look up ${host}: ${error instanceof Error ? error.message : error}`, "peer-lost");
+      return [];
+    }
+  }
+
+  if (addresses.length > 0) void look();
+  return {
+    sights: () => peers().flatMap((peer) => peer.sights(nowMs())),
+    proxies: () => answering().flatMap((peer) => peer.proxies()),
+    has: (node) => answering().some((peer) => peer.has(node)),
+    silentMs: () => nowMs() - heardMs,
+    names: () => answering().map((peer) => peer.name()),
+    leases(node) {
+      const lately = Object.values(granted.get(node) ?? {}).filter(
+        ({ atMs }) => nowMs() - atMs < grantMs,
+      );
+      return lately.flatMap(({ leases }) => leases);
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      for (const { stop } of followed.values()) stop.abort();
+    },
+  };
+}

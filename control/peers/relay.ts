@@ -1,0 +1,53 @@
+import { create } from "@bufbuild/protobuf";
+import { type Grant, GrantSchema } from "../gen/weir/v1/peer_pb.ts";
+import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { Lease } from "../report/index.ts";
+
+/** What there is to hand on since it was taken last. */
+export interface Outbox {
+  take(): { reports: ReportRequest[]; grants: Grant[] };
+  close(): void;
+}
+
+/** Hands on to the replicas that follow this one what they cannot know by themselves. */
+export interface Relay {
+  /** A report that reached this replica. */
+  send(report: ReportRequest): void;
+  /** Shares that this replica decided on for another one's proxy. */
+  grant(node: string, leases: readonly Lease[]): void;
+  /** What comes from now on; close it when nobody takes it any more. */
+  open(): Outbox;
+}
+
+/** A replica that takes nothing for so long loses the oldest: the next reports tell the same again. */
+const mostKept = 5_000;
+
+export function createRelay(): Relay {
+  const outboxes = new Set<{ reports: ReportRequest[]; grants: Map<string, Grant> }>();
+  return {
+    send(report) {
+      for (const { reports } of outboxes) {
+        if (reports.length >= mostKept) reports.shift();
+        reports.push(report);
+      }
+    },
+    grant(node, leases) {
+      if (leases.length === 0) return;
+      // Of a node's shares the newest are all there is to know.
+      const grant = create(GrantSchema, { node, leases: [...leases] });
+      for (const { grants } of outboxes) grants.set(node, grant);
+    },
+    open() {
+      const outbox = { reports: [] as ReportRequest[], grants: new Map<string, Grant>() };
+      outboxes.add(outbox);
+      return {
+        take() {
+          const grants = [...outbox.grants.values()];
+          outbox.grants.clear();
+          return { reports: outbox.reports.splice(0), grants };
+        },
+        close: () => outboxes.delete(outbox),
+      };
+    },
+  };
+}
