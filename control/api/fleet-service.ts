@@ -81,13 +81,13 @@ export function createReportService({
 function speaksFor(
   grants: Principal["grants"],
   scope: readonly string[],
-  { counters, histograms }: ReportRequest,
+  { counters, histograms, needs }: ReportRequest,
 ): boolean {
   const mine = grants.flatMap(({ namespaces }) => namespaces);
   if (scope.length > 0) return String([...mine].sort()) === String(scope);
   // Who has streams of its own has not opened one: it is not the node it speaks of.
   if (grants.some(({ nodes = [] }) => nodes.length > 0)) return false;
-  return [...counters, ...histograms].every(({ route }) =>
+  return [...counters, ...histograms, ...needs].every(({ route }) =>
     mine.includes(route.split("/", 1)[0] ?? ""),
   );
 }
