@@ -138,6 +138,8 @@ export function createHttp2Server(tls?: Tls, allowHTTP1 = false): AnyHttp2Server
  * to go away after an error and did not. Proxies hold a stream open for ever.
  */
 const idleMs = 15_000;
+/** Connections that wait to be accepted: a fleet that lost its replica comes back all at once. */
+const mostWaiting = 4_096;
 /** More connections than any fleet of one replica needs are not accepted. */
 const mostConnections = 12_000;
 
@@ -176,7 +178,7 @@ async function listening(
         ),
       );
     });
-    server.listen(address.port, address.host, resolve);
+    server.listen({ port: address.port, host: address.host, backlog: mostWaiting }, resolve);
   });
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : address.port;

@@ -87,7 +87,7 @@ if (kind === "raw") {
   xds.publish(/** @type {any} */ (snapshots[0]));
   push = (i) => xds.publish(/** @type {any} */ (snapshots[i]));
 }
-http2.listen(0, "127.0.0.1", () => {
+http2.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
   const bound = http2.address();
   process.send?.({ port: typeof bound === "object" ? bound?.port : 0 });
 });

@@ -4,6 +4,8 @@ import {
   type InferenceRoute,
   InferenceRouteSchema,
   ShadowSchema,
+  type TierHold,
+  TierHoldSchema,
 } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { toBuckets, toPercent } from "../route/index.ts";
@@ -22,6 +24,11 @@ export function routeFor(state: RolloutState, route: InferenceRoute): InferenceR
     if (weight !== undefined) variant.weight = weight;
   }
   const stage = state.phase === "running" ? stageAt(spec, state.step) : undefined;
+  if (wanted.spec.canary && goesByTier(spec)) {
+    const hold = holdIn(state, route);
+    if (hold) wanted.spec.canary.hold = hold;
+    else delete wanted.spec.canary.hold;
+  }
   const mirrors = spec.steps.some(({ action }) => action.case === "shadow");
   if (stage?.kind === "shadow")
     wanted.spec.shadow = create(ShadowSchema, {
@@ -35,6 +42,22 @@ export function routeFor(state: RolloutState, route: InferenceRoute): InferenceR
   return wanted;
 }
 
+/** Whether any step is for some tiers only. */
+export function goesByTier({ steps }: RolloutSpec): boolean {
+  return steps.some(({ tiers }) => tiers.length > 0);
+}
+
+/** The tiers that a rollout keeps on the stable variant for now. */
+function holdIn(state: RolloutState, route: InferenceRoute | undefined): TierHold | undefined {
+  const spec = state.rollout?.spec as RolloutSpec;
+  const tiers = state.phase === "rolling-back" ? undefined : stageAt(spec, state.step)?.tiers;
+  const held = Object.keys(route?.spec?.rateLimit?.tiers ?? {})
+    .filter((tier) => tiers && !tiers.includes(tier))
+    .sort();
+  if (held.length === 0) return undefined;
+  return create(TierHoldSchema, { tiers: held, variant: spec.stable });
+}
+
 /** How a route differs from what the rollout set: someone else moved its weights. */
 export function driftOf(state: RolloutState, stored: RouteState | undefined): string | undefined {
   const spec = state.rollout?.spec as RolloutSpec;
@@ -45,6 +68,11 @@ export function driftOf(state: RolloutState, stored: RouteState | undefined): st
     if (variant.weight !== wanted)
       return `someone else gave ${name} ${variant.weight} %; the rollout had set ${wanted} %`;
   }
+  if (!goesByTier(spec)) return undefined;
+  const held = stored?.route?.spec?.canary?.hold?.tiers.join(", ") ?? "";
+  const wanted = holdIn(state, stored?.route)?.tiers.join(", ") ?? "";
+  if (held !== wanted)
+    return `someone else holds the tiers ${held || "none"} back; the rollout had held ${wanted || "none"}`;
   return undefined;
 }
 

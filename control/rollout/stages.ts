@@ -15,6 +15,8 @@ export interface Stage {
   weight: number;
   /** Percent of the requests that is copied to the canary. */
   mirror: number;
+  /** Tiers whose users are split, the others stay on the stable variant; undefined: all users are. */
+  tiers: readonly string[] | undefined;
   /** How long it must stay proven; undefined: until someone promotes it. */
   holdMs: number | undefined;
   /** Whether the checks must pass before it is left; they can fail in every stage. */
@@ -31,21 +33,26 @@ export function stagesOf(spec: RolloutSpec): Stage[] {
       kind: "warmup",
       weight: spec.warmup.weight,
       mirror: 0,
+      tiers: firstTiers(spec),
       holdMs: milliseconds(spec.warmup.duration, 0),
       // Caches fill and kernels compile: what is slow now says little about later.
       needsPass: false,
     });
   let weight = spec.warmup?.weight ?? 0;
+  let tiers = firstTiers(spec);
   spec.steps.forEach((step, index) => {
-    if (step.action.case === "weight") weight = step.action.value;
-    else if (step.action.case !== "pause") weight = 0;
-    stages.push(stageOf(step, index, weight, holdMs));
+    if (step.action.case === "weight") {
+      weight = step.action.value;
+      tiers = tiersOf(step);
+    } else if (step.action.case !== "pause") weight = 0;
+    stages.push(stageOf(step, index, weight, tiers, holdMs));
   });
   stages.push({
     index: spec.steps.length,
     kind: "bake",
     weight,
     mirror: 0,
+    tiers,
     holdMs: milliseconds(spec.bake, holdMs),
     needsPass: false,
   });
@@ -60,29 +67,41 @@ export function stageAt(spec: RolloutSpec, index: number): Stage | undefined {
 /** What a stage is, for people: "step 2 of 5: 20 % for canary". */
 export function showStage(spec: RolloutSpec, stage: Stage): string {
   const of = `step ${stage.index + 1} of ${spec.steps.length}`;
+  const whom = stage.tiers ? ` of ${stage.tiers.join(", ")}` : "";
   switch (stage.kind) {
     case "warmup":
-      return `warm-up: ${stage.weight} % for ${spec.canary}`;
+      return `warm-up: ${stage.weight} %${whom} for ${spec.canary}`;
     case "weight":
-      return `${of}: ${stage.weight} % for ${spec.canary}`;
+      return `${of}: ${stage.weight} %${whom} for ${spec.canary}`;
     case "pause":
-      return `${of}: pause at ${stage.weight} %`;
+      return `${of}: pause at ${stage.weight} %${whom}`;
     case "header-only":
       return `${of}: ${spec.canary} only for those who force it`;
     case "shadow":
       return `${of}: copies of ${stage.mirror} % to ${spec.canary}`;
     case "bake":
-      return `bake at ${stage.weight} %`;
+      return `bake at ${stage.weight} %${whom}`;
   }
+}
+
+function tiersOf({ tiers }: RolloutStep): readonly string[] | undefined {
+  return tiers.length > 0 ? tiers : undefined;
+}
+
+/** Whom the warm-up is for: those of the first weight. */
+function firstTiers({ steps }: RolloutSpec): readonly string[] | undefined {
+  const first = steps.find(({ action }) => action.case === "weight");
+  return first && tiersOf(first);
 }
 
 function stageOf(
   { action, hold }: RolloutStep,
   index: number,
   weight: number,
+  tiers: readonly string[] | undefined,
   holdMs: number,
 ): Stage {
-  const base = { index, weight, mirror: 0, needsPass: true };
+  const base = { index, weight, tiers, mirror: 0, needsPass: true };
   const timed = (duration: Parameters<typeof milliseconds>[0]) =>
     duration === undefined ? undefined : milliseconds(duration, 0);
   switch (action.case) {

@@ -14,12 +14,14 @@ export interface Tally {
   trials: number;
 }
 
-/** The part of an observation that is about one variant. */
+/** The part of an observation that is about one variant, and some tiers where only those count. */
 export function sideOf(
   { atMs, counters, distributions }: Observation,
   variant: string,
+  tiers?: readonly string[],
 ): Observation {
-  const counts = (each: { variant: string }) => each.variant === variant;
+  const counts = (each: { variant: string; tier: string }) =>
+    each.variant === variant && (tiers === undefined || tiers.includes(each.tier));
   return {
     atMs,
     counters: new Map([...counters].filter(([, each]) => counts(each))),

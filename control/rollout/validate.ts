@@ -2,6 +2,7 @@ import type { Rollout, RolloutSpec } from "../gen/weir/v1/rollout_pb.ts";
 import type { InferenceRoute, Variant } from "../gen/weir/v1/route_pb.ts";
 import { type Problem, toBuckets, toPercent } from "../route/index.ts";
 import { timeChecks } from "./checks.ts";
+import { goesByTier } from "./effect.ts";
 
 /** What the control service offers to rollouts besides the proxies' reports. */
 export interface Sources {
@@ -25,6 +26,7 @@ export function validateRollout(
   return [
     ...weightProblems(spec, route),
     ...stepProblems(spec, route),
+    ...tierProblems(spec, route),
     ...analysisProblems(spec, sources),
   ];
 }
@@ -127,6 +129,43 @@ function stepProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
         message:
           "the answers to copies are thrown away before Weir sees them: add analysis.queries, or leave out duration so that the step waits for a promotion",
       });
+  });
+  return problems;
+}
+
+/** Tiers only ever join: whom a step has, all later ones have. */
+function tierProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
+  if (!goesByTier(spec)) return [];
+  const known = Object.keys(route.spec?.rateLimit?.tiers ?? {});
+  const problems: Problem[] = [];
+  if (route.spec?.canary?.hold)
+    problems.push({
+      code: "not-with",
+      path: "spec.steps",
+      message: "the route has a spec.canary.hold of its own: take it off first",
+    });
+  let before: readonly string[] | undefined = [];
+  spec.steps.forEach(({ action, tiers }, i) => {
+    const path = `spec.steps[${i}].tiers`;
+    if (tiers.length > 0 && action.case !== "weight")
+      problems.push({ code: "not-with", path, message: "tiers goes with weight only" });
+    if (action.case !== "weight") return;
+    for (const tier of tiers)
+      if (!known.includes(tier))
+        problems.push({
+          code: "unknown-tier",
+          path,
+          message: `tier "${tier}" is not one of ${known.join(", ") || "the route's, which has none"}`,
+        });
+    const lost =
+      tiers.length === 0 ? [] : (before ?? known).filter((tier) => !tiers.includes(tier));
+    if (lost.length > 0)
+      problems.push({
+        code: "step-back",
+        path,
+        message: `the step before also had ${lost.join(", ")}: tiers only join`,
+      });
+    before = tiers.length > 0 ? tiers : undefined;
   });
   return problems;
 }

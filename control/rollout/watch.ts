@@ -50,12 +50,12 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
   let blindSinceMs: number | undefined;
   let seen: Window | undefined;
 
-  function windowSince(spec: RolloutSpec, now: Observation) {
+  function windowSince(spec: RolloutSpec, now: Observation, tiers?: readonly string[]) {
     if (mark === undefined) return undefined;
     const since = during(mark, now);
     seen = {
-      canary: sideOf(since, spec.canary),
-      stable: sideOf(since, spec.stable),
+      canary: sideOf(since, spec.canary, tiers),
+      stable: sideOf(since, spec.stable, tiers),
     };
     return { since, sides: seen };
   }
@@ -70,9 +70,10 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
       const enough = wanted > 0 && (100 * applied) / wanted >= (spec.proof?.proxies ?? 100);
       // From here on every request that is counted was sent by the step's own weights.
       if (enough) mark ??= facts.observation;
-      const window = windowSince(spec, facts.observation);
+      const window = windowSince(spec, facts.observation, stage?.tiers);
       const share =
-        window && stage && applied === wanted
+        // Requests are not counted by variant and tier both where they are split.
+        window && stage && stage.tiers === undefined && applied === wanted
           ? shareOf(state, spec, facts.route, window.since)
           : undefined;
       const proof = proofOf(spec.proof, facts.applied, share, nowMs - lastProvenMs);

@@ -51,7 +51,11 @@ function excepts({ compression }: RouteSpec): boolean {
 
 /** Knows tenants or conversations that do not follow the weights. */
 function remembers({ canary }: RouteSpec): boolean {
-  return canary?.conversations !== undefined || Object.keys(canary?.pin ?? {}).length > 0;
+  return (
+    canary?.conversations !== undefined ||
+    canary?.hold !== undefined ||
+    Object.keys(canary?.pin ?? {}).length > 0
+  );
 }
 
 /** Knows callers by their certificates. */

@@ -11,6 +11,7 @@ export function stickinessProblems(spec: RouteSpec): Problem[] {
   return [
     ...tenantSourceProblems(spec),
     ...pinProblems(spec),
+    ...holdProblems(spec),
     ...conversationProblems(spec.canary?.conversations),
   ];
 }
@@ -53,6 +54,32 @@ function pinProblems({ canary, rateLimit, variants, shadow }: RouteSpec): Proble
     }));
   if (pins.length === 0 || rateLimit !== undefined) return unknown;
   return [...unknown, needsIdentity("canary.pin names tenants")];
+}
+
+function holdProblems({ canary, rateLimit, variants, shadow }: RouteSpec): Problem[] {
+  const hold = canary?.hold;
+  if (hold === undefined) return [];
+  if (rateLimit === undefined) return [needsIdentity("canary.hold names tiers")];
+  const tiers = Object.keys(rateLimit.tiers);
+  const names = variants.map(({ name }) => name).filter((name) => name !== shadow?.variant);
+  const problems: Problem[] = hold.tiers.flatMap((tier, index) =>
+    tiers.includes(tier)
+      ? []
+      : [
+          {
+            code: "unknown-tier",
+            path: `spec.canary.hold.tiers[${index}]`,
+            message: `tier "${tier}" is not one of ${tiers.join(", ")}`,
+          },
+        ],
+  );
+  if (!names.includes(hold.variant))
+    problems.push({
+      code: "unknown-variant",
+      path: "spec.canary.hold.variant",
+      message: `variant "${hold.variant}" is not one of ${names.join(", ")}`,
+    });
+  return problems;
 }
 
 function needsIdentity(why: string): Problem {

@@ -17,7 +17,7 @@ import { readHeaderName, readLabel, readText, readTexts } from "../format/values
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
 import { countedBy } from "../report";
-import { copyText, isText, Metric, Region, Text, textBytes, textPtr } from "../sdk";
+import { copyText, isLiteral, isText, Metric, Region, Text, textBytes, textPtr } from "../sdk";
 import { BUCKETS } from "./choice";
 
 const MOST_VARIANTS: i32 = 16;
@@ -40,6 +40,8 @@ export class CanaryPolicy {
   identity: usize;
   /** Links of Pin. */
   pins: usize;
+  /** The Pin of everyone whom no other names; 0: there is none. */
+  others: usize;
   /** Header that names a conversation; 0: conversations follow the buckets. */
   conversationHeader: Text;
   /** Pause that ends a conversation. */
@@ -54,6 +56,7 @@ export class Pin {
   next: usize;
   tenant: Text;
   variantName: Text;
+  /** -1: the tenant follows the buckets. */
   variant: i32;
 }
 
@@ -151,7 +154,7 @@ function readPins(policy: CanaryPolicy, region: Region): void {
   while (nextMember()) {
     const pin = changetype<Pin>(region.alloc(offsetof<Pin>()));
     pin.tenant = copyText(region, stringPtr, stringBytes);
-    pin.variantName = readLabel(region);
+    pin.variantName = readText(region, 63);
     pin.next = policy.pins;
     policy.pins = changetype<usize>(pin);
   }
@@ -192,8 +195,14 @@ function resolvePins(policy: CanaryPolicy): void {
   for (let at = policy.pins; at != 0; at = changetype<Pin>(at).next) {
     const pin = changetype<Pin>(at);
     pin.variant = variantIndex(policy, textPtr(pin.variantName), textBytes(pin.variantName));
-    if (pin.variant < 0) failJson("has a pin to a variant that variants does not have");
+    if (isStar(pin.tenant)) policy.others = at;
+    if (pin.variant < 0 && !isStar(pin.variantName))
+      failJson("has a pin to a variant that variants does not have");
   }
+}
+
+function isStar(text: Text): bool {
+  return text != 0 && isLiteral("*", textPtr(text), textBytes(text));
 }
 
 /** Takes the counters of the variants. */

@@ -51,10 +51,11 @@ function bucketOfRequest(policy: CanaryPolicy): u32 {
 
 /** The variant of the caller's pin; -1 when the caller has none. */
 function pinnedVariant(policy: CanaryPolicy): i32 {
-  if (!findTenant(policy.identity)) return -1;
-  for (let at = policy.pins; at != 0; at = changetype<Pin>(at).next)
-    if (isText(changetype<Pin>(at).tenant, keyPtr, keyBytes)) return changetype<Pin>(at).variant;
-  return -1;
+  if (findTenant(policy.identity))
+    for (let at = policy.pins; at != 0; at = changetype<Pin>(at).next)
+      if (at != policy.others && isText(changetype<Pin>(at).tenant, keyPtr, keyBytes))
+        return changetype<Pin>(at).variant;
+  return policy.others == 0 ? -1 : changetype<Pin>(policy.others).variant;
 }
 
 /** A conversation stays where it began; a new one goes where the buckets say now. */

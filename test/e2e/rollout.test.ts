@@ -54,6 +54,9 @@ async function until(condition: () => Promise<boolean>, what: () => unknown): Pr
   }
 }
 
+/** Gold's users first: the load is theirs. */
+const byTier = [{ weight: 30, tiers: ["gold"] }, { weight: 60 }, { weight: 100 }];
+
 const local = (port = 0) => ({ host: "127.0.0.1", port });
 const undo: (() => unknown)[] = [];
 let clients: ReturnType<typeof clientsOf>;
@@ -172,7 +175,7 @@ beforeAll(async () => {
   await until(answers, () => `the gateway:\n${envoy.log()}`);
   for (const name of names) startLoad(gatewayUrl, `${name}.example.com`, 5);
   for (const name of names) {
-    const rollout = rolloutOf(spec);
+    const rollout = rolloutOf(name === "good" ? { ...spec, steps: byTier } : spec);
     Object.assign(rollout.metadata ?? {}, { name });
     await clients.rollouts.startRollout({ rollout, reason: "new weights" });
   }
@@ -211,6 +214,13 @@ describe("a rollout on a real Envoy", { timeout: 300_000 }, () => {
     const { phase, reason, weights } = await outcome("good");
     expect([phase, reason]).toEqual(["succeeded", "every step was taken"]);
     expect(weights).toEqual([5, 30, 60, 100]);
+    // Step by step: whom each of them held on the stable variant.
+    const { entries } = await clients.audit.listAudit({ name: "inference/good", limit: 100 });
+    const held = entries
+      .filter(({ action, after }) => action.startsWith("rollout-") && after)
+      .reverse()
+      .map(({ after }) => after?.route?.spec?.canary?.hold?.tiers.join());
+    expect(held).toEqual(["bronze,silver", "bronze,silver", undefined, undefined]);
     const { state } = await clients.routes.getRoute({ name: "good" });
     expect(state?.route?.spec?.variants.map(({ weight }) => weight)).toEqual([0, 100]);
   });

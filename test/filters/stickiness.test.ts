@@ -143,6 +143,22 @@ describe("pins", () => {
       "canary",
     );
   });
+  describe("of everyone who is not named", () => {
+    const others = config(100, (canary) => {
+      canary.pins = { "*": "stable", acme: "*", globex: "canary" };
+    });
+    const { workers } = configuredProxy("weir-full", others);
+    it.each<[string, Record<string, string | string[]>, string]>([
+      ["whom no one knows", { "x-tenant-id": "stranger" }, "stable"],
+      ["who names no tenant", {}, "stable"],
+      ["who names two", { "x-tenant-id": ["acme", "globex"] }, "stable"],
+      ["who says to be the star", { "x-tenant-id": "*" }, "stable"],
+      ["not who follows the weights by name", { "x-tenant-id": "acme" }, "canary"],
+      ["not who has a pin", { "x-tenant-id": "globex" }, "canary"],
+    ])("hold %s", (_name, headers, expected) => {
+      expect(variantOf(workers[0], headers)).toBe(expected);
+    });
+  });
   it("are refused by a module that does not know them", () => {
     expect(() => configuredProxy("weir", pinned)).toThrow("unknown field");
   });

@@ -165,6 +165,35 @@ describe("A10: a rollout that cannot work", () => {
       "spec.steps[0].shadow.duration",
       "thrown away",
     ],
+    [
+      "an unknown tier",
+      { steps: [{ weight: 50, tiers: ["iron"] }] },
+      "spec.steps[0].tiers",
+      '"iron" is not one of',
+    ],
+    [
+      "a tier that leaves",
+      {
+        steps: [
+          { weight: 50, tiers: ["gold", "silver"] },
+          { weight: 60, tiers: ["silver"] },
+        ],
+      },
+      "spec.steps[1].tiers",
+      "also had gold",
+    ],
+    [
+      "tiers after all users",
+      { steps: [{ weight: 50 }, { weight: 60, tiers: ["silver"] }] },
+      "spec.steps[1].tiers",
+      "tiers only join",
+    ],
+    [
+      "tiers of a pause",
+      { steps: [...steps, { pause: {}, tiers: ["gold"] }] },
+      "tiers",
+      "weight only",
+    ],
     ["copies only", { steps: [{ shadow: { percent: 5 } }] }, "spec.steps", "at least one weight"],
   ])("is refused: %s", async (_name, spec, path, words) => {
     const error = await refusal(start(spec));

@@ -33,6 +33,20 @@ function stateOf(edit: (spec: any) => void) {
 describe("a policy that cannot mean anything is refused", () => {
   it.each<[string, (spec: any) => void, string]>([
     [
+      "a hold of a tier that is not there",
+      (spec) => {
+        spec.canary.hold = { tiers: ["gold", "iron"], variant: "stable" };
+      },
+      'unknown-tier spec.canary.hold.tiers[1]: tier "iron" is not one of gold, silver, bronze',
+    ],
+    [
+      "a hold on the shadow variant",
+      (spec) => {
+        spec.canary.hold = { tiers: ["gold"], variant: "next" };
+      },
+      'unknown-variant spec.canary.hold.variant: variant "next" is not one of stable, canary',
+    ],
+    [
       "a pin to the shadow variant",
       (spec) => {
         spec.canary.pin = { acme: "next" };
@@ -121,6 +135,31 @@ describe("a policy that cannot mean anything is refused", () => {
 });
 
 describe("the filters' configuration", () => {
+  it.each<[string, string[], Record<string, string>]>([
+    ["a known tier", ["gold"], { acme: "stable", internal: "stable" }],
+    ["two", ["gold", "silver"], { acme: "stable", internal: "stable", globex: "stable" }],
+    ["everyone's tier", ["bronze"], { "*": "stable", acme: "*", internal: "*", globex: "*" }],
+    ["both", ["bronze", "silver"], { "*": "stable", acme: "*", internal: "*" }],
+  ])("holds %s by pins", (_name, tiers, pins) => {
+    const state = stateOf((spec) => {
+      spec.rateLimit.tenants = { acme: "gold", internal: "gold", globex: "silver" };
+      spec.rateLimit.default = "bronze";
+      spec.canary.hold = { tiers, variant: "stable" };
+    });
+    expect(filterConfig([state]).routes[0]?.canary?.pins).toEqual(pins);
+  });
+  it("lets a pin win over its tier", () => {
+    const state = stateOf((spec) => {
+      spec.rateLimit.tenants = { acme: "gold", internal: "gold" };
+      spec.canary.pin = { acme: "canary" };
+      spec.canary.hold = { tiers: ["gold"], variant: "stable" };
+    });
+    expect(filterConfig([state]).routes[0]?.canary?.pins).toEqual({
+      acme: "canary",
+      internal: "stable",
+    });
+  });
+
   it("tells where a tenant's name stands", () => {
     const state = stateOf((spec) => {
       spec.canary.stickyBy = [{ tenant: true }, { header: "x-user-id" }];
@@ -173,6 +212,11 @@ describe("the filters' configuration", () => {
     ["baggage", (spec) => Object.assign(spec.shadow, { baggage: true }), "weir-full"],
     ["what is diverted", (spec) => Object.assign(spec.shadow, { mode: "divert" }), "weir-full"],
     ["pins", (spec) => Object.assign(spec.canary, { pin: { acme: "stable" } }), "weir-full"],
+    [
+      "held tiers",
+      (spec) => Object.assign(spec.canary, { hold: { tiers: ["gold"], variant: "stable" } }),
+      "weir-full",
+    ],
     ["conversations", (spec) => Object.assign(spec.canary, { conversations: {} }), "weir-full"],
     [
       "exceptions",
