@@ -40,7 +40,7 @@ describe("the commands of the pages, as they stand", () => {
       /bronze:\s+requestsPerSecond: 10/,
     );
   });
-  it.each(["docs/load-and-drills.md", "docs/monitoring.md"])(
+  it.each(["docs/tiers-and-tokens.md", "docs/load-and-drills.md", "docs/monitoring.md"])(
     "%s",
     { timeout: 300_000 },
     async (page) => {
