@@ -39,12 +39,21 @@ export async function watchRollout(
     if (progress) show(progress);
     return;
   }
-  for await (const { progress } of rollouts.watchRollout({ name }, { timeoutMs: 0 })) {
-    if (progress?.state === undefined) continue;
-    show(progress);
-    if (!hasEnded(progress.state)) continue;
-    if (progress.state.phase === "succeeded") return;
-    throw new FailedError(`${progress.state.phase}: ${progress.state.reason}`);
+  // A stream that is left stays open by itself, and the process with it.
+  const seen = new AbortController();
+  try {
+    for await (const { progress } of rollouts.watchRollout(
+      { name },
+      { timeoutMs: 0, signal: seen.signal },
+    )) {
+      if (progress?.state === undefined) continue;
+      show(progress);
+      if (!hasEnded(progress.state)) continue;
+      if (progress.state.phase === "succeeded") return;
+      throw new FailedError(`${progress.state.phase}: ${progress.state.reason}`);
+    }
+  } finally {
+    seen.abort();
   }
 }
 

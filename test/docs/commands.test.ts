@@ -40,13 +40,10 @@ describe("the commands of the pages, as they stand", () => {
       /bronze:\s+requestsPerSecond: 10/,
     );
   });
-  it.each(["docs/tiers-and-tokens.md", "docs/load-and-drills.md", "docs/monitoring.md"])(
-    "%s",
-    { timeout: 300_000 },
-    async (page) => {
-      for (const block of blocksOf(page, "sh")) expect(await folder.run(block)).not.toBe("");
-    },
-  );
+  const others = ["tiers-and-tokens", "rollouts", "load-and-drills", "monitoring"];
+  it.each(others.map((name) => `docs/${name}.md`))("%s", { timeout: 300_000 }, async (page) => {
+    for (const block of blocksOf(page, "sh")) expect(await folder.run(block)).not.toBe("");
+  });
   it("docs/runbook.md", async () => {
     for (const block of blocksOf("docs/runbook.md", "sh"))
       expect(await folder.run(block)).not.toBe("");

@@ -1,11 +1,13 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { RolloutStateSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { draftRoute } from "../../control/route/index.ts";
 import { openStore, readBackup, readContents, writeBackup } from "../../control/store/index.ts";
+import { blocksOf } from "../docs/pages.ts";
 import { messageWith } from "../route/documents.ts";
 import { type EtcdCluster, startEtcd } from "./etcd-cluster.ts";
 
@@ -31,6 +33,25 @@ beforeAll(async () => {
 afterAll(async () => {
   await etcd?.close();
   rmSync(lmdb, { recursive: true });
+});
+
+it("goes by the commands of its page", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "weir-backup-page-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const [commands = ""] = blocksOf("docs/reliability.md", "sh");
+  const here = commands
+    .replaceAll("/var/lib/weir", lmdb)
+    .replaceAll("etcd://10.0.0.1:2379/weir", etcd.address("page"))
+    .replaceAll("npx weir", `${process.execPath} ${resolve("dist/control/main.js")}`);
+  const { status, stdout, stderr } = spawnSync("bash", ["-euc", here], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  expect(status, stderr).toBe(0);
+  expect(stdout).not.toBe("");
+  const store = openStore(etcd.address("page"));
+  onTestFinished(() => store.close());
+  expect(writeBackup(await readContents(store))).toBe(text);
 });
 
 describe("a backup", () => {
