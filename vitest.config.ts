@@ -1,10 +1,42 @@
 import { defineConfig } from "vitest/config";
 
+/** What measures time, or fills the machine, would measure its neighbours as well. */
+const alone = [
+  "test/faults/http2.test.ts",
+  "test/web/huge-fleet.test.ts",
+  "test/kube/many-routes.test.ts",
+  "test/load/**/*.test.ts",
+  "test/e2e/drill.test.ts",
+  "test/e2e/fleet-limit.test.ts",
+  "test/e2e/overload.test.ts",
+  "test/e2e/rollout.test.ts",
+];
+// Real proxies start inside the suites; a slow machine is not a failure.
+const patience = { testTimeout: 60_000, hookTimeout: 180_000 };
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    // Real proxies start inside the suites; a slow machine is not a failure.
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
+    projects: [
+      {
+        test: {
+          ...patience,
+          name: "together",
+          include: ["test/**/*.test.ts"],
+          exclude: alone,
+          // Most suites wait for what they started for half of their time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...patience,
+          name: "alone",
+          include: alone,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

