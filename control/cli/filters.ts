@@ -11,7 +11,10 @@ interface PushFlags {
 }
 
 export function addFilters(program: Command): void {
-  const filters = program.command("filters").summary("bring the filters to the proxies");
+  const filters = program
+    .command("filters")
+    .summary("bring the filters to the proxies")
+    .addHelpText("after", "\nExample:\n  weir filters push oci://registry.example.com/weir:0.1.0");
   filters
     .command("push")
     .argument("<reference>", "oci://HOST/REPOSITORY:TAG")

@@ -14,6 +14,7 @@ import {
 } from "./change.ts";
 import { takeDirectory } from "./directory.ts";
 import { openRecord, sealRecord } from "./record.ts";
+import { checkRoom } from "./room.ts";
 import {
   FencedError,
   NotStoredError,
@@ -79,7 +80,8 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
 
   function write(name: string, make: (stored: Stored, sequence: bigint) => Change): Change {
     let change: Change | undefined;
-    guard(() =>
+    guard(() => {
+      checkRoom(path);
       root.transactionSync(() => {
         const sequence = newest() + 1;
         const before = { route: stored(name), rollout: storedRollout(name), fence: fence() };
@@ -92,8 +94,8 @@ export function createLmdbStore(path: string, now: () => Date = () => new Date()
           meta.putSync("fence", sealRecord(Buffer.from(String(made.fence))));
         log.putSync(sequence, sealRecord(toBinary(AuditEntrySchema, made.entry)));
         change = made;
-      }),
-    );
+      });
+    });
     const done = change as unknown as Change;
     const event = eventOf(done.entry);
     if (event) routeEvents.send(event);

@@ -3,6 +3,7 @@ import {
   chmodSync,
   closeSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -37,33 +38,43 @@ async function fill(routes: number): Promise<void> {
   await store.close();
 }
 
-/** Runs the writer in a shell that sets limits first; its lines. */
-async function writerUnder(limits: string): Promise<string[]> {
-  // Into a file: a pipe that is full for a moment would look like a refusal.
-  const output = join(directory, "output");
-  const writer = `"${process.execPath}" test/faults/writer.js "${address()}" > "${output}" 2>&1`;
-  const child = spawn("bash", ["-c", `${limits}; exec ${writer}`], {
-    stdio: "ignore",
+/** Runs the writer until it is refused on a small disk, then again when there is room; the lines of both. */
+async function writersOnSmallDisk(): Promise<[first: string[], second: string[]]> {
+  const disk = join(directory, "disk");
+  mkdirSync(disk);
+  const writer = `"${process.execPath}" test/faults/writer.js "lmdb:${disk}/store"`;
+  const script = [
+    `mount -t tmpfs -o size=8m tmpfs "${disk}"`,
+    `head -c 2000000 /dev/zero > "${disk}/other"`,
+    // Into files: a pipe that is full for a moment would look like a refusal.
+    `${writer} > "${directory}/first" 2>&1`,
+    `rm "${disk}/other"`,
+    `${writer} > "${directory}/second" 2>&1`,
+  ].join("\n");
+  // A mount of its own, which goes with the shell.
+  const child = spawn("unshare", ["--mount", "--map-root-user", "bash", "-euc", script], {
+    stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, UNTIL_REFUSED: "1" },
   });
-  await new Promise((resolve) => child.once("close", resolve));
-  return readFileSync(output, "utf8").split("\n").filter(Boolean);
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  expect(code).toBe(0);
+  const linesOf = (name: string) =>
+    readFileSync(join(directory, name), "utf8").split("\n").filter(Boolean);
+  return [linesOf("first"), linesOf("second")];
 }
 
 describe("D2: a disk that takes nothing more", () => {
   it("refuses the write with the reason, keeps what is there, and takes writes again when there is room", async () => {
-    // A file may not grow beyond this: for the store the same as a full disk.
-    const lines = await writerUnder("trap '' XFSZ; ulimit -f 160");
-    const refused = lines.find((line) => line.startsWith("refused"));
-    expect(refused).toMatch(
-      /the store .* failed: .*(Input\/output error|File too large|No space left)/,
-    );
-    const acks = lines.filter((line) => line.startsWith("n/"));
-    expect(acks.length).toBeGreaterThan(10);
-    const store = openStore(address());
-    expect((await store.list()).sequence).toBe(BigInt(acks.length));
-    await store.put("n/after", draft(), "", "apply", author);
-    await store.close();
+    const [first, second] = await writersOnSmallDisk();
+    const acks = (lines: string[]) => lines.filter((line) => line.startsWith("n/"));
+    for (const lines of [first, second]) {
+      expect(lines.at(-1)).toMatch(
+        /^refused the store .* takes no writes: No space left on its disk, \d+ bytes/,
+      );
+      expect(acks(lines).length).toBeGreaterThan(10);
+    }
+    // The second goes on where the first was refused: its first write has the next number.
+    expect(acks(second)[0]?.split(" ")[1]).toBe(String(acks(first).length + 1));
   });
 
   it("is refused at the start when it cannot be written at all, with where it is", () => {

@@ -1,8 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { blocksOf } from "../docs/pages.ts";
 import { buildIstio, mayGoWithout, run } from "../istio/istio-tools.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { eventually, freePorts, type Program, startProgram } from "./processes.ts";
@@ -19,10 +21,7 @@ const read = (text: string) =>
 const idOf = ({ kind, metadata }: Manifest) =>
   `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
 
-/** The commands of a document that a reader is told to run, block by block. */
-const blocks = [
-  ...readFileSync("docs/kubernetes.md", "utf8").matchAll(/```sh\n([\s\S]*?)```/g),
-].map(([, commands = ""]) => commands);
+const blocks = blocksOf("docs/kubernetes.md", "sh");
 
 describe.skipIf(mayGoWithout)("the installation", { timeout: 240_000 }, () => {
   let cluster: Cluster;
@@ -31,10 +30,11 @@ describe.skipIf(mayGoWithout)("the installation", { timeout: 240_000 }, () => {
   let weir: Program | undefined;
   let environment: NodeJS.ProcessEnv;
   beforeAll(async () => {
-    tools = buildIstio("kubectl", "cluster-tools");
+    tools = buildIstio("kubectl", "cluster-tools", "istioctl");
     cluster = await startCluster({ istio: true, own: false });
     directory = mkdtempSync(join(tmpdir(), "weir-install-"));
-    symlinkSync(tools.kubectl ?? "", join(directory, "kubectl"));
+    for (const name of ["kubectl", "istioctl"])
+      symlinkSync(tools[name] ?? "", join(directory, name));
     writeFileSync(
       join(directory, "weir"),
       `#!/bin/sh\nexec "${process.execPath}" "${resolve("dist/control/main.js")}" "$@"\n`,
@@ -107,6 +107,21 @@ describe.skipIf(mayGoWithout)("the installation", { timeout: 240_000 }, () => {
     }
     const rest = "virtualservices,destinationrules,trafficextensions,envoyfilters";
     expect(await cluster.mustKubectl(["get", rest, "-A", "-o", "name"])).toBe("");
+  });
+
+  test("is not needed where manifests are applied by hand, as the Istio guide does", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "weir-by-hand-"));
+    symlinkSync(resolve("examples"), join(folder, "examples"));
+    for (const commands of blocksOf("docs/istio.md", "sh")) {
+      const { status, stdout, stderr } = spawnSync(
+        "bash",
+        ["-euo", "pipefail", "-c", commands.replaceAll("npx weir", "weir")],
+        { cwd: folder, env: environment, encoding: "utf8" },
+      );
+      expect(status, `${commands}\n${stdout}\n${stderr}`).toBe(0);
+    }
+    await cluster.mustKubectl(["delete", "-f", join(folder, "istio.yaml")]);
+    rmSync(folder, { recursive: true });
   });
 
   test("asks for no more than it needs", async () => {
