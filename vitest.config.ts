@@ -10,6 +10,7 @@ const alone = [
   "test/e2e/fleet-limit.test.ts",
   "test/e2e/overload.test.ts",
   "test/e2e/rollout.test.ts",
+  "test/rollout/replicas.test.ts",
 ];
 // Real proxies start inside the suites; a slow machine is not a failure.
 const patience = { testTimeout: 60_000, hookTimeout: 180_000 };
