@@ -112,6 +112,28 @@ describe.skipIf(mayGoWithout)("the installation", { timeout: 240_000 }, () => {
   test("is not needed where manifests are applied by hand, as the Istio guide does", async () => {
     const folder = mkdtempSync(join(tmpdir(), "weir-by-hand-"));
     symlinkSync(resolve("examples"), join(folder, "examples"));
+    // What a team has before it comes to Weir: the model's Service, and a gateway.
+    const had = [
+      {
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "llm", namespace: "inference" },
+        spec: { selector: { app: "llm" }, ports: [{ name: "http", port: 8000 }] },
+      },
+      {
+        apiVersion: "networking.istio.io/v1",
+        kind: "Gateway",
+        metadata: { name: "public", namespace: "istio-system" },
+        spec: {
+          selector: { istio: "ingressgateway" },
+          servers: [{ port: { number: 80, name: "http", protocol: "HTTP" }, hosts: ["*"] }],
+        },
+      },
+    ];
+    await cluster.mustKubectl(
+      ["apply", "-f", "-"],
+      had.map((each) => JSON.stringify(each)).join("\n---\n"),
+    );
     for (const commands of blocksOf("docs/istio.md", "sh")) {
       const { status, stdout, stderr } = spawnSync(
         "bash",
