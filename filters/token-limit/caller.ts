@@ -3,7 +3,16 @@ import { xxh64 } from "../format/xxh64";
 import { findTenant, keyBytes, keyPtr } from "../identity";
 import { Cell, cellOf } from "../measure";
 import { variantHeader } from "../plugin";
-import { findHeader, isText, literal, Text, textBytes, textPtr, valueBytes, valuePtr } from "../sdk";
+import {
+  findHeader,
+  isText,
+  literal,
+  Text,
+  textBytes,
+  textPtr,
+  valueBytes,
+  valuePtr,
+} from "../sdk";
 import { TokenLimitPolicy } from "./config";
 import { Tier } from "./tier";
 
@@ -26,8 +35,7 @@ export function findCaller(policy: TokenLimitPolicy): void {
   callerBucket = policy.seed;
   isShadow = policy.shadows && isMarked(policy.shadowHeader);
   if (isShadow) findTier(policy, textPtr(shadowTenant), textBytes(shadowTenant));
-  else if (policy.identity != 0 && findTenant(policy.identity))
-    findTier(policy, keyPtr, keyBytes);
+  else if (policy.identity != 0 && findTenant(policy.identity)) findTier(policy, keyPtr, keyBytes);
 }
 
 function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize): void {

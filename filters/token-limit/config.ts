@@ -85,8 +85,7 @@ export function parseTokenLimit(region: Region): usize {
     else if (member("shadow")) readShadow(policy, region);
     else if (member("proxies")) {
       if (readInteger(1, 10000)) policy.proxies = <u32>numberRead;
-    }
-    else unknownField();
+    } else unknownField();
   }
   if (jsonFailure.length > 0) return 0;
   if (!resolveTiers(policy)) failJson("names a tier that tiers does not have");

@@ -84,7 +84,12 @@ function admitted(stream: Stream, tier: Tier): bool {
 /** Notes what is left of the caller's limit on requests, where clients are told. */
 function tellRequests(policy: TokenLimitPolicy, stream: Stream, tier: Tier): void {
   stream.burst = 0;
-  if (tier.burst == 0 || tier.intervalNs == 0 || !lookAtRequests(bucketOfRequests(policy), tier, policy.proxies)) return;
+  if (
+    tier.burst == 0 ||
+    tier.intervalNs == 0 ||
+    !lookAtRequests(bucketOfRequests(policy), tier, policy.proxies)
+  )
+    return;
   stream.burst = tier.burst;
   stream.requestsLeft = requestsLeft;
   stream.requestsResetMs = requestsResetMs;
