@@ -4,10 +4,17 @@ import { routeName } from "../route/index.ts";
 import { type Cluster, namespaceOf } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
+/** A lint about what others keep in the cluster. */
+interface ClusterLint extends Lint {
+  /** Kinds of objects that it must have seen all of. */
+  kinds: readonly string[];
+}
+
 /** Lints about what must be around a route in its cluster; silent when no cluster is known. */
-export const clusterLints: readonly Lint[] = [
+export const clusterLints: readonly ClusterLint[] = [
   {
     id: "service-missing",
+    kinds: ["Service"],
     severity: "error",
     reason: "without the Service there is no pod to route to",
     check: inCluster((route, cluster) => {
@@ -40,6 +47,7 @@ export const clusterLints: readonly Lint[] = [
   },
   {
     id: "gateway-missing",
+    kinds: ["Gateway"],
     severity: "error",
     reason: "a route bound to a gateway that is not there is reached by no one",
     check: inCluster((route, cluster) =>
@@ -64,6 +72,7 @@ export const clusterLints: readonly Lint[] = [
   },
   {
     id: "host-is-taken",
+    kinds: ["VirtualService"],
     severity: "error",
     reason:
       "Istio merges VirtualServices of one host at a gateway in an order that nobody promises, and in the mesh takes the oldest alone",
@@ -93,6 +102,7 @@ export const clusterLints: readonly Lint[] = [
   },
   {
     id: "subset-missing",
+    kinds: ["VirtualService", "DestinationRule"],
     severity: "error",
     reason: "a route to a subset that no DestinationRule has answers 503",
     check: inCluster((route, cluster) => {
@@ -117,6 +127,7 @@ export const clusterLints: readonly Lint[] = [
   },
   {
     id: "other-destination-rule",
+    kinds: ["DestinationRule"],
     severity: "warning",
     reason:
       "of several DestinationRules for one host Istio takes the subsets of all, but the policy of one",
