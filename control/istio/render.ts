@@ -1,8 +1,7 @@
-import { type JsonObject, toJson } from "@bufbuild/protobuf";
-import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { arrivalConfig, filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
+import { arrivalConfigJson, filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
 import { besideWeir, headerModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
@@ -124,12 +123,12 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     }),
     ...routes.flatMap((route) => {
       const point = arrivalPoint(route);
-      const config = arrivalConfig(route);
-      if (point === undefined || config === undefined) return [];
+      const pluginConfig = arrivalConfigJson(route);
+      if (point === undefined || pluginConfig === undefined) return [];
       return extension(point, {
         wasmUrl: besideWeir(wasmUrl, "weir-full") ?? wasmUrl,
         wasmSha256: options.wasmSha256,
-        pluginConfig: toJson(FilterConfigSchema, config) as JsonObject,
+        pluginConfig,
         pluginName,
         priority: filterPriority,
         origin: arrivalConfigOrigin,
