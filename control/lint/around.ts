@@ -14,8 +14,8 @@ interface ClusterLint extends Lint {
 export const clusterLints: readonly ClusterLint[] = [
   {
     id: "service-missing",
-    kinds: ["Service"],
     severity: "error",
+    kinds: ["Service"],
     reason: "without the Service there is no pod to route to",
     check: inCluster((route, cluster) => {
       const spec = route.spec;
@@ -47,8 +47,8 @@ export const clusterLints: readonly ClusterLint[] = [
   },
   {
     id: "gateway-missing",
-    kinds: ["Gateway"],
     severity: "error",
+    kinds: ["Gateway"],
     reason: "a route bound to a gateway that is not there is reached by no one",
     check: inCluster((route, cluster) =>
       (route.spec?.gateways ?? []).flatMap((gateway, index) => {
@@ -72,8 +72,8 @@ export const clusterLints: readonly ClusterLint[] = [
   },
   {
     id: "host-is-taken",
-    kinds: ["VirtualService"],
     severity: "error",
+    kinds: ["VirtualService"],
     reason:
       "Istio merges VirtualServices of one host at a gateway in an order that nobody promises, and in the mesh takes the oldest alone",
     check: inCluster((route, cluster) => {
@@ -102,8 +102,8 @@ export const clusterLints: readonly ClusterLint[] = [
   },
   {
     id: "subset-missing",
-    kinds: ["VirtualService", "DestinationRule"],
     severity: "error",
+    kinds: ["VirtualService", "DestinationRule"],
     reason: "a route to a subset that no DestinationRule has answers 503",
     check: inCluster((route, cluster) => {
       const service = route.spec?.service?.name ?? "";
@@ -127,8 +127,8 @@ export const clusterLints: readonly ClusterLint[] = [
   },
   {
     id: "other-destination-rule",
-    kinds: ["DestinationRule"],
     severity: "warning",
+    kinds: ["DestinationRule"],
     reason:
       "of several DestinationRules for one host Istio takes the subsets of all, but the policy of one",
     check: inCluster((route, cluster) =>
