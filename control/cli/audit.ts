@@ -1,16 +1,18 @@
 import { toJson } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
-import { AuditEntrySchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
+import { type AuditEntry, AuditEntrySchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
 import { withServer } from "./client.ts";
 import { output, reason, server, tokenFile } from "./flags.ts";
-import { print, printTable, printValue } from "./output.ts";
+import { print, printValue, table } from "./output.ts";
+import { showOrWatch, watchFlag } from "./watch.ts";
 
 interface AuditFlags {
   server?: string;
   tokenFile?: string;
   output?: "json";
   limit: number;
+  watch?: boolean;
 }
 
 export function addAudit(program: Command): void {
@@ -21,28 +23,47 @@ export function addAudit(program: Command): void {
     .option(...server)
     .option(...tokenFile)
     .option("--limit <count>", "newest entries to show", Number, 100)
+    .option(...watchFlag)
     .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
-    .addHelpText("after", "\nExamples:\n  weir audit chat\n  weir audit --limit 1000 -o json")
-    .action((name: string, { output, limit, ...flags }: AuditFlags) =>
-      withServer(flags, async (clients) => {
-        const { entries } = await clients.audit.listAudit({ name, limit });
-        if (output)
-          for (const entry of entries) print(JSON.stringify(toJson(AuditEntrySchema, entry)));
-        else
-          printTable(
-            ["WHEN", "ACTION", "ROUTE", "BEFORE", "AFTER", "WHO", "WHY"],
-            entries.map((entry) => [
-              entry.at ? timestampDate(entry.at).toISOString() : "",
-              entry.action,
-              entry.name,
-              weights(entry.before),
-              weights(entry.after),
-              entry.principal,
-              entry.reason,
-            ]),
-          );
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir audit chat\n  weir audit --watch\n  weir audit --limit 1000 -o json",
+    )
+    .action((name: string, { output, limit, watch, ...flags }: AuditFlags) =>
+      withServer(flags, ({ audit }) => {
+        const list = async () => (await audit.listAudit({ name, limit })).entries;
+        const look = output
+          ? newLines(list, watch === true)
+          : async () => entriesTable(await list());
+        return showOrWatch(watch, look, output !== undefined);
       }),
     );
+}
+
+/** Each entry as a line of JSON, and none of them twice; whoever follows reads the newest last. */
+function newLines(list: () => Promise<AuditEntry[]>, newestLast: boolean): () => Promise<string> {
+  let seen = -1n;
+  return async () => {
+    const found = (await list()).filter(({ sequence }) => sequence > seen);
+    for (const { sequence } of found) if (sequence > seen) seen = sequence;
+    if (newestLast) found.reverse();
+    return found.map((entry) => JSON.stringify(toJson(AuditEntrySchema, entry))).join("\n");
+  };
+}
+
+function entriesTable(entries: readonly AuditEntry[]): string {
+  return table(
+    ["WHEN", "ACTION", "ROUTE", "BEFORE", "AFTER", "WHO", "WHY"],
+    entries.map((entry) => [
+      entry.at ? timestampDate(entry.at).toISOString() : "",
+      entry.action,
+      entry.name,
+      weights(entry.before),
+      weights(entry.after),
+      entry.principal,
+      entry.reason,
+    ]),
+  );
 }
 
 export function addDelete(program: Command): void {

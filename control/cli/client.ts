@@ -16,6 +16,7 @@ import {
 } from "../gen/weir/v1/service_pb.ts";
 import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import { FailedError, UsageError } from "./exit.ts";
+import { similarTo } from "./similar.ts";
 
 export interface ServerFlags {
   server?: string;
@@ -34,6 +35,8 @@ export interface Clients {
   signals: Client<typeof SignalService>;
 }
 
+/** For names that only make an error's words better. */
+const patienceMs = 1000;
 const defaultServer = "http://127.0.0.1:8080";
 
 /** Runs work against the control service; what it refuses becomes lines that say why. */
@@ -57,17 +60,30 @@ export async function withServer<T>(
       warnOfStale,
     ],
   });
+  const clients = {
+    routes: createClient(RouteService, transport),
+    fleet: createClient(FleetService, transport),
+    audit: createClient(AuditService, transport),
+    rollouts: createClient(RolloutService, transport),
+    signals: createClient(SignalService, transport),
+  };
   try {
-    return await work({
-      routes: createClient(RouteService, transport),
-      fleet: createClient(FleetService, transport),
-      audit: createClient(AuditService, transport),
-      rollouts: createClient(RolloutService, transport),
-      signals: createClient(SignalService, transport),
-    });
+    return await work(clients);
   } catch (error) {
-    throw explain(error, baseUrl);
+    throw (await unknownRoute(error, clients)) ?? explain(error, baseUrl);
   }
+}
+
+/** A route that is not there may have been a typo of one that the caller may see. */
+async function unknownRoute(error: unknown, { routes }: Clients): Promise<FailedError | undefined> {
+  if (!(error instanceof ConnectError) || error.code !== Code.NotFound) return undefined;
+  const [, name] = /^there is no route (?:\S+\/)?(\S+)$/.exec(error.rawMessage) ?? [];
+  if (name === undefined) return undefined;
+  const known = await routes.listRoutes({}, { timeoutMs: patienceMs }).catch(() => undefined);
+  const names = (known?.routes ?? []).map(({ state }) => state?.route?.metadata?.name ?? "");
+  const meant = similarTo(name, [...new Set(names)]);
+  if (meant.length === 0) return undefined;
+  return new FailedError(`${error.rawMessage}\n(Did you mean ${meant.join(", ")}?)`);
 }
 
 /** The token for or of a server: from a file, or from WEIR_TOKEN. */

@@ -5,12 +5,14 @@ import type { GetRouteResponse } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
 import { server, tokenFile } from "./flags.ts";
-import { print, printTable, printValue } from "./output.ts";
+import { table, valueText } from "./output.ts";
+import { showOrWatch, watchFlag } from "./watch.ts";
 
 interface GetFlags {
   server?: string;
   tokenFile?: string;
   output?: "json" | "yaml";
+  watch?: boolean;
 }
 
 export function addGet(program: Command): void {
@@ -20,20 +22,30 @@ export function addGet(program: Command): void {
     .argument("[name]", 'route, "namespace/name" or just its name')
     .option(...server)
     .option(...tokenFile)
+    .option(...watchFlag)
     .addOption(
       new Option("-o, --output <format>", "the documents themselves").choices(["json", "yaml"]),
     )
-    .addHelpText("after", "\nExamples:\n  weir get\n  weir get chat -o yaml > route.yaml")
-    .action((name: string | undefined, { output, ...flags }: GetFlags) =>
-      withServer(flags, async (clients) => {
-        const found =
-          name === undefined
-            ? (await clients.routes.listRoutes({})).routes
-            : [await clients.routes.getRoute({ name })];
-        if (output) printDocuments(found, output, name !== undefined);
-        else if (found.length === 0) print("no routes");
-        else printTable(["NAME", "HOSTS", "WEIGHTS", "APPLIED", "ETAG"], found.map(row));
-      }),
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir get\n  weir get --watch\n  weir get chat -o yaml > route.yaml",
+    )
+    .action((name: string | undefined, { output, watch, ...flags }: GetFlags) =>
+      withServer(flags, ({ routes }) =>
+        showOrWatch(
+          watch,
+          async () => {
+            const found =
+              name === undefined
+                ? (await routes.listRoutes({})).routes
+                : [await routes.getRoute({ name })];
+            if (output) return documents(found, output, name !== undefined);
+            if (found.length === 0) return "no routes";
+            return table(["NAME", "HOSTS", "WEIGHTS", "APPLIED", "ETAG"], found.map(row));
+          },
+          output !== undefined,
+        ),
+      ),
     );
 }
 
@@ -48,19 +60,15 @@ function row({ state, applied }: GetRouteResponse): string[] {
   ];
 }
 
-function printDocuments(
+function documents(
   found: readonly GetRouteResponse[],
   format: "json" | "yaml",
   one: boolean,
-): void {
-  const documents = found.flatMap(({ state }) =>
+): string {
+  const each = found.flatMap(({ state }) =>
     state?.route ? [toJson(InferenceRouteSchema, state.route)] : [],
   );
-  if (one) printValue(documents[0], format);
-  else if (format === "json") printValue(documents, format);
-  else
-    documents.forEach((document, i) => {
-      if (i > 0) print("---");
-      printValue(document, format);
-    });
+  if (one) return valueText(each[0], format);
+  if (format === "json") return valueText(each, format);
+  return each.map((document) => valueText(document, format)).join("---\n");
 }

@@ -10,6 +10,7 @@ import { tlsFiles } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
+import { addPods } from "./pods.ts";
 import { addRender } from "./render.ts";
 import { addRollout } from "./rollout.ts";
 import { addSchema } from "./schema.ts";
@@ -45,6 +46,7 @@ export function createProgram(version: string): Command {
     addRollout,
     addStatus,
     addProxies,
+    addPods,
     addAudit,
     addDelete,
     addLoad,

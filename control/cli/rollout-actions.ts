@@ -1,14 +1,16 @@
 import { toJson } from "@bufbuild/protobuf";
 import {
+  type ListRolloutsResponse,
+  ListRolloutsResponseSchema,
   type Rollout,
   type RolloutProgress,
   RolloutProgressSchema,
 } from "../gen/weir/v1/rollout_pb.ts";
-import { hasEnded, parseRolloutText } from "../rollout/index.ts";
+import { hasEnded, parseRolloutText, showStage, stageAt } from "../rollout/index.ts";
 import type { Clients } from "./client.ts";
 import { FailedError } from "./exit.ts";
 import { problemLine, readInput } from "./input.ts";
-import { print, printValue } from "./output.ts";
+import { print, printValue, table, valueText } from "./output.ts";
 import { showHead, showProgress } from "./rollout-view.ts";
 
 export { showVerdict } from "./rollout-view.ts";
@@ -17,6 +19,27 @@ export { showVerdict } from "./rollout-view.ts";
 export function printProgress(progress: RolloutProgress, format?: "json" | "yaml"): void {
   if (format) printValue(toJson(RolloutProgressSchema, progress), format);
   else print(showHead(progress));
+}
+
+/** The newest rollout of each route, in a table or for programs. */
+export function describeRollouts(
+  answer: ListRolloutsResponse,
+  format: "json" | "yaml" | undefined,
+): string {
+  if (format) return valueText(toJson(ListRolloutsResponseSchema, answer), format);
+  if (answer.rollouts.length === 0) return "no rollouts";
+  const rows = answer.rollouts.map(({ state, proven, wanted }) => {
+    const { metadata, spec } = state?.rollout ?? {};
+    const stage = spec ? stageAt(spec, state?.step ?? 0) : undefined;
+    return [
+      `${metadata?.namespace || "default"}/${metadata?.name ?? ""}`,
+      state?.phase ?? "",
+      spec && stage ? showStage(spec, stage) : "-",
+      wanted > 0 ? `${proven}/${wanted}` : "-",
+      state?.reason ?? "",
+    ];
+  });
+  return table(["ROUTE", "PHASE", "STEP", "APPLIED", "WHY"], rows);
 }
 
 /** The rollout of a file. @throws FailedError with a line per problem */

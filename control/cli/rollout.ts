@@ -3,12 +3,18 @@ import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import { type Clients, type ServerFlags, withServer } from "./client.ts";
 import { output, reason, server, tokenFile } from "./flags.ts";
 import { addSimulate } from "./simulate.ts";
+import { showOrWatch, watchFlag } from "./watch.ts";
 
 interface RolloutFlags extends ServerFlags {
   reason: string;
   etag: string;
   full?: boolean;
   output?: "json" | "yaml";
+}
+
+interface ListFlags {
+  output?: "json" | "yaml";
+  watch?: boolean;
 }
 
 /** What a command asks of the control service. */
@@ -24,7 +30,11 @@ const actions = () => import("./rollout-actions.ts");
 export function addRollout(program: Command): void {
   const rollout = program
     .command("rollout")
-    .summary("walk a canary to all users, step by step, and back at any doubt");
+    .summary("walk a canary to all users, step by step, and back at any doubt")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir rollout start -f rollout.yaml --reason 'model v2'\n  weir rollout watch chat\n  weir rollout rollback chat --reason 'users complain'",
+    );
   addStart(rollout);
   const etag = ["--etag <etag>", "only if this is still the stored one", ""] as const;
   addCommand(rollout, "pause", "stop at the step it is on", (clients, name, { reason, etag }) =>
@@ -45,6 +55,7 @@ export function addRollout(program: Command): void {
   addCommand(rollout, "rollback", "give all users back to the stable variant", (clients, name, f) =>
     clients.rollouts.rollbackRollout({ name, reason: f.reason }),
   );
+  addList(rollout);
   addWatch(rollout);
   addSimulate(rollout);
   for (const command of rollout.commands) command.exitOverride();
@@ -89,6 +100,24 @@ function addCommand(rollout: Command, name: string, summary: string, ask: Ask): 
     );
 }
 
+function addList(rollout: Command): void {
+  rollout
+    .command("list")
+    .summary("list the newest rollout of each route")
+    .option(...server)
+    .option(...tokenFile)
+    .option(...watchFlag)
+    .addOption(output())
+    .addHelpText("after", "\nExamples:\n  weir rollout list\n  weir rollout list --watch")
+    .action(({ output, watch, ...flags }: ServerFlags & ListFlags) =>
+      withServer(flags, async ({ rollouts }) => {
+        const { describeRollouts } = await actions();
+        const look = async () => describeRollouts(await rollouts.listRollouts({}), output);
+        await showOrWatch(watch, look, output !== undefined);
+      }),
+    );
+}
+
 function addWatch(rollout: Command): void {
   rollout
     .command("watch")
@@ -101,6 +130,10 @@ function addWatch(rollout: Command): void {
     .option(...tokenFile)
     .option("--once", "only what is now")
     .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir rollout watch chat\n  weir rollout watch chat --once -o json | jq .state.phase",
+    )
     .action(
       (
         name: string,

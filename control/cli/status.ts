@@ -12,7 +12,7 @@ import { withServer } from "./client.ts";
 import { server, tokenFile } from "./flags.ts";
 import { table, valueText } from "./output.ts";
 import { showApplied } from "./wait.ts";
-import { showOrWatch } from "./watch.ts";
+import { showOrWatch, watchFlag } from "./watch.ts";
 
 interface StatusFlags {
   server?: string;
@@ -28,20 +28,24 @@ export function addStatus(program: Command): void {
     .argument("<name>", "route")
     .option(...server)
     .option(...tokenFile)
-    .option("-w, --watch", "go on until Ctrl-C")
+    .option(...watchFlag)
     .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
     .addHelpText("after", "\nExamples:\n  weir status chat\n  weir status chat --watch")
     .action((name: string, { output, watch, ...flags }: StatusFlags) =>
       withServer(flags, ({ routes, signals }) =>
-        showOrWatch(watch, async () => {
-          const found = await routes.getRoute({ name });
-          if (output) return valueText(toJson(GetRouteResponseSchema, found), output);
-          const seen = await signals.listSignals({ name });
-          const byVariant = new Map(
-            seen.routes[0]?.variants.map(({ variant, signals }) => [variant, signals]),
-          );
-          return describe(name, found, byVariant);
-        }),
+        showOrWatch(
+          watch,
+          async () => {
+            const found = await routes.getRoute({ name });
+            if (output) return valueText(toJson(GetRouteResponseSchema, found), output);
+            const seen = await signals.listSignals({ name });
+            const byVariant = new Map(
+              seen.routes[0]?.variants.map(({ variant, signals }) => [variant, signals]),
+            );
+            return describe(name, found, byVariant);
+          },
+          output !== undefined,
+        ),
       ),
     );
 }
@@ -89,7 +93,7 @@ export function addProxies(program: Command): void {
     .summary("list the proxies and what they run")
     .option(...server)
     .option(...tokenFile)
-    .option("-w, --watch", "go on until Ctrl-C")
+    .option(...watchFlag)
     .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
     .addHelpText(
       "after",
@@ -97,12 +101,16 @@ export function addProxies(program: Command): void {
     )
     .action(({ output, watch, ...flags }: StatusFlags) =>
       withServer(flags, ({ fleet }) =>
-        showOrWatch(watch, async () => {
-          const found = await fleet.listProxies({});
-          return output
-            ? valueText(toJson(ListProxiesResponseSchema, found), output)
-            : describeProxies(found);
-        }),
+        showOrWatch(
+          watch,
+          async () => {
+            const found = await fleet.listProxies({});
+            return output
+              ? valueText(toJson(ListProxiesResponseSchema, found), output)
+              : describeProxies(found);
+          },
+          output !== undefined,
+        ),
       ),
     );
 }

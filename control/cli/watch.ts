@@ -1,25 +1,48 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { print } from "./output.ts";
 import { onInterrupt } from "./signals.ts";
 
 const everyMs = 1000;
 
+/** The flag of whatever can be watched, as kubectl has it. */
+export const watchFlag = ["-w, --watch", "go on until Ctrl-C"] as const;
+
 /**
  * Shows what `look` tells, once, or with `watch` until Ctrl-C: on a terminal in
- * place, elsewhere again whenever it changed.
+ * place, elsewhere, and `forPrograms`, again whenever it changed. Once it has
+ * shown something, a control service that is away for a while does not end it.
  */
 export async function showOrWatch(
   watch: boolean | undefined,
   look: () => Promise<string>,
+  forPrograms = false,
 ): Promise<void> {
   if (!watch) return print(await look());
+  const inPlace = process.stdout.isTTY && !forPrograms;
   const interrupt = onInterrupt();
-  let last = "";
+  let last: string | undefined;
+  let away = false;
   while (!interrupt.aborted) {
-    const text = await look();
-    if (process.stdout.isTTY) print(`\x1b[H\x1b[2J${text}`);
-    else if (text !== last) print(text);
-    last = text;
+    try {
+      const text = await look();
+      away = false;
+      if (inPlace) print(`\x1b[H\x1b[2J${text}`);
+      else if (text !== last && text !== "") print(text);
+      last = text;
+    } catch (error) {
+      if (last === undefined || !isAway(error)) throw error;
+      if (!away)
+        process.stderr.write(`warning: not connected: ${error.rawMessage}; trying again\n`);
+      away = true;
+    }
     await sleep(everyMs, undefined, { signal: interrupt }).catch(() => {});
   }
+}
+
+function isAway(error: unknown): error is ConnectError {
+  return (
+    error instanceof ConnectError &&
+    (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded)
+  );
 }

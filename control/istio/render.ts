@@ -1,11 +1,17 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { arrivalConfigJson, filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
+import {
+  arrivalConfig,
+  copyConfig,
+  filterConfigJson,
+  jsonOf,
+  type ReportTarget,
+} from "../route/filter-config.ts";
 import { besideWeir, headerModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
-import { arrivalConfigOrigin, arrivalPoint } from "./arrival.ts";
+import { arrivalConfigOrigin, arrivalPoint, clampedAt, copyConfigOrigin } from "./arrival.ts";
 import { type AttachPoint, attachPoints } from "./attach.ts";
 import { authorizationPolicy } from "./authorization-policy.ts";
 import { checkForIstio } from "./check.ts";
@@ -123,15 +129,28 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     }),
     ...routes.flatMap((route) => {
       const point = arrivalPoint(route);
-      const pluginConfig = arrivalConfigJson(route);
-      if (point === undefined || pluginConfig === undefined) return [];
+      const config = arrivalConfig(route);
+      if (point === undefined || config === undefined) return [];
       return extension(point, {
         wasmUrl: besideWeir(wasmUrl, "weir-full") ?? wasmUrl,
         wasmSha256: options.wasmSha256,
-        pluginConfig,
+        pluginConfig: jsonOf(config),
         pluginName,
         priority: filterPriority,
         origin: arrivalConfigOrigin,
+      });
+    }),
+    ...routes.flatMap((route) => {
+      const point = arrivalPoint(route);
+      const config = copyConfig(route);
+      const url = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
+      if (point === undefined || config === undefined || url === undefined) return [];
+      return extension(tokenPoint(point), {
+        wasmUrl: url,
+        pluginConfig: jsonOf(config),
+        pluginName: tokenPluginName,
+        priority: tokenFilterPriority,
+        origin: copyConfigOrigin,
       });
     }),
     ...points.flatMap((point) => {
@@ -183,7 +202,11 @@ function checkModules(points: AttachPoint[], routes: InferenceRoute[], options: 
   const found: RouteProblem[] = [];
   const tokenUrl = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
   // An image holds one module: where weir.wasm comes in one, the other has no place beside it.
-  for (const { route } of tokenUrl === undefined ? points.flatMap(countedAt) : []) {
+  const counted = [
+    ...points.flatMap(countedAt),
+    ...routes.filter(clampedAt).map((route) => ({ route })),
+  ];
+  for (const { route } of tokenUrl === undefined ? counted : []) {
     found.push({
       route: route ? routeName(route) : "",
       code: "token-limit-wasm-url",

@@ -4,6 +4,7 @@ export type { RouteDraft } from "./draft.ts";
 export { editorSchema } from "./editor-schema.ts";
 export {
   arrivalConfig,
+  copyConfig,
   type FilterName,
   filterConfig,
   filterConfigText,
