@@ -105,6 +105,8 @@ export function addServe(program: Command): void {
         const { callInterceptor, createLog, createTracing } = await import("../telemetry/index.ts");
         const { log, logger } = createLog({ format: logFormat });
         const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
+        // Whoever is told to end while it starts ends in good order all the same.
+        const stopped = untilStopped();
         const server = await startServer({
           ...flags,
           cluster,
@@ -118,7 +120,7 @@ export function addServe(program: Command): void {
         log(
           `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
         );
-        await untilStopped();
+        await stopped;
         await server.close();
         await tracing.close();
       },

@@ -53,9 +53,9 @@ function takeLock(lock: string, path: string): void {
     const pid = Number(owner.split(" ", 1)[0]);
     if (owner !== self && pid > 0 && identity(pid) === owner)
       throw new StoreUnavailableError(`the store ${path} is in use by process ${pid}`);
-    rmSync(lock, { force: true });
   }
   try {
+    rmSync(lock, { force: true });
     writeFileSync(lock, self, { flag: "wx" });
   } catch (error) {
     throw new StoreUnavailableError(`cannot take the store ${path}: ${reason(error)}`);

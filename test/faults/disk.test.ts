@@ -77,6 +77,34 @@ describe("D2: a disk that takes nothing more", () => {
     expect(acks(second)[0]?.split(" ")[2]).toBe(String(acks(first).length + 1));
   });
 
+  it("is refused at the start when it is read-only, with where it is, and left as it was", () => {
+    const disk = join(directory, "disk");
+    mkdirSync(disk);
+    const writer = `"${process.execPath}" test/faults/writer.js "${disk}/store" 0`;
+    const script = [
+      `mount -t tmpfs -o size=32m tmpfs "${disk}"`,
+      `timeout 3 ${writer} > "${directory}/first" || true`,
+      `mount -o remount,ro "${disk}" || exit 1`,
+      `${writer} 2>&1 || true`,
+      `mount -o remount,rw "${disk}"`,
+      `timeout 3 ${writer} > "${directory}/second" || true`,
+    ].join("\n");
+    const said = execFileSync("unshare", ["--mount", "--map-root-user", "bash", "-uc", script], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    expect(said).toMatch(/StoreUnavailableError: cannot take the store \S+: EROFS: read-only/);
+    const etags = (name: string) =>
+      readFileSync(join(directory, name), "utf8")
+        .split("\n")
+        .filter((line) => line.startsWith("0 n/"))
+        .map((line) => Number(line.split(" ")[2]));
+    const [before, after] = [etags("first"), etags("second")];
+    expect(before.length).toBeGreaterThan(0);
+    // One write may have been under way when the first writer was ended.
+    expect([1, 2]).toContain((after[0] ?? 0) - (before.at(-1) ?? 0));
+  });
+
   it("is refused at the start when it cannot be written at all, with where it is", () => {
     writeFileSync(join(directory, "file"), "");
     expect(() => openStore(`lmdb:${join(directory, "file")}`)).toThrow(StoreUnavailableError);

@@ -13,3 +13,10 @@ it("has a test for every claim that its documents make", () => {
   );
   expect(missing.map(([claim]) => claim)).toEqual([]);
 });
+
+it("has a test for every row of its faults and bad inputs", () => {
+  const rows = [...readFileSync("docs/faults.md", "utf8").matchAll(/^\| ([ADX]\d+) +\|/gm)];
+  const to = (letter: string, last: number) =>
+    Array.from({ length: last }, (_, i) => `${letter}${i + 1}`);
+  expect(rows.map(([, row]) => row)).toEqual([...to("A", 12), ...to("D", 12), ...to("X", 17)]);
+});

@@ -14,18 +14,28 @@ export interface FakeProxy {
   mute: boolean;
   /** What it says to other configurations of the filters than the one it runs, instead of yes. */
   refusal: string | undefined;
+  /** Longest time that it was without a stream, from the end of one to the first answer on the next. */
+  longestGapMs: number;
+  /** Percent of the users that the configuration it runs sends to the canary. */
+  canaryPercent: number;
   close(): void;
 }
 
 /** As Envoy does, it tries again until the control service listens. */
 const againMs = 200;
 
-export function startFakeProxy(port: number, id: string): FakeProxy {
+/** @param ports of the replicas; it tries one after the other */
+export function startFakeProxy(ports: number | readonly number[], id: string): FakeProxy {
+  const all = [ports].flat();
+  let tries = 0;
+  let lostMs: number | undefined;
   let envoy: ReturnType<typeof sotw>;
   let closed = false;
   const proxy: FakeProxy = {
     mute: false,
     refusal: undefined,
+    longestGapMs: 0,
+    canaryPercent: 0,
     close() {
       closed = true;
       envoy.close();
@@ -34,9 +44,10 @@ export function startFakeProxy(port: number, id: string): FakeProxy {
   let runs = "";
 
   function open(): void {
-    const mine = sotw(port);
+    const mine = sotw(all[tries++ % all.length] ?? 0);
     envoy = mine;
     mine.stream.once("close", () => {
+      lostMs ??= performance.now();
       if (!closed) setTimeout(() => closed || open(), againMs);
     });
     const names: Record<string, string[]> = { RDS: ["weir"], ECDS: ["weir"] };
@@ -47,11 +58,18 @@ export function startFakeProxy(port: number, id: string): FakeProxy {
     void (async () => {
       for (;;) {
         const response = await mine.next(600_000);
+        if (lostMs) proxy.longestGapMs = Math.max(proxy.longestGapMs, performance.now() - lostMs);
+        lostMs = undefined;
         if (proxy.mute) continue;
         const type = resourceTypes.find((each) => each.url === response.typeUrl)?.name ?? "";
         const refused =
           type === "ECDS" && proxy.refusal !== undefined && response.versionInfo !== runs;
-        if (type === "ECDS" && !refused) runs = response.versionInfo;
+        if (type === "ECDS" && !refused) {
+          runs = response.versionInfo;
+          const config = response.resources.map(({ value }) => Buffer.from(value).toString());
+          const buckets = /"variant":"canary","count":(\d+)/.exec(config.join());
+          proxy.canaryPercent = Number(buckets?.[1] ?? 0) / 100;
+        }
         if (type === "CDS") {
           const clusters = response.resources
             .flatMap((any) => anyUnpack(any, ClusterSchema) ?? [])
