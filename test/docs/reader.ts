@@ -1,8 +1,5 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import {
-  cpSync,
-  existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,8 +8,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { freePorts } from "../e2e/weir-up.ts";
+import { cloneTo, installIn } from "../package/clone.ts";
 
 /**
  * The project's folder as a reader has it, to which commands may write without leaving traces.
@@ -46,8 +44,10 @@ export async function createReader({ cloned = false } = {}): Promise<Reader> {
   const moved = (text: string) =>
     elsewhere.reduce((before, [from, to]) => before.replaceAll(from, to), text);
   const path = mkdtempSync(join(tmpdir(), "weir-reader-"));
-  if (cloned) copyClone(path);
-  else
+  if (cloned) {
+    cloneTo(path);
+    installIn(path);
+  } else
     for (const name of readdirSync("."))
       if (name !== ".git") symlinkSync(resolve(name), join(path, name));
   if (cloned) {
@@ -84,28 +84,6 @@ export async function createReader({ cloned = false } = {}): Promise<Reader> {
       rmSync(path, { recursive: true });
     },
   };
-}
-
-/** What git has, as it stands here, and beside it what an installation made of the same sources. */
-function copyClone(path: string): void {
-  const listed = spawnSync("git", ["ls-files", "-z", "-co", "--exclude-standard"]);
-  const made = ["build", "dist", "control/gen"];
-  const files =
-    listed.status === 0
-      ? listed.stdout.toString().split("\0").filter(Boolean)
-      : readdirSync(".").filter((name) => !["node_modules", ".git", ...made].includes(name));
-  for (const file of files.filter((each) => existsSync(each))) {
-    mkdirSync(join(path, dirname(file)), { recursive: true });
-    cpSync(file, join(path, file), { recursive: true });
-  }
-  if (process.env.WEIR_LONG !== undefined) {
-    const install = spawnSync("npm", ["ci"], { cwd: path, encoding: "utf8" });
-    if (install.status !== 0) throw new Error(`npm ci: ${install.stdout}${install.stderr}`);
-    return;
-  }
-  // npx compares these with the sources that were copied, and would build them anew.
-  for (const each of made) cpSync(each, join(path, each), { recursive: true });
-  symlinkSync(resolve("node_modules"), join(path, "node_modules"));
 }
 
 /** Ends each block; no command writes it. */
