@@ -2,6 +2,7 @@ import type { createFilterCode } from "./filter-code.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { hasEnded } from "./rollout/index.ts";
 import {
+  copyConfig,
   type FilterModule,
   filterConfig,
   filterConfigText,
@@ -122,6 +123,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
       ...(config.routes.some(({ tokenLimit }) => tokenLimit)
         ? { tokenLimit: filter("token-limit") }
         : {}),
+      copies(route) {
+        const config = copyConfig(route);
+        return (
+          config && {
+            wasm: options.code("token-limit"),
+            config: filterConfigText(config, "token-limit"),
+          }
+        );
+      },
       ...(access ? { reportAccess: access } : {}),
     });
     const etags = visible.flatMap(({ route, etag }) =>

@@ -25,6 +25,8 @@ export interface RequestOptions {
   gate: ReturnType<typeof createGate>;
   context: ApiContext;
   metrics: Metrics;
+  /** What the start still waits for; undefined once proxies and callers can come. */
+  startsWith(): string | undefined;
   /** Since when reads come from a copy; undefined while they do not. */
   staleSince(): Date | undefined;
   /** Sees every call of the API from the outside. */
@@ -37,6 +39,7 @@ export function createRequests({
   gate,
   context,
   metrics,
+  startsWith,
   staleSince,
   interceptors,
   log,
@@ -76,7 +79,11 @@ export function createRequests({
   }
 
   return (req, res) => {
-    if (req.url === "/healthz" || req.url === "/readyz") return answer(res, 200, "ok\n");
+    if (req.url === "/healthz") return answer(res, 200, "ok\n");
+    if (req.url === "/readyz") {
+      const missing = startsWith();
+      return missing ? answer(res, 503, `${missing}\n`) : answer(res, 200, "ok\n");
+    }
     if (pages(req, res)) return;
     void admit(req, res);
   };

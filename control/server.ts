@@ -160,7 +160,13 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   const rollouts = createEngine({
     store,
     leadership: leader.current,
+    others: {
+      progress: (name) => peers.rollout(name, leader.holder()),
+      onProgress: peers.onRollout,
+      leader: leader.holder,
+    },
     applied: (name, state) => appliedIn(scoped)(name, state),
+    nobody: () => nobodyConnected(replica, leader.current()?.fence, peers.names()),
     observation: ledger.observation,
     silentMs: () => Math.min(fleet.silentMs(), peers.silentMs()),
     ...sources,
@@ -186,6 +192,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     gate,
     context,
     metrics,
+    startsWith: () => (started ? undefined : "xDS does not listen yet"),
     staleSince: () => store.staleSince?.(),
     interceptors: options.interceptors ?? [],
     log: options.log,
@@ -215,12 +222,14 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     options.cluster &&
     openController(store, leader, { ...options.cluster, reportAccess }, everyone, options.log);
   const open: Listening[] = [];
+  let started = false;
   try {
     const listening = await listenBoth(options.listen, "--listen", onRequest, http2);
     open.push(listening);
     report = listening.address;
     await publisher.publish();
     open.push(await listenHttp2(options.xds, "--xds", xdsHttp2));
+    started = true;
   } catch (error) {
     await Promise.all(open.map((each) => each.close()));
     peers.close();
@@ -257,6 +266,15 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       await store.close();
     },
   };
+}
+
+/** What a rollout waits for where no proxy is seen: of several replicas one may see none because it follows no other. */
+function nobodyConnected(replica: string, fence: bigint | undefined, others: string[]): string {
+  const nobody = "no proxy is connected";
+  // A store of one process has no fence.
+  return !fence || others.length > 0
+    ? nobody
+    : `${nobody} to ${replica}, which leads and follows no other replica (--peers)`;
 }
 
 function render(states: RouteState[], _target: string, wasmUrl: string): string {

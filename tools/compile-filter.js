@@ -7,11 +7,11 @@ import { packData } from "./pack-data.js";
 
 /**
  * The optimizer that the compiler itself uses; once more over its output finds
- * another hundredth or two. Loads and stores may change places: the filters check
- * bounds themselves and rely on no trap.
+ * another hundredth or two. Never with --ignore-implicit-traps: that also moves a load
+ * before the check that guards it, and a load from nowhere ends the VM.
  */
 const wasmOpt = "node_modules/binaryen/bin/wasm-opt";
-const passes = ["--ignore-implicit-traps", "-Oz", "--const-hoisting"];
+const passes = ["-Oz", "--const-hoisting"];
 const features = [
   "mutable-globals",
   "sign-ext",

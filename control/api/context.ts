@@ -57,7 +57,7 @@ export interface ApiContext {
   /** What Istio's proxies should report; absent where Weir renders for none. */
   mesh?(): MeshFilters | undefined;
   /** Walks the rollouts, and tells what they are doing. */
-  rollouts: Pick<Engine, "progress" | "onProgress">;
+  rollouts: Pick<Engine, "progress" | "walking" | "onProgress">;
   /** What rollouts may ask besides the proxies' reports. */
   sources: Sources;
   /** How busy pods are; absent where the operator has them not asked. */

@@ -9,6 +9,7 @@ import {
   PeerProxySchema,
   type PeerService,
 } from "../gen/weir/v1/peer_pb.ts";
+import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import { heartbeatMs, type Sight } from "../peers/index.ts";
 import { permissionDenied, principal } from "./access.ts";
 import { sightsOf } from "./applied.ts";
@@ -19,7 +20,7 @@ const gatherMs = 200;
 /** Larger fleets are told in several messages. */
 const mostInOne = 500;
 
-/** Tells other replicas of this one's proxies. */
+/** Tells other replicas of this one's proxies, and of the rollouts that it walks. */
 export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerService> {
   return {
     async *follow(_request, { signal }) {
@@ -52,8 +53,9 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
 function createChanges(context: ApiContext) {
   const told = new Map<string, PeerProxy>();
   const editions = new Map<string, Sight["etags"]>();
+  let walked: ReadonlySet<RolloutProgress> = new Set();
 
-  return (): Pick<FollowResponse, "proxies" | "gone"> & {
+  return (): Pick<FollowResponse, "proxies" | "gone" | "rollouts"> & {
     editions: { scope: string[]; etags: Record<string, string> }[];
   } => {
     const proxies = new Map(context.fleet.list().map((proxy) => [proxy.node, proxy]));
@@ -78,22 +80,27 @@ function createChanges(context: ApiContext) {
       editions.set(key, etags);
       return [{ scope: [...scope], etags: Object.fromEntries(etags) }];
     });
-    return { proxies: changed, gone, editions: newer };
+    const walking = context.rollouts.walking();
+    // What is the same as before is the same object.
+    const rollouts = walking.filter((each) => !walked.has(each));
+    walked = new Set(walking);
+    return { proxies: changed, gone, editions: newer, rollouts };
   };
 }
 
-function isEmpty({ proxies, gone, editions, reports, grants }: FollowResponse): boolean {
-  return proxies.length + gone.length + editions.length + reports.length + grants.length === 0;
+function isEmpty({ proxies, gone, editions, reports, grants, rollouts }: FollowResponse): boolean {
+  return [proxies, gone, editions, reports, grants, rollouts].every(({ length }) => length === 0);
 }
 
-function* inPieces({ replica, proxies, gone, editions, reports, grants }: FollowResponse) {
+function* inPieces(update: FollowResponse) {
+  const { replica, proxies, gone, editions, reports, grants, rollouts } = update;
   const longest = Math.max(proxies.length, reports.length, grants.length);
   const pieces = Math.max(1, Math.ceil(longest / mostInOne));
   for (let i = 0; i < pieces; i++) {
     const part = <T>(all: T[]) => all.slice(i * mostInOne, (i + 1) * mostInOne);
     yield create(FollowResponseSchema, {
       replica,
-      ...(i === 0 ? { gone, editions } : {}),
+      ...(i === 0 ? { gone, editions, rollouts } : {}),
       proxies: part(proxies),
       reports: part(reports),
       grants: part(grants),

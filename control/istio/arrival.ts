@@ -6,6 +6,14 @@ import { namespaceOf, objectName } from "./names.ts";
 /** Origin of their configuration. */
 export const arrivalConfigOrigin = "spec.shadow: tag, modeHeader, tagHeader, baggage";
 
+/** Origin of the configuration that clamps it there. */
+export const copyConfigOrigin = "spec.shadow: maxTokens";
+
+/** Whether what arrives there is clamped as well. */
+export function clampedAt({ spec }: InferenceRoute): boolean {
+  return spec?.shadow?.arrival !== undefined && spec.shadow.maxTokens !== undefined;
+}
+
 /**
  * The sidecars of a route's shadow variant, where what arrives is stamped;
  * undefined where the route names none. They run another configuration than the

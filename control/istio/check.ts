@@ -1,6 +1,7 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute, Resilience, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { Problem } from "../route/problem.ts";
+import { mirrors } from "../route/shadow-policy.ts";
 import { durationsOf } from "../route/validate.ts";
 import { sortedRecord } from "./attach.ts";
 import { checkAttached } from "./check-attach.ts";
@@ -22,6 +23,7 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
     ...checkPools(spec),
     ...checkAttached(route),
     ...checkFault(spec),
+    ...checkCopies(spec),
     ...(spec.resilience ? checkResilience(spec.resilience) : []),
   ];
 }
@@ -63,6 +65,14 @@ function checkPools({ variants }: RouteSpec): Problem[] {
     const message = `variant ${name} is an InferencePool, whose picker only an HTTPRoute reaches: render with --target gateway-api`;
     return [problem("pool-needs-http-route", `spec.variants[${index}].inferencePool`, message)];
   });
+}
+
+/** A VirtualService copies behind all filters of the gateway: only where copies arrive can they be changed. */
+function checkCopies({ shadow }: RouteSpec): Problem[] {
+  if (shadow?.maxTokens === undefined || !mirrors(shadow) || shadow.arrival) return [];
+  const message =
+    "istio clamps copies only where they arrive: name the pods in spec.shadow.arrival";
+  return [problem("copies-unclamped", "spec.shadow.maxTokens", message)];
 }
 
 function checkFault({ fault }: RouteSpec): Problem[] {

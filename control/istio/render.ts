@@ -2,11 +2,16 @@ import { type JsonObject, toJson } from "@bufbuild/protobuf";
 import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { arrivalConfig, filterConfigJson, type ReportTarget } from "../route/filter-config.ts";
+import {
+  arrivalConfig,
+  copyConfig,
+  filterConfigJson,
+  type ReportTarget,
+} from "../route/filter-config.ts";
 import { besideWeir, headerModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
-import { arrivalConfigOrigin, arrivalPoint } from "./arrival.ts";
+import { arrivalConfigOrigin, arrivalPoint, clampedAt, copyConfigOrigin } from "./arrival.ts";
 import { type AttachPoint, attachPoints } from "./attach.ts";
 import { authorizationPolicy } from "./authorization-policy.ts";
 import { checkForIstio } from "./check.ts";
@@ -135,6 +140,19 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         origin: arrivalConfigOrigin,
       });
     }),
+    ...routes.flatMap((route) => {
+      const point = arrivalPoint(route);
+      const config = copyConfig(route);
+      const url = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
+      if (point === undefined || config === undefined || url === undefined) return [];
+      return extension(tokenPoint(point), {
+        wasmUrl: url,
+        pluginConfig: toJson(FilterConfigSchema, config) as JsonObject,
+        pluginName: tokenPluginName,
+        priority: tokenFilterPriority,
+        origin: copyConfigOrigin,
+      });
+    }),
     ...points.flatMap((point) => {
       const states = countedAt(point);
       const url = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
@@ -184,7 +202,11 @@ function checkModules(points: AttachPoint[], routes: InferenceRoute[], options: 
   const found: RouteProblem[] = [];
   const tokenUrl = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
   // An image holds one module: where weir.wasm comes in one, the other has no place beside it.
-  for (const { route } of tokenUrl === undefined ? points.flatMap(countedAt) : []) {
+  const counted = [
+    ...points.flatMap(countedAt),
+    ...routes.filter(clampedAt).map((route) => ({ route })),
+  ];
+  for (const { route } of tokenUrl === undefined ? counted : []) {
     found.push({
       route: route ? routeName(route) : "",
       code: "token-limit-wasm-url",

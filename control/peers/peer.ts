@@ -1,4 +1,5 @@
 import type { FollowResponse, PeerProxy } from "../gen/weir/v1/peer_pb.ts";
+import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import type { Proxy } from "../gen/weir/v1/service_pb.ts";
 import type { Sight } from "./sight.ts";
 
@@ -13,6 +14,8 @@ export interface Peer {
   has(node: string): boolean;
   proxies(): Proxy[];
   sights(nowMs: number): Sight[];
+  /** What a rollout is doing, as it said last. */
+  rollout(name: string): RolloutProgress | undefined;
 }
 
 /**
@@ -25,12 +28,14 @@ const graceMs = 60_000;
 export function createPeer(address: string, startedMs: number): Peer {
   const proxies = new Map<string, PeerProxy>();
   const editions = new Map<string, ReadonlyMap<string, string>>();
+  const rollouts = new Map<string, RolloutProgress>();
   let name: string | undefined;
   let lostMs: number | undefined = startedMs;
 
   function forget(): void {
     proxies.clear();
     editions.clear();
+    rollouts.clear();
   }
 
   return {
@@ -42,6 +47,7 @@ export function createPeer(address: string, startedMs: number): Peer {
       for (const { scope, etags } of update.editions)
         editions.set(scope.join(), new Map(Object.entries(etags)));
       for (const node of update.gone) proxies.delete(node);
+      for (const each of update.rollouts) rollouts.set(rolloutName(each), each);
       for (const each of update.proxies) if (each.proxy) proxies.set(each.proxy.node, each);
     },
     lost(nowMs) {
@@ -49,6 +55,7 @@ export function createPeer(address: string, startedMs: number): Peer {
     },
     name: () => name ?? address,
     answers: () => lostMs === undefined,
+    rollout: (each) => rollouts.get(each),
     has: (node) => proxies.has(node),
     proxies: () =>
       [...proxies.values()].flatMap(({ proxy }) =>
@@ -67,4 +74,10 @@ export function createPeer(address: string, startedMs: number): Peer {
       }));
     },
   };
+}
+
+/** Name of the route that a rollout moves. */
+export function rolloutName({ state }: RolloutProgress): string {
+  const { namespace = "", name = "" } = state?.rollout?.metadata ?? {};
+  return `${namespace || "default"}/${name}`;
 }

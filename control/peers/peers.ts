@@ -1,10 +1,11 @@
 import { lookup } from "node:dns/promises";
 import type { Transport } from "@connectrpc/connect";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import type { Proxy } from "../gen/weir/v1/service_pb.ts";
 import type { Lease } from "../report/index.ts";
 import { follow } from "./follow.ts";
-import { createPeer, type Peer } from "./peer.ts";
+import { createPeer, type Peer, rolloutName } from "./peer.ts";
 import type { Sight } from "./sight.ts";
 
 /** Where other replicas are: a host may stand for several addresses, this replica's own among them. */
@@ -37,6 +38,10 @@ export interface Peers {
   names(): string[];
   /** Shares of a proxy of this replica that other replicas decided on lately. */
   leases(node: string): Lease[];
+  /** What another replica, the one that leads, told last of a rollout. */
+  rollout(name: string, leader: string | undefined): RolloutProgress | undefined;
+  /** Calls back after another replica told of a rollout. */
+  onRollout(listener: (name: string) => void): () => void;
   /** Calls back after something changed. */
   onChange(listener: () => void): () => void;
   close(): void;
@@ -60,6 +65,7 @@ export function createPeers(options: PeersOptions): Peers {
   const { self, addresses, transport, heard, log } = options;
   const followed = new Map<string, Followed>();
   const listeners = new Set<() => void>();
+  const rolloutListeners = new Set<(name: string) => void>();
   const nowMs = () => performance.now();
   const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
   const answering = () => peers().filter((peer) => peer.answers());
@@ -92,6 +98,8 @@ export function createPeers(options: PeersOptions): Peers {
         peer.take(update);
         if (update.reports.length > 0) heardMs = nowMs();
         for (const report of update.reports) heard(report);
+        for (const each of update.rollouts)
+          for (const listener of rolloutListeners) listener(rolloutName(each));
         for (const { node, leases } of update.grants)
           granted.set(node, { ...granted.get(node), [update.replica]: { leases, atMs: nowMs() } });
         if (update.proxies.length + update.gone.length + update.editions.length > 0) changed();
@@ -145,6 +153,14 @@ export function createPeers(options: PeersOptions): Peers {
         ({ atMs }) => nowMs() - atMs < grantMs,
       );
       return lately.flatMap(({ leases }) => leases);
+    },
+    rollout: (name, leader) =>
+      answering()
+        .find((peer) => peer.name() === leader)
+        ?.rollout(name),
+    onRollout(listener) {
+      rolloutListeners.add(listener);
+      return () => rolloutListeners.delete(listener);
     },
     onChange(listener) {
       listeners.add(listener);

@@ -30,6 +30,16 @@ export interface EngineOptions {
   gates?(name: string, state: RolloutState, route: RouteState): GateStatus[];
   /** The leadership that this replica holds now; undefined while another one acts. Absent: it is alone. */
   leadership?(): { fence: bigint } | undefined;
+  /** The replicas that may lead instead of this one. Absent: there are none. */
+  others?: {
+    /** What the one that leads told last of a rollout. */
+    progress(name: string): RolloutProgress | undefined;
+    onProgress(listener: (name: string) => void): () => void;
+    /** Name of the one that leads, as far as it is known. */
+    leader(): string | undefined;
+  };
+  /** Words for a fleet without a proxy. */
+  nobody?(): string;
   /** A clock that never jumps. */
   monotonicMs(): number;
   now(): Date;
@@ -42,6 +52,8 @@ export interface Engine {
   tick(): Promise<void>;
   /** What a rollout is doing, as of the last look. */
   progress(name: string, state: RolloutState): RolloutProgress;
+  /** What this replica itself is walking, as of the last look. */
+  walking(): RolloutProgress[];
   /** Calls back when there is something new to tell of a rollout. */
   onProgress(listener: (name: string) => void): () => void;
   /** Looks again and again until the result is called. */
@@ -91,6 +103,7 @@ export function createEngine(options: EngineOptions): Engine {
         silentMs: options.silentMs(),
         queries: options.queries?.(name, spec) ?? [],
         gates: route ? (options.gates?.(name, state, route) ?? []) : [],
+        ...(options.nobody ? { nobody: options.nobody() } : {}),
       },
       nowMs,
       nowMs - entry.grownMs,
@@ -155,15 +168,32 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
+  /** What is known before anyone who leads has looked at a state. */
+  function unseen(state: RolloutState): RolloutProgress {
+    const { others } = options;
+    if (others === undefined || options.leadership?.() !== undefined || hasEnded(state))
+      return create(RolloutProgressSchema, { state });
+    const leader = others.leader();
+    const words = leader
+      ? `what the replica ${leader} says, which leads and is not followed (--peers)`
+      : "a replica that leads: none does now";
+    return create(RolloutProgressSchema, { state, waitingFor: [words] });
+  }
+
   return {
     tick,
     progress(name, state) {
-      const known = followed.get(name)?.progress;
-      return known?.state?.etag === state.etag ? known : create(RolloutProgressSchema, { state });
+      const known = [followed.get(name)?.progress, options.others?.progress(name)];
+      return known.find((each) => each?.state?.etag === state.etag) ?? unseen(state);
     },
+    walking: () => [...followed.values()].flatMap(({ progress }) => progress ?? []),
     onProgress(listener) {
       listeners.add(listener);
-      return () => listeners.delete(listener);
+      const stop = options.others?.onProgress(listener);
+      return () => {
+        listeners.delete(listener);
+        stop?.();
+      };
     },
     start(everyMs) {
       let timer: NodeJS.Timeout | undefined;

@@ -18,6 +18,13 @@ const defaultDeadlineMs = 60_000;
 /** More names than this no one reads. */
 const mostNamed = 3;
 
+/** How far the proxies are. */
+interface Fleet {
+  applied: Pick<Applied, "applied" | "wanted" | "behind">;
+  /** Words for when there is none. */
+  nobody?: string;
+}
+
 /**
  * The proof of a step: enough proxies run it and say so, and the requests follow the weights.
  * @param share of the requests counted since the proxies ran it; undefined while they do not
@@ -25,10 +32,11 @@ const mostNamed = 3;
  */
 export function proofOf(
   proof: Proof | undefined,
-  { applied, wanted, behind }: Pick<Applied, "applied" | "wanted" | "behind">,
+  { applied: fleet, nobody = "no proxy is connected" }: Fleet,
   share: ShareAgreement | undefined,
   waitedMs: number,
 ): ProofStatus {
+  const { applied, wanted, behind } = fleet;
   const counts = { applied, wanted };
   const refused = behind.filter((each) => each.refused);
   if (refused.length > 0)
@@ -44,7 +52,7 @@ export function proofOf(
     enough && share
       ? `the canary got ${share.seen.toFixed(1)} % of ${share.requests} requests, which its weight does not explain`
       : wanted === 0
-        ? "no proxy is connected"
+        ? nobody
         : `applied on ${applied} of ${wanted}: ${named(behind)}${more(behind.length)}`;
   const deadlineMs = milliseconds(proof?.deadline, defaultDeadlineMs);
   if (waitedMs < deadlineMs) return { ...counts, status: "pending", words: lacking };

@@ -23,6 +23,8 @@ export interface Facts {
   silentMs: number;
   queries: readonly Verdict[];
   gates: readonly GateStatus[];
+  /** Words for a fleet without a proxy. */
+  nobody?: string;
 }
 
 /** Follows one step of one rollout; everything in it is forgotten with the process. */
@@ -76,7 +78,7 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
         window && stage && stage.tiers === undefined && applied === wanted
           ? shareOf(state, spec, facts.route, window.since)
           : undefined;
-      const proof = proofOf(spec.proof, facts.applied, share, nowMs - lastProvenMs);
+      const proof = proofOf(spec.proof, facts, share, nowMs - lastProvenMs);
       if (proof.status === "proven") {
         lastProvenMs = nowMs;
         provenAtMs ??= nowMs;

@@ -13,12 +13,18 @@ import {
   RoutePolicySchema,
   type TokenLimitPolicySchema,
 } from "../gen/weir/v1/filter_pb.ts";
-import type { InferenceRoute, RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RouteSpec, Tier } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { canaryPolicy } from "./canary-policy.ts";
 import { countsTokens, type FilterModule } from "./module.ts";
 import { routeName } from "./names.ts";
-import { arrivalPolicy, shadowPolicy, tenantsOf } from "./shadow-policy.ts";
+import {
+  arrivalPolicy,
+  copiedTokens,
+  divertedTokens,
+  shadowPolicy,
+  tenantsOf,
+} from "./shadow-policy.ts";
 
 /** The decisions that filters make, by their member of the spec. */
 export const filterNames = ["canary", "rateLimit", "shadow", "compression"] as const;
@@ -53,6 +59,18 @@ export function arrivalConfig(route: InferenceRoute): FilterConfig | undefined {
   const shadow = route.spec ? arrivalPolicy(route.spec) : undefined;
   if (shadow === undefined) return undefined;
   const routes = [{ name: routeName(route), hosts: ["*"], shadow }];
+  return withRevision(create(FilterConfigSchema, { routes }));
+}
+
+/**
+ * The configuration of token-limit.wasm where nothing but a route's shadow traffic
+ * passes: at the shadow variant's sidecars, or behind a gateway that copies to it;
+ * undefined where the route lets its answers be as long as they are asked to be.
+ */
+export function copyConfig(route: InferenceRoute): FilterConfig | undefined {
+  const tokenLimit = route.spec ? copiedTokens(route.spec) : undefined;
+  if (tokenLimit === undefined) return undefined;
+  const routes = [{ name: routeName(route), hosts: ["*"], tokenLimit }];
   return withRevision(create(FilterConfigSchema, { routes }));
 }
 
@@ -160,23 +178,35 @@ function policy(state: RouteState, only: readonly FilterName[]): RoutePolicyInit
   };
 }
 
-function tokenPolicy({
-  rateLimit,
-  tokens,
-  variants,
-}: RouteSpec): MessageInitShape<typeof TokenLimitPolicySchema> {
+/** Proxies that share a fleet's limit where no number is named, as the filter has it. */
+const usualProxies = 10;
+
+function tokenPolicy(spec: RouteSpec): MessageInitShape<typeof TokenLimitPolicySchema> {
+  const { rateLimit, shadow, tokens, variants } = spec;
   const tiers = Object.entries(rateLimit?.tiers ?? {}).map(
-    ([name, { tokensPerMinute }]) =>
-      [name, tokensPerMinute === undefined ? {} : { tokensPerMinute }] as const,
+    ([name, tier]) => [name, tokenTier(tier)] as const,
   );
+  const diverted = divertedTokens(spec);
   return {
     identity: rateLimit?.identity ?? [],
     tiers: sorted(Object.fromEntries(tiers)),
-    tenants: sorted(rateLimit?.tenants ?? {}),
+    tenants: rateLimit ? sorted(tenantsOf(rateLimit, shadow)) : {},
     default: rateLimit?.default ?? "",
     variants: variants.map(({ name }) => name),
     expectedTokens: tokens?.expected ?? 1024,
     overrun: tokens?.overrun || "pass",
+    ...(diverted ? { shadow: diverted } : {}),
+    ...(rateLimit?.fleet ? { proxies: rateLimit.fleet.proxies || usualProxies } : {}),
+  };
+}
+
+/** A tier's tokens, and the limit on requests that its clients are told beside them. */
+function tokenTier({ burst, requestsPerSecond, tokensPerMinute }: Tier) {
+  return {
+    ...(tokensPerMinute === undefined ? {} : { tokensPerMinute }),
+    ...(requestsPerSecond > 0
+      ? { requestsPerSecond, burst: burst || Math.ceil(requestsPerSecond) }
+      : {}),
   };
 }
 

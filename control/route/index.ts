@@ -5,6 +5,7 @@ export { editorSchema } from "./editor-schema.ts";
 export {
   arrivalConfig,
   configFor,
+  copyConfig,
   type FilterName,
   filterConfig,
   filterConfigText,

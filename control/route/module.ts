@@ -17,10 +17,14 @@ export function headerModule(states: readonly RouteState[]): "weir" | "weir-full
   return states.some(needsFull) ? "weir-full" : "weir";
 }
 
-/** Whether a route asks for what token-limit.wasm does: limits of tokens, or streams measured. */
-export function countsTokens({ rateLimit, tokens }: RouteSpec): boolean {
+/** Whether a route asks for what token-limit.wasm does: limits of tokens, streams measured, or shadow requests clamped. */
+export function countsTokens({ rateLimit, shadow, tokens }: RouteSpec): boolean {
   const limits = Object.values(rateLimit?.tiers ?? {});
-  return tokens?.measure === true || limits.some((tier) => tier.tokensPerMinute !== undefined);
+  return (
+    tokens?.measure === true ||
+    limits.some((tier) => tier.tokensPerMinute !== undefined) ||
+    (shadow?.mode === "divert" && shadow.maxTokens !== undefined)
+  );
 }
 
 function needsFull({ route }: RouteState): boolean {

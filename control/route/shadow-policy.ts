@@ -1,5 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ShadowPolicySchema } from "../gen/weir/v1/filter_pb.ts";
+import type {
+  ShadowPolicySchema,
+  TokenLimitPolicySchema,
+  TokenShadowSchema,
+} from "../gen/weir/v1/filter_pb.ts";
 import type { RateLimit, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 
 type ShadowPolicyInit = MessageInitShape<typeof ShadowPolicySchema>;
@@ -55,6 +59,26 @@ export function arrivalPolicy({ shadow }: RouteSpec): ShadowPolicyInit | undefin
   if (shadow?.arrival === undefined) return undefined;
   const { tag, baggage } = shadow;
   return { arrival: true, tag, ...headers(shadow), ...(baggage ? { baggage: true } : {}) };
+}
+
+/** How diverted requests are told apart where tokens are counted; undefined where there are none. */
+export function divertedTokens({
+  shadow,
+}: RouteSpec): MessageInitShape<typeof TokenShadowSchema> | undefined {
+  if (shadow === undefined || mirrors(shadow)) return undefined;
+  return { header: headers(shadow).modeHeader, ...clamp(shadow) };
+}
+
+/** What token-limit.wasm does where only shadow traffic comes by; undefined where it is left as it is. */
+export function copiedTokens({
+  shadow,
+}: RouteSpec): MessageInitShape<typeof TokenLimitPolicySchema> | undefined {
+  if (shadow?.maxTokens === undefined) return undefined;
+  return { variants: [shadow.variant], shadow: clamp(shadow) };
+}
+
+function clamp({ maxTokens }: Shadow) {
+  return maxTokens === undefined ? {} : { maxTokens };
 }
 
 /** The route's tenants, and who pays for what is diverted. */

@@ -3,7 +3,16 @@ import { xxh64 } from "../format/xxh64";
 import { findTenant, keyBytes, keyPtr } from "../identity";
 import { Cell, cellOf } from "../measure";
 import { variantHeader } from "../plugin";
-import { findHeader, isText, Text, valueBytes, valuePtr } from "../sdk";
+import {
+  findHeader,
+  isText,
+  literal,
+  Text,
+  textBytes,
+  textPtr,
+  valueBytes,
+  valuePtr,
+} from "../sdk";
 import { TokenLimitPolicy } from "./config";
 import { Tier } from "./tier";
 
@@ -11,15 +20,43 @@ import { Tier } from "./tier";
 export let callerTier: usize = 0;
 export let callerBucket: u64 = 0;
 
+/** Whether the request is shadow traffic. */
+export let isShadow: bool = false;
+
+/** Who pays for shadow traffic: a name that no header can carry, for a comma ends a value. */
+const shadowTenant = literal(",shadow");
+/** Name of the unknown as the limit on requests has it. */
+const anonymous = literal("\0");
+const yes = literal("true");
+
 /** Finds the caller's tier and bucket; the unknown share those of the default tier. */
 export function findCaller(policy: TokenLimitPolicy): void {
   callerTier = policy.defaultTier;
   callerBucket = policy.seed;
-  if (policy.identity == 0 || !findTenant(policy.identity)) return;
-  const name = valueOfName(policy.tenants, keyPtr, keyBytes);
-  if (name == 0) return;
-  callerTier = name;
-  callerBucket = xxh64(keyPtr, keyBytes, policy.seed);
+  isShadow = policy.shadows && isMarked(policy.shadowHeader);
+  if (isShadow) findTier(policy, textPtr(shadowTenant), textBytes(shadowTenant));
+  else if (policy.identity != 0 && findTenant(policy.identity)) findTier(policy, keyPtr, keyBytes);
+}
+
+function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize): void {
+  const tier = valueOfName(policy.tenants, name, bytes);
+  if (tier == 0) return;
+  callerTier = tier;
+  callerBucket = xxh64(name, bytes, policy.seed);
+}
+
+/** Name of the caller's bucket of requests, which weir.wasm keeps. */
+export function bucketOfRequests(policy: TokenLimitPolicy): u64 {
+  return callerBucket == policy.seed
+    ? xxh64(textPtr(anonymous), textBytes(anonymous), policy.seed)
+    : callerBucket;
+}
+
+/** Whether the header, which no client can set, marks the request; where there is none all are marked. */
+function isMarked(header: Text): bool {
+  if (header == 0) return true;
+  const row = findHeader(header);
+  return row >= 0 && isText(yes, valuePtr(row), valueBytes(row));
 }
 
 /** Where what is seen of a request that is being read is counted. */

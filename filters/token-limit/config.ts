@@ -9,6 +9,7 @@ import {
   openArray,
   openObject,
   readInteger,
+  readNumber,
   readString,
   stringBytes,
   stringPtr,
@@ -23,7 +24,7 @@ import {
   setValueOfEntry,
   valueOfEntry,
 } from "../format/name-table";
-import { isLabel, readLabel } from "../format/values";
+import { isLabel, readHeaderName, readLabel } from "../format/values";
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
 import { copyText, isLiteral, Region, Text, textBytes, textPtr } from "../sdk";
@@ -55,6 +56,13 @@ export class TokenLimitPolicy {
   route: Text;
   /** Hash of the route's name, from which its buckets are named. */
   seed: u64;
+  /** Whether requests of shadow traffic are told apart, and the header that marks them; 0: all are. */
+  shadows: bool;
+  shadowHeader: Text;
+  /** Most tokens of a shadow's answer; 0: any. */
+  shadowMost: u32;
+  /** Proxies that share the limits on requests; 0 where these are the proxy's own. */
+  proxies: u32;
   /** Pointers to cells by variant and tier, 0 until used; number 0 of each is the unknown. */
   cells: usize;
 }
@@ -74,7 +82,10 @@ export function parseTokenLimit(region: Region): usize {
     else if (member("expectedTokens")) {
       if (readInteger(1, 1000000)) policy.expectedTokens = <u32>numberRead;
     } else if (member("overrun")) policy.finishOverrun = readOverrun();
-    else unknownField();
+    else if (member("shadow")) readShadow(policy, region);
+    else if (member("proxies")) {
+      if (readInteger(1, 10000)) policy.proxies = <u32>numberRead;
+    } else unknownField();
   }
   if (jsonFailure.length > 0) return 0;
   if (!resolveTiers(policy)) failJson("names a tier that tiers does not have");
@@ -102,11 +113,28 @@ function readTiers(policy: TokenLimitPolicy, region: Region): void {
 function readTier(tier: Tier): void {
   openObject();
   while (nextMember()) {
-    if (!member("tokensPerMinute")) unknownField();
-    else if (readInteger(0, MOST_TOKENS)) {
-      tier.limited = true;
-      tier.tokensPerMinute = <u64>numberRead;
-    }
+    if (member("tokensPerMinute")) {
+      if (readInteger(0, MOST_TOKENS)) {
+        tier.limited = true;
+        tier.tokensPerMinute = <u64>numberRead;
+      }
+    } else if (member("requestsPerSecond")) {
+      if (readNumber(0, 1000000) && numberRead > 0)
+        tier.intervalNs = <u64>Math.round(1000000000 / numberRead);
+    } else if (member("burst")) {
+      if (readInteger(1, 1000000)) tier.burst = <u32>numberRead;
+    } else unknownField();
+  }
+}
+
+/** Message TokenShadow. */
+function readShadow(policy: TokenLimitPolicy, region: Region): void {
+  policy.shadows = true;
+  openObject();
+  while (nextMember()) {
+    if (member("header")) policy.shadowHeader = readHeaderName(region);
+    else if (!member("maxTokens")) unknownField();
+    else if (readInteger(1, 1000000)) policy.shadowMost = <u32>numberRead;
   }
 }
 

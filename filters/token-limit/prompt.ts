@@ -156,10 +156,11 @@ function numberOf(scan: JsonScan): f64 {
 function limitMaximum(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
   stream.hasMaximum = true;
   const choices = max(stream.choices, 1);
-  const wanted = numberOf(scan);
+  const asked = numberOf(scan);
+  const wanted = stream.most == 0 ? asked : min(asked, <f64>stream.most);
   const most = wanted >= 1 ? <u32>min(wanted * <f64>choices, 1_000_000_000) : 0;
   const granted = max(reserveCompletion(stream, most) / choices, 1);
-  const fits = !stream.limited || wanted <= <f64>granted;
+  const fits = asked == wanted && (!stream.limited || wanted <= <f64>granted);
   if (fits && held == 0) return;
   keepTo(at - (scan.bytes - held));
   dropTo(at);
@@ -215,7 +216,7 @@ function endOptions(stream: Stream, at: usize): void {
 /** The document ends with the brace at `at`: what the client left out goes before it. */
 function endRoot(stream: Stream, at: usize): void {
   if (stream.hasMembers) {
-    if (stream.limited && stream.isCompletion && !stream.hasMaximum) reserveExpected(stream, at);
+    if (stream.isCompletion && !stream.hasMaximum) reserveExpected(stream, at);
     if (stream.streams && stream.wantsUsage && !stream.hasOptions) {
       keepTo(at);
       insert(stream, ',"stream_options":{"include_usage":true}');
@@ -227,14 +228,16 @@ function endRoot(stream: Stream, at: usize): void {
   fill(stream);
 }
 
-/** No maximum was named: reserves what is usual, and names one where there is less. */
+/** No maximum was named: reserves what is usual, and names one where there is less or where it is clamped. */
 function reserveExpected(stream: Stream, at: usize): void {
+  const most = stream.most;
+  if (!stream.limited && most == 0) return;
   const choices = max(stream.choices, 1);
-  const wanted = stream.expectedTokens * choices;
+  const wanted = (most == 0 ? stream.expectedTokens : most) * choices;
   const granted = reserveCompletion(stream, wanted);
-  if (granted >= wanted || !stream.wantsUsage) return;
+  if ((granted >= wanted && most == 0) || !stream.inserts) return;
   keepTo(at);
-  insert(stream, ',"max_tokens":');
+  insert(stream, stream.isResponses ? ',"max_output_tokens":' : ',"max_tokens":');
   putNumber(max(granted / choices, 1));
   stream.room -= min(stream.room, <u32>writtenBytes());
   count(stream.cell, LIMIT_CLAMPED);

@@ -20,6 +20,7 @@ import {
   written,
   writtenBytes,
 } from "../sdk";
+import { Stream } from "./stream";
 import { Tier } from "./tier";
 
 const MINUTE_MS: u64 = 60_000;
@@ -33,9 +34,9 @@ export function resetMs(left: u64, perMinute: u64): u64 {
 }
 
 /** Refuses the request with 429: its tenant has too few tokens left. */
-export function refuseTokens(tier: Tier, left: u64, waitNs: u64): void {
+export function refuseTokens(stream: Stream, tier: Tier, left: u64, waitNs: u64): void {
   const retryS = retryAfterS(waitNs, requestSeed());
-  writeHeaders(tier, left, retryS);
+  writeHeaders(stream, tier, left, retryS);
   keepHeaders();
   writeProblem(tier, left, retryS);
   reply(429, limited, keptHeaders, keptBytes, written(), writtenBytes(), -1);
@@ -43,10 +44,11 @@ export function refuseTokens(tier: Tier, left: u64, waitNs: u64): void {
 
 // draft-ietf-httpapi-ratelimit-headers-11 knows no unit for tokens; the
 // parameter says which one is meant. OpenAI's names are what clients read.
-function writeHeaders(tier: Tier, left: u64, retryS: u64): void {
+function writeHeaders(stream: Stream, tier: Tier, left: u64, retryS: u64): void {
   const limit = tier.tokensPerMinute;
   const stop = limit == 0;
-  beginPairs(stop ? 8 : 7);
+  const tells = stream.burst != 0;
+  beginPairs(7 + (stop ? 1 : 0) + (tells ? 3 : 0));
   beginPair(0, "retry-after");
   writeUint(retryS);
   endPair(0);
@@ -73,10 +75,22 @@ function writeHeaders(tier: Tier, left: u64, retryS: u64): void {
   beginPair(6, "content-type");
   write("application/problem+json");
   endPair(6);
-  if (!stop) return;
-  beginPair(7, "x-should-retry");
-  write("false");
-  endPair(7);
+  let next: u32 = 7;
+  if (stop) {
+    beginPair(next, "x-should-retry");
+    write("false");
+    endPair(next++);
+  }
+  if (!tells) return;
+  beginPair(next, "x-ratelimit-limit-requests");
+  writeUint(stream.burst);
+  endPair(next++);
+  beginPair(next, "x-ratelimit-remaining-requests");
+  writeUint(stream.requestsLeft);
+  endPair(next++);
+  beginPair(next, "x-ratelimit-reset-requests");
+  writeGoDuration(stream.requestsResetMs);
+  endPair(next);
 }
 
 /** RFC 9457, with the problem type and member of the RateLimit draft. */

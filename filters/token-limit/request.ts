@@ -19,10 +19,18 @@ import {
   writtenBytes,
 } from "../sdk";
 import { left, waitNs } from "./budget";
-import { callerBucket, callerTier, cellOfRequest, findCaller } from "./caller";
+import {
+  bucketOfRequests,
+  callerBucket,
+  callerTier,
+  cellOfRequest,
+  findCaller,
+  isShadow,
+} from "./caller";
 import { TokenLimitPolicy } from "./config";
 import { ROOM } from "./prompt";
 import { refuseTokens } from "./refusal";
+import { lookAtRequests, requestsLeft, requestsResetMs } from "./requests-left";
 import { admit } from "./reservation";
 import { dropStream, openStream, Stream } from "./stream";
 import { Tier } from "./tier";
@@ -47,25 +55,44 @@ export function onRequest(context: u32, last: bool): i32 {
   stream.isCompletion = false;
   if (!isPost()) return CONTINUE;
   const completions = isPath("completions");
-  stream.isCompletion = completions || isPath("responses") || isPath("messages");
+  stream.isResponses = isPath("responses");
+  stream.isCompletion = completions || stream.isResponses || isPath("messages");
   const limited = callerTier != 0 && changetype<Tier>(callerTier).limited;
+  if (callerTier != 0) tellRequests(policy, stream, changetype<Tier>(callerTier));
   if (limited && !admitted(stream, changetype<Tier>(callerTier))) {
     dropStream(context);
     return STOP_ITERATION;
   }
   if (stream.isCompletion) removePresent();
-  stream.readsPrompt = limited && !last && findHeader(contentEncoding) < 0;
-  stream.wantsUsage = completions && stream.readsPrompt;
+  stream.most = isShadow && stream.isCompletion ? policy.shadowMost : 0;
+  const clamps = stream.most != 0;
+  stream.readsPrompt = (limited || clamps) && !last && findHeader(contentEncoding) < 0;
+  stream.wantsUsage = limited && completions && stream.readsPrompt;
+  stream.inserts = (stream.wantsUsage || clamps) && stream.readsPrompt;
   stream.expectedTokens = policy.expectedTokens;
   stream.finishOverrun = limited && policy.finishOverrun;
-  if (stream.wantsUsage) makeRoom(stream);
+  if (stream.inserts) makeRoom(stream);
   return CONTINUE;
 }
 
 function admitted(stream: Stream, tier: Tier): bool {
   if (admit(stream, callerBucket, tier, max<i64>(lengthOfBody(), 0))) return true;
-  refuseTokens(tier, left, waitNs);
+  refuseTokens(stream, tier, left, waitNs);
   return false;
+}
+
+/** Notes what is left of the caller's limit on requests, where clients are told. */
+function tellRequests(policy: TokenLimitPolicy, stream: Stream, tier: Tier): void {
+  stream.burst = 0;
+  if (
+    tier.burst == 0 ||
+    tier.intervalNs == 0 ||
+    !lookAtRequests(bucketOfRequests(policy), tier, policy.proxies)
+  )
+    return;
+  stream.burst = tier.burst;
+  stream.requestsLeft = requestsLeft;
+  stream.requestsResetMs = requestsResetMs;
 }
 
 /** What calls a model is posted; gRPC has bodies of its own. */
@@ -106,7 +133,9 @@ function lengthOfBody(): i64 {
 function makeRoom(stream: Stream): void {
   const length = lengthOfBody();
   if (length < 0) {
-    if (findHeader(contentLength) >= 0) stream.wantsUsage = false;
+    if (findHeader(contentLength) < 0) return;
+    stream.wantsUsage = false;
+    stream.inserts = false;
     return;
   }
   stream.room = ROOM;

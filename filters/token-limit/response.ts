@@ -38,6 +38,9 @@ const contentLength = literal("content-length");
 const limitTokens = literal("x-ratelimit-limit-tokens");
 const remainingTokens = literal("x-ratelimit-remaining-tokens");
 const resetTokens = literal("x-ratelimit-reset-tokens");
+const limitRequests = literal("x-ratelimit-limit-requests");
+const remainingRequests = literal("x-ratelimit-remaining-requests");
+const resetRequests = literal("x-ratelimit-reset-requests");
 
 /** Nothing of this piece goes on, and nothing waits for it. */
 const STOP_NO_BUFFER: i32 = 3;
@@ -54,7 +57,8 @@ export function onResponse(context: u32, last: bool): i32 {
   count(stream.cell, RESPONSES + <i32>stream.statusClass);
   observe(stream.cell, FIRST_BYTE_MS, sinceMs(stream.startNs, nowNs()));
   if (!last) beginBody(stream);
-  if (stream.limited) tellLimits(stream);
+  if (stream.limited) tellTokens(stream);
+  if (stream.burst != 0) tellRequests(stream);
   if (last) endStream(stream, true);
   return CONTINUE;
 }
@@ -97,12 +101,23 @@ function isEncoded(): bool {
 }
 
 /** OpenAI's three headers about tokens; the reset is when the bucket is full. */
-function tellLimits(stream: Stream): void {
+function tellTokens(stream: Stream): void {
   tell(limitTokens, stream.perMinute);
   tell(remainingTokens, stream.left);
+  tellReset(resetTokens, resetMs(stream.left, stream.perMinute));
+}
+
+/** The three about requests, as they stood when this one had been admitted. */
+function tellRequests(stream: Stream): void {
+  tell(limitRequests, stream.burst);
+  tell(remainingRequests, stream.requestsLeft);
+  tellReset(resetRequests, stream.requestsResetMs);
+}
+
+function tellReset(name: Text, ms: u64): void {
   beginText();
-  writeGoDuration(resetMs(stream.left, stream.perMinute));
-  setHeader(RESPONSE_HEADERS, resetTokens, written(), writtenBytes());
+  writeGoDuration(ms);
+  setHeader(RESPONSE_HEADERS, name, written(), writtenBytes());
 }
 
 function tell(name: Text, value: u64): void {

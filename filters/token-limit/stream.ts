@@ -35,6 +35,12 @@ export class Stream {
   /** Tokens taken for it, and how many of them for the prompt. */
   reserved: u32;
   reservedPrompt: u32;
+  /** Most tokens that each answer may have; 0: any. */
+  most: u32;
+  /** Limit on requests that the client is told: requests at once, how many are left, and when all are; 0: none. */
+  burst: u32;
+  requestsLeft: u32;
+  requestsResetMs: u64;
   /** Tokens that an answer is taken to have when no one says how many it may have. */
   expectedTokens: u32;
   /** Tokens that the prompt is taken to have, and the bytes of its texts. */
@@ -71,6 +77,10 @@ export class Stream {
   wantsUsage: bool;
   trims: bool;
   clientAsks: bool;
+  /** What the client left out may be put in: there is room for it. */
+  inserts: bool;
+  /** The maximum has another name in OpenAI's Responses API. */
+  isResponses: bool;
   streams: bool;
   promptKey: u8;
   hasMembers: bool;

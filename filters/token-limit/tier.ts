@@ -10,6 +10,9 @@ export class Tier {
   /** Whether tokensPerMinute holds; without it tokens are only counted. */
   limited: bool;
   tokensPerMinute: u64;
+  /** Limit on requests that clients are told, which others hold: nanoseconds between them, and how many at once; 0: none. */
+  intervalNs: u64;
+  burst: u32;
 }
 
 /** The tier of that name, or 0. */

@@ -7,6 +7,8 @@ export interface Arrived {
   url: string;
   headers: IncomingHttpHeaders;
   bodyBytes: number;
+  /** The body where it is JSON. */
+  body?: string;
 }
 
 /** How a backend answers: said in the request's header x-answer, as JSON. */
@@ -35,9 +37,12 @@ export async function startBackend(name: string): Promise<Backend> {
   const usual: WantedAnswer = {};
   const server = createServer((req, res) => {
     let bodyBytes = 0;
+    const pieces: Buffer[] = [];
+    const isJson = req.headers["content-type"] === "application/json";
     req.on("error", () => {});
     req.on("data", (chunk: Buffer) => {
       bodyBytes += chunk.length;
+      if (isJson) pieces.push(chunk);
     });
     req.on("end", () => {
       arrived.push({
@@ -45,6 +50,7 @@ export async function startBackend(name: string): Promise<Backend> {
         url: req.url ?? "",
         headers: req.headers,
         bodyBytes,
+        ...(isJson ? { body: Buffer.concat(pieces).toString("utf8") } : {}),
       });
       const wanted: WantedAnswer = {
         ...usual,

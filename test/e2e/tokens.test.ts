@@ -115,6 +115,11 @@ describe("token limits through Envoy", () => {
     expect(headers["x-ratelimit-limit-tokens"]).toBe("60000");
     expect(Number(headers["x-ratelimit-remaining-tokens"])).toBeLessThan(60_000);
     expect(headers["x-ratelimit-reset-tokens"]).toMatch(/^(\d+m)?[\d.]+m?s$/);
+    // The limit on requests is told with it, although another filter holds it.
+    expect(headers["x-ratelimit-limit-requests"]).toBe("80");
+    expect(Number(headers["x-ratelimit-remaining-requests"])).toBeLessThan(80);
+    expect(Number(headers["x-ratelimit-remaining-requests"])).toBeGreaterThan(50);
+    expect(headers["x-ratelimit-reset-requests"]).toMatch(/^(\d+m)?[\d.]+m?s$/);
     expect(body.toString()).not.toContain("prompt_tokens");
     expect(eventsOf(body)).toHaveLength(4 + 2);
     expect(eventsOf(body).at(-1)).toBe("data: [DONE]");
@@ -136,6 +141,9 @@ describe("token limits through Envoy", () => {
     const refused = await client.post(path, { max_tokens: 5, messages: [] }, bronze);
     expect(refused.status).toBe(429);
     expect(JSON.parse(refused.body.toString())).toMatchObject({ code: "tokens_limited" });
+    expect(
+      Object.keys(refused.headers).filter((name) => name.startsWith("x-ratelimit-")),
+    ).toHaveLength(6);
     const retryAfter = Number(refused.headers["retry-after"]);
     expect(retryAfter).toBeGreaterThanOrEqual(1);
     // Another tier is none the worse for it.

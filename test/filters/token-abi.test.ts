@@ -34,8 +34,9 @@ describe("token-limit.wasm", () => {
     ]);
   });
 
-  it("has at most 32 KiB", () => {
-    expect(readFileSync("build/token-limit.wasm").length).toBeLessThanOrEqual(32 * 1024);
+  // 2 KiB beyond its first 32: limits on requests told as well, and shadow traffic clamped.
+  it("has at most 34 KiB", () => {
+    expect(readFileSync("build/token-limit.wasm").length).toBeLessThanOrEqual(34 * 1024);
   });
 
   it("costs an event two host calls: the bytes and the time", () => {

@@ -71,6 +71,10 @@ it("survives 60,000 callbacks of any kind, order and content, with a host that f
     JSON.stringify(
       tokenConfig((policy) => {
         policy.overrun = finish ? "finish" : "pass";
+        policy.shadow = pick([undefined, {}, { header: "x-shadow-mode", maxTokens: 7 }]);
+        policy.tenants[",shadow"] = "gold";
+        Object.assign(policy.tiers.gold, { requestsPerSecond: pick([0, 0.5, 1e6]), burst: 3 });
+        policy.proxies = pick([1, 10000]);
         policy.tiers.bronze.tokensPerMinute = pick(["0", "1", "600", "1000000000"]);
       }),
     );
@@ -88,6 +92,7 @@ it("survives 60,000 callbacks of any kind, order and content, with a host that f
         ? { "content-length": pick(["0", "57", "-1", "99999999999999999999", "x", "1000000"]) }
         : {}),
       ...(random() < 0.1 ? { "content-encoding": "gzip" } : {}),
+      ...(random() < 0.3 ? { "x-shadow-mode": pick(["true", "false", ""]) } : {}),
     });
   const open: Exchange[] = [];
   worker.setFault((call) =>

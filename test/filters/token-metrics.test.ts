@@ -57,6 +57,29 @@ describe("a measured stream", () => {
   });
 
   it.each([
+    ["faster and faster", [40_000, 4_000, 400, 40, 4, 0.4]],
+    ["slower and slower", [0.004, 0.4, 40, 4_000, 400_000]],
+    ["below a millisecond from the start", [0.03, 0.3, 0.2]],
+  ])("tells first bytes that come %s, second by second", (_name, times) => {
+    const proxy = tokenProxy();
+    const { shared, worker } = proxy;
+    for (const time of times) {
+      const exchange = ask(worker, { ":method": "GET" });
+      shared.nowNs += BigInt(time * 1_000_000);
+      exchange.responseHeaders(json);
+      exchange.responseBody(bytes("{}"), true);
+      exchange.end();
+      worker.tick(1);
+    }
+    const sorted = [...times].sort((a, b) => a - b);
+    const told = valuesIn(reportOf(proxy), "time_to_first_byte_ms");
+    expect(told.map((value, i) => value / (sorted[i] ?? 0))).toEqual(
+      // Below 0.006 ms all count in the first bucket.
+      sorted.map((time) => (time < 0.006 ? expect.any(Number) : expect.closeTo(1, 1))),
+    );
+  });
+
+  it.each([
     ["done", stream(says("a"), finishes("stop"), "[DONE]"), true],
     ["cut", stream(says("a")), true],
     ["aborted", stream(says("a")), false],

@@ -5,13 +5,14 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PeerService } from "../../control/gen/weir/v1/peer_pb.ts";
 import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
+import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { FleetSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import type { ControlServer, ServerOptions } from "../../control/server.ts";
 import { local, refusal, startQuietServer, urlOf } from "../api/control-server.ts";
 import { type FakeProxy, startFakeProxy } from "../rollout/fake-proxy.ts";
 import { startReporter } from "../rollout/reporter.ts";
-import { routeWithPods } from "../rollout/world.ts";
+import { rolloutOf, routeWithPods } from "../rollout/world.ts";
 import { makeCertificates } from "../store/certificates.ts";
 import { type EtcdCluster, freePorts, startEtcd } from "../store/etcd-cluster.ts";
 
@@ -60,7 +61,52 @@ async function appliedAt(transport: Transport): Promise<string> {
 
 const soon = { timeout: 20_000, interval: 100 };
 
+it("is ready only when proxies can come too", async () => {
+  const [api = 0] = await freePorts(1);
+  const health = (path: string) =>
+    fetch(`http://127.0.0.1:${api}/${path}`).then(
+      async (answer) => `${answer.status} ${(await answer.text()).trim()}`,
+      () => "nobody",
+    );
+  etcd.pause(0);
+  const starting = startQuietServer({ store: etcd.address("slow"), listen: local(api) });
+  try {
+    await expect.poll(() => health("healthz"), soon).toBe("200 ok");
+    expect(await health("readyz")).toBe("503 xDS does not listen yet");
+  } finally {
+    etcd.resume(0);
+    const server = await starting;
+    onTestFinished(() => server.close());
+  }
+  expect(await health("readyz")).toBe("200 ok");
+});
+
 describe("replicas that know each other", () => {
+  it("tell what a rollout waits for, whichever of them is asked", async () => {
+    const { started } = await replicas(2);
+    const [first, second] = started as [ControlServer, ControlServer];
+    await createClient(RouteService, over(first)).applyRoute({ route: routeWithPods(9001, 9002) });
+    const rollouts = started.map((server) => createClient(RolloutService, over(server)));
+    await rollouts[0]?.startRollout({ rollout: rolloutOf({ steps: [{ weight: 20 }] }) });
+    const waits = () =>
+      Promise.all(
+        rollouts.map(async (each) => {
+          const { progress } = await each.getRollout({ name: "chat" });
+          return progress?.waitingFor[0]?.replace(/[0-9.]+ s/, "");
+        }),
+      );
+    await expect.poll(waits, soon).toEqual(["no proxy is connected", "no proxy is connected"]);
+    const proxies = [proxyOf(first, "one"), proxyOf(second, "two")];
+    await expect.poll(waits, soon).toEqual([" more", " more"]);
+    // A watch at the replica that only follows shows what the other one sees.
+    for (const each of rollouts)
+      for await (const { progress } of each.watchRollout({ name: "chat" })) {
+        expect([progress?.proven, progress?.wanted]).toEqual([2, 2]);
+        break;
+      }
+    for (const proxy of proxies) proxy.close();
+  });
+
   it("tell of the whole fleet, whichever of them is asked", async () => {
     const { started } = await replicas(3);
     const transports = started.map(over);

@@ -17,43 +17,64 @@ export interface FakeProxy {
   close(): void;
 }
 
+/** As Envoy does, it tries again until the control service listens. */
+const againMs = 200;
+
 export function startFakeProxy(port: number, id: string): FakeProxy {
-  const envoy = sotw(port);
-  const proxy: FakeProxy = { mute: false, refusal: undefined, close: () => envoy.close() };
-  const names: Record<string, string[]> = { RDS: ["weir"], ECDS: ["weir"] };
-  for (const { name, url: typeUrl } of resourceTypes)
-    if (name !== "EDS")
-      envoy.send({ typeUrl, resourceNames: names[name] ?? [], node: { id, cluster: "fake" } });
-  let asked = false;
+  let envoy: ReturnType<typeof sotw>;
+  let closed = false;
+  const proxy: FakeProxy = {
+    mute: false,
+    refusal: undefined,
+    close() {
+      closed = true;
+      envoy.close();
+    },
+  };
   let runs = "";
-  void (async () => {
-    for (;;) {
-      const response = await envoy.next(600_000);
-      if (proxy.mute) continue;
-      const type = resourceTypes.find((each) => each.url === response.typeUrl)?.name ?? "";
-      const refused =
-        type === "ECDS" && proxy.refusal !== undefined && response.versionInfo !== runs;
-      if (type === "ECDS" && !refused) runs = response.versionInfo;
-      if (type === "CDS") {
-        const clusters = response.resources
-          .flatMap((any) => anyUnpack(any, ClusterSchema) ?? [])
-          .filter(({ clusterDiscoveryType: { value } }) => value === Cluster_DiscoveryType.EDS);
-        names.EDS = clusters.map((each) => each.edsClusterConfig?.serviceName || each.name);
-        if (!asked && names.EDS.length > 0) {
-          envoy.send({ typeUrl: url("EDS"), resourceNames: names.EDS });
-          asked = true;
+
+  function open(): void {
+    const mine = sotw(port);
+    envoy = mine;
+    mine.stream.once("close", () => {
+      if (!closed) setTimeout(() => closed || open(), againMs);
+    });
+    const names: Record<string, string[]> = { RDS: ["weir"], ECDS: ["weir"] };
+    for (const { name, url: typeUrl } of resourceTypes)
+      if (name !== "EDS")
+        mine.send({ typeUrl, resourceNames: names[name] ?? [], node: { id, cluster: "fake" } });
+    let asked = false;
+    void (async () => {
+      for (;;) {
+        const response = await mine.next(600_000);
+        if (proxy.mute) continue;
+        const type = resourceTypes.find((each) => each.url === response.typeUrl)?.name ?? "";
+        const refused =
+          type === "ECDS" && proxy.refusal !== undefined && response.versionInfo !== runs;
+        if (type === "ECDS" && !refused) runs = response.versionInfo;
+        if (type === "CDS") {
+          const clusters = response.resources
+            .flatMap((any) => anyUnpack(any, ClusterSchema) ?? [])
+            .filter(({ clusterDiscoveryType: { value } }) => value === Cluster_DiscoveryType.EDS);
+          names.EDS = clusters.map((each) => each.edsClusterConfig?.serviceName || each.name);
+          if (!asked && names.EDS.length > 0) {
+            mine.send({ typeUrl: url("EDS"), resourceNames: names.EDS });
+            asked = true;
+          }
         }
+        mine.send({
+          typeUrl: response.typeUrl,
+          resourceNames: names[type] ?? [],
+          versionInfo: refused ? "" : response.versionInfo,
+          responseNonce: response.nonce,
+          ...(refused ? { errorDetail: { code: 3, message: proxy.refusal ?? "" } } : {}),
+        });
       }
-      envoy.send({
-        typeUrl: response.typeUrl,
-        resourceNames: names[type] ?? [],
-        versionInfo: refused ? "" : response.versionInfo,
-        responseNonce: response.nonce,
-        ...(refused ? { errorDetail: { code: 3, message: proxy.refusal ?? "" } } : {}),
-      });
-    }
-  })().catch(() => {
-    // The server went away, or the test closed it.
-  });
+    })().catch(() => {
+      // The server went away: the stream's end opens the next one.
+    });
+  }
+
+  open();
   return proxy;
 }

@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import {
   arrivalConfig,
+  copyConfig,
   filterConfig,
   headerModule,
   parseRoutes,
@@ -135,6 +136,30 @@ describe("a policy that cannot mean anything is refused", () => {
 });
 
 describe("the filters' configuration", () => {
+  const divert = (spec: any) => {
+    Object.assign(spec.shadow, { mode: "divert", tier: "bronze", maxTokens: 64 });
+    spec.rateLimit.tiers.gold = { requestsPerSecond: 2.5, tokensPerMinute: 6000 };
+  };
+  it("tells diverted requests apart where tokens are counted, and copies only beyond the gateway", () => {
+    const [diverted] = filterConfig([stateOf(divert)]).routes;
+    expect(diverted?.tokenLimit).toMatchObject({
+      shadow: { header: "x-shadow-mode", maxTokens: 64 },
+      tenants: { ",shadow": "bronze" },
+      tiers: { gold: { tokensPerMinute: 6000n, requestsPerSecond: 2.5, burst: 3 } },
+    });
+    const mirror = stateOf((spec) => {
+      divert(spec);
+      Object.assign(spec.shadow, { mode: "mirror", tier: "" });
+    });
+    const [mirrored] = filterConfig([mirror]).routes;
+    expect(mirrored?.tokenLimit?.shadow).toBeUndefined();
+    expect(mirrored?.tokenLimit?.tenants).not.toHaveProperty([",shadow"]);
+    const copies = mirror.route && copyConfig(mirror.route);
+    expect(copies?.routes).toMatchObject([
+      { hosts: ["*"], tokenLimit: { variants: ["next"], shadow: { header: "", maxTokens: 64 } } },
+    ]);
+  });
+
   it.each<[string, string[], Record<string, string>]>([
     ["a known tier", ["gold"], { acme: "stable", internal: "stable" }],
     ["two", ["gold", "silver"], { acme: "stable", internal: "stable", globex: "stable" }],

@@ -1,9 +1,12 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
 
 /** A real etcd cluster on this machine. */
 export interface EtcdCluster {
@@ -28,6 +31,8 @@ export interface EtcdOptions {
   scheme?: "http" | "https";
   /** Flags etcdctl needs to reach the members. */
   ctlFlags?: string[];
+  /** Address of the machine that each member runs on, and what its commands start with there. */
+  machines?: { address(member: number): string; command(member: number): string[] };
 }
 
 /** Ports nobody listens on now. */
@@ -53,22 +58,25 @@ export async function startEtcd({
   flags = [],
   scheme = "http",
   ctlFlags = [],
+  machines = { address: () => "127.0.0.1", command: () => [] },
 }: EtcdOptions = {}): Promise<EtcdCluster> {
   const directory = mkdtempSync(join(tmpdir(), "weir-etcd-"));
   const ports = await freePorts(members * 2);
   const clientPort = (member: number) => ports[member * 2] as number;
-  const peer = (member: number) => `http://127.0.0.1:${ports[member * 2 + 1]}`;
+  const peer = (member: number) => `http://${machines.address(member)}:${ports[member * 2 + 1]}`;
   const all = Array.from({ length: members }, (_, member) => member);
   const initial = all.map((member) => `m${member}=${peer(member)}`).join(",");
   const running = new Map<number, ChildProcess>();
-  const endpoints = all.map((member) => `127.0.0.1:${clientPort(member)}`);
+  const endpoints = all.map((member) => `${machines.address(member)}:${clientPort(member)}`);
   const lines: string[] = [];
 
   function launch(member: number): void {
-    const client = `${scheme}://127.0.0.1:${clientPort(member)}`;
+    const client = `${scheme}://${endpoints[member]}`;
+    const [command = "", ...before] = [...machines.command(member), "etcd"];
     const child = spawn(
-      "etcd",
+      command,
       [
+        ...before,
         ...["--name", `m${member}`, "--data-dir", join(directory, `m${member}`)],
         ...["--listen-client-urls", client, "--advertise-client-urls", client],
         ...["--listen-peer-urls", peer(member), "--initial-advertise-peer-urls", peer(member)],
@@ -90,23 +98,29 @@ export async function startEtcd({
     running.set(member, child);
   }
 
+  const ctlArgs = (args: string[], member: number) => [
+    `--endpoints=${scheme}://${endpoints[member]}`,
+    ...ctlFlags,
+    ...args,
+  ];
+  const ctlEnv = { PATH: process.env.PATH, ETCDCTL_API: "3" };
+
   function ctl(args: string[], member = 0): string {
-    return execFileSync(
-      "etcdctl",
-      [`--endpoints=${scheme}://${endpoints[member]}`, ...ctlFlags, ...args],
-      {
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { PATH: process.env.PATH, ETCDCTL_API: "3" },
-      },
-    );
+    return execFileSync("etcdctl", ctlArgs(args, member), {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+      env: ctlEnv,
+    });
   }
 
   async function healthy(member: number): Promise<void> {
     const deadline = Date.now() + 20_000;
     for (;;) {
       try {
-        ctl(["get", "nothing", "--command-timeout=2s"], member);
+        // Not `ctl`: the traffic of a test goes on meanwhile.
+        await run("etcdctl", ctlArgs(["get", "nothing", "--command-timeout=2s"], member), {
+          env: ctlEnv,
+        });
         return;
       } catch (error) {
         const refused = /user name is empty|permission denied/.test(String(error));

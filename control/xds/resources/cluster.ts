@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import {
   type Cluster,
   Cluster_DiscoveryType,
@@ -9,10 +10,13 @@ import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentSchema,
 } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { UpstreamCodecSchema } from "../../gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts";
 import type { InferenceRoute, Resilience, Variant } from "../../gen/weir/v1/route_pb.ts";
 import { mirrors, mostCopies, routeName } from "../../route/index.ts";
-import { adsSource, seconds, socketAddress } from "./common.ts";
+import { adsSource, pack, seconds, socketAddress } from "./common.ts";
+import { wasmFilter } from "./extension.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
+import { copyFilterName, type FilterCode } from "./options.ts";
 import { transportSocket } from "./transport-socket.ts";
 
 /** Name of a variant's cluster. */
@@ -20,9 +24,17 @@ export function clusterName(route: InferenceRoute, variant: string): string {
   return `${routeName(route)}/${variant}`;
 }
 
-/** One cluster per variant; its endpoints come over EDS, so that they may change without it. */
-export function variantCluster(route: InferenceRoute, variant: Variant): Cluster {
+/**
+ * One cluster per variant; its endpoints come over EDS, so that they may change without it.
+ * @param copies what looks at the copies that the shadow variant gets
+ */
+export function variantCluster(
+  route: InferenceRoute,
+  variant: Variant,
+  copies?: FilterCode,
+): Cluster {
   const resilience = route.spec?.resilience;
+  const inFlight = copiesInFlight(route, variant);
   const { connections, outlier } = resilience ?? ({} as Partial<Resilience>);
   const { interval, probes, time } = connections?.keepalive ?? {};
   const socket = transportSocket(route.spec?.tls, connections?.http2 === true);
@@ -32,7 +44,7 @@ export function variantCluster(route: InferenceRoute, variant: Variant): Cluster
     edsClusterConfig: { edsConfig: adsSource() },
     connectTimeout: connections?.connectTimeout ?? seconds(5),
     ...balance(resilience),
-    circuitBreakers: { thresholds: [thresholds(resilience, copiesInFlight(route, variant))] },
+    circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
     ...(outlier
       ? {
           outlierDetection: outlierDetection(outlier),
@@ -52,7 +64,12 @@ export function variantCluster(route: InferenceRoute, variant: Variant): Cluster
         }
       : {}),
     ...(socket ? { transportSocket: socket } : {}),
-    typedExtensionProtocolOptions: { [httpOptionsKey]: httpOptions(connections) },
+    typedExtensionProtocolOptions: {
+      [httpOptionsKey]: httpOptions(
+        connections,
+        inFlight === undefined || copies === undefined ? [] : behindCopies(copies),
+      ),
+    },
   });
 }
 
@@ -123,6 +140,22 @@ function lbEndpoint(endpoint: string) {
   const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
   const address = socketAddress({ host, port: Number(endpoint.slice(colon + 1)) });
   return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
+}
+
+/**
+ * Copies leave the gateway's filters behind, but not those of the cluster that they
+ * go to. The VM is their own, so that real requests do not have to tell them apart.
+ */
+function behindCopies(code: FilterCode) {
+  const { typedConfig } = wasmFilter(copyFilterName, code, copyFilterName);
+  return [
+    { name: copyFilterName, ...configured(typedConfig) },
+    { name: "envoy.filters.http.upstream_codec", ...configured(pack(UpstreamCodecSchema, {})) },
+  ];
+}
+
+function configured(value: Any | undefined) {
+  return value ? { configType: { case: "typedConfig" as const, value } } : {};
 }
 
 /** Where a cluster carries its HTTP options. */

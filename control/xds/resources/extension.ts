@@ -13,8 +13,13 @@ import type { FilterCode } from "./options.ts";
  * A module of filters with its configuration. The code and everything else that
  * names the VM stays the same over changes of configuration, so a change
  * costs no compilation and keeps what the workers know.
+ * @param vmId of a VM that nothing else shares, nor its shared data
  */
-export function wasmFilter(name: string, { wasm, config }: FilterCode): TypedExtensionConfig {
+export function wasmFilter(
+  name: string,
+  { wasm, config }: FilterCode,
+  vmId = "",
+): TypedExtensionConfig {
   const specifier =
     "bytes" in wasm
       ? { case: "inlineBytes" as const, value: wasm.bytes }
@@ -30,6 +35,7 @@ export function wasmFilter(name: string, { wasm, config }: FilterCode): TypedExt
         vm: {
           case: "vmConfig",
           value: {
+            vmId,
             runtime: "envoy.wasm.runtime.v8",
             code: { specifier: { case: "local", value: { specifier } } },
           },

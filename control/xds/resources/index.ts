@@ -42,7 +42,9 @@ export function buildResources(
   );
   return {
     CDS: [
-      ...pairs.map(({ route, variant }) => named(ClusterSchema, variantCluster(route, variant))),
+      ...pairs.map(({ route, variant }) =>
+        named(ClusterSchema, variantCluster(route, variant, options.copies?.(route))),
+      ),
       { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
     ],
     EDS: pairs.map(({ route, variant }) => {

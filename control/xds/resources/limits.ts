@@ -2,18 +2,23 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CircuitBreakers_ThresholdsSchema } from "../../gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import type { OutlierDetectionSchema } from "../../gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
 import { RoutingPriority } from "../../gen/envoy/config/core/v3/base_pb.ts";
+import type { HttpFilterSchema } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import type { Connections, Outlier, Resilience } from "../../gen/weir/v1/route_pb.ts";
 import { pack, seconds } from "./common.ts";
 
-/** Protocol and life of the connections to the pods. */
-export function httpOptions(connections: Connections | undefined) {
+/** Protocol and life of the connections to the pods, and filters before them; none is Envoy's own codec alone. */
+export function httpOptions(
+  connections: Connections | undefined,
+  httpFilters: MessageInitShape<typeof HttpFilterSchema>[] = [],
+) {
   const idleTimeout = connections?.idleTimeout;
   const maxConnectionDuration = connections?.maxConnectionDuration;
   const maxRequests = connections?.maxRequestsPerConnection;
   const maxStreams = connections?.maxStreams;
   const http2 = maxStreams === undefined ? {} : { maxConcurrentStreams: maxStreams };
   return pack(HttpProtocolOptionsSchema, {
+    httpFilters,
     upstreamProtocolOptions: {
       case: "explicitHttpConfig",
       value: {

@@ -1,3 +1,5 @@
+import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
+
 /** An address to listen on or to reach. */
 export interface Address {
   host: string;
@@ -22,6 +24,8 @@ export interface ResourceOptions {
   fallback?: FilterCode["wasm"];
   /** token-limit.wasm, where a route asks for it. */
   tokenLimit?: FilterCode | undefined;
+  /** What looks at the copies that a route's shadow gets; absent, or undefined of a route: nothing. */
+  copies?(route: InferenceRoute): FilterCode | undefined;
   /** Where the filters report to. */
   report: Address;
   /** How the filters' reports prove what they are; absent where nobody is asked. */
@@ -43,3 +47,5 @@ export const listenerName = "weir";
 export const routeConfigName = "weir";
 export const filterName = "weir";
 export const tokenFilterName = "weir-token-limit";
+/** Name of the filter behind which a shadow's copies go on, and of the VM that is its own. */
+export const copyFilterName = "weir-shadow-copies";
