@@ -24,7 +24,10 @@ const rollout = {
   },
 };
 
-describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser", () => {
+// A page, a proxy and two pods on a machine that may have more to do.
+const patience = { timeout: 180_000 };
+
+describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser", patience, () => {
   let up: WeirUp;
   let browser: Browser;
   let page: Page;
