@@ -19,7 +19,7 @@ import {
   writtenBytes,
 } from "../sdk";
 import { left, waitNs } from "./budget";
-import { callerBucket, callerTier, cellOfRequest, findCaller } from "./caller";
+import { callerBucket, callerTier, cellOfCaller, cellOfRequest, findCaller } from "./caller";
 import { TokenLimitPolicy } from "./config";
 import { ROOM } from "./prompt";
 import { refuseTokens } from "./refusal";
@@ -44,6 +44,7 @@ export function onRequest(context: u32, last: bool): i32 {
   const stream = openStream(context);
   stream.startNs = nowNs();
   stream.cell = cellOfRequest(policy, callerTier);
+  stream.tenantCell = cellOfCaller(policy);
   stream.isCompletion = false;
   if (!isPost()) return CONTINUE;
   const completions = isPath("completions");
