@@ -22,7 +22,7 @@ export function showProgress(progress: RolloutProgress): string {
 }
 
 /** The tenants that it keeps on the stable variant, a line for each. */
-function showPins({ pins, phase, rollout }: RolloutState): string[] {
+export function showPins({ pins, phase, rollout }: RolloutState): string[] {
   const wentBack = phase === "rolling-back" || phase === "rolled-back";
   const how = wentBack ? "was pinned" : "pinned";
   return pins.map(

@@ -51,6 +51,14 @@ export interface TenantProfile {
   canary: Partial<Profile>;
 }
 
+/** What may be wrong for one of its tenants alone, by name. */
+export const tenantFaults: Readonly<Record<string, readonly TenantProfile[]>> = {
+  "errors-for-one-tenant": [{ tenant: "one", share: 0.1, canary: { errors: 0.4 } }],
+};
+
+/** All names of faults. */
+export const faultNames: readonly string[] = [...Object.keys(faults), ...Object.keys(tenantFaults)];
+
 /** Cumulative counts of one proxy, as its filters would report them. */
 export interface Synthetic {
   /** Adds this many answers; the canary's share in percent, and the tenants that it gets none of. */
