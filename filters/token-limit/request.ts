@@ -23,6 +23,7 @@ import {
   bucketOfRequests,
   callerBucket,
   callerTier,
+  cellOfCaller,
   cellOfRequest,
   findCaller,
   isShadow,
@@ -52,6 +53,7 @@ export function onRequest(context: u32, last: bool): i32 {
   const stream = openStream(context);
   stream.startNs = nowNs();
   stream.cell = cellOfRequest(policy, callerTier);
+  stream.tenantCell = cellOfCaller(policy);
   stream.isCompletion = false;
   if (!isPost()) return CONTINUE;
   const completions = isPath("completions");
