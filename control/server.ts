@@ -169,6 +169,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     applied: (name, state) => appliedIn(scoped)(name, state),
     nobody: () => nobodyConnected(replica, leader.current()?.fence, peers.names()),
     observation: ledger.observation,
+    tenants: ledger.tenants,
     silentMs: () => Math.min(fleet.silentMs(), peers.silentMs()),
     ...sources,
     monotonicMs: () => performance.now(),

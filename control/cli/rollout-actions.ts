@@ -13,7 +13,7 @@ import { problemLine, readInput } from "./input.ts";
 import { print, printValue, table, valueText } from "./output.ts";
 import { showHead, showProgress } from "./rollout-view.ts";
 
-export { showVerdict } from "./rollout-view.ts";
+export { showPins, showVerdict } from "./rollout-view.ts";
 
 /** Where a rollout is after a command, on one line or all of it. */
 export function printProgress(progress: RolloutProgress, format?: "json" | "yaml"): void {

@@ -1,4 +1,4 @@
-import type { RolloutProgress, Verdict } from "../gen/weir/v1/rollout_pb.ts";
+import type { RolloutProgress, RolloutState, Verdict } from "../gen/weir/v1/rollout_pb.ts";
 import { showStage, stageAt } from "../rollout/index.ts";
 
 /** A rollout on a few lines: where it is, what was measured, what comes next. */
@@ -14,10 +14,20 @@ export function showProgress(progress: RolloutProgress): string {
           `  applied on ${proven} of ${wanted}; answers: ${progress.canaryAnswers} of the canary, ${progress.stableAnswers} of stable`,
         ]
       : []),
+    ...showPins(state),
     ...shown.map((each) => `  ${showVerdict(each)}`),
     ...waitingFor.map((each) => `  waits for ${each}`),
     ...(next ? [`  next: ${next}`] : []),
   ].join("\n");
+}
+
+/** The tenants that it keeps on the stable variant, a line for each. */
+export function showPins({ pins, phase, rollout }: RolloutState): string[] {
+  const wentBack = phase === "rolling-back" || phase === "rolled-back";
+  const how = wentBack ? "was pinned" : "pinned";
+  return pins.map(
+    ({ tenant, reason }) => `  ${how} to ${rollout?.spec?.stable}: ${tenant} (${reason})`,
+  );
 }
 
 /** Name, phase and step on one line. */

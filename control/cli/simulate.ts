@@ -39,14 +39,11 @@ export function addSimulate(rollout: Command): void {
 async function run({ file, route: routeFile, replay, synthetic, output, ...made }: SimulateFlags) {
   if ((replay === undefined) === (synthetic === undefined))
     throw new UsageError("give either --replay or --synthetic");
-  const { faults, madeUpFrames, readReplay, ReplayError, simulate, validateRollout } = await import(
-    "../rollout/index.ts"
-  );
-  const { readRollout, showVerdict } = await import("./rollout-actions.ts");
-  if (synthetic !== undefined && !Object.hasOwn(faults, synthetic))
-    throw new UsageError(
-      `--synthetic ${synthetic} is not one of ${Object.keys(faults).join(", ")}`,
-    );
+  const { faultNames, madeUpFrames, readReplay, ReplayError, simulate, validateRollout } =
+    await import("../rollout/index.ts");
+  const { readRollout, showPins, showVerdict } = await import("./rollout-actions.ts");
+  if (synthetic !== undefined && !faultNames.includes(synthetic))
+    throw new UsageError(`--synthetic ${synthetic} is not one of ${faultNames.join(", ")}`);
   const rollout = readRollout(file);
   const name = `${rollout.metadata?.namespace || "default"}/${rollout.metadata?.name}`;
   const route = readRoutes([routeFile]).find(
@@ -82,6 +79,7 @@ async function run({ file, route: routeFile, replay, synthetic, output, ...made 
           ? JSON.stringify(change)
           : `${time(change.atMs)}  ${change.phase.padEnd(12)} ${String(change.weight).padStart(6)} %  ${change.reason}`,
       );
+    if (!output) for (const line of showPins(state)) print(`         ${line}`);
     if (!output)
       for (const verdict of last.verdicts.length > 0 ? last.verdicts : state.verdicts)
         print(`           ${showVerdict(verdict)}`);

@@ -32,6 +32,7 @@ export {
   type ObservedDistribution,
   totalOf,
   type Where,
+  without,
 } from "./observation.ts";
 export { readReport } from "./read.ts";
 export { recorded } from "./recorded.ts";

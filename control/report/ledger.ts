@@ -19,6 +19,8 @@ export interface Ledger {
   routes(): string[];
   /** Everything known of a route now; two of them tell what came in between. */
   observation(route: string): Observation;
+  /** The same of each tenant that the proxies measure by itself: a part of what is in the route's. */
+  tenants(route: string): ReadonlyMap<string, Observation>;
 }
 
 interface Sample {
@@ -43,9 +45,13 @@ interface HistogramSeries {
   buckets: Map<number, number>;
 }
 
-interface RouteSeries {
+interface Series {
   counters: Map<string, CounterSeries>;
   histograms: Map<string, HistogramSeries>;
+}
+
+interface RouteSeries extends Series {
+  tenants: Map<string, Series>;
 }
 
 /** Rates are over the last ten seconds. */
@@ -69,26 +75,34 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
     return found;
   }
 
-  function routeOf(name: string): RouteSeries | undefined {
-    return entry(routes, name, () => ({ counters: new Map(), histograms: new Map() }));
+  /** Where what is said of a route, or of one tenant of it, belongs. */
+  function seriesOf(name: string, tenant: string): Series | undefined {
+    const made = () => ({ counters: new Map(), histograms: new Map() });
+    const route = entry(routes, name, () => ({ ...made(), tenants: new Map() }));
+    return route && tenant !== "" ? entry(route.tenants, tenant, made) : route;
   }
 
-  function addCounter({ name, route, label, variant, tier, value }: Counter, atMs: number): void {
+  function addCounter(counter: Counter, atMs: number): void {
+    const { name, route, label, variant, tier, tenant, value } = counter;
     const key = `${name}\0${label}\0${variant}\0${tier}`;
     const made = () => ({ name, label, variant, tier, total: 0, samples: [] });
-    const series = entry(routeOf(route)?.counters ?? new Map(), key, made);
+    const series = entry(seriesOf(route, tenant)?.counters ?? new Map(), key, made);
     if (series === undefined) return;
-    series.total += increases.of(increases.series(`c\0${route}\0${key}`), 0, Number(value));
+    const known = increases.series(`c\0${route}\0${key}\0${tenant}`);
+    series.total += increases.of(known, 0, Number(value));
+    // Nobody asks for a tenant's rate.
+    if (tenant !== "") return;
     series.samples.push({ atMs, total: series.total });
     while ((series.samples[1]?.atMs ?? atMs) < atMs - windowMs) series.samples.shift();
   }
 
-  function addHistogram({ name, route, variant, tier, index, count, zeros }: Histogram): void {
+  function addHistogram(histogram: Histogram): void {
+    const { name, route, variant, tier, tenant, index, count, zeros } = histogram;
     const key = `${name}\0${variant}\0${tier}`;
     const made = () => ({ name, variant, tier, zeros: 0, buckets: new Map<number, number>() });
-    const series = entry(routeOf(route)?.histograms ?? new Map(), key, made);
+    const series = entry(seriesOf(route, tenant)?.histograms ?? new Map(), key, made);
     if (series === undefined) return;
-    const known = increases.series(`h\0${route}\0${key}`);
+    const known = increases.series(`h\0${route}\0${key}\0${tenant}`);
     series.zeros += increases.of(known, zerosBucket, Number(zeros));
     for (let i = 0; i < index.length; i++) {
       const bucket = index[i] ?? 0;
@@ -117,14 +131,20 @@ export function createLedger(nowMs: () => number = Date.now): Ledger {
       return [...byLabel.values()];
     },
     routes: () => [...routes.keys()],
-    observation(route) {
-      const { counters, histograms } = routes.get(route) ?? {};
-      return {
-        atMs: nowMs(),
-        counters: new Map([...(counters ?? [])].map(([key, each]) => [key, observed(each)])),
-        distributions: new Map([...(histograms ?? [])].map(([key, each]) => [key, copied(each)])),
-      };
+    observation: (route) => observationOf(routes.get(route), nowMs()),
+    tenants(route) {
+      const tenants = [...(routes.get(route)?.tenants ?? [])];
+      return new Map(tenants.map(([tenant, each]) => [tenant, observationOf(each, nowMs())]));
     },
+  };
+}
+
+function observationOf(series: Series | undefined, atMs: number): Observation {
+  const { counters = [], histograms = [] } = series ?? {};
+  return {
+    atMs,
+    counters: new Map([...counters].map(([key, each]) => [key, observed(each)])),
+    distributions: new Map([...histograms].map(([key, each]) => [key, copied(each)])),
   };
 }
 

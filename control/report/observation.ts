@@ -50,6 +50,27 @@ export function during(earlier: Observation, later: Observation): Observation {
   return { atMs: later.atMs, counters, distributions };
 }
 
+/** A part of an observation, of some tenants, taken out of the whole; what is measured of the whole alone stays. */
+export function without(whole: Observation, parts: readonly Observation[]): Observation {
+  const counters = new Map(whole.counters);
+  const distributions = new Map(whole.distributions);
+  parts.forEach((part, i) => {
+    for (const [key, each] of part.counters)
+      counters.set(`-${i} ${key}`, { ...each, total: -each.total });
+    for (const { name, variant, distribution } of part.distributions.values()) {
+      const same = [...distributions].filter(
+        ([, each]) => each.name === name && each.variant === variant,
+      );
+      const [first] = same;
+      if (first === undefined) continue;
+      for (const [key] of same) distributions.delete(key);
+      const left = addedSince(distribution, sumOf(same.map(([, each]) => each.distribution)));
+      distributions.set(first[0], { ...first[1], distribution: left });
+    }
+  });
+  return { atMs: whole.atMs, counters, distributions };
+}
+
 /** Sum of a counter over what matches; 0 where nothing was reported. */
 export function totalOf({ counters }: Observation, name: string, where: Where = {}): number {
   let total = 0;

@@ -52,6 +52,7 @@ function readCounter(value: Members): Counter | undefined {
     label: "",
     variant: "",
     tier: "",
+    tenant: "",
     value: 0n,
   };
   for (const key in value) {
@@ -62,6 +63,7 @@ function readCounter(value: Members): Counter | undefined {
       case "label":
       case "variant":
       case "tier":
+      case "tenant":
         if (typeof member !== "string") return undefined;
         counter[key] = member;
         break;
@@ -83,6 +85,7 @@ function readHistogram(value: Members): Histogram | undefined {
     route: "",
     variant: "",
     tier: "",
+    tenant: "",
     index: [],
     count: [],
     zeros: 0n,
@@ -94,6 +97,7 @@ function readHistogram(value: Members): Histogram | undefined {
       case "route":
       case "variant":
       case "tier":
+      case "tenant":
         if (typeof member !== "string") return undefined;
         histogram[key] = member;
         break;

@@ -47,6 +47,15 @@ export const amountChecks: ReadonlyMap<string, AmountCheck> = new Map([
   ["output-tokens", { histogram: histogramNames.outputTokens, unit: "tokens", worse: "either" }],
 ]);
 
+/** Checks of what is measured for each tenant too. */
+export const tenantMetrics: ReadonlySet<string> = new Set([
+  "success-rate",
+  "refusals",
+  "cut-streams",
+  "finish-reasons",
+  "first-token",
+]);
+
 /** Percent. */
 export const defaultTolerance = 25;
 export const defaultPercentile = 95;

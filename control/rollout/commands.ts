@@ -7,7 +7,8 @@ import {
   RolloutStateSchema,
 } from "../gen/weir/v1/rollout_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import { rolledBack } from "./machine.ts";
+import { routeName } from "../route/index.ts";
+import { rolledBack } from "./moves.ts";
 import { hasEnded } from "./phase.ts";
 import { showStage, stagesOf } from "./stages.ts";
 import { poolOf } from "./validate.ts";
@@ -37,10 +38,21 @@ export function begin(rollout: Rollout, route: InferenceRoute, now: Date): Rollo
     reason: showStage(spec, first),
     safeWeights: { [spec.canary]: 0, [spec.stable]: poolOf(spec, route) },
     ...(route.spec?.shadow ? { safeShadow: route.spec.shadow } : {}),
+    salt: saltOf(spec, route, now),
     started: timestampFromDate(now),
     stepStarted: timestampFromDate(now),
     shifts: 1,
   });
+}
+
+/**
+ * A salt that no rollout of any route had before; none where it would move anyone who
+ * does not go to the canary: while more than one variant has users.
+ */
+function saltOf(spec: RolloutSpec, route: InferenceRoute, now: Date): string {
+  const used = route.spec?.variants.filter(({ weight }) => weight > 0) ?? [];
+  const laysOut = spec.salt === "fresh" && used.every(({ name }) => name === spec.stable);
+  return laysOut ? `${routeName(route).slice(0, 100)} ${now.toISOString()}` : "";
 }
 
 /** What a command makes of a state. A rollback is refused only where there is nothing to take back. */

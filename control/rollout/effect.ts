@@ -29,6 +29,8 @@ export function routeFor(state: RolloutState, route: InferenceRoute): InferenceR
     if (hold) wanted.spec.canary.hold = hold;
     else delete wanted.spec.canary.hold;
   }
+  if (wanted.spec.canary) wanted.spec.canary.pin = pinsIn(state, spec, wanted.spec.canary.pin);
+  if (wanted.spec.canary && state.salt) wanted.spec.canary.salt = state.salt;
   const mirrors = spec.steps.some(({ action }) => action.case === "shadow");
   if (stage?.kind === "shadow")
     wanted.spec.shadow = create(ShadowSchema, {
@@ -39,6 +41,19 @@ export function routeFor(state: RolloutState, route: InferenceRoute): InferenceR
     });
   else if (mirrors && state.safeShadow) wanted.spec.shadow = state.safeShadow;
   else if (mirrors) delete wanted.spec.shadow;
+  return wanted;
+}
+
+/** The route's pins with those of the rollout; on its way back without them. */
+function pinsIn(
+  { pins, phase }: RolloutState,
+  { stable }: RolloutSpec,
+  routePins: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const wanted = { ...routePins };
+  for (const { tenant } of pins)
+    if (phase === "rolling-back") delete wanted[tenant];
+    else wanted[tenant] = stable;
   return wanted;
 }
 
@@ -68,6 +83,15 @@ export function driftOf(state: RolloutState, stored: RouteState | undefined): st
     if (variant.weight !== wanted)
       return `someone else gave ${name} ${variant.weight} %; the rollout had set ${wanted} %`;
   }
+  const canary = stored?.route?.spec?.canary;
+  if (state.salt && canary?.salt !== state.salt)
+    return `someone else gave the salt ${canary?.salt || "of the route's name"}; the rollout had set ${state.salt}`;
+  const loose =
+    state.phase === "rolling-back"
+      ? undefined
+      : state.pins.find(({ tenant }) => canary?.pin[tenant] !== spec.stable);
+  if (loose)
+    return `someone else took tenant ${loose.tenant} off ${spec.stable}; the rollout had pinned it: ${loose.reason}`;
   if (!goesByTier(spec)) return undefined;
   const held = stored?.route?.spec?.canary?.hold?.tiers.join(", ") ?? "";
   const wanted = holdIn(state, stored?.route)?.tiers.join(", ") ?? "";

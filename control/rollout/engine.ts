@@ -10,7 +10,8 @@ import {
 import type { Applied, RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { Observation } from "../report/index.ts";
 import { StaleEtagError, type Store } from "../store/index.ts";
-import { type Decision, decide, type GateStatus } from "./machine.ts";
+import { decide, type GateStatus } from "./machine.ts";
+import type { Decision } from "./moves.ts";
 import { hasEnded } from "./phase.ts";
 import { progressOf } from "./progress.ts";
 import { createWatch, type Watch, watchKey } from "./watch.ts";
@@ -22,6 +23,8 @@ export interface EngineOptions {
   /** How far the proxies are with a route. */
   applied(name: string, state: RouteState): Pick<Applied, "applied" | "wanted" | "behind">;
   observation(route: string): Observation;
+  /** The same of each tenant that the proxies measure by itself. */
+  tenants(route: string): ReadonlyMap<string, Observation>;
   /** Milliseconds since any proxy's filters reported. */
   silentMs(): number;
   /** Answers of metric queries, newest first known; absent: there is no such source. */
@@ -100,6 +103,7 @@ export function createEngine(options: EngineOptions): Engine {
         route,
         applied: route ? options.applied(name, route) : { applied: 0, wanted: 0, behind: [] },
         observation: options.observation(name),
+        tenants: options.tenants(name),
         silentMs: options.silentMs(),
         queries: options.queries?.(name, spec) ?? [],
         gates: route ? (options.gates?.(name, state, route) ?? []) : [],

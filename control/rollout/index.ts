@@ -7,6 +7,6 @@ export { madeUpFrames, ReplayError, readReplay } from "./replay.ts";
 export { type ReplayFrame, type Simulated, simulate } from "./simulate.ts";
 export { createSources, type SourceOptions } from "./sources.ts";
 export { type Stage, showStage, stageAt, stagesOf } from "./stages.ts";
-export { faults } from "./synthetic.ts";
+export { faultNames } from "./synthetic.ts";
 export { type Sources, validateRollout } from "./validate.ts";
 export { writeRollout } from "./write.ts";

@@ -14,11 +14,11 @@ import { evidence, upperShare } from "./sequential.ts";
 import { above, below, sampleOf, type Tally, tally } from "./trials.ts";
 
 /** From this much evidence a check fails: one false alarm in 10,000, however often one looks. */
-const failsAt = 10_000;
+export const failsAt = 10_000;
 /** From this much it passes, once the sample is large enough. */
-const passesAt = 20;
+export const passesAt = 20;
 /** Fewer answers than this condemn no one. */
-const fewest = 20;
+export const fewest = 20;
 const defaultMinimumSample = 200;
 /** Standard deviations that the stable variant's own numbers may be off. */
 const stableZ = 3;
@@ -199,7 +199,9 @@ function amountComparisons(
 }
 
 function limitOf(earlier: readonly Verdict[], check: string): Verdict | undefined {
-  return earlier.find((each) => each.check === check && each.stableSample >= fewest);
+  return earlier.find(
+    (each) => each.tenant === "" && each.check === check && each.stableSample >= fewest,
+  );
 }
 
 function verdictOf(comparison: Comparison, minimum: number, answers: number): Verdict {
@@ -230,7 +232,8 @@ function verdictOf(comparison: Comparison, minimum: number, answers: number): Ve
   return verdict;
 }
 
-function wordsOf(verdict: Verdict, minimum: number): string {
+/** A verdict in one sentence; `minimum` answers of each variant are needed. */
+export function wordsOf(verdict: Verdict, minimum: number): string {
   const { check, outcome, canary, stable, limit, unit, canarySample, stableSample } = verdict;
   const sign = unit === "percent" ? " %" : ` ${unit}`;
   const numbers = `canary ${number(canary)}${sign}, stable ${number(stable)}${sign}, limit ${number(limit)}${sign}`;

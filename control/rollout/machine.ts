@@ -2,9 +2,11 @@ import type { RolloutSpec, RolloutState, Verdict } from "../gen/weir/v1/rollout_
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { milliseconds, showTime } from "./duration.ts";
 import { driftOf } from "./effect.ts";
+import { type Decision, end, enter, pause, pin, rollback } from "./moves.ts";
 import { hasEnded } from "./phase.ts";
 import type { ProofStatus } from "./proof.ts";
 import { type Stage, showStage, stageAt, stagesOf } from "./stages.ts";
+import type { TenantSight } from "./tenants.ts";
 
 /** One thing that must be open before the next step. */
 export interface GateStatus {
@@ -30,16 +32,12 @@ export interface Sight {
   /** Since the canary's weight grew last. */
   sinceGrowthMs: number;
   verdicts: readonly Verdict[];
+  tenants: TenantSight;
   /** For how long a verdict has been inconclusive, and missing. */
   inconclusiveMs: number;
   blindMs: number;
   gates: readonly GateStatus[];
 }
-
-/** What to do: nothing yet, or one write. */
-export type Decision =
-  | { kind: "wait"; waitingFor: string[]; next: string }
-  | { kind: "write"; state: RolloutState; action: string; reason: string; movesWeights: boolean };
 
 const defaultPatienceMs = 600_000;
 const defaultBlindMs = 120_000;
@@ -87,14 +85,19 @@ function retreat(state: RolloutState, sight: Sight): Decision | undefined {
   if (proof.status === "refused") return rollback(state, proof.words, verdicts);
   if (proof.status === "overdue" && spec.proof?.onDeadline === "rollback")
     return rollback(state, proof.words, verdicts);
+  const { worse, tooMany } = sight.tenants;
+  // Where someone else has moved the weights, only the whole way back may undo that.
+  const helps =
+    worse.length > 0 && tooMany === undefined && driftOf(state, sight.route) === undefined;
   const failed = verdicts.find(({ outcome }) => outcome === "fail");
-  if (failed) return rollback(state, failed.words, verdicts);
+  if (failed && !helps) return rollback(state, failed.words, verdicts);
+  if (tooMany !== undefined) return rollback(state, tooMany, [...verdicts, ...worse]);
   const gate = sight.gates.find((each) => each.rollback);
   if (gate) return rollback(state, `gate ${gate.name}: ${gate.words}`, verdicts);
   const missing = verdicts.find(({ outcome }) => outcome === "missing");
   if (missing && sight.blindMs >= milliseconds(spec.analysis?.blind, defaultBlindMs))
     return rollback(state, `blind for ${showTime(sight.blindMs)}: ${missing.words}`, verdicts);
-  return undefined;
+  return helps ? pin(state, worse, verdicts) : undefined;
 }
 
 /** Reasons to stand still until someone looks. */
@@ -123,7 +126,7 @@ function halt(state: RolloutState, sight: Sight): Decision | undefined {
 
 function advance(state: RolloutState, sight: Sight, spec: RolloutSpec): Decision {
   const stage = stageAt(spec, state.step);
-  if (stage === undefined) return end(state, "succeeded", "every step was taken", sight.verdicts);
+  if (stage === undefined) return end(state, "succeeded", allTaken(state), sight.verdicts);
   const next = nextStage(spec, stage);
   const promoted = state.promoted !== undefined && state.promoted >= state.step;
   const waitingFor = [
@@ -135,13 +138,20 @@ function advance(state: RolloutState, sight: Sight, spec: RolloutSpec): Decision
   ];
   if (waitingFor.length > 0)
     return { kind: "wait", waitingFor, next: next ? showStage(spec, next) : "done" };
-  if (next === undefined) return end(state, "succeeded", "every step was taken", sight.verdicts);
+  if (next === undefined) return end(state, "succeeded", allTaken(state), sight.verdicts);
   return enter(state, spec, next, sight.verdicts);
 }
 
 /** The stage after one; undefined after the last. */
 export function nextStage(spec: RolloutSpec, { index }: Stage): Stage | undefined {
   return stagesOf(spec).find((each) => each.index > index);
+}
+
+function allTaken({ pins, rollout }: RolloutState): string {
+  const all = "every step was taken";
+  if (pins.length === 0) return all;
+  const names = pins.map(({ tenant }) => tenant).join(", ");
+  return `${all}; pinned to ${rollout?.spec?.stable} as before: ${names}`;
 }
 
 function proofWaits({ proof, provenMs }: Sight): string[] {
@@ -185,91 +195,4 @@ function rateWaits(
 
 function gateWaits({ gates }: Sight): string[] {
   return gates.filter(({ open }) => !open).map(({ name, words }) => `${name}: ${words}`);
-}
-
-/** The state of being on a stage. */
-export function enter(
-  state: RolloutState,
-  spec: RolloutSpec,
-  stage: Stage,
-  verdicts: readonly Verdict[],
-): Decision {
-  const reason = showStage(spec, stage);
-  return {
-    kind: "write",
-    state: changed(state, verdicts, (after) => {
-      after.phase = "running";
-      after.step = stage.index;
-      after.weight = stage.weight;
-      after.reason = reason;
-      after.shifts++;
-    }),
-    action: "rollout-step",
-    reason,
-    movesWeights: true,
-  };
-}
-
-function rollback(state: RolloutState, reason: string, verdicts: readonly Verdict[]): Decision {
-  return { kind: "write", ...rolledBack(state, reason, verdicts) };
-}
-
-/** The way back, for the machine and for whoever asks for it. */
-export function rolledBack(state: RolloutState, reason: string, verdicts: readonly Verdict[]) {
-  return {
-    state: changed(state, verdicts, (after) => {
-      after.phase = "rolling-back";
-      after.weight = 0;
-      after.reason = reason;
-      after.shifts++;
-      delete after.promoted;
-    }),
-    action: "rollout-rollback",
-    reason,
-    movesWeights: true,
-  };
-}
-
-function pause(state: RolloutState, reason: string, verdicts: readonly Verdict[]): Decision {
-  return {
-    kind: "write",
-    state: changed(state, verdicts, (after) => {
-      after.phase = "paused";
-      after.reason = reason;
-    }),
-    action: "rollout-pause",
-    reason,
-    movesWeights: false,
-  };
-}
-
-function end(
-  state: RolloutState,
-  phase: "succeeded" | "rolled-back" | "abandoned",
-  reason: string,
-  verdicts: readonly Verdict[],
-): Decision {
-  return {
-    kind: "write",
-    state: changed(state, verdicts, (after) => {
-      after.phase = phase;
-      after.reason = reason;
-    }),
-    action: "rollout-end",
-    reason,
-    movesWeights: false,
-  };
-}
-
-/** A copy with the verdicts that decided; an empty list keeps those of before, whose limits may still serve. */
-function changed(
-  state: RolloutState,
-  verdicts: readonly Verdict[],
-  change: (after: RolloutState) => void,
-): RolloutState {
-  // What is nested in a state is never changed, only replaced.
-  const after = { ...state };
-  if (verdicts.length > 0) after.verdicts = [...verdicts];
-  change(after);
-  return after;
 }

@@ -6,12 +6,13 @@ import {
 } from "../gen/weir/v1/rollout_pb.ts";
 import { counterNames, totalOf } from "../report/index.ts";
 import type { Window } from "./judge.ts";
-import type { Decision, Sight } from "./machine.ts";
+import type { Sight } from "./machine.ts";
+import type { Decision } from "./moves.ts";
 
 /** What is seen and decided, as clients are told. */
 export function progressOf(
   state: RolloutState,
-  { proof, verdicts }: Sight,
+  { proof, verdicts, tenants }: Sight,
   decision: Decision,
   window: Window | undefined,
 ): RolloutProgress {
@@ -21,7 +22,7 @@ export function progressOf(
     state,
     waitingFor: decision.kind === "wait" ? decision.waitingFor : [],
     next: decision.kind === "wait" ? decision.next : decision.reason,
-    verdicts: [...verdicts],
+    verdicts: [...verdicts, ...tenants.suspects],
     proven: proof.applied,
     wanted: proof.wanted,
     canaryAnswers: answers("canary"),

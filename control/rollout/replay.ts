@@ -1,7 +1,7 @@
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type ReportRequest, ReportRequestSchema } from "../gen/weir/v1/report_pb.ts";
 import type { ReplayFrame } from "./simulate.ts";
-import { createSynthetic, faults, goodProfile, seededRandom } from "./synthetic.ts";
+import { createSynthetic, faults, goodProfile, seededRandom, tenantFaults } from "./synthetic.ts";
 
 /** A line of a recording that cannot be read. */
 export class ReplayError extends Error {
@@ -56,7 +56,7 @@ export interface MadeUp {
   route: string;
   stable: string;
   canary: string;
-  /** What is wrong with the canary: a name in {@link faults}. */
+  /** What is wrong with the canary: one of faultNames. */
   fault: string;
   perSecond: number;
   seconds: number;
@@ -72,7 +72,7 @@ export function madeUpFrames({
   perSecond,
   seconds,
   seed,
-}: MadeUp): (canaryPercent: number) => ReplayFrame | undefined {
+}: MadeUp): (canaryPercent: number, pins: readonly string[]) => ReplayFrame | undefined {
   const random = seededRandom(seed);
   const synthetic = createSynthetic({
     node: "made-up",
@@ -83,12 +83,13 @@ export function madeUpFrames({
     canaryProfile: { ...goodProfile, ...faults[fault] },
     random,
     epoch: "1",
+    tenants: tenantFaults[fault] ?? [],
   });
   let second = 0;
-  return (canaryPercent) => {
+  return (canaryPercent, pins) => {
     if (second >= seconds) return undefined;
     second++;
-    synthetic.answer(perSecond, canaryPercent);
+    synthetic.answer(perSecond, canaryPercent, pins);
     return { atMs: second * 1000, reports: [synthetic.report("made-up")] };
   };
 }

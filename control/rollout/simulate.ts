@@ -32,13 +32,13 @@ const lookMs = 1000;
 /**
  * Plays reports through the engine that walks real rollouts, as fast as it can.
  * The proxies count as proven at once.
- * @param frames asked for one by one with the canary's weight of that moment, so that
- *   made-up traffic can follow it; a recording ignores it
+ * @param frames asked for one by one with the canary's weight of that moment and the tenants
+ *   that it has pinned, so that made-up traffic can follow; a recording ignores both
  */
 export async function simulate(
   rollout: Rollout,
   route: InferenceRoute,
-  frames: (canaryPercent: number) => ReplayFrame | undefined,
+  frames: (canaryPercent: number, pins: readonly string[]) => ReplayFrame | undefined,
 ): Promise<Simulated> {
   let atMs = 0;
   let heardMs = 0;
@@ -52,6 +52,7 @@ export async function simulate(
     store,
     applied: () => ({ applied: 1, wanted: 1, behind: [] }),
     observation: ledger.observation,
+    tenants: ledger.tenants,
     silentMs: () => atMs - heardMs,
     monotonicMs: () => atMs,
     now,
@@ -75,7 +76,12 @@ export async function simulate(
     if (etag !== seen) changes.push({ atMs, phase, step, weight, reason });
     seen = etag;
   }
-  for (let frame = frames(state.weight); frame; frame = frames(state.weight)) {
+  const next = () =>
+    frames(
+      state.weight,
+      state.pins.map(({ tenant }) => tenant),
+    );
+  for (let frame = next(); frame; frame = next()) {
     while (atMs + 10 * lookMs < frame.atMs && !hasEnded(state)) await look(atMs + lookMs);
     if (hasEnded(state)) break;
     atMs = frame.atMs;

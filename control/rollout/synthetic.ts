@@ -43,12 +43,36 @@ export const faults: Readonly<Record<string, Partial<Profile>>> = {
   "short-answers": { tokens: 60 },
 };
 
+/** A part of the users, for whom the canary is another one. */
+export interface TenantProfile {
+  tenant: string;
+  /** Of the requests, 0 to 1. */
+  share: number;
+  canary: Partial<Profile>;
+}
+
+/** What may be wrong for one of its tenants alone, by name. */
+export const tenantFaults: Readonly<Record<string, readonly TenantProfile[]>> = {
+  "errors-for-one-tenant": [{ tenant: "one", share: 0.1, canary: { errors: 0.4 } }],
+};
+
+/** All names of faults. */
+export const faultNames: readonly string[] = [...Object.keys(faults), ...Object.keys(tenantFaults)];
+
 /** Cumulative counts of one proxy, as its filters would report them. */
 export interface Synthetic {
-  /** Adds this many answers; the canary's share in percent. */
-  answer(count: number, canaryPercent: number): void;
+  /** Adds this many answers; the canary's share in percent, and the tenants that it gets none of. */
+  answer(count: number, canaryPercent: number, pins?: readonly string[]): void;
   report(revision: string): ReportRequest;
 }
+
+/** What the filters count for each tenant too. */
+const ofTenants: ReadonlySet<string> = new Set([
+  counterNames.responses,
+  counterNames.streams,
+  counterNames.finishes,
+  histogramNames.timeToFirstToken,
+]);
 
 export interface SyntheticOptions {
   node: string;
@@ -60,31 +84,50 @@ export interface SyntheticOptions {
   /** Uniform in [0, 1). */
   random(): number;
   epoch: string;
+  /** Tenants that are measured by themselves; the shares sum to 1 at most. */
+  tenants?: readonly TenantProfile[];
 }
 
 export function createSynthetic(options: SyntheticOptions): Synthetic {
-  const { node, route, random, epoch } = options;
+  const { node, route, random, epoch, tenants = [] } = options;
   const counters = new Map<
     string,
-    { name: string; label: string; variant: string; value: number }
+    { name: string; label: string; variant: string; tenant: string; value: number }
   >();
   const histograms = new Map<
     string,
-    { name: string; variant: string; buckets: Map<number, number> }
+    { name: string; variant: string; tenant: string; buckets: Map<number, number> }
   >();
+  /** Whose answer is made up; undefined: no one's who is told apart. */
+  let caller: TenantProfile | undefined;
 
   function count(name: string, label: string, variant: string): void {
-    const key = `${name} ${label} ${variant}`;
-    const counter = counters.get(key) ?? { name, label, variant, value: 0 };
-    counter.value++;
-    counters.set(key, counter);
+    const ofTenant = caller && ofTenants.has(name);
+    for (const tenant of ofTenant ? ["", caller?.tenant ?? ""] : [""]) {
+      const key = `${name} ${label} ${variant} ${tenant}`;
+      const counter = counters.get(key) ?? { name, label, variant, tenant, value: 0 };
+      counter.value++;
+      counters.set(key, counter);
+    }
   }
   function observe(name: string, variant: string, value: number, times = 1): void {
-    const key = `${name} ${variant}`;
-    const histogram = histograms.get(key) ?? { name, variant, buckets: new Map() };
+    const ofTenant = caller && ofTenants.has(name);
     const bucket = bucketOf(value);
-    histogram.buckets.set(bucket, (histogram.buckets.get(bucket) ?? 0) + times);
-    histograms.set(key, histogram);
+    for (const tenant of ofTenant ? ["", caller?.tenant ?? ""] : [""]) {
+      const key = `${name} ${variant} ${tenant}`;
+      const histogram = histograms.get(key) ?? { name, variant, tenant, buckets: new Map() };
+      histogram.buckets.set(bucket, (histogram.buckets.get(bucket) ?? 0) + times);
+      histograms.set(key, histogram);
+    }
+  }
+  /** Draws whose request comes next. */
+  function callerOf(): TenantProfile | undefined {
+    if (tenants.length === 0) return undefined;
+    let at = random();
+    return tenants.find(({ share }) => {
+      at -= share;
+      return at < 0;
+    });
   }
   /** Box and Muller's transform of two uniform numbers. */
   function spread(median: number, deviation: number): number {
@@ -123,10 +166,14 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
   }
 
   return {
-    answer(requests, canaryPercent) {
-      for (let i = 0; i < requests; i++)
-        if (random() * 100 < canaryPercent) answer(options.canary, options.canaryProfile);
+    answer(requests, canaryPercent, pins = []) {
+      for (let i = 0; i < requests; i++) {
+        caller = callerOf();
+        const pinned = caller !== undefined && pins.includes(caller.tenant);
+        if (!pinned && random() * 100 < canaryPercent)
+          answer(options.canary, { ...options.canaryProfile, ...caller?.canary });
         else answer(options.stable, options.stableProfile);
+      }
     },
     report(revision) {
       return create(ReportRequestSchema, {

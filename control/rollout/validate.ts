@@ -27,6 +27,7 @@ export function validateRollout(
     ...weightProblems(spec, route),
     ...stepProblems(spec, route),
     ...tierProblems(spec, route),
+    ...saltProblems(spec, route),
     ...analysisProblems(spec, sources),
   ];
 }
@@ -131,6 +132,22 @@ function stepProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
       });
   });
   return problems;
+}
+
+/** Another salt lays everyone out anew, which is no move only where all are on one variant. */
+function saltProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
+  const others = (route.spec?.variants ?? []).filter(
+    ({ name, weight }) => name !== spec.stable && weight > 0,
+  );
+  if (spec.salt !== "fresh" || others.length === 0) return [];
+  const shares = others.map(({ name, weight }) => `${name} has ${weight} %`).join(", ");
+  return [
+    {
+      code: "salt-moves-users",
+      path: "spec.salt",
+      message: `a fresh salt would move users who do not go to ${spec.canary}: ${shares}; it needs all of them on ${spec.stable}, or leave spec.salt out`,
+    },
+  ];
 }
 
 /** Tiers only ever join: whom a step has, all later ones have. */

@@ -8,6 +8,7 @@ import { judge, type Window } from "./judge.ts";
 import type { GateStatus, Sight } from "./machine.ts";
 import { proofOf } from "./proof.ts";
 import { type Stage, stageAt } from "./stages.ts";
+import { noTenants, type TenantWindow, tenantsIn } from "./tenants.ts";
 import { sideOf } from "./trials.ts";
 
 /** No report for this long means that the proxies do not report, not that nothing happens. */
@@ -19,6 +20,8 @@ export interface Facts {
   route: RouteState | undefined;
   applied: Pick<Applied, "applied" | "wanted" | "behind">;
   observation: Observation;
+  /** Of each tenant that is measured by itself. */
+  tenants: ReadonlyMap<string, Observation>;
   /** Since any proxy's filters reported. */
   silentMs: number;
   queries: readonly Verdict[];
@@ -46,6 +49,7 @@ export function watchKey({ step, phase }: RolloutState, route: RouteState | unde
  */
 export function createWatch(key: string, startMs: number, agedMs: number): Watch {
   let mark: Observation | undefined;
+  let tenantMarks: ReadonlyMap<string, Observation> = new Map();
   let provenAtMs: number | undefined;
   let lastProvenMs = startMs;
   let unclearSinceMs: number | undefined;
@@ -71,11 +75,13 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
       const { applied, wanted } = facts.applied;
       const enough = wanted > 0 && (100 * applied) / wanted >= (spec.proof?.proxies ?? 100);
       // From here on every request that is counted was sent by the step's own weights.
-      if (enough) mark ??= facts.observation;
+      if (enough && mark === undefined) {
+        mark = facts.observation;
+        tenantMarks = facts.tenants;
+      }
       const window = windowSince(spec, facts.observation, stage?.tiers);
       const share =
-        // Requests are not counted by variant and tier both where they are split.
-        window && stage && stage.tiers === undefined && applied === wanted
+        window && stage && applied === wanted && splitByWeight(stage, facts.route)
           ? shareOf(state, spec, facts.route, window.since)
           : undefined;
       const proof = proofOf(spec.proof, facts, share, nowMs - lastProvenMs);
@@ -87,6 +93,17 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
         window && stage && provenAtMs !== undefined
           ? verdictsOf(state, spec, stage, window.sides, facts)
           : [];
+      const tenants =
+        window && stage && stage.weight > 0 && provenAtMs !== undefined
+          ? tenantsIn({
+              analysis: spec.analysis,
+              window: window.sides,
+              tenants: tenantWindows(spec, facts, tenantMarks),
+              judged: (sides) => judgedAt(state, spec, stage, sides),
+              counts: (verdict) => countsAt(stage, verdict),
+              pinned: state.pins.length,
+            })
+          : noTenants;
       const unclear = verdicts.some(({ outcome }) => outcome === "inconclusive");
       unclearSinceMs = unclear ? (unclearSinceMs ?? nowMs) : undefined;
       const blind = verdicts.some(({ outcome }) => outcome === "missing");
@@ -98,12 +115,44 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
         stepMs: agedMs + nowMs - startMs,
         sinceGrowthMs,
         verdicts,
+        tenants,
         inconclusiveMs: unclearSinceMs === undefined ? 0 : nowMs - unclearSinceMs,
         blindMs: blindSinceMs === undefined ? 0 : nowMs - blindSinceMs,
         gates: facts.gates,
       };
     },
   };
+}
+
+/**
+ * Whether the requests follow the weights alone. They are not counted by variant and
+ * tier both where they are split, nor apart from those of pinned tenants and of
+ * conversations that have begun.
+ */
+function splitByWeight({ tiers }: Stage, route: RouteState | undefined): boolean {
+  const { pin = {}, conversations } = route?.route?.spec?.canary ?? {};
+  return tiers === undefined && conversations === undefined && Object.keys(pin).length === 0;
+}
+
+/** What each tenant got that follows the weights. */
+function tenantWindows(
+  spec: RolloutSpec,
+  { tenants, route }: Facts,
+  marks: ReadonlyMap<string, Observation>,
+): Map<string, TenantWindow> {
+  const pins = route?.route?.spec?.canary?.pin ?? {};
+  const windows = new Map<string, TenantWindow>();
+  for (const [tenant, now] of tenants) {
+    if (tenant in pins) continue;
+    const earlier = marks.get(tenant);
+    const since = earlier ? during(earlier, now) : now;
+    windows.set(tenant, {
+      canary: sideOf(since, spec.canary),
+      stable: sideOf(since, spec.stable),
+      stableEver: sideOf(now, spec.stable),
+    });
+  }
+  return windows;
 }
 
 /** How the requests are split, where the weights alone decide that. */
@@ -128,18 +177,25 @@ function shareOf(
 function verdictsOf(
   state: RolloutState,
   spec: RolloutSpec,
-  { kind, weight }: Stage,
+  stage: Stage,
   sides: Window,
   { silentMs, queries }: Facts,
 ): Verdict[] {
-  if (weight === 0 && kind !== "header-only") return [...queries];
-  const verdicts = judge(spec.analysis, sides, state.verdicts).filter(
-    ({ check }) => kind !== "warmup" || rateChecks.has(check.split(" ", 1)[0] ?? ""),
-  );
+  if (stage.weight === 0 && stage.kind !== "header-only") return [...queries];
+  const verdicts = judgedAt(state, spec, stage, sides);
   if (silentMs > silenceMs)
     for (const verdict of verdicts) {
       verdict.outcome = "missing";
       verdict.words = `no proxy has reported for ${showTime(silentMs)}`;
     }
   return [...verdicts, ...queries];
+}
+
+function judgedAt(state: RolloutState, spec: RolloutSpec, stage: Stage, sides: Window): Verdict[] {
+  return judge(spec.analysis, sides, state.verdicts).filter((each) => countsAt(stage, each));
+}
+
+/** In a warm-up slow answers do not count: caches fill and kernels compile. */
+function countsAt({ kind }: Stage, { check }: Verdict): boolean {
+  return kind !== "warmup" || rateChecks.has(check.split(" ", 1)[0] ?? "");
 }

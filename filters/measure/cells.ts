@@ -2,7 +2,8 @@ import { xxh64 } from "../format/xxh64";
 import { allocate, sameBytes, Text, textBytes, textPtr } from "../sdk";
 import { countValue, createHistogram } from "./histogram";
 
-// A cell is what is counted of one route, variant and tier. Each worker counts
+// A cell is what is counted of one route, variant and tier, or, beside it and of
+// fewer things, of one route, variant and tenant. Each worker counts
 // for itself; on its tick it adds what it has to the proxy's own, which lies in
 // shared data (./shared-cells). Nothing on a stream's way touches the host.
 
@@ -12,6 +13,8 @@ export const COUNTERS: i32 = 25;
 export const HISTOGRAMS: i32 = 6;
 /** A proxy counts so many cells; what comes beyond is not told apart any more. */
 export const MOST_CELLS: i32 = 1024;
+/** From this many on there is no room for further tenants. */
+const MOST_WITH_TENANTS: i32 = 768;
 
 @unmanaged
 export class Cell {
@@ -24,7 +27,10 @@ export class Cell {
   changed: bool;
   routeBytes: u32;
   variantBytes: u32;
-  tierBytes: u32;
+  /** Of the tier's name, or of the tenant's. */
+  lastBytes: u32;
+  /** 1: the last name is a tenant. */
+  ofTenant: u32;
   // u32 x COUNTERS | pointers x HISTOGRAMS, 0 where nothing was counted | the three names.
 }
 
@@ -39,12 +45,23 @@ export let firstCell: usize = 0;
 
 /** The cell of a route, a variant and a tier (0 where unknown); it lives as long as the VM. */
 export function cellOf(route: Text, variant: Text, tier: Text): Cell {
-  const fingerprint = hash(tier, hash(variant, hash(route, 0)));
+  const at = findCell(route, variant, tier == 0 ? 0 : textPtr(tier), bytesOf(tier), 0);
+  return changetype<Cell>(at == 0 ? firstCell : at);
+}
+
+/** The cell of a route, a variant and a tenant, whom the configuration has to name; 0 where there is no room. */
+export function cellOfTenant(route: Text, variant: Text, tenant: usize, bytes: usize): usize {
+  return findCell(route, variant, tenant, bytes, 1);
+}
+
+function findCell(route: Text, variant: Text, last: usize, lastBytes: usize, ofTenant: u32): usize {
+  const seed = hash(variant, hash(route, (<u64>ofTenant) << 32));
+  const fingerprint = last == 0 ? seed + 1 : xxh64(last, lastBytes, seed);
   const chain = chains + ((<usize>fingerprint & (CHAINS - 1)) << 2);
   for (let at = load<usize>(chain); at != 0; at = changetype<Cell>(at).nextInChain)
-    if (changetype<Cell>(at).fingerprint == fingerprint) return changetype<Cell>(at);
-  if (cellCount >= MOST_CELLS) return changetype<Cell>(firstCell);
-  const names = bytesOf(route) + bytesOf(variant) + bytesOf(tier);
+    if (changetype<Cell>(at).fingerprint == fingerprint) return at;
+  if (cellCount >= (ofTenant == 0 ? MOST_CELLS : MOST_WITH_TENANTS)) return 0;
+  const names = bytesOf(route) + bytesOf(variant) + lastBytes;
   const at = allocate(NAMES + names);
   memory.fill(at, 0, NAMES);
   const cell = changetype<Cell>(at);
@@ -52,16 +69,17 @@ export function cellOf(route: Text, variant: Text, tier: Text): Cell {
   cell.place = -1;
   cell.routeBytes = <u32>bytesOf(route);
   cell.variantBytes = <u32>bytesOf(variant);
-  cell.tierBytes = <u32>bytesOf(tier);
+  cell.lastBytes = <u32>lastBytes;
+  cell.ofTenant = ofTenant;
   copy(at + NAMES, route);
   copy(at + NAMES + bytesOf(route), variant);
-  copy(at + NAMES + bytesOf(route) + bytesOf(variant), tier);
+  memory.copy(at + NAMES + bytesOf(route) + bytesOf(variant), last, lastBytes);
   cell.nextInChain = load<usize>(chain);
   store<usize>(chain, at);
   cell.nextOfAll = firstCell;
   firstCell = at;
   cellCount++;
-  return cell;
+  return at;
 }
 
 function hash(text: Text, seed: u64): u64 {
@@ -101,7 +119,7 @@ export function namesOf(cell: Cell): usize {
   return changetype<usize>(cell) + NAMES;
 }
 export function namesBytes(cell: Cell): usize {
-  return cell.routeBytes + cell.variantBytes + cell.tierBytes;
+  return cell.routeBytes + cell.variantBytes + cell.lastBytes;
 }
 /** Whether a cell has these names. */
 export function isNamed(cell: Cell, names: usize, bytes: usize): bool {

@@ -28,7 +28,7 @@ import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } fr
 // The proxy's cells in shared data. "weir.cells" is the list of fingerprints in
 // order of arrival; "weir.c" and the place hold the cell itself:
 //
-//   u32 bytes of route | of variant | of tier | 0 | names, padded to 8
+//   u32 bytes of route | of variant | of tier or tenant | 1 for a tenant's | names, padded to 8
 //   u64 x COUNTERS
 //   HISTOGRAMS x (u64 zeros | i32 first bucket | u32 buckets | u64 x buckets)
 //
@@ -117,8 +117,8 @@ function mostBytes(cell: Cell): usize {
 function add(cell: Cell, before: usize, end: usize, sum: usize): usize {
   store<u32>(sum, cell.routeBytes);
   store<u32>(sum, cell.variantBytes, 4);
-  store<u32>(sum, cell.tierBytes, 8);
-  store<u32>(sum, 0, 12);
+  store<u32>(sum, cell.lastBytes, 8);
+  store<u32>(sum, cell.ofTenant, 12);
   let to = sum + HEADER;
   memory.fill(to, 0, paddedNames(cell));
   memory.copy(to, namesOf(cell), namesBytes(cell));

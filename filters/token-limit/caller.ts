@@ -1,7 +1,7 @@
 import { valueOfName } from "../format/name-table";
 import { xxh64 } from "../format/xxh64";
 import { findTenant, keyBytes, keyPtr } from "../identity";
-import { Cell, cellOf } from "../measure";
+import { Cell, cellOf, cellOfTenant } from "../measure";
 import { variantHeader } from "../plugin";
 import {
   findHeader,
@@ -13,12 +13,14 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { TokenLimitPolicy } from "./config";
+import { MEASURED, TokenLimitPolicy } from "./config";
 import { Tier } from "./tier";
 
 /** Tier of the caller found last, and the bucket's name. */
 export let callerTier: usize = 0;
 export let callerBucket: u64 = 0;
+/** Whether the caller found last is a tenant that is measured by itself: the key found is its name. */
+let isMeasured: bool = false;
 
 /** Whether the request is shadow traffic. */
 export let isShadow: bool = false;
@@ -34,15 +36,19 @@ export function findCaller(policy: TokenLimitPolicy): void {
   callerTier = policy.defaultTier;
   callerBucket = policy.seed;
   isShadow = policy.shadows && isMarked(policy.shadowHeader);
+  isMeasured = false;
   if (isShadow) findTier(policy, textPtr(shadowTenant), textBytes(shadowTenant));
-  else if (policy.identity != 0 && findTenant(policy.identity)) findTier(policy, keyPtr, keyBytes);
+  else if (policy.identity != 0 && findTenant(policy.identity))
+    isMeasured = findTier(policy, keyPtr, keyBytes);
 }
 
-function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize): void {
+/** Whether the name is one of those that are measured by themselves. */
+function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize): bool {
   const tier = valueOfName(policy.tenants, name, bytes);
-  if (tier == 0) return;
-  callerTier = tier;
+  if (tier == 0) return false;
+  callerTier = tier & ~MEASURED;
   callerBucket = xxh64(name, bytes, policy.seed);
+  return (tier & MEASURED) != 0;
 }
 
 /** Name of the caller's bucket of requests, which weir.wasm keeps. */
@@ -65,12 +71,23 @@ export function cellOfRequest(policy: TokenLimitPolicy, tier: usize): Cell {
   const tierNumber = tier == 0 ? 0 : changetype<Tier>(tier).number;
   const slot = policy.cells + ((<usize>(variant * (policy.tierCount + 1) + tierNumber)) << 2);
   if (load<usize>(slot) == 0) {
-    const variantName: Text =
-      variant == 0 ? 0 : load<usize>(policy.variants + ((<usize>variant - 1) << 2));
     const tierName: Text = tier == 0 ? 0 : changetype<Tier>(tier).name;
-    store<usize>(slot, changetype<usize>(cellOf(policy.route, variantName, tierName)));
+    const cell = cellOf(policy.route, nameOfVariant(policy, variant), tierName);
+    store<usize>(slot, changetype<usize>(cell));
   }
   return changetype<Cell>(load<usize>(slot));
+}
+
+/** Where a part of it is counted once more for the caller alone, or 0; call it right after findCaller. */
+export function cellOfCaller(policy: TokenLimitPolicy): usize {
+  if (!isMeasured) return 0;
+  const variant = variantOfRequest(policy);
+  if (variant == 0) return 0;
+  return cellOfTenant(policy.route, nameOfVariant(policy, variant), keyPtr, keyBytes);
+}
+
+function nameOfVariant(policy: TokenLimitPolicy, variant: i32): Text {
+  return variant == 0 ? 0 : load<usize>(policy.variants + ((<usize>variant - 1) << 2));
 }
 
 /** Number of the variant the canary chose, from 1; the only one where there is no choice; 0 where it is not known. */

@@ -33,6 +33,10 @@ import { Tier, tierNamed } from "./tier";
 const MOST_TIERS: i32 = 16;
 const MOST_VARIANTS: i32 = 16;
 const MOST_TOKENS: i32 = 1_000_000_000;
+/** So many tenants, the first of the configuration, are measured by themselves. */
+const MOST_MEASURED: usize = 64;
+/** Beside the tier that a tenant's name leads to, whose address has room for it. */
+export const MEASURED: usize = 1;
 
 /** Completion tokens that a request is taken to need when it does not say. */
 const EXPECTED_TOKENS: u32 = 1024;
@@ -169,11 +173,13 @@ function readOverrun(): bool {
 /** Tiers may come after the tenants that name them, so they are looked up last. */
 function resolveTiers(policy: TokenLimitPolicy): bool {
   const table = policy.tenants;
+  // The list begins with the name that was added last.
+  let place = table.count;
   for (let entry = nextEntry(table, 0); entry != 0; entry = nextEntry(table, entry)) {
     const name = valueOfEntry(entry);
     const tier = tierNamed(policy.tiers, textPtr(name), textBytes(name));
     if (tier == 0) return false;
-    setValueOfEntry(entry, tier);
+    setValueOfEntry(entry, --place < MOST_MEASURED ? tier | MEASURED : tier);
   }
   if (policy.defaultName == 0) return policy.tiers == 0;
   const name = policy.defaultName;

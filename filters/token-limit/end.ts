@@ -16,7 +16,7 @@ import {
 } from "../measure";
 import { nowNs } from "../sdk";
 import { BYTES_PER_TOKEN, settle } from "./reservation";
-import { Stream, UNKNOWN } from "./stream";
+import { countOfTenant, Stream, UNKNOWN } from "./stream";
 
 /**
  * A stream is over: what it was is counted, once. `byPod` says that the pod ended
@@ -26,9 +26,9 @@ export function endStream(stream: Stream, byPod: bool): void {
   if (stream.ended) return;
   stream.ended = true;
   const now = nowNs();
-  if (stream.statusClass == 0) count(stream.cell, RESPONSES);
+  if (stream.statusClass == 0) countOfTenant(stream, RESPONSES);
   if (stream.isStream) {
-    count(stream.cell, stream.isDone ? STREAM_DONE : byPod ? STREAM_CUT : STREAM_ABORTED);
+    countOfTenant(stream, stream.isDone ? STREAM_DONE : byPod ? STREAM_CUT : STREAM_ABORTED);
     observe(stream.cell, STREAM_MS, ms(stream.startNs, now));
   }
   settle(stream, used(stream));

@@ -9,12 +9,12 @@ import {
   pieceFrom,
   pieceTo,
 } from "../format/sse";
-import { count, FIRST_TOKEN_MS, LIMIT_OVERRUN, observe, TOKEN_GAP_MS } from "../measure";
+import { Cell, count, FIRST_TOKEN_MS, LIMIT_OVERRUN, observe, TOKEN_GAP_MS } from "../measure";
 import { beginAnswer, isWhole, readAnswer } from "./answer";
 import { dropTo } from "./edit";
 import { finish, keepHead } from "./finish";
 import { reserveCompletion } from "./reservation";
-import { Stream, sseOf, UNKNOWN } from "./stream";
+import { countOfTenant, Stream, sseOf, UNKNOWN } from "./stream";
 import { hold, passHeld, takeOut } from "./trim";
 
 /** Tokens that a stream beyond its reservation takes at once. */
@@ -85,7 +85,7 @@ export function endData(stream: Stream): void {
 
 /** What an event or a whole answer said counts; of usage the last word. */
 export function endEvent(stream: Stream, nowNs: u64): void {
-  if (stream.finish != 0) count(stream.cell, stream.finish);
+  if (stream.finish != 0) countOfTenant(stream, stream.finish);
   if (stream.hasUsage) {
     if (stream.eventPrompt != UNKNOWN) stream.promptTokens = stream.eventPrompt;
     if (stream.eventCompletion != UNKNOWN) stream.completionTokens = stream.eventCompletion;
@@ -94,7 +94,10 @@ export function endEvent(stream: Stream, nowNs: u64): void {
   stream.tokenEvents++;
   if (stream.firstTokenNs == 0) {
     stream.firstTokenNs = nowNs;
-    observe(stream.cell, FIRST_TOKEN_MS, sinceMs(stream.startNs, nowNs));
+    const waitedMs = sinceMs(stream.startNs, nowNs);
+    observe(stream.cell, FIRST_TOKEN_MS, waitedMs);
+    if (stream.tenantCell != 0)
+      observe(changetype<Cell>(stream.tenantCell), FIRST_TOKEN_MS, waitedMs);
   } else observe(stream.cell, TOKEN_GAP_MS, sinceMs(stream.lastTokenNs, nowNs));
   stream.lastTokenNs = nowNs;
 }

@@ -3,7 +3,7 @@ import { allocate, beginText, writeUint, written, writtenBytes } from "../sdk";
 import { choicesEnd } from "./answer";
 import { keepTo, put, putBytes } from "./edit";
 import { completionOf, promptOf } from "./end";
-import { Stream } from "./stream";
+import { countOfTenant, Stream } from "./stream";
 
 // A stream that its tenant cannot pay any longer ends as OpenAI's do: an event
 // with finish_reason length, usage where the client asked for it, and [DONE].
@@ -60,7 +60,7 @@ export function finish(stream: Stream, at: usize): void {
   putBytes(lines, 2);
   stream.isFinished = true;
   stream.isDone = true;
-  count(stream.cell, FINISH_LENGTH);
+  countOfTenant(stream, FINISH_LENGTH);
   count(stream.cell, LIMIT_FINISHED);
 }
 

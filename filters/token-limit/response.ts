@@ -1,5 +1,5 @@
 import { writeGoDuration } from "../format/duration";
-import { count, FIRST_BYTE_MS, observe, RESPONSES } from "../measure";
+import { FIRST_BYTE_MS, observe, RESPONSES } from "../measure";
 import {
   beginText,
   bodyBytes,
@@ -28,7 +28,7 @@ import { beginEdit, dropTo, endEdit } from "./edit";
 import { endStream } from "./end";
 import { endData, endEvent, readEvents, sinceMs } from "./events";
 import { resetMs } from "./refusal";
-import { EVENTS, findStream, JSON, Stream, UNREAD } from "./stream";
+import { countOfTenant, EVENTS, findStream, JSON, Stream, UNREAD } from "./stream";
 import { passHeld } from "./trim";
 
 const statusName = literal(":status");
@@ -54,7 +54,7 @@ export function onResponse(context: u32, last: bool): i32 {
   if (at == 0 || !readHeaders(RESPONSE_HEADERS)) return CONTINUE;
   const stream = changetype<Stream>(at);
   stream.statusClass = statusClass();
-  count(stream.cell, RESPONSES + <i32>stream.statusClass);
+  countOfTenant(stream, RESPONSES + <i32>stream.statusClass);
   observe(stream.cell, FIRST_BYTE_MS, sinceMs(stream.startNs, nowNs()));
   if (!last) beginBody(stream);
   if (stream.limited) tellTokens(stream);

@@ -1,6 +1,6 @@
 import { JsonScan } from "../format/json-scan";
 import { SseScan } from "../format/sse";
-import { Cell } from "../measure";
+import { Cell, count } from "../measure";
 import { allocate, release } from "../sdk";
 
 /** How an answer's body is read. */
@@ -20,6 +20,8 @@ export class Stream {
   next: usize;
   context: u32;
   cell: Cell;
+  /** Cell of its tenant alone, or 0. */
+  tenantCell: usize;
   /** When its headers came, and its first and last token, in nanoseconds. */
   startNs: u64;
   firstTokenNs: u64;
@@ -113,6 +115,12 @@ export class Stream {
   /** Kinds of the open levels, four bits each; see ./answer. */
   where: u64;
   // An SseScan and two JsonScans follow.
+}
+
+/** Adds to a counter that is also kept for each tenant that is measured. */
+export function countOfTenant(stream: Stream, counter: i32): void {
+  count(stream.cell, counter);
+  if (stream.tenantCell != 0) count(changetype<Cell>(stream.tenantCell), counter);
 }
 
 const SSE: usize = offsetof<Stream>();

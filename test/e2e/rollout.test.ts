@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -24,7 +26,9 @@ const faulty: [name: string, fault: Partial<PodBehaviour>, why: RegExp][] = [
   ["5xx", { errorRate: 0.6 }, /^success-rate fail: canary [1-6]\d\.\d %, stable (100|99)/],
   ["wrong-finish-reasons", { finishReason: "length" }, /^finish-reasons length fail: canary 100 %/],
 ];
-const names = ["good", ...faulty.map(([name]) => name)];
+/** Its canary answers one tenant alone with errors. */
+const unfair = "unfair-to-globex";
+const names = ["good", unfair, ...faulty.map(([name]) => name)];
 const usual: Partial<PodBehaviour> = { firstTokenMs: 20, tokenGapMs: 15, tokens: 6 };
 
 // Small samples and wide limits: the machine may be slow, and the faults are plain.
@@ -61,6 +65,7 @@ const local = (port = 0) => ({ host: "127.0.0.1", port });
 const undo: (() => unknown)[] = [];
 let clients: ReturnType<typeof clientsOf>;
 let said = "";
+let gatewayUrl = "";
 
 function clientsOf(baseUrl: string) {
   const transport = createConnectTransport({ baseUrl, httpVersion: "1.1" });
@@ -119,8 +124,32 @@ async function serve(): Promise<{
   return { child, gateway, admin, xds };
 }
 
+/** A pod that answers one tenant with errors, and everyone else as another pod does. */
+async function startUnfairPod(port: number, tenant: string): Promise<string> {
+  const server = createServer((req, res) => {
+    if (req.headers["x-tenant-id"] === tenant) {
+      req.resume();
+      res.writeHead(500).end();
+      return;
+    }
+    const { method, url, headers } = req;
+    const through = request({ host: "127.0.0.1", port, method, path: url, headers }, (answer) => {
+      res.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(res);
+    });
+    through.on("error", () => res.destroy());
+    req.pipe(through);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  undo.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 /** Users of a route who stream answers one after the other, each with a name of its own. */
-function startLoad(gateway: string, host: string, users: number): void {
+function startLoad(gateway: string, host: string, users: number, tenant = "acme"): void {
   const client = gatewayClient(gateway, users);
   let running = true;
   let asked = 0;
@@ -130,7 +159,7 @@ function startLoad(gateway: string, host: string, users: number): void {
         .post(
           "/v1/chat/completions",
           { stream: true, messages: [{ content: "hello" }] },
-          { host, "x-tenant-id": "acme", "x-user-id": `user-${asked++}` },
+          { host, "x-tenant-id": tenant, "x-user-id": `user-${asked++}` },
         )
         .catch(() => {
           // Cut streams are what some of the canaries here do.
@@ -152,7 +181,9 @@ beforeAll(async () => {
     ];
     for (const pod of pods) undo.push(() => pod.close());
     const endpoints = pods.map(({ port }) => `127.0.0.1:${port}`);
-    await clients.routes.applyRoute({ route: routeOf(name, endpoints) });
+    const canary =
+      name === unfair ? await startUnfairPod(pods[1]?.port ?? 0, "globex") : endpoints[1];
+    await clients.routes.applyRoute({ route: routeOf(name, [endpoints[0] ?? "", canary ?? ""]) });
     const fault = faulty.find(([each]) => each === name)?.[1];
     for (const [i, behaviour] of [usual, { ...usual, ...fault }].entries())
       await fetch(`http://${endpoints[i]}/behaviour`, {
@@ -167,13 +198,14 @@ beforeAll(async () => {
     concurrency: 1,
   });
   undo.push(() => envoy.stop());
-  const gatewayUrl = `http://127.0.0.1:${gateway}`;
+  gatewayUrl = `http://127.0.0.1:${gateway}`;
   const probe = gatewayClient(gatewayUrl, 1);
   undo.push(() => probe.close());
   const answers = async () =>
     (await probe.get("/v1/models", { host: "good.example.com" })).status === 200;
   await until(answers, () => `the gateway:\n${envoy.log()}`);
   for (const name of names) startLoad(gatewayUrl, `${name}.example.com`, 5);
+  startLoad(gatewayUrl, `${unfair}.example.com`, 2, "globex");
   for (const name of names) {
     const rollout = rolloutOf(name === "good" ? { ...spec, steps: byTier } : spec);
     Object.assign(rollout.metadata ?? {}, { name });
@@ -208,6 +240,40 @@ describe("a rollout on a real Envoy", { timeout: 300_000 }, () => {
     expect(phase).toBe("rolled-back");
     expect(weights.at(-1)).toBe(0);
     expect(Math.max(...weights)).toBeLessThan(100);
+  });
+
+  it("keeps a tenant for whom alone the canary is worse on stable, and goes on for the others", async () => {
+    const { phase, reason, weights } = await outcome(unfair);
+    expect([phase, reason]).toEqual([
+      "succeeded",
+      "every step was taken; pinned to stable as before: globex",
+    ]);
+    expect(Math.max(...weights)).toBe(100);
+    const { entries } = await clients.audit.listAudit({ name: `inference/${unfair}`, limit: 100 });
+    const pinned = entries.filter(({ action }) => action === "rollout-pin");
+    expect(pinned.map(({ reason, principal }) => [principal, reason])).toEqual([
+      [
+        "rollout",
+        expect.stringMatching(/^pinned to stable: tenant globex: success-rate fail: canary \d/),
+      ],
+    ]);
+    expect(pinned[0]?.rolloutAfter?.verdicts).toContainEqual(
+      expect.objectContaining({ tenant: "globex", outcome: "fail" }),
+    );
+    const { state } = await clients.routes.getRoute({ name: unfair });
+    expect(state?.route?.spec?.canary?.pin).toEqual({ globex: "stable" });
+    // All of the canary's users are elsewhere, and globex is served.
+    const client = gatewayClient(gatewayUrl, 1);
+    undo.push(() => client.close());
+    for (let i = 0; i < 20; i++) {
+      const ask = (tenant: string) =>
+        client.get("/v1/models", {
+          host: `${unfair}.example.com`,
+          "x-tenant-id": tenant,
+          "x-user-id": `late-${i}`,
+        });
+      expect([(await ask("globex")).status, (await ask("acme")).status]).toEqual([200, 200]);
+    }
   });
 
   it("takes a good canary to all users with no one at hand", async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { ReportRequest } from "../../control/gen/weir/v1/report_pb.ts";
+import type { Worker } from "../host/worker.ts";
 import {
   ask,
   chunk,
@@ -18,6 +20,53 @@ const ms = 1_000_000n;
 const bytes = (text: string) => Buffer.from(text, "utf8");
 /** As exact as the buckets are: 2 %. */
 const near = (value: number) => expect.closeTo(value, -Math.log10(2 * 0.0201 * value));
+
+describe("what is told of each tenant", () => {
+  const answered = (worker: Worker, tenant: string, variant = "stable") => {
+    const exchange = ask(worker, { "x-tenant-id": tenant, "x-weir-variant": variant });
+    exchange.responseHeaders(json, true);
+    exchange.end();
+  };
+  const tenantsOf = ({ counters }: ReportRequest) =>
+    counters.filter(({ tenant }) => tenant !== "").map(({ tenant }) => tenant);
+  const many = (count: number) => (policy: any) => {
+    policy.tenants = Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`t${String(i).padStart(3, "0")}`, "free"]),
+    );
+  };
+
+  it("is of those that the configuration names, never of a name that a client makes up", () => {
+    const proxy = tokenProxy();
+    for (const tenant of ["open", "stranger", "acme2", ""]) answered(proxy.worker, tenant);
+    expect(tenantsOf(reportOf(proxy))).toEqual(["open"]);
+  });
+
+  it("is of the first 64 of them", () => {
+    const proxy = tokenProxy(many(70));
+    for (let i = 0; i < 70; i++) answered(proxy.worker, `t${String(i).padStart(3, "0")}`);
+    const told = new Set<string>();
+    for (let i = 0; i < 4; i++) for (const each of tenantsOf(reportOf(proxy))) told.add(each);
+    expect([...told].sort().at(-1)).toBe("t063");
+    expect(told.size).toBe(64);
+  });
+
+  it("comes by turns where there are many, and whole from each variant", () => {
+    const proxy = tokenProxy(many(40));
+    for (const variant of ["stable", "canary"])
+      for (let i = 0; i < 40; i++)
+        answered(proxy.worker, `t${String(i).padStart(3, "0")}`, variant);
+    const sizes: number[] = [];
+    const told = new Set<string>();
+    for (let i = 0; i < 3; i++) {
+      const report = reportOf(proxy);
+      for (const { tenant, variant } of report.counters) told.add(`${tenant} ${variant}`);
+      sizes.push(tenantsOf(report).length);
+    }
+    // 80 of tenants and two of all: three turns.
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(32);
+    expect(told.size).toBe(82);
+  });
+});
 
 describe("a measured stream", () => {
   it("tells time to first byte and token, gaps, rate, finish reason and usage, by variant and tier", () => {
@@ -46,7 +95,19 @@ describe("a measured stream", () => {
       "usage reported": 1,
     });
     for (const each of [...report.counters, ...report.histograms])
-      expect(each).toMatchObject({ route: "inference/chat", variant: "stable", tier: "free" });
+      expect(each).toMatchObject({
+        route: "inference/chat",
+        variant: "stable",
+        ...(each.tenant === "" ? { tier: "free" } : { tenant: "open", tier: "" }),
+      });
+    // Once more for the tenant alone.
+    const own = [...report.counters, ...report.histograms].filter(({ tenant }) => tenant !== "");
+    expect(own.map((each) => `${each.name} ${"label" in each ? each.label : ""}`.trim())).toEqual([
+      "responses 2xx",
+      "streams done",
+      "finishes stop",
+      "time_to_first_token_ms",
+    ]);
     expect(valuesIn(report, "time_to_first_byte_ms")).toEqual([near(40)]);
     expect(valuesIn(report, "time_to_first_token_ms")).toEqual([near(70)]);
     expect(valuesIn(report, "token_gap_ms")).toEqual([near(20), near(20)]);

@@ -59,10 +59,10 @@ export function reportOf({
   return fromJsonString(ReportRequestSchema, shared.httpCalls.at(-1)?.body ?? "{}");
 }
 
-/** Counters of a report as "name label" -> value, summed over variants and tiers. */
+/** Counters of a report as "name label" -> value, summed over variants and tiers; tenants count in them already. */
 export function counted(report: ReportRequest): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const { name, label, value } of report.counters)
+  for (const { name, label, value } of report.counters.filter(({ tenant }) => tenant === ""))
     sums[`${name} ${label}`] = (sums[`${name} ${label}`] ?? 0) + Number(value);
   return sums;
 }
@@ -71,7 +71,7 @@ export function counted(report: ReportRequest): Record<string, number> {
 export function valuesIn(report: ReportRequest, wanted: string): number[] {
   const gamma = 1.02 / 0.98;
   return report.histograms
-    .filter(({ name }) => name === wanted)
+    .filter(({ name, tenant }) => name === wanted && tenant === "")
     .flatMap(({ index, count, zeros }) => [
       ...Array.from({ length: Number(zeros) }, () => 0),
       ...index.flatMap((bucket, i) =>

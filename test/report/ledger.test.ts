@@ -2,12 +2,14 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { type ReportRequest, ReportRequestSchema } from "../../control/gen/weir/v1/report_pb.ts";
 import {
+  countOf,
   createLedger,
   distributionIn,
   during,
   labelsOf,
   quantile,
   totalOf,
+  without,
 } from "../../control/report/index.ts";
 
 const route = "inference/chat";
@@ -39,6 +41,33 @@ const firstToken = (index: number[], count: bigint[], variant = "stable", zeros 
   index,
   count,
   zeros,
+});
+
+describe("what is counted once more for a tenant", () => {
+  const ledger = createLedger(() => startMs);
+  ledger.add(
+    report("a", {
+      counters: [responses("2xx", 90n), { ...responses("2xx", 7n, "stable", ""), tenant: "acme" }],
+      histograms: [firstToken([5], [9n]), { ...firstToken([5], [2n]), tier: "", tenant: "acme" }],
+    }),
+  );
+  const whole = ledger.observation(route);
+  const acme = ledger.tenants(route).get("acme");
+
+  it("is known by itself, and does not count twice in the whole", () => {
+    expect(totalOf(whole, "responses")).toBe(90);
+    expect(ledger.counts("responses", route)).toMatchObject([{ label: "2xx", total: 90 }]);
+    expect([...ledger.tenants(route).keys()]).toEqual(["acme"]);
+    expect(acme && totalOf(acme, "responses")).toBe(7);
+  });
+
+  it("can be taken out of the whole", () => {
+    const rest = without(whole, acme ? [acme] : []);
+    expect(totalOf(rest, "responses", { variant: "stable" })).toBe(83);
+    expect(countOf(distributionIn(rest, "time_to_first_token_ms"))).toBe(7);
+    // The whole is a value: it is as it was.
+    expect(totalOf(whole, "responses")).toBe(90);
+  });
 });
 
 describe("the ledger", () => {

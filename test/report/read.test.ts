@@ -7,6 +7,7 @@ import { ask, events, tokenProxy } from "../filters/token-streams.ts";
 
 const counter = { name: "responses", route: "n/r", label: "2xx", value: "7" };
 const need = { route: "n/r", tenant: "acme", wanted: "7", intervalNs: 1_000_000 };
+const ofTenant = { ...counter, variant: "canary", tenant: "acme" };
 const histogram = { name: "token_gap_ms", route: "n/r", zeros: "1", index: [-3, 7], count: [1, 2] };
 
 describe("a report as the filters write it", () => {
@@ -25,7 +26,12 @@ describe("a report as the filters write it", () => {
     const written = toJson(ReportRequestSchema, synthetic.report("r"));
     expect(readReport(written)).toEqual(fromJson(ReportRequestSchema, written));
     expect(readReport({})).toEqual(fromJson(ReportRequestSchema, {}));
-    const all = { node: "a", counters: [counter], histograms: [histogram], needs: [need] };
+    const all = {
+      node: "a",
+      counters: [counter, ofTenant],
+      histograms: [histogram, { ...histogram, tenant: "acme" }],
+      needs: [need],
+    };
     expect(readReport(all)).toEqual(fromJson(ReportRequestSchema, all));
   });
 

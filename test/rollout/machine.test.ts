@@ -13,10 +13,13 @@ import { routeFor } from "../../control/rollout/effect.ts";
 import { decide, type Sight } from "../../control/rollout/machine.ts";
 import { hasEnded } from "../../control/rollout/phase.ts";
 import { stageAt } from "../../control/rollout/stages.ts";
+import { noTenants, type TenantSight } from "../../control/rollout/tenants.ts";
 import { rolloutOf, routeOf } from "./world.ts";
 
 const route = routeOf();
 const long = 1e9;
+/** A tenant that is worse off, and more than may be pinned. */
+const tenancies = ["none", "one", "many"] as const;
 const outcomes = ["none", "pass", "fail", "inconclusive", "missing"] as const;
 
 function stored(state: RolloutState, where: "there" | "gone" | "drifted"): RouteState | undefined {
@@ -25,6 +28,18 @@ function stored(state: RolloutState, where: "there" | "gone" | "drifted"): Route
   const canary = current.spec?.variants[1];
   if (where === "drifted" && canary) canary.weight = 33;
   return create(RouteStateSchema, { route: current, etag: "1" });
+}
+
+function tenantsOf({ pins }: RolloutState, tenancy: (typeof tenancies)[number]): TenantSight {
+  if (tenancy === "none") return noTenants;
+  const tenant = `tenant-${pins.length}`;
+  const worse = [create(VerdictSchema, { tenant, outcome: "fail", words: `${tenant} is slow` })];
+  // One tenant may be pinned here.
+  return {
+    worse,
+    suspects: worse,
+    ...(pins.length >= 1 || tenancy === "many" ? { tooMany: "too many" } : {}),
+  };
 }
 
 /** Everything that can be seen at one moment, in all combinations. */
@@ -47,26 +62,30 @@ function* sights(state: RolloutState): Generator<Sight & { outcome: string; wher
                           words: outcome,
                         }),
                       ];
-                yield {
-                  outcome,
-                  where,
-                  route: seenRoute,
-                  proof: { status, words: status, applied: 1, wanted: 1 },
-                  provenMs,
-                  stepMs: provenMs ?? 0,
-                  sinceGrowthMs,
-                  verdicts,
-                  inconclusiveMs: outcome === "inconclusive" ? forMs : 0,
-                  blindMs: outcome === "missing" ? forMs : 0,
-                  gates: [
-                    {
-                      name: "gate",
-                      open: gate === "open",
-                      words: gate,
-                      ...(gate === "rollback" ? { rollback: true } : {}),
-                    },
-                  ],
-                };
+                // Of gates and growth nothing depends on tenants: one of each is enough.
+                const usual = gate === "open" && sinceGrowthMs === long;
+                for (const tenancy of usual ? tenancies : tenancies.slice(0, 1))
+                  yield {
+                    outcome,
+                    where,
+                    route: seenRoute,
+                    proof: { status, words: status, applied: 1, wanted: 1 },
+                    provenMs,
+                    stepMs: provenMs ?? 0,
+                    sinceGrowthMs,
+                    verdicts,
+                    tenants: tenantsOf(state, tenancy),
+                    inconclusiveMs: outcome === "inconclusive" ? forMs : 0,
+                    blindMs: outcome === "missing" ? forMs : 0,
+                    gates: [
+                      {
+                        name: "gate",
+                        open: gate === "open",
+                        words: gate,
+                        ...(gate === "rollback" ? { rollback: true } : {}),
+                      },
+                    ],
+                  };
               }
   }
 }
@@ -79,8 +98,8 @@ const commands: Command[] = [
   { kind: "rollback" },
 ];
 
-const idOf = ({ phase, step, weight, promoted }: RolloutState) =>
-  `${phase} ${step} ${weight} ${promoted}`;
+const idOf = ({ phase, step, weight, promoted, pins }: RolloutState) =>
+  `${phase} ${step} ${weight} ${promoted} ${pins.length}`;
 
 interface Move {
   from: RolloutState;
@@ -194,9 +213,47 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
         if (sight.outcome !== "fail" && sight.proof.status !== "refused") continue;
         const decision = decide(from, sight);
         if (decision.kind === "write" && decision.state.phase === "rolling-back") continue;
+        // Where a check fails because of a tenant, that tenant goes back at once.
+        const helps = sight.tenants.worse.length > 0 && sight.tenants.tooMany === undefined;
+        const pinned = decision.kind === "write" && decision.action === "rollout-pin";
+        if (pinned && helps && sight.where === "there" && sight.proof.status !== "refused")
+          continue;
         wrong.push({ from, sight, decision });
       }
     expect(wrong).toEqual([]);
+  });
+
+  it("pins a tenant that is worse off and changes nothing else, or goes back where that is not enough", () => {
+    const quiet = bySight.filter(
+      ({ by }) => by.tenants.worse.length > 0 && by.where === "there" && by.outcome === "pass",
+    );
+    const pinned = quiet.filter(({ from, to }) => to.pins.length > from.pins.length);
+    expect(pinned.length).toBeGreaterThan(0);
+    const wrong = pinned.filter(
+      ({ from, to, by }) =>
+        by.tenants.tooMany !== undefined ||
+        to.pins.length !== from.pins.length + 1 ||
+        to.pins.at(-1)?.reason !== by.tenants.worse[0]?.words ||
+        [to.phase, to.step, to.weight].join() !== [from.phase, from.step, from.weight].join(),
+    );
+    expect(wrong).toEqual([]);
+    const tooMany = quiet.filter(({ by, from }) => by.tenants.tooMany && from.weight > 0);
+    expect(
+      tooMany.filter(
+        ({ from, to }) => from.phase !== "rolling-back" && to.phase !== "rolling-back",
+      ),
+    ).toEqual([]);
+  });
+
+  it("keeps every pin until the way back, and takes all of them off there", () => {
+    const pinsAt = (state: RolloutState) =>
+      Object.keys(routeFor(state, route).spec?.canary?.pin ?? {}).length;
+    expect(moves.filter(({ from, to }) => to.pins.length < from.pins.length)).toEqual([]);
+    const held = (phase: string) => states.filter((each) => each.phase === phase).map(pinsAt);
+    expect(new Set(held("rolling-back"))).toEqual(new Set([0]));
+    // With and without one, to the end.
+    expect(new Set(held("running"))).toEqual(new Set([0, 1]));
+    expect(new Set(held("succeeded"))).toEqual(new Set([0, 1]));
   });
 
   it("A9: stays on the way back: no event and no one gives the canary anything any more", () => {

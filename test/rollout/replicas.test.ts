@@ -56,7 +56,8 @@ async function startReplica(store: string, id: string): Promise<Replica> {
   const transport = createConnectTransport({
     baseUrl,
     httpVersion: "1.1",
-    defaultTimeoutMs: 10_000,
+    // etcd writes to a disk that others use as well.
+    defaultTimeoutMs: 60_000,
   });
   return {
     rollouts: createClient(RolloutService, transport),
@@ -87,7 +88,9 @@ it("is walked by one replica at a time, and goes on under the other when the lea
   await next.rollouts.startRollout({
     rollout: rolloutOf({
       steps: [{ weight: 20 }, { weight: 50 }, { weight: 100 }],
-      hold: "1s",
+      // Long enough for a slow machine to see each step before the next one.
+      hold: "4s",
+      bake: "1s",
       analysis: { minimumSample: 20, checks: [{ metric: "success-rate", tolerance: 5 }] },
     }),
   });
@@ -104,12 +107,11 @@ it("is walked by one replica at a time, and goes on under the other when the lea
   ]);
   await expect.poll(async () => (await state())?.step, step).toBe(1);
   // The other one saw as much and wrote nothing.
-  expect([old.steps(), next.steps()]).toEqual([1, 0]);
+  await expect.poll(() => [old.steps(), next.steps()], step).toEqual([1, 0]);
 
   old.child.kill("SIGSTOP");
   await expect.poll(async () => (await state())?.step, step).toBe(2);
-  expect(next.leads()).toBe(true);
-  expect(next.steps()).toBe(1);
+  await expect.poll(() => [next.leads(), next.steps()], step).toEqual([true, 1]);
   old.child.kill("SIGCONT");
   await expect.poll(() => old.leads(), { timeout: 30_000 }).toBe(false);
   await expect.poll(async () => (await state())?.phase, step).toBe("succeeded");

@@ -7,6 +7,7 @@ import {
   goodProfile,
   type Profile,
   seededRandom,
+  type TenantProfile,
 } from "../../control/rollout/synthetic.ts";
 import { messageWith } from "../route/documents.ts";
 
@@ -42,6 +43,7 @@ export function traffic(
     fault?: string;
     profile?: Partial<Profile>;
     stable?: Partial<Profile>;
+    tenants?: readonly TenantProfile[];
   },
 ) {
   const random = seededRandom(seed);
@@ -59,16 +61,17 @@ export function traffic(
     },
     random,
     epoch: "1",
+    ...(options.tenants ? { tenants: options.tenants } : {}),
   });
   let second = 0;
-  return (canaryPercent: number) => {
+  return (canaryPercent: number, pins: readonly string[] = []) => {
     const every = options.everySeconds ?? 1;
     if (second >= options.seconds) return undefined;
     second += every;
     // Requests come at random: their number varies as Poisson's does, roughly.
     const mean = options.perSecond * every;
     const count = mean + (random() - 0.5) * 4 * Math.sqrt(mean);
-    synthetic.answer(Math.max(0, Math.round(count)), canaryPercent);
+    synthetic.answer(Math.max(0, Math.round(count)), canaryPercent, pins);
     return { atMs: second * 1000, reports: [synthetic.report("r")] };
   };
 }

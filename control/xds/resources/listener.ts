@@ -41,15 +41,18 @@ export function gatewayListener(
     stripPortMode: { case: "stripAnyHostPort", value: true },
     normalizePath: true,
     mergeSlashes: true,
+    // Old health checks and proxies speak it; Envoy refuses it by itself.
+    httpProtocolOptions: { acceptHttp10: true },
     // A model may think longer than any default idle timeout; TCP keep-alive finds dead clients.
     streamIdleTimeout: seconds(0),
     httpFilters: [
       discovered(filterName, { ...options.weir, wasm: options.fallback ?? options.weir.wasm }),
-      faultFilter(),
       ...connectionLimits(routes),
       ...compressors(routes),
       // Behind the compressors, so that it reads answers before they are compressed.
       ...(options.tokenLimit ? [discovered(tokenFilterName, options.tokenLimit)] : []),
+      // Next to the pods, as Istio has it: what a drill does to them is measured like what they do.
+      faultFilter(),
       {
         name: "envoy.filters.http.router",
         configType: { case: "typedConfig", value: pack(RouterSchema, {}) },
