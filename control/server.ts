@@ -34,7 +34,7 @@ import { createEngine, createSources, type SourceOptions } from "./rollout/index
 import { createFleetLimits, routesByHost } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
-import type { Log } from "./telemetry/index.ts";
+import { type Log, sparse } from "./telemetry/index.ts";
 import { type Address, createFleet, createXdsServer } from "./xds/index.ts";
 
 export interface ServerOptions extends SourceOptions {
@@ -103,10 +103,11 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       tells() ? ledger.routes().map((route) => [route, ledger.observation(route)] as const) : [],
     ),
   ]);
+  const refusals = sparse(options.log);
   const xds = createXdsServer(fleet, {
     nack: (node, type, version, message) => {
       metrics.nacked(type);
-      options.log(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
+      refusals(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
     },
   });
   const code = createFilterCode(options);

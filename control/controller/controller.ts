@@ -3,6 +3,7 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { RenderOptions } from "../istio/index.ts";
 import { type KubeClient, pause } from "../kube/index.ts";
 import type { Leader } from "../leader/index.ts";
+import { lintSurroundings } from "../lint/index.ts";
 import { routeName } from "../route/index.ts";
 import type { KubeStore } from "../store/index.ts";
 import type { DriftPolicy } from "./apply.ts";
@@ -13,6 +14,7 @@ import type { RouteMeta } from "./meta.ts";
 import { type PassContext, type PassResult, runPass } from "./pass.ts";
 import { createRouteMetas, finalizer } from "./routes.ts";
 import { statusOf } from "./status.ts";
+import { createSurroundings } from "./surroundings.ts";
 
 export interface ControllerOptions {
   client: KubeClient;
@@ -70,8 +72,16 @@ export function createController(options: ControllerOptions): Controller {
     asked = true;
     wake();
   };
+  let later: NodeJS.Timeout | undefined;
+  const pokeLater = () => {
+    later ??= setTimeout(() => {
+      later = undefined;
+      poke();
+    }, laterMs);
+  };
   const managed = createManaged(client, `${instanceLabel}=${instance}`, poke, stop.signal, log);
   const metas = createRouteMetas(client, poke, stop.signal, log);
+  const around = createSurroundings(client, instance, pokeLater, stop.signal, log);
   const history = new Map<string, Set<string>>();
   const leads = () => leader.current() !== undefined && !stop.signal.aborted;
   const context: PassContext = {
@@ -83,13 +93,6 @@ export function createController(options: ControllerOptions): Controller {
     nowMs: () => performance.now(),
     leads,
   };
-  let later: NodeJS.Timeout | undefined;
-  const pokeLater = () => {
-    later ??= setTimeout(() => {
-      later = undefined;
-      poke();
-    }, laterMs);
-  };
   const stopListening = leader.onChange(poke);
   store.onRefused(poke);
 
@@ -100,7 +103,7 @@ export function createController(options: ControllerOptions): Controller {
   }
 
   async function run(): Promise<void> {
-    await Promise.all([managed.ready, metas.ready]);
+    await Promise.all([managed.ready, metas.ready, around.ready]);
     let waitMs: number | undefined = 0;
     while (!stop.signal.aborted) {
       await untilPoked(waitMs ?? resyncMs);
@@ -180,27 +183,29 @@ export function createController(options: ControllerOptions): Controller {
     want: Wanted,
     result: PassResult,
   ): Promise<void> {
-    const etags = new Map(
-      routes.flatMap(({ route, etag }) => (route ? [[routeName(route), etag] as const] : [])),
+    const stored = new Map(
+      routes.flatMap((state) => (state.route ? [[routeName(state.route), state] as const] : [])),
     );
     const revisions = filterRevisions(want);
     current = new Map(
       [...revisions].map(([name, revision]) => [
         name,
-        { etag: etags.get(name) ?? "", revision, revisions: known(name, revision) },
+        { etag: stored.get(name)?.etag ?? "", revision, revisions: known(name, revision) },
       ]),
     );
     const findings = (meta: RouteMeta) => {
       const { name } = meta;
+      const route = stored.get(name)?.route;
       const filterRevision = revisions.get(name) ?? "";
       const unrendered = (want.problems.get(name) ?? []).map(({ path, message }) => ({
         reason: "Refused" as const,
         message: `${path}: ${message}`,
       }));
       return {
-        etag: etags.get(name),
+        etag: stored.get(name)?.etag,
         refused: store.refused().get(name) ?? [],
         problems: [...unrendered, ...(result.problems.get(name) ?? [])],
+        unresolved: route ? lintSurroundings(route, around.objects(), around.unread()) : [],
         trouble: result.trouble,
         corrected: result.corrected.get(name) ?? [],
         filterRevision,

@@ -1,5 +1,6 @@
-import { follow, type KubeClient, KubeError, type KubeObject, pause } from "../kube/index.ts";
+import { follow, type KubeClient, type KubeObject } from "../kube/index.ts";
 import { digestAnnotation, routesOf } from "./desired.ts";
+import { isThere } from "./is-there.ts";
 import { collectionOf, keyOf, type RenderedKind, renderedKinds } from "./resources.ts";
 
 /** An object of ours as it is in the cluster. */
@@ -19,9 +20,6 @@ export interface Managed {
   note(object: KubeObject): void;
   gone(key: string): void;
 }
-
-/** A kind that the cluster does not know is looked for again after this. */
-const absentMs = 30_000;
 
 export function createManaged(
   client: KubeClient,
@@ -43,11 +41,8 @@ export function createManaged(
 
   async function attend(kind: RenderedKind): Promise<void> {
     const path = collectionOf(kind);
-    while (!(await isKnown(client, path, signal))) {
-      // Nothing of the kind can be there; the others need not wait for it.
-      void pause(absentMs, signal).then(() => (signal.aborted ? undefined : attend(kind)));
-      return;
-    }
+    // Nothing of the kind can be there, or none can be listed; the others need not wait for it.
+    if ((await isThere(client, path, signal, () => void attend(kind))) !== "yes") return;
     await new Promise<void>((resolve) => {
       signal.addEventListener("abort", () => resolve());
       const follower = {
@@ -93,19 +88,6 @@ export function createManaged(
       objects.delete(key);
     },
   };
-}
-
-async function isKnown(client: KubeClient, path: string, signal: AbortSignal): Promise<boolean> {
-  for (;;) {
-    try {
-      return (await client.get(`${path}?limit=1`)) !== undefined;
-    } catch (error) {
-      if (signal.aborted) return true;
-      // Not allowed to list: as good as not there.
-      if (error instanceof KubeError && error.status === 403) return false;
-      await pause(1_000, signal);
-    }
-  }
 }
 
 /** Only what is compared later: thousands of these are kept. */

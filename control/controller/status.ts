@@ -3,6 +3,14 @@ import type { Problem } from "../route/index.ts";
 import type { ApplyProblem } from "./apply.ts";
 import type { ConditionJson, RouteMeta, RouteStatusJson } from "./meta.ts";
 
+/** A reference of a route that leads nowhere, by the lint that says so. */
+export interface Unresolved {
+  /** E.g. "gateway-missing". */
+  id: string;
+  path: string;
+  message: string;
+}
+
 /** What is known about a route after a pass. */
 export interface Findings {
   /** etag of the state that was applied; absent when nothing of the route is stored. */
@@ -11,6 +19,8 @@ export interface Findings {
   refused: readonly Problem[];
   /** Why objects are not as they should be. */
   problems: readonly ApplyProblem[];
+  /** What the route refers to and the cluster lacks, or what is in its way there. */
+  unresolved: readonly Unresolved[];
   /** Why nothing could be said: the API server's words. */
   trouble: string | undefined;
   /** Edits that were undone since the status last changed. */
@@ -41,6 +51,8 @@ export function statusOf(meta: RouteMeta, found: Findings, now: Date): RouteStat
   const refused = found.refused.map(({ path, message }) => `${path}: ${message}`).join("; ");
   const paused = found.problems.filter(({ reason }) => reason === "Paused");
   const [first] = found.problems;
+  const [unresolved] = found.unresolved;
+  const missing = found.unresolved.map(({ path, message }) => `${path}: ${message}`).join("; ");
   const status: RouteStatusJson = {
     observedGeneration,
     observedRevision: found.etag ?? before?.observedRevision ?? "",
@@ -57,6 +69,9 @@ export function statusOf(meta: RouteMeta, found: Findings, now: Date): RouteStat
             first?.reason ?? (found.trouble ? "Unreachable" : "NotStored"),
             first ? found.problems.map(({ message }) => message).join("; ") : (found.trouble ?? ""),
           ),
+      unresolved === undefined
+        ? condition("ResolvedRefs", true, "ResolvedRefs")
+        : condition("ResolvedRefs", false, reasonOf(unresolved.id), missing),
       paused.length > 0
         ? condition("Drifted", true, "Paused", paused.map(({ message }) => message).join("; "))
         : condition("Drifted", false, ...corrections(before, found.corrected)),
@@ -66,6 +81,11 @@ export function statusOf(meta: RouteMeta, found: Findings, now: Date): RouteStat
   return before !== undefined && isDeepStrictEqual(plain(before), plain(status))
     ? undefined
     : status;
+}
+
+/** "gateway-missing" as a condition's reason is: "GatewayMissing". */
+function reasonOf(id: string): string {
+  return id.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** The last correction stays to be seen until there is another. */

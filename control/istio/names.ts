@@ -1,9 +1,9 @@
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import { routeName } from "../route/names.ts";
+import { defaultNamespace } from "../route/names.ts";
 
 /** Namespace of a route and of the objects that must be beside its Service. */
 export function namespaceOf(route: InferenceRoute): string {
-  return routeName(route).split("/", 1)[0] as string;
+  return route.metadata?.namespace || defaultNamespace;
 }
 
 /**

@@ -1,11 +1,11 @@
-import { type JsonObject, toJson } from "@bufbuild/protobuf";
-import { FilterConfigSchema } from "../gen/weir/v1/filter_pb.ts";
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import {
   arrivalConfig,
   copyConfig,
   filterConfigJson,
+  jsonOf,
   type ReportTarget,
 } from "../route/filter-config.ts";
 import { besideWeir, headerModule } from "../route/module.ts";
@@ -134,7 +134,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
       return extension(point, {
         wasmUrl: besideWeir(wasmUrl, "weir-full") ?? wasmUrl,
         wasmSha256: options.wasmSha256,
-        pluginConfig: toJson(FilterConfigSchema, config) as JsonObject,
+        pluginConfig: jsonOf(config),
         pluginName,
         priority: filterPriority,
         origin: arrivalConfigOrigin,
@@ -147,7 +147,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
       if (point === undefined || config === undefined || url === undefined) return [];
       return extension(tokenPoint(point), {
         wasmUrl: url,
-        pluginConfig: toJson(FilterConfigSchema, config) as JsonObject,
+        pluginConfig: jsonOf(config),
         pluginName: tokenPluginName,
         priority: tokenFilterPriority,
         origin: copyConfigOrigin,

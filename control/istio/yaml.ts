@@ -1,5 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Manifest, Origin } from "./manifest.ts";
+import { emptyText, indent, type Text, textOf, write, writeAllowed } from "./text.ts";
 
 /** Origins by path, walked alongside the object. */
 interface OriginTree {
@@ -29,28 +30,19 @@ const unsafeInYaml = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
  * thousands of routes.
  */
 export function toYaml(manifests: Manifest[]): string {
-  const documents: string[] = [];
-  for (const { object, origins } of manifests) {
-    const writer: Writer = { out: [], seen: new Map() };
+  const text = emptyText();
+  manifests.forEach(({ object, origins }, index) => {
+    if (index > 0) write(text, "---\n");
     const tree = originTree(origins);
-    writeComment(writer.out, tree, 0);
-    writeMembers(writer, object as unknown as Record<string, JsonValue>, 0, tree, false);
-    documents.push(writer.out.join(""));
-  }
-  return documents.join("---\n");
-}
-
-/** One document on its way. */
-interface Writer {
-  /** Pieces of the text. */
-  out: string[];
-  /** Where each map that was written stands in `out`: the rules of a route share some of theirs. */
-  seen: Map<object, { depth: number; from: number; to: number }>;
+    writeComment(text, tree, 0);
+    writeMembers(text, object as unknown as Record<string, JsonValue>, 0, tree, false);
+  });
+  return textOf(text);
 }
 
 /** Members of a map, a line or more each; `begun`: the first line has its dash already. */
 function writeMembers(
-  writer: Writer,
+  text: Text,
   members: Record<string, JsonValue | undefined>,
   depth: number,
   origins: OriginTree | undefined,
@@ -61,38 +53,27 @@ function writeMembers(
     const value = members[key];
     if (value === undefined) continue;
     const below = origins?.below.get(key);
-    if (!first) writeComment(writer.out, below, depth);
-    const texts = keyTexts(key, first ? 0 : depth);
-    first = false;
-    // A scalar stands on the same line, a list or map on the next ones.
-    if (typeof value === "string") writer.out.push(texts.inline, line(value));
-    else if (isEmptyOrScalar(value)) writer.out.push(texts.inline, `${leafText(value)}\n`);
+    if (first) first = false;
     else {
-      writer.out.push(texts.alone);
-      if (Array.isArray(value)) writeItems(writer, value, depth + 1, below, false);
-      else if (below !== undefined)
-        writeMembers(writer, value as Record<string, JsonValue>, depth + 1, below, false);
-      else writeRepeated(writer, value as Record<string, JsonValue>, depth + 1);
+      writeComment(text, below, depth);
+      indent(text, depth);
+    }
+    writeScalar(text, key);
+    // A scalar stands on the same line, a list or map on the next ones.
+    if (isEmptyOrScalar(value)) {
+      write(text, ": ");
+      writeLeaf(text, value);
+    } else {
+      write(text, ":\n");
+      if (Array.isArray(value)) writeItems(text, value, depth + 1, below, false);
+      else writeMembers(text, value as Record<string, JsonValue>, depth + 1, below, false);
     }
   }
 }
 
-/** A map without comments; one that is there already at this depth is copied. */
-function writeRepeated(writer: Writer, members: Record<string, JsonValue>, depth: number): void {
-  const { out, seen } = writer;
-  const known = seen.get(members);
-  if (known?.depth === depth) {
-    for (let at = known.from; at < known.to; at++) out.push(out[at] as string);
-    return;
-  }
-  const from = out.length;
-  writeMembers(writer, members, depth, undefined, false);
-  seen.set(members, { depth, from, to: out.length });
-}
-
 /** Items of a list; the first line of an item shares its line with the dash. */
 function writeItems(
-  writer: Writer,
+  text: Text,
   items: JsonValue[],
   depth: number,
   origins: OriginTree | undefined,
@@ -101,44 +82,15 @@ function writeItems(
   for (let index = 0; index < items.length; index++) {
     const item = items[index] as JsonValue;
     const below = origins?.below.get(index);
-    const first = begun && index === 0;
-    if (!first) writeComment(writer.out, below, depth);
-    writer.out.push(first ? "- " : dashText(depth));
-    if (typeof item === "string") writer.out.push(line(item));
-    else if (isEmptyOrScalar(item)) writer.out.push(`${leafText(item)}\n`);
-    else if (Array.isArray(item)) writeItems(writer, item, depth + 1, below, true);
-    else writeMembers(writer, item as Record<string, JsonValue>, depth + 1, below, true);
+    if (!begun || index > 0) {
+      writeComment(text, below, depth);
+      indent(text, depth);
+    }
+    write(text, "- ");
+    if (isEmptyOrScalar(item)) writeLeaf(text, item);
+    else if (Array.isArray(item)) writeItems(text, item, depth + 1, below, true);
+    else writeMembers(text, item as Record<string, JsonValue>, depth + 1, below, true);
   }
-}
-
-/** How a line begins: with the value behind the key, or on the next lines. */
-interface KeyTexts {
-  inline: string;
-  alone: string;
-}
-
-/** Lines begin alike again and again: indent and key are put together once. */
-const knownKeys: Map<string, KeyTexts>[] = [];
-const dashTexts: string[] = [];
-const mostKnown = 4096;
-
-function keyTexts(key: string, depth: number): KeyTexts {
-  let there = knownKeys[depth];
-  if (there === undefined) {
-    there = new Map();
-    knownKeys[depth] = there;
-  }
-  const known = there.get(key);
-  if (known !== undefined) return known;
-  const text = `${"  ".repeat(depth)}${scalarText(key)}:`;
-  const texts = { inline: `${text} `, alone: `${text}\n` };
-  if (there.size < mostKnown) there.set(key, texts);
-  return texts;
-}
-
-function dashText(depth: number): string {
-  dashTexts[depth] ??= `${"  ".repeat(depth)}- `;
-  return dashTexts[depth];
 }
 
 function isEmptyOrScalar(value: JsonValue): boolean {
@@ -148,36 +100,45 @@ function isEmptyOrScalar(value: JsonValue): boolean {
   return true;
 }
 
-function leafText(value: JsonValue): string {
-  if (typeof value === "string") return scalarText(value);
-  if (Array.isArray(value)) return "[]";
-  return value !== null && typeof value === "object" ? "{}" : JSON.stringify(value);
+/** A scalar or an empty list or map, and the end of its line. */
+function writeLeaf(text: Text, value: JsonValue): void {
+  if (typeof value === "string") writeScalar(text, value);
+  else if (Array.isArray(value)) write(text, "[]");
+  else write(text, value !== null && typeof value === "object" ? "{}" : JSON.stringify(value));
+  write(text, "\n");
 }
 
-/** Texts are mostly the same few: each with its line's end. */
-const lines = new Map<string, string>();
-
-function line(text: string): string {
-  const known = lines.get(text);
-  if (known !== undefined) return known;
-  const made = `${scalarText(text)}\n`;
-  if (text.length <= 32 && lines.size < mostKnown) lines.set(text, made);
-  return made;
+function writeScalar(text: Text, value: string): void {
+  // Most texts are longer than any of the words and of harmless characters alone.
+  const simple = value.length > 5 && begins[value.charCodeAt(0)] === 1;
+  if (simple && writeAllowed(text, value, harmless)) return;
+  const plain = plainText.test(value) && !words.has(value.toLowerCase());
+  write(text, plain ? value : quoted(value));
 }
 
-function scalarText(text: string): string {
-  if (plainText.test(text) && !words.has(text.toLowerCase())) return text;
-  return JSON.stringify(text).replace(
+/** By character code. "e" is left out: "e10" is a number to some. */
+const begins = table(/[A-DF-Za-df-z/]/);
+const harmless = table(/[A-Za-z0-9_./,@+-]/);
+
+function table(characters: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 128 }, (_, code) =>
+    characters.test(String.fromCharCode(code)) ? 1 : 0,
+  );
+}
+
+function quoted(value: string): string {
+  return JSON.stringify(value).replace(
     unsafeInYaml,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
-function writeComment(out: string[], origins: OriginTree | undefined, depth: number): void {
+function writeComment(text: Text, origins: OriginTree | undefined, depth: number): void {
   if (origins?.text === undefined) return;
-  const indent = "  ".repeat(depth);
-  if (!lineBreak.test(origins.text)) out.push(indent, "# ", origins.text, "\n");
-  else for (const line of origins.text.split(lineBreak)) out.push(indent, "# ", line, "\n");
+  for (const line of origins.text.split(lineBreak)) {
+    indent(text, depth);
+    write(text, `# ${line}\n`);
+  }
 }
 
 function originTree(origins: Origin[]): OriginTree {

@@ -4,11 +4,18 @@ import { routeName } from "../route/index.ts";
 import { type Cluster, namespaceOf } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
+/** A lint about what others keep in the cluster. */
+interface ClusterLint extends Lint {
+  /** Kinds of objects that it must have seen all of. */
+  kinds: readonly string[];
+}
+
 /** Lints about what must be around a route in its cluster; silent when no cluster is known. */
-export const clusterLints: readonly Lint[] = [
+export const clusterLints: readonly ClusterLint[] = [
   {
     id: "service-missing",
     severity: "error",
+    kinds: ["Service"],
     reason: "without the Service there is no pod to route to",
     check: inCluster((route, cluster) => {
       const spec = route.spec;
@@ -41,6 +48,7 @@ export const clusterLints: readonly Lint[] = [
   {
     id: "gateway-missing",
     severity: "error",
+    kinds: ["Gateway"],
     reason: "a route bound to a gateway that is not there is reached by no one",
     check: inCluster((route, cluster) =>
       (route.spec?.gateways ?? []).flatMap((gateway, index) => {
@@ -65,6 +73,7 @@ export const clusterLints: readonly Lint[] = [
   {
     id: "host-is-taken",
     severity: "error",
+    kinds: ["VirtualService"],
     reason:
       "Istio merges VirtualServices of one host at a gateway in an order that nobody promises, and in the mesh takes the oldest alone",
     check: inCluster((route, cluster) => {
@@ -94,6 +103,7 @@ export const clusterLints: readonly Lint[] = [
   {
     id: "subset-missing",
     severity: "error",
+    kinds: ["VirtualService", "DestinationRule"],
     reason: "a route to a subset that no DestinationRule has answers 503",
     check: inCluster((route, cluster) => {
       const service = route.spec?.service?.name ?? "";
@@ -118,6 +128,7 @@ export const clusterLints: readonly Lint[] = [
   {
     id: "other-destination-rule",
     severity: "warning",
+    kinds: ["DestinationRule"],
     reason:
       "of several DestinationRules for one host Istio takes the subsets of all, but the policy of one",
     check: inCluster((route, cluster) =>

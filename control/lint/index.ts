@@ -1,4 +1,5 @@
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import { clusterLints } from "./around.ts";
 import { lints } from "./catalog.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Finding, severities } from "./finding.ts";
@@ -16,4 +17,23 @@ export function lintRoute(route: InferenceRoute, cluster?: Cluster): Finding[] {
       check(route, cluster).map((remark) => ({ id, severity, reason, ...remark })),
     )
     .sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+}
+
+/**
+ * What a route refers to that is not in the cluster, and what it collides with
+ * there: the errors among the lints about a cluster.
+ * @param unread kinds of objects of which nothing is known
+ */
+export function lintSurroundings(
+  route: InferenceRoute,
+  cluster: Cluster,
+  unread: ReadonlySet<string>,
+): Finding[] {
+  return clusterLints
+    .filter(
+      ({ kinds, severity }) => severity === "error" && !kinds.some((each) => unread.has(each)),
+    )
+    .flatMap(({ check, id, reason, severity }) =>
+      check(route, cluster).map((remark) => ({ id, severity, reason, ...remark })),
+    );
 }

@@ -1,16 +1,10 @@
 import { createHash } from "node:crypto";
-import {
-  create,
-  type JsonObject,
-  type JsonValue,
-  type MessageInitShape,
-  toJson,
-} from "@bufbuild/protobuf";
+import { create, type JsonObject, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
 import {
   type FilterConfig,
   FilterConfigSchema,
   type ReportTargetSchema,
-  RoutePolicySchema,
+  type RoutePolicySchema,
   type TokenLimitPolicySchema,
 } from "../gen/weir/v1/filter_pb.ts";
 import type { InferenceRoute, RouteSpec, Tier } from "../gen/weir/v1/route_pb.ts";
@@ -18,6 +12,7 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { canaryPolicy } from "./canary-policy.ts";
 import { countsTokens, type FilterModule } from "./module.ts";
 import { routeName } from "./names.ts";
+import { protoJson } from "./proto-json.ts";
 import {
   arrivalPolicy,
   copiedTokens,
@@ -59,7 +54,7 @@ export function arrivalConfig(route: InferenceRoute): FilterConfig | undefined {
   const shadow = route.spec ? arrivalPolicy(route.spec) : undefined;
   if (shadow === undefined) return undefined;
   const routes = [{ name: routeName(route), hosts: ["*"], shadow }];
-  return withRevision(create(FilterConfigSchema, { routes }));
+  return withRevision({ routes });
 }
 
 /**
@@ -71,12 +66,12 @@ export function copyConfig(route: InferenceRoute): FilterConfig | undefined {
   const tokenLimit = route.spec ? copiedTokens(route.spec) : undefined;
   if (tokenLimit === undefined) return undefined;
   const routes = [{ name: routeName(route), hosts: ["*"], tokenLimit }];
-  return withRevision(create(FilterConfigSchema, { routes }));
+  return withRevision({ routes });
 }
 
-function withRevision(content: FilterConfig): FilterConfig {
-  content.revision = digest(toJson(FilterConfigSchema, content));
-  return content;
+function withRevision(content: Content): FilterConfig {
+  const revision = digest(protoJson(FilterConfigSchema, content));
+  return create(FilterConfigSchema, { ...content, revision });
 }
 
 /** The same as JSON. */
@@ -86,20 +81,25 @@ export function filterConfigJson(
   only = everything,
   module: FilterModule = "weir",
 ): JsonObject {
-  const part = configFor(module, contentOf(states, report, only));
-  const content = toJson(FilterConfigSchema, part) as JsonObject;
+  const content = partFor(module, protoJson(FilterConfigSchema, contentOf(states, report, only)));
   return { revision: digest(content), ...content };
+}
+
+/** A configuration without its revision. */
+interface Content {
+  routes: RoutePolicyInit[];
+  report?: ReportTarget;
 }
 
 function contentOf(
   states: readonly RouteState[],
   report: ReportTarget | undefined,
   only: Only,
-): FilterConfig {
+): Content {
   const routes = [...states]
     .sort((a, b) => compare(nameOf(a), nameOf(b)))
     .map((state) => policy(state, only(state)));
-  return create(FilterConfigSchema, { routes, ...(report ? { report } : {}) });
+  return { routes, ...(report ? { report } : {}) };
 }
 
 function digest(content: JsonValue): string {
@@ -110,23 +110,30 @@ function digest(content: JsonValue): string {
  * The part of a configuration that a module reads, under the revision of the
  * whole: the token limit's copy of the tenants is none of the others' business.
  */
-export function configFor(module: FilterModule, config: FilterConfig): FilterConfig {
-  const routes = config.routes
-    .filter(({ tokenLimit }) => module !== "token-limit" || tokenLimit !== undefined)
-    .map((route) => {
-      if (module === "token-limit") {
-        const { name, hosts, tokenLimit } = route;
-        return create(RoutePolicySchema, { name, hosts, ...(tokenLimit ? { tokenLimit } : {}) });
-      }
-      const { tokenLimit: _, ...rest } = route;
-      return create(RoutePolicySchema, rest);
-    });
-  return create(FilterConfigSchema, { ...config, routes });
+function partFor(module: FilterModule, config: JsonObject): JsonObject {
+  const routes: JsonObject[] = [];
+  for (const route of (config.routes ?? []) as JsonObject[]) {
+    const { tokenLimit, ...others } = route;
+    if (tokenLimit === undefined) {
+      if (module !== "token-limit") routes.push(route);
+    } else if (module !== "token-limit") routes.push(others);
+    else {
+      const { hosts, name } = others;
+      routes.push({ ...(name ? { name } : {}), ...(hosts ? { hosts } : {}), tokenLimit });
+    }
+  }
+  const { routes: _, ...rest } = config;
+  return routes.length > 0 ? { ...config, routes } : rest;
 }
 
 /** The configuration as the one JSON text that a module is given. */
 export function filterConfigText(config: FilterConfig, module: FilterModule = "weir"): string {
-  return JSON.stringify(toJson(FilterConfigSchema, configFor(module, config)));
+  return JSON.stringify(partFor(module, jsonOf(config)));
+}
+
+/** A configuration as JSON, for objects that hold it as such. */
+export function jsonOf(config: FilterConfig): JsonObject {
+  return protoJson(FilterConfigSchema, config);
 }
 
 function nameOf(state: RouteState): string {

@@ -4,7 +4,6 @@ export type { RouteDraft } from "./draft.ts";
 export { editorSchema } from "./editor-schema.ts";
 export {
   arrivalConfig,
-  configFor,
   copyConfig,
   type FilterName,
   filterConfig,

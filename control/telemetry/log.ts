@@ -13,8 +13,23 @@ export interface LogOptions {
 /** Fields that must not reach a log, wherever they stand in what is logged. */
 const secrets = ["authorization", "token", "*.authorization", "*.token", "*.password"];
 
-/** The service's log, and the logger beneath it for lines with more fields than a code. */
-export function createLog({ format, to = process.stderr }: LogOptions) {
+/**
+ * The service's log, and the logger beneath it for lines with more fields than a code.
+ * A line that cannot be written is lost: a full disk under the log, or a reader that
+ * has ended, is no reason to stop the service.
+ */
+export function createLog({ format, to: given = process.stderr }: LogOptions) {
+  // A pipe tells of it later, a file at once.
+  if (given === process.stderr) process.stderr.on("error", () => {});
+  const to: DestinationStream = {
+    write(line) {
+      try {
+        given.write(line);
+      } catch {
+        // There is nowhere to say it.
+      }
+    },
+  };
   const logger = pino(
     {
       base: null,

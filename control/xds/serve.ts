@@ -19,7 +19,7 @@ const mostRequestBytes = 4 << 20;
 /** Streams that get a push before other work may run in between. */
 const slice = 500;
 /** A proxy that reads nothing for this long is cut off; it comes back when it is well. */
-const stuckMs = 60_000;
+const defaultStuckMs = 60_000;
 
 const grpcInvalidArgument = 3;
 const grpcPermissionDenied = 7;
@@ -78,7 +78,11 @@ interface Connection {
   written: () => void;
 }
 
-export function createXdsServer(fleet: Fleet, log: XdsLog): XdsServer {
+export function createXdsServer(
+  fleet: Fleet,
+  log: XdsLog,
+  stuckMs: number = defaultStuckMs,
+): XdsServer {
   const connections = new Set<Connection>();
   let toAll: Push | undefined;
   /** What one node is sent before the others. */

@@ -259,7 +259,7 @@ describe("a proxy on the xDS port", () => {
     ["nothing", {}, undefined],
     ["an unknown token", { authorization: "Bearer x" }, undefined],
     ["a certificate that no rule names", {}, "nobody"],
-  ])("that brings %s is refused", async (_name, headers, certificate) => {
+  ])("X16: that brings %s is refused", async (_name, headers, certificate) => {
     const refused = stream(headers, certificate);
     const status = await new Promise((resolve) =>
       refused.stream.on("response", (answer) => resolve(answer[":status"])),

@@ -208,7 +208,7 @@ describe("a control service that is killed", () => {
     rmSync(store, { recursive: true, force: true });
   });
 
-  it("fails no request, and comes back with its routes, etags and proxies", async () => {
+  it("X15: fails no request, and comes back with its routes, etags and proxies", async () => {
     expect((await weir(["shift", "chat", "canary=25", "--wait", ...serverFlag])).code).toBe(0);
     const before = (await weir(["get", ...serverFlag])).stdout;
     const died = new Promise((resolve) => control.on("exit", resolve));

@@ -42,7 +42,7 @@ async function fill(routes: number): Promise<void> {
 async function writersOnSmallDisk(): Promise<[first: string[], second: string[]]> {
   const disk = join(directory, "disk");
   mkdirSync(disk);
-  const writer = `"${process.execPath}" test/faults/writer.js "lmdb:${disk}/store"`;
+  const writer = `"${process.execPath}" test/faults/writer.js "${disk}/store" 0`;
   const script = [
     `mount -t tmpfs -o size=8m tmpfs "${disk}"`,
     `head -c 2000000 /dev/zero > "${disk}/other"`,
@@ -66,7 +66,7 @@ async function writersOnSmallDisk(): Promise<[first: string[], second: string[]]
 describe("D2: a disk that takes nothing more", () => {
   it("refuses the write with the reason, keeps what is there, and takes writes again when there is room", async () => {
     const [first, second] = await writersOnSmallDisk();
-    const acks = (lines: string[]) => lines.filter((line) => line.startsWith("n/"));
+    const acks = (lines: string[]) => lines.filter((line) => line.startsWith("0 n/"));
     for (const lines of [first, second]) {
       expect(lines.at(-1)).toMatch(
         /^refused the store .* takes no writes: No space left on its disk, \d+ bytes/,
@@ -74,7 +74,7 @@ describe("D2: a disk that takes nothing more", () => {
       expect(acks(lines).length).toBeGreaterThan(10);
     }
     // The second goes on where the first was refused: its first write has the next number.
-    expect(acks(second)[0]?.split(" ")[1]).toBe(String(acks(first).length + 1));
+    expect(acks(second)[0]?.split(" ")[2]).toBe(String(acks(first).length + 1));
   });
 
   it("is refused at the start when it cannot be written at all, with where it is", () => {

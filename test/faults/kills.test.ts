@@ -7,15 +7,33 @@ import { expect, it } from "vitest";
 import { openStore } from "../../control/store/index.ts";
 import { seeded } from "./random.ts";
 
-/** `npm run test:long` asks for 10,000. */
-const kills = Number(process.env.WEIR_KILLS ?? 12);
-/** A store lives through this many kills: what one breaks the next ones would show. */
+/** Stores that are written when their writer is killed; `npm run test:long` asks for 10,000. */
+const kills = Number(process.env.WEIR_KILLS ?? 48);
+/** One process writes so many stores at once, each by itself: most of a kill's time is the start of a process. */
+const storesPerProcess = 16;
+/** Stores live through this many kills: what one breaks the next ones would show. */
 const killsPerStore = 50;
 
-/** Lets a writer make some writes, then kills it a moment later, wherever it is. */
-async function killed(address: string, first: number, afterWrites: number, afterMs: number) {
-  const child = spawn(process.execPath, ["test/faults/writer.js", address, String(first)], {
+/** A store's directory, and how many writes it has. */
+interface Written {
+  directory: string;
+  writes: number;
+}
+
+/** What a writer said of a store. */
+interface Acknowledged {
+  name: string;
+  etag: number;
+  count: number;
+}
+
+/** Lets a writer make some writes, then kills it a moment later, wherever it is in each store. */
+async function killed(stores: readonly Written[], afterWrites: number, afterMs: number) {
+  const args = stores.flatMap(({ directory, writes }) => [directory, String(writes)]);
+  const child = spawn(process.execPath, ["test/faults/writer.js", ...args], {
     stdio: ["ignore", "pipe", "inherit"],
+    // As many writes at once as there are stores.
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(stores.length) },
   });
   let output = "";
   let started: () => void = () => {};
@@ -24,58 +42,81 @@ async function killed(address: string, first: number, afterWrites: number, after
   });
   child.stdout.on("data", (chunk: Buffer) => {
     output += chunk;
-    if (output.split("\n").length - 2 >= afterWrites) started();
+    if (output.split("\n").length > afterWrites) started();
   });
   const gone = new Promise((resolve) => child.once("close", resolve));
   await Promise.race([writing, gone]);
   await sleep(afterMs);
   child.kill("SIGKILL");
   await gone;
-  return output
-    .split("\n")
-    .filter((line) => line.startsWith("n/"))
-    .map((line) => line.split(" ") as [string, string, string])
-    .map(([name, etag, count]) => ({ name, etag, count: Number(count) }));
+  const lines = output.split("\n").filter((line) => / n\//.test(line));
+  return stores.map((_, number) =>
+    lines
+      .map((line) => line.split(" ") as [string, string, string, string])
+      .filter(([store]) => store === String(number))
+      .map(([, name, etag, count]) => ({ name, etag: Number(etag), count: Number(count) })),
+  );
 }
 
-it(`D1: a store whose writer is killed ${kills} times has every acknowledged write, each whole and once`, {
+/** Holds a store to what was acknowledged; how many writes it has, and how many are lost. */
+async function check(
+  { directory, writes }: Written,
+  acks: readonly Acknowledged[],
+): Promise<{ writes: number; lost: number }> {
+  const store = openStore(`lmdb:${directory}`);
+  const entries = (await store.audit("", 10_000_000)).reverse();
+  const { routes, sequence } = await store.list();
+  await store.close();
+  // Every write there is, in one row without a gap.
+  expect(entries.map((entry) => Number(entry.sequence))).toEqual(entries.map((_, at) => at + 1));
+  expect(sequence).toBe(BigInt(entries.length));
+  const lost = acks.filter(({ name, etag, count }) => {
+    const entry = entries[etag - 1];
+    return entry?.name !== name || entry.after?.buckets[0]?.count !== count;
+  });
+  // At most the one that was under way is there without its acknowledgement.
+  expect(entries.length - writes - acks.length).toBeLessThanOrEqual(1);
+  // The routes are as the newest entries say.
+  const newest = new Map(entries.map((entry) => [entry.name, entry.after]));
+  expect(routes).toEqual(
+    [...newest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, state]) => state),
+  );
+  return { writes: entries.length, lost: lost.length };
+}
+
+it(`D1: ${kills} stores whose writer is killed have every acknowledged write, each whole and once`, {
   timeout: 60_000 + kills * 3_000,
 }, async () => {
   const random = seeded(7);
   let acknowledged = 0;
+  let unacknowledged = 0;
   let lost = 0;
+  let told = 0;
   for (let done = 0; done < kills; ) {
-    const directory = mkdtempSync(join(tmpdir(), "weir-kills-"));
-    const address = `lmdb:${directory}`;
-    let written = 0;
-    for (let i = 0; i < killsPerStore && done < kills; i++, done++) {
-      const acks = await killed(address, written, Math.floor(random() * 6), random() * 10);
-      const store = openStore(address);
-      const entries = (await store.audit("", 10_000_000)).reverse();
-      const { routes, sequence } = await store.list();
-      await store.close();
-      // Every write there is, in one row without a gap.
-      expect(entries.map((entry) => Number(entry.sequence))).toEqual(
-        entries.map((_, at) => at + 1),
-      );
-      expect(sequence).toBe(BigInt(entries.length));
-      for (const { name, etag, count } of acks) {
-        const entry = entries[Number(etag) - 1];
-        if (entry?.name !== name || entry.after?.buckets[0]?.count !== count) lost++;
+    const stores: Written[] = Array.from({ length: storesPerProcess }, () => ({
+      directory: mkdtempSync(join(tmpdir(), "weir-kills-")),
+      writes: 0,
+    }));
+    for (let i = 0; i < killsPerStore && done < kills; i++, done += stores.length) {
+      const acks = await killed(stores, Math.floor(random() * 80), random() * 10);
+      for (const [number, store] of stores.entries()) {
+        const had = store.writes;
+        const found = await check(store, acks[number] ?? []);
+        store.writes = found.writes;
+        lost += found.lost;
+        acknowledged += acks[number]?.length ?? 0;
+        unacknowledged += found.writes - had - (acks[number]?.length ?? 0);
       }
-      // At most the one that was under way is there without its acknowledgement.
-      expect(entries.length - written - acks.length).toBeLessThanOrEqual(1);
-      // The routes are as the newest entries say.
-      const newest = new Map(entries.map((entry) => [entry.name, entry.after]));
-      expect(routes).toEqual(
-        [...newest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, state]) => state),
-      );
-      acknowledged += acks.length;
-      written = entries.length;
+      if (done - told >= 1_000) {
+        told = done;
+        console.log(`${done} stores killed, ${acknowledged} acknowledged, ${lost} lost`);
+      }
     }
-    rmSync(directory, { recursive: true });
+    for (const { directory } of stores) rmSync(directory, { recursive: true });
   }
-  console.log(`${kills} kills, ${acknowledged} writes acknowledged, ${lost} lost`);
+  console.log(
+    `${kills} stores killed, ${acknowledged} writes acknowledged, ${lost} lost, ${unacknowledged} there without an acknowledgement`,
+  );
   expect(lost).toBe(0);
   expect(acknowledged).toBeGreaterThan(0);
 });

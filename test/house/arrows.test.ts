@@ -21,7 +21,7 @@ const control: Record<string, string[]> = {
   objects: [],
   lint: ["route", "objects"],
   istio: ["route", "objects"],
-  controller: ["route", "istio", "store", "leader", "kube"],
+  controller: ["route", "istio", "store", "leader", "kube", "lint"],
   xds: ["route"],
   envoy: [],
   pods: [],

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
-import { createLog } from "../../control/telemetry/index.ts";
+import { createLog, sparse } from "../../control/telemetry/index.ts";
 import { freePorts } from "../e2e/weir-up.ts";
 
 describe("the log", () => {
@@ -25,6 +26,20 @@ describe("the log", () => {
       { level: "info", msg: "started" },
       { level: "warn", msg: "gateway-1 refused ECDS 7: no\nand more", code: "xds-nack" },
     ]);
+  });
+  it("says what comes a thousand times in a second in two lines, and the next one at once again", async () => {
+    const lines: string[] = [];
+    const log = sparse((line, code) => void lines.push(`${code} ${line}`), 50);
+    for (let i = 1; i <= 1_000; i++) log(`edge-${i} refused it`, "xds-nack");
+    await expect
+      .poll(() => lines)
+      .toEqual([
+        "xds-nack edge-1 refused it",
+        "xds-nack edge-1000 refused it (and 998 more like it)",
+      ]);
+    await sleep(200);
+    log("edge-1 refused it", "xds-nack");
+    expect(lines).toHaveLength(3);
   });
   it("keeps secrets to itself", () => {
     const { logger, lines } = written("json");

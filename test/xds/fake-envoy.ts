@@ -36,12 +36,13 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-export async function startXds(): Promise<TestServer> {
+/** @param stuckMs a stream that reads nothing for so long is cut off */
+export async function startXds(stuckMs?: number): Promise<TestServer> {
   const fleet = createFleet();
   const nacks: string[] = [];
-  const xds = createXdsServer(fleet, {
-    nack: (node, type, version, message) => nacks.push(`${node} ${type} ${version} ${message}`),
-  });
+  const nack = (node: string, type: string, version: string, message: string) =>
+    void nacks.push(`${node} ${type} ${version} ${message}`);
+  const xds = createXdsServer(fleet, { nack }, stuckMs);
   const http2: Http2Server = createServer();
   http2.on("stream", (stream, headers) => {
     if (!xds.handle(stream, headers)) stream.respond({ ":status": 404 }, { endStream: true });

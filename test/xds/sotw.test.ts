@@ -38,14 +38,14 @@ it("answers a first request at once, and an acknowledgement not at all", async (
   });
 });
 
-it("holds a request that comes before there is anything", async () => {
+it("X8: holds a request that comes before there is anything", async () => {
   envoy.send({ node, typeUrl: url("RDS"), resourceNames: ["weir"] });
   await envoy.silence();
   server.xds.publish(snapshotOf({ stable: 100 }));
   expect((await envoy.next()).resources).toHaveLength(1);
 });
 
-it("sends nothing when the same state is published again, and only what changed otherwise", async () => {
+it("X17: sends nothing when the same state is published again, and only what changed otherwise", async () => {
   server.xds.publish(snapshotOf({ stable: 90, canary: 10 }));
   const wanted: [TypeName, string[]][] = [
     ["CDS", []],
@@ -66,7 +66,7 @@ it("sends nothing when the same state is published again, and only what changed 
   await envoy.silence();
 });
 
-it("shows a refusal in the proxy's words, keeps quiet until there is something else, and believes no late yes", async () => {
+it("X2: shows a refusal in the proxy's words, keeps quiet until there is something else, and believes no late yes", async () => {
   server.xds.publish(snapshotOf({ stable: 90, canary: 10 }));
   envoy.send({ node, typeUrl: url("ECDS"), resourceNames: ["weir"] });
   const bad = await envoy.next();
@@ -110,7 +110,7 @@ it("shows a refusal in the proxy's words, keeps quiet until there is something e
   expect(server.fleet.list()[0]?.inSync).toBe(false);
 });
 
-it("ignores an answer to something older", async () => {
+it("X1: ignores an answer to something older", async () => {
   server.xds.publish(snapshotOf({ stable: 90, canary: 10 }));
   envoy.send({ node, typeUrl: url("RDS"), resourceNames: ["weir"] });
   const first = await envoy.next();
@@ -134,7 +134,7 @@ it("ignores an answer to something older", async () => {
   expect(state("RDS")?.ackedVersion).toBe(second.versionInfo);
 });
 
-it("treats an empty list of names as all at first, as none after any name", async () => {
+it("X6: treats an empty list of names as all at first, as none after any name", async () => {
   server.xds.publish(snapshotOf({ stable: 90, canary: 10 }));
   envoy.send({ node, typeUrl: url("CDS"), resourceNames: ["weir_control"] });
   const one = await envoy.next();
@@ -186,7 +186,7 @@ it("sends the endpoints again after their clusters changed: Envoy waits for them
   expect([again.typeUrl, again.versionInfo]).toEqual([url("EDS"), endpoints.versionInfo]);
 });
 
-it("leaves a proxy alone that comes back with what it would be sent", async () => {
+it("X11: leaves a proxy alone that comes back with what it would be sent", async () => {
   server.xds.publish(snapshotOf({ stable: 100 }));
   envoy.send({ node, typeUrl: url("CDS") });
   const { versionInfo } = await envoy.next();
@@ -202,7 +202,7 @@ it("leaves a proxy alone that comes back with what it would be sent", async () =
   outdated.close();
 });
 
-it("leaves a watch for an unknown type empty", async () => {
+it("X7: leaves a watch for an unknown type empty", async () => {
   server.xds.publish(snapshotOf({ stable: 100 }));
   envoy.send({
     node,
@@ -234,12 +234,15 @@ it.each<[string, Parameters<typeof envoy.send>[0], string, RegExp]>([
     "8",
     /at most 1024 are allowed/,
   ],
-])("ends a stream whose request %s, and says why", async (_name, request, status, message) => {
-  envoy.send(request);
-  const ended = await envoy.ended;
-  expect(ended.status).toBe(status);
-  expect(ended.message).toMatch(message);
-});
+])(
+  "X5, X9: ends a stream whose request %s, and says why",
+  async (_name, request, status, message) => {
+    envoy.send(request);
+    const ended = await envoy.ended;
+    expect(ended.status).toBe(status);
+    expect(ended.message).toMatch(message);
+  },
+);
 
 it("ends a stream that is no gRPC, and serves the next", async () => {
   envoy.stream.write(Buffer.from([1, 0, 0, 0, 1, 0]));

@@ -1,0 +1,30 @@
+import type { Log } from "./log.ts";
+
+/**
+ * Says a line at once and those that come soon after it together, as the last of
+ * them and how many there were: a thousand proxies may all have the same to say.
+ */
+export function sparse(log: Log, everyMs = 1_000): Log {
+  let waiting: { line: string; code: string | undefined; count: number } | undefined;
+
+  function later(): void {
+    setTimeout(() => {
+      const { line = "", code, count = 0 } = waiting ?? {};
+      waiting = undefined;
+      if (count === 0) return;
+      log(count === 1 ? line : `${line} (and ${count - 1} more like it)`, code);
+      waiting = { line, code, count: 0 };
+      later();
+    }, everyMs).unref();
+  }
+
+  return (line, code) => {
+    if (waiting) {
+      waiting = { line, code, count: waiting.count + 1 };
+      return;
+    }
+    log(line, code);
+    waiting = { line, code, count: 0 };
+    later();
+  };
+}

@@ -1,0 +1,59 @@
+import { create, toJson } from "@bufbuild/protobuf";
+import { BytesValueSchema, DurationSchema } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { FilterConfigSchema } from "../../control/gen/weir/v1/filter_pb.ts";
+import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
+import { draftRoute, filterConfig, parseRoutes } from "../../control/route/index.ts";
+import { protoJson } from "../../control/route/proto-json.ts";
+import { createRandom, randomRoute } from "../istio/random-route.ts";
+
+const random = createRandom(7);
+const states: RouteState[] = Array.from({ length: 300 }, (_, index) =>
+  parseRoutes(randomRoute(random, index)),
+).flatMap(({ problems, routes }) =>
+  problems.length > 0
+    ? []
+    : routes.map((route) => create(RouteStateSchema, draftRoute(route, undefined))),
+);
+
+test("each route's configuration is written as toJson writes it, byte for byte", () => {
+  expect(states.length).toBeGreaterThan(100);
+  for (const state of states) {
+    const config = filterConfig([state]);
+    expect(JSON.stringify(protoJson(FilterConfigSchema, config))).toBe(
+      JSON.stringify(toJson(FilterConfigSchema, config)),
+    );
+  }
+});
+
+test("it makes no difference whether it is a message yet", () => {
+  const target = { cluster: "weir", authority: "weir:8080", intervalMs: 1000 };
+  const config = filterConfig(states, target);
+  const text = JSON.stringify(toJson(FilterConfigSchema, config));
+  expect(JSON.stringify(protoJson(FilterConfigSchema, config))).toBe(text);
+  const { $typeName: _, ...init } = structuredClone({ ...config, routes: [] });
+  expect(protoJson(FilterConfigSchema, { ...init, routes: config.routes })).toEqual(
+    JSON.parse(text),
+  );
+  expect(protoJson(FilterConfigSchema, {})).toEqual({});
+});
+
+test("zero that was set is told from what was not, large numbers are strings", () => {
+  const routes = [
+    {
+      tokenLimit: {
+        tiers: { a: {}, b: { tokensPerMinute: 0n }, c: { tokensPerMinute: 2n ** 60n } },
+      },
+    },
+  ];
+  const shadow = { percent: Number.POSITIVE_INFINITY, maxBodyBytes: 0 };
+  const given = { routes: [...routes, { rateLimit: { concurrent: 0 }, shadow }] };
+  expect(protoJson(FilterConfigSchema, given)).toEqual(
+    toJson(FilterConfigSchema, create(FilterConfigSchema, given)),
+  );
+});
+
+test("what it cannot write is refused", () => {
+  expect(() => protoJson(DurationSchema, { seconds: 1n })).toThrow("google.protobuf.Duration");
+  expect(() => protoJson(BytesValueSchema, {})).toThrow("google.protobuf.BytesValue");
+});
