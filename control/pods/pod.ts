@@ -9,6 +9,7 @@ import {
   goodPod,
   type PodBehaviour,
 } from "./completion.ts";
+import { embedding } from "./embedding.ts";
 import { createQueue, loadMetrics, type PodQueue } from "./queue.ts";
 
 const mostBodyBytes = 4 << 20;
@@ -35,7 +36,7 @@ export interface Pod {
 
 /**
  * Starts a fake inference pod: OpenAI's chat completions, streamed or not, with
- * usage. It names itself in the header x-pod; PUT /behaviour changes how it behaves.
+ * usage, and embeddings. It names itself in the header x-pod; PUT /behaviour changes how it behaves.
  */
 export async function startPod(
   name: string,
@@ -104,11 +105,12 @@ async function handle(
     Object.assign(state, JSON.parse(body));
     return json(res, 200, state);
   }
-  if (path !== "/v1/chat/completions")
+  if (path !== "/v1/chat/completions" && path !== "/v1/embeddings")
     return json(res, 404, { error: { message: `no such path: ${path}` } });
   const request = parse(body);
   if (request === undefined)
     return json(res, 400, { error: { message: "the body is not valid JSON" } });
+  if (path === "/v1/embeddings") return json(res, 200, embedding(request));
   if (state.refuse > 0) return json(res, state.refuse, { error: { message: "not now" } });
   if (Math.random() < state.errorRate)
     return json(res, 500, { error: { message: "the model failed" } });

@@ -1,6 +1,8 @@
+import { failJson, openJson } from "../format/json";
 import {
   Ascii,
   allocate,
+  canReserve,
   configurationBytes,
   configurationPtr,
   literal,
@@ -45,6 +47,13 @@ function samePlugin(root: Root, name: usize, nameBytes: usize): bool {
 
 /** Takes a configuration for a root context; on a refusal what ran before goes on. */
 export function configureRoot(id: u32, bytes: usize, filter: Ascii): bool {
+  // What a configuration is made into takes many times its text; one beyond a mebibyte is refused anyway.
+  if (!canReserve(min<usize>(bytes, 1 << 20) << 5)) {
+    openJson(0, 0);
+    failJson("needs more memory than there is");
+    logRefusal(filter);
+    return false;
+  }
   const region = Region.create();
   const document = readInto(region, bytes);
   if (document === null) {

@@ -36,12 +36,17 @@ export function release(ptr: usize): void {
   store<usize>(list, block);
 }
 
+/** Makes sure that so many bytes more can be had; false when the host has no more. */
+export function canReserve(bytes: usize): bool {
+  const end = top + 7 + bytes;
+  const have = (<usize>memory.size()) << 16;
+  return end <= have || memory.grow(<i32>((end - have + 0xffff) >> 16)) >= 0;
+}
+
 /** Zeroed memory for the life of the VM, 8-byte aligned. */
 export function reserve(bytes: usize): usize {
+  if (!canReserve(bytes)) unreachable();
   const block = (top + 7) & ~7;
-  const end = block + bytes;
-  const have = (<usize>memory.size()) << 16;
-  if (end > have && memory.grow(<i32>((end - have + 0xffff) >> 16)) < 0) unreachable();
-  top = end;
+  top = block + bytes;
   return block;
 }

@@ -23,7 +23,7 @@ export {
   valueBytes,
   valuePtr,
 } from "./headers";
-export { allocate, release, reserve } from "./heap";
+export { allocate, canReserve, release, reserve } from "./heap";
 export { CALL_HEADERS, callBodyBytes, callBodyPtr, httpCall, readCallBody } from "./http-call";
 export { logError, logWarning } from "./log";
 export {

@@ -1,4 +1,4 @@
-import { allocate, release, reserve } from "./heap";
+import { allocate, canReserve, release, reserve } from "./heap";
 
 // Linear memory, by lifetime:
 //
@@ -35,13 +35,15 @@ export function resetArena(): void {
 
 /** Memory for this callback; 0 when the request is beyond every bound. */
 export function arenaAlloc(bytes: usize): usize {
+  if (bytes > LARGEST_BUFFER) return 0;
   const size = (bytes + 15) & ~15;
   if (size <= ARENA_BYTES - arenaUsed) {
     const ptr = arena + arenaUsed;
     arenaUsed += size;
     return ptr;
   }
-  if (bytes > LARGEST_BUFFER || spilledCount >= SPILL_BLOCKS) return 0;
+  // The host may have no more memory; a block is at most twice as large.
+  if (spilledCount >= SPILL_BLOCKS || !canReserve(size << 1)) return 0;
   const block = allocate(size);
   store<usize>(spilled + ((<usize>spilledCount) << 3), block);
   spilledCount++;

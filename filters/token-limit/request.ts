@@ -111,11 +111,16 @@ function isPath(name: Ascii): bool {
   if (row < 0) return false;
   const start = valuePtr(row);
   let end = start;
-  while (end < start + valueBytes(row) && load<u8>(end) != 0x3f && load<u8>(end) != 0x23) end++;
+  while (end < start + valueBytes(row) && !endsPath(load<u8>(end))) end++;
   while (end > start && load<u8>(end - 1) == 0x2f) end--;
   let from = end;
   while (from > start && load<u8>(from - 1) != 0x2f) from--;
   return isLiteral(name, from, end - from);
+}
+
+/** A query, a fragment, or parameters of the last segment. */
+function endsPath(byte: u8): bool {
+  return byte == 0x3f || byte == 0x23 || byte == 0x3b;
 }
 
 /** content-length; -1 when there is none that can be read. */

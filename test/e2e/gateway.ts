@@ -67,7 +67,7 @@ export async function startPlainEnvoy(
   filters: object[],
   route: object,
   clusters: Record<string, string>,
-): Promise<{ url: string; envoy: Envoy }> {
+): Promise<{ url: string; admin: string; envoy: Envoy }> {
   const [port = 0, admin = 0] = await freePorts(2);
   const type = "type.googleapis.com/envoy.extensions.filters";
   const address = (value: number | string) => {
@@ -122,5 +122,5 @@ export async function startPlainEnvoy(
     admin: local(admin),
     concurrency: 1,
   });
-  return { url: `http://127.0.0.1:${port}`, envoy };
+  return { url: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${admin}`, envoy };
 }

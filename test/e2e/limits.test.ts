@@ -115,7 +115,7 @@ describe("requests in flight", () => {
     await expect.poll(() => inFlight(), { timeout: 5000 }).toBe(0);
   });
 
-  it("free their place when the pod dies in the middle of a stream", async () => {
+  it("B17 free their place when the pod dies in the middle of a stream", async () => {
     await behave({ tokens: 20, cutRate: 1 });
     const running = await Promise.all(Array.from({ length: 4 }, () => start("acme")));
     expect(running.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
@@ -123,7 +123,7 @@ describe("requests in flight", () => {
     await behave({ tokens: 100_000, cutRate: 0 });
   });
 
-  it("leave nothing behind after a thousand resets before any answer", async () => {
+  it("B20 leave nothing behind after a thousand resets before any answer", async () => {
     await behave({ firstTokenMs: 2000 });
     for (let round = 0; round < 20; round++) {
       const url = new URL(up.gateway);

@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { arrivalConfig, filterConfigText, parseRoute } from "../../control/route/index.ts";
@@ -130,7 +131,7 @@ describe("a mirror", () => {
     });
   });
 
-  it("is not made of a body over the cap, nor of one of unknown length", async () => {
+  it("B23 is not made of a body over the cap, nor of one of unknown length", async () => {
     expect((await post("mirror", "/at-the-cap", 1000)).status).toBe(200);
     expect((await post("mirror", "/over-the-cap", 1001)).status).toBe(200);
     const chunked = { "transfer-encoding": "chunked" };
@@ -145,7 +146,7 @@ describe("a mirror", () => {
     expect(backend("next").arrived.map(({ url }) => url)).not.toContain("/chunked");
   });
 
-  it("does not slow down or fail the request when the shadow does", async () => {
+  it("B22 does not slow down or fail the request when the shadow does", async () => {
     const usual = await median("/quick-before");
     backend("next").usual.waitMs = 1000;
     const slowed = await median("/quick-while");
@@ -210,6 +211,24 @@ const limitedTokens = {
     scarce: { requestsPerSecond: 1000, tokensPerMinute: 120 },
   },
 };
+
+it("B8 a request of HTTP/1.0 is served, with or without keep-alive", async () => {
+  const { hostname, port } = new URL(gateway.url);
+  for (const more of ["", "connection: keep-alive\r\n"]) {
+    const answer = await new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(port), hostname, () =>
+        socket.write(`GET /old HTTP/1.0\r\nhost: mirror.example.com\r\n${more}\r\n`),
+      );
+      socket.once("data", (bytes) => {
+        resolve(bytes.toString("latin1"));
+        socket.destroy();
+      });
+      socket.once("error", reject);
+    });
+    expect(answer).toMatch(/^HTTP\/1\.[01] 200 /);
+    expect(answer.toLowerCase()).toContain("x-backend: stable");
+  }
+});
 
 describe("what shadow requests may ask for", () => {
   beforeEach(() => {

@@ -158,7 +158,7 @@ describe("compression.wasm", () => {
   const { rows } = JSON.parse(readFileSync("test/vectors/accept-encoding.json", "utf8")) as {
     rows: { name: string; headers: string[] | null; gzip: boolean }[];
   };
-  it.each(rows)("agrees with Envoy on: $name", ({ headers, gzip }) => {
+  it.each(rows)("H13 agrees with Envoy on: $name", ({ headers, gzip }) => {
     expect(acceptedBy(headers === null ? {} : { "accept-encoding": headers })).toBe(
       gzip ? "gzip" : "",
     );

@@ -106,7 +106,7 @@ describe("shared data that fails", () => {
 });
 
 describe("strangers", () => {
-  it("share one bucket: a million names get no more than one, and no memory", () => {
+  it("H9 share one bucket: a million names get no more than one, and no memory", () => {
     const { workers, shared } = configuredProxy("rate-limit", fullConfig());
     const worker = workers[0] as Worker;
     const before = worker.memoryBytes();

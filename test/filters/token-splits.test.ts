@@ -83,14 +83,14 @@ const spellings: [string, string][] = [
 describe("usage in an event stream", () => {
   describe.each(spellings)("%s", (_name, text) => {
     const answer = Buffer.from(text, "utf8");
-    it("is found whole", () => {
+    it("B11 is found whole", () => {
       expect(countsOf(answer, [])).toEqual(wanted);
     });
-    it("is found cut in two at every byte", () => {
+    it("B11 is found cut in two at every byte", () => {
       for (let cut = 1; cut < answer.length; cut++)
         expect(countsOf(answer, [cut]), `cut at ${cut}`).toEqual(wanted);
     });
-    it("is found byte by byte", () => {
+    it("B11 is found byte by byte", () => {
       const cuts = Array.from({ length: answer.length - 1 }, (_, i) => i + 1);
       expect(countsOf(answer, cuts)).toEqual(wanted);
     });

@@ -41,6 +41,8 @@ export function gatewayListener(
     stripPortMode: { case: "stripAnyHostPort", value: true },
     normalizePath: true,
     mergeSlashes: true,
+    // Old health checks and proxies speak it; Envoy refuses it by itself.
+    httpProtocolOptions: { acceptHttp10: true },
     // A model may think longer than any default idle timeout; TCP keep-alive finds dead clients.
     streamIdleTimeout: seconds(0),
     httpFilters: [

@@ -5,6 +5,7 @@ import { startWorker, type Worker } from "../../host/worker.ts";
 import { compiled, fullConfig, fullestConfig } from "../module.ts";
 import { generator } from "../random.ts";
 import { refused } from "../refused-configs.ts";
+import { chunk, says, stream, tokenConfig, usage } from "../token-streams.ts";
 
 // Any callback, in any order, with any bytes, from a host that fails at random:
 // nothing may end the VM, and it must work afterwards as if nothing had been.
@@ -91,7 +92,7 @@ function createInput(seed: number, name: string) {
     ]);
   /** Made once and drawn again and again: making them costs more than sending them. */
   const drawn = Array.from({ length: 5000 }, headers);
-  const good = JSON.stringify(name === "weir-full" ? fullestConfig() : fullConfig());
+  const good = JSON.stringify(configOf(name));
   const configs = [
     ...Array.from({ length: 200 }, () => cut(good, below)),
     ...refused.map(([, config]) => config.slice(0, 5000)),
@@ -111,12 +112,63 @@ function createInput(seed: number, name: string) {
 }
 type Input = ReturnType<typeof createInput>;
 
+/** A configuration that asks for all that the module does. */
+function configOf(name: string): object {
+  if (name === "weir-full") return fullestConfig();
+  if (name !== "token-limit") return fullConfig();
+  return tokenConfig((policy) => {
+    policy.shadow = { header: "x-shadow-mode", maxTokens: 64 };
+    policy.overrun = "finish";
+    Object.assign(policy.tiers.bronze, { requestsPerSecond: 1, burst: 3 });
+  });
+}
+
+/** Bodies, whole and in pieces, of requests and of answers. */
+const pieces = [
+  '{"stream":true,"max_tokens":5000,"messages":[{"role":"user","content":"hello"}]}',
+  '{"stream":true,"stream_options":{"include_usage":false},',
+  '"max_completion_tokens":1e6,"n":3}',
+  '{"input":"\\u00e9","max_output_tokens":null',
+  stream(says("a"), says("b")),
+  stream(chunk(undefined, usage(5, 7)), "[DONE]"),
+  JSON.stringify({ choices: [], usage: usage(1e9, -1) }),
+  "data: ",
+  "\r\n\r\n",
+  "[".repeat(70),
+  "\xff\x00",
+].map((text) => Buffer.from(text, "latin1"));
+const types = ["text/event-stream", "application/json", "text/plain"];
+
+/** A completion whose body and answer come in pieces, in any order and at times never. */
+function converse(worker: Worker, { random, pick, below, headers }: Input): void {
+  const stream = worker.exchange([
+    [":method", "POST"],
+    [":path", pick(["/v1/chat/completions", "/v1/responses", "/v1/messages", "/x"])],
+    [":authority", "chat.example.com"],
+    ...(random() < 0.5 ? headers() : []),
+  ]);
+  for (let i = below(6); i > 0; i--) {
+    const last = i === 1 && random() < 0.7;
+    if (random() < 0.4) stream.requestBody(pick(pieces), last);
+    else if (random() < 0.5)
+      stream.responseHeaders(
+        [
+          [":status", pick(["200", "500", ""])],
+          ["content-type", pick(types)],
+        ],
+        last,
+      );
+    else stream.responseBody(pick(pieces), last);
+  }
+  if (random() < 0.95) stream.end(pick([undefined, "upstream_reset", "downstream"]));
+}
+
 /** One step: a callback with what belongs to it, or any export with any arguments. */
 function step(worker: Worker, shared: SharedState, input: Input, exports: readonly string[]): void {
   const { random, below, pick } = input;
   if (random() < 0.1) shared.nowNs += BigInt(below(3e9)) - 1_000_000_000n;
   const dice = random();
-  if (dice < 0.2) exchange(worker, input);
+  if (dice < 0.2) (exports.includes("proxy_on_response_body") ? converse : exchange)(worker, input);
   else if (dice < 0.22)
     worker.answerCall(1 + below(5), { status: pick([200, 401, 0]), body: pick(answers) });
   else if (dice < 0.7) worker.request(input.headers(), { plugin: pick(["a", "b"]) });
