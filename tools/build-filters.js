@@ -1,5 +1,5 @@
 // Compiles each filter to build/<name>.wasm (all/ to build/weir.wasm) and lists
-// them with size and digest in build/filters.json.
+// them with size and digest in build/filters.json. Names as arguments: only these.
 import { createHash } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { compileFilter } from "./compile-filter.js";
@@ -18,7 +18,9 @@ rmSync("build", { recursive: true, force: true });
 mkdirSync("build", { recursive: true });
 /** @type {Record<string, { bytes: number, sha256: string }>} */
 const list = {};
+const wanted = process.argv.slice(2);
 for (const [name, entry] of Object.entries(entries)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
   const wasm = await compileFilter(
     entry,
     `build/${name}.wasm`,

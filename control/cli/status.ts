@@ -6,7 +6,7 @@ import {
   type ListProxiesResponse,
   ListProxiesResponseSchema,
 } from "../gen/weir/v1/service_pb.ts";
-import type { Signals } from "../gen/weir/v1/signals_pb.ts";
+import type { RouteSignals } from "../gen/weir/v1/signals_pb.ts";
 import { routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
 import { server, tokenFile } from "./flags.ts";
@@ -39,10 +39,7 @@ export function addStatus(program: Command): void {
             const found = await routes.getRoute({ name });
             if (output) return valueText(toJson(GetRouteResponseSchema, found), output);
             const seen = await signals.listSignals({ name });
-            const byVariant = new Map(
-              seen.routes[0]?.variants.map(({ variant, signals }) => [variant, signals]),
-            );
-            return describe(name, found, byVariant);
+            return describe(name, found, seen.routes[0]);
           },
           output !== undefined,
         ),
@@ -53,10 +50,10 @@ export function addStatus(program: Command): void {
 function describe(
   name: string,
   { state, applied, traffic }: GetRouteResponse,
-  signals: ReadonlyMap<string, Signals | undefined>,
+  signals: RouteSignals | undefined,
 ): string {
   const rows = state?.route?.spec?.variants.map((variant) => {
-    const seen = signals.get(variant.name);
+    const seen = signals?.variants.find((each) => each.variant === variant.name)?.signals;
     return [
       variant.name,
       `${variant.weight} %`,
@@ -80,7 +77,25 @@ function describe(
     `${state?.route ? routeName(state.route) : name} (etag ${state?.etag})`,
     table(head, rows ?? []),
     ...(applied ? [showApplied(applied)] : []),
+    ...describeRefusals(signals),
   ].join("\n");
+}
+
+/** Who was refused what in the last minute, if anyone was. */
+function describeRefusals(signals: RouteSignals | undefined): string[] {
+  const tiers = signals?.tiers.filter(({ refusedPerSecond }) => refusedPerSecond > 0) ?? [];
+  const tenants = signals?.tenants ?? [];
+  const ofTiers = tiers.map(({ tier, admittedPerSecond, refusedPerSecond, refusals }) => [
+    tier || "whole route",
+    admittedPerSecond.toFixed(1),
+    refusedPerSecond.toFixed(1),
+    refusals.map(({ code, perSecond }) => `${code} ${perSecond.toFixed(1)}`).join(", "),
+  ]);
+  const ofTenants = tenants.map((each) => [each.tenant, each.refusedPerSecond.toFixed(1)]);
+  return [
+    ...(tiers.length > 0 ? [table(["TIER", "ADMITTED/S", "REFUSED/S", "WHY"], ofTiers)] : []),
+    ...(tenants.length > 0 ? [table(["TENANT", "REFUSED/S"], ofTenants)] : []),
+  ];
 }
 
 function milliseconds(value: number | undefined): string {

@@ -48,7 +48,7 @@ export function addUp(program: Command): void {
       "--store <store>",
       "memory or lmdb:DIRECTORY (default: a directory that goes with the command)",
     )
-    .addOption(packagedFile("route", "route to start with", "examples/canary/route.yaml"))
+    .addOption(packagedFile("route", "route to start with", "examples/quick-start/route.yaml"))
     .addOption(packagedFile("wasm", "weir.wasm", "build/weir.wasm"))
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
     .addHelpText(

@@ -89,12 +89,16 @@ function destinationRule({ host, namespace, routes, subsets }: Host): Manifest {
   // No route's name has a dot, so no route's own rule is replaced.
   const name = shared || !own ? `weir-${host}.service` : objectName(first);
   const names = routes.map(routeName);
+  const copies = shared ? undefined : copiesOnly(spec, host);
   const origins: Origin[] = [
     {
       path: [],
       text: `DestinationRule of ${names.join(", ")}: spec.service, spec.variants, spec.resilience`,
     },
     ...trafficPolicyOrigins(spec),
+    ...(copies
+      ? [{ path: ["spec", "trafficPolicy", "connectionPool"], text: "spec.shadow.maxInFlight" }]
+      : []),
     ...[...subsets.values()].map(({ origin, route }, index) => ({
       path: ["spec", "subsets", index],
       text: shared ? `${origin} of ${routeName(route)}` : origin,
@@ -107,7 +111,7 @@ function destinationRule({ host, namespace, routes, subsets }: Host): Manifest {
       metadata: metadataFor(name, namespace, names),
       spec: defined({
         host,
-        trafficPolicy: trafficPolicy(spec),
+        trafficPolicy: { ...trafficPolicy(spec), ...copies },
         subsets:
           subsets.size > 0
             ? [...subsets.values()].map(({ variant, route }) => subset(variant, route))
@@ -117,6 +121,13 @@ function destinationRule({ host, namespace, routes, subsets }: Host): Manifest {
     },
     origins,
   };
+}
+
+/** The bound on copies where a Service is the shadow variant's alone; else its subset has it. */
+function copiesOnly(spec: RouteSpec, host: string): JsonObject | undefined {
+  const [variant, ...others] = spec.variants.filter((each) => hostOf(spec, each) === host);
+  if (variant === undefined || variant.service === "" || others.length > 0) return undefined;
+  return copiesPolicy(spec, variant.name);
 }
 
 function policyOf(route: InferenceRoute): JsonObject {

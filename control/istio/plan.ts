@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { createTwoFilesPatch } from "diff";
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 import type { KubernetesObject } from "../objects/index.ts";
 import type { K8sObject, Manifest } from "./manifest.ts";
 import { routesOf } from "./previous.ts";
@@ -104,6 +104,7 @@ function described(
     value ? toYaml([{ object: sorted(value) as K8sObject, origins: [] }]) : "";
   const diff = createTwoFilesPatch("there", "given", text(before), text(after), "", "", {
     context: 3,
+    headerOptions: FILE_HEADERS_ONLY,
   });
   return { action, kind: object.kind, name: nameOf(object), diff };
 }

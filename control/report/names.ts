@@ -7,8 +7,16 @@ export const counterNames = {
   canaryRequests: "canary_requests",
   /** Requests within their limits; label: the tier. */
   rateLimitAdmitted: "rate_limit_admitted",
-  /** Requests refused by a limit; label: the tier. */
+  /** Requests refused by their tier's rate; label: the tier. */
   rateLimitRefused: "rate_limit_refused",
+  /** Requests refused because their tenant had as many in flight as it may; label: the tier. */
+  concurrencyRefused: "concurrency_refused",
+  /** Requests refused because the pods were saturated; label: the tier. */
+  overloadRefused: "overload_refused",
+  /** Requests refused because the route had as many in flight as it may. */
+  routeFull: "route_full",
+  /** Requests refused for any of these reasons, of some tenants; label: the tenant. */
+  tenantRefused: "tenant_refused",
   /** Requests that got the shadow tag. */
   shadowTagged: "shadow_tagged",
   /** Answers, by the class of their status: "2xx" to "5xx", or "none" where none came. */

@@ -1,5 +1,5 @@
 import { clone, equals, toJson } from "@bufbuild/protobuf";
-import { createTwoFilesPatch } from "diff";
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 import { stringify } from "yaml";
 import { type InferenceRoute, InferenceRouteSchema } from "../gen/weir/v1/route_pb.ts";
 import type { Move, RouteState } from "../gen/weir/v1/service_pb.ts";
@@ -49,7 +49,10 @@ export function planRoute(route: InferenceRoute, stored: RouteState | undefined)
   return {
     changed,
     diff: changed
-      ? createTwoFilesPatch("stored", "given", before, toYaml(route), "", "", { context: 3 })
+      ? createTwoFilesPatch("stored", "given", before, toYaml(route), "", "", {
+          context: 3,
+          headerOptions: FILE_HEADERS_ONLY,
+        })
       : "",
     moves,
   };

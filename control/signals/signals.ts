@@ -12,11 +12,11 @@ import {
   type Distribution,
   distributionIn,
   histogramNames,
-  labelsOf,
   type Observation,
   quantile,
   totalOf,
 } from "../report/index.ts";
+import { tenantsOf, tiersOf } from "./refusals.ts";
 
 /**
  * A route's signals from what was reported within a window.
@@ -41,11 +41,8 @@ export function signalsOf(
         totalOf(window, counterNames.canaryRequests, { label: variant }),
       ),
     })),
-    tiers: tiersIn(window).map((tier) => ({
-      tier,
-      admittedPerSecond: totalOf(window, counterNames.rateLimitAdmitted, { label: tier }) / seconds,
-      refusedPerSecond: totalOf(window, counterNames.rateLimitRefused, { label: tier }) / seconds,
-    })),
+    tiers: tiersOf(window, seconds),
+    tenants: tenantsOf(window, seconds),
     shadowPerSecond: totalOf(window, counterNames.shadowTagged) / seconds,
   });
 }
@@ -80,11 +77,4 @@ function quantiles(distribution: Distribution): Quantiles {
     ...(p95 === undefined ? {} : { p95 }),
     ...(p99 === undefined ? {} : { p99 }),
   });
-}
-
-function tiersIn(window: Observation): string[] {
-  const { rateLimitAdmitted, rateLimitRefused } = counterNames;
-  return [
-    ...new Set([...labelsOf(window, rateLimitAdmitted), ...labelsOf(window, rateLimitRefused)]),
-  ].sort();
 }

@@ -29,6 +29,7 @@ const ownFiles = [
   "route.js",
   "routes.js",
   "shift-dialog.js",
+  "tiers.js",
 ];
 
 /** Libraries served as their packages ship them: bare import -> file below node_modules. */

@@ -13,7 +13,7 @@ import { Flow } from "./flow";
 import { admit, refusedForNs } from "./limiter";
 import { others, takePlace } from "./places";
 import { RATE, refuse } from "./refusal";
-import { Tenant, tenantNamed } from "./tenants";
+import { countRefused, Tenant, tenantNamed } from "./tenants";
 
 /** Who pays for diverted shadow traffic: a name that no header can carry, for a comma ends a value. */
 const shadowTenant = literal(",shadow");
@@ -27,10 +27,14 @@ export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: 
   const tier = tenant.tier;
   if (!admit(tenant.bucket, tier)) {
     tier.refused.pending++;
+    countRefused(tenant);
     refuse(RATE, tier, refusedForNs, 0);
     return false;
   }
-  if (FULL && !takePlace(policy, tenant, context)) return false;
+  if (FULL && !takePlace(policy, tenant, context)) {
+    countRefused(tenant);
+    return false;
+  }
   tier.admitted.pending++;
   const known = tenant != policy.tenants.others && !(FULL && diverted);
   if (policy.forwardTenant && known) forward(tenantHeader, tenant.name);

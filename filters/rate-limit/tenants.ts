@@ -1,5 +1,6 @@
 import { xxh64 } from "../format/xxh64";
-import { isText, literal, Region, Text, textBytes, textPtr } from "../sdk";
+import { countedBy } from "../report";
+import { isText, literal, Metric, Region, Text, textBytes, textPtr } from "../sdk";
 import { acquireBucket, Bucket, releaseBucket } from "./bucket";
 import { Tier, tierNamed } from "./tier";
 
@@ -11,6 +12,8 @@ export class Tenant {
   tierName: Text;
   tier: Tier;
   bucket: Bucket;
+  /** Counter of its requests that were refused, or 0 where it has none of its own. */
+  refused: usize;
 }
 
 /** The tenants of one route, found by name in constant time. */
@@ -23,6 +26,9 @@ export class Tenants {
   /** Everyone else; one bucket for all of them. */
   others: Tenant;
 }
+
+/** Tenants of a route with a counter of their own: series have to be few, the names of tenants are not. */
+const MOST_COUNTED: i32 = 32;
 
 /** Name of those whom no one knows; not a name that a header can carry. */
 const anonymous = literal("\0");
@@ -86,11 +92,16 @@ export function tenantNamed(tenants: Tenants, ptr: usize, bytes: usize): Tenant 
   }
 }
 
-/** Takes each tenant's bucket; routes do not share them. */
+/** Takes each tenant's bucket, and counters for some of them; routes do not share them. */
 export function takeBuckets(tenants: Tenants, route: Text): void {
   const seed = xxh64(textPtr(route), textBytes(route), 0);
-  for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next)
-    takeBucket(changetype<Tenant>(at), seed);
+  let counted: i32 = 0;
+  for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next) {
+    const tenant = changetype<Tenant>(at);
+    takeBucket(tenant, seed);
+    if (counted++ < MOST_COUNTED)
+      tenant.refused = changetype<usize>(countedBy("tenant_refused", route, "tenant", tenant.name));
+  }
   takeBucket(tenants.others, seed);
 }
 
@@ -101,6 +112,11 @@ function takeBucket(tenant: Tenant, seed: u64): void {
   bucket.fullNs = tenant.tier.intervalNs;
   bucket.startNs = tenant.tier.startNs;
   bucket.windowNs = tenant.tier.windowNs;
+}
+
+/** Counts a request of the tenant that was refused, for whatever reason. */
+export function countRefused(tenant: Tenant): void {
+  if (tenant.refused != 0) changetype<Metric>(tenant.refused).pending++;
 }
 
 export function releaseBuckets(tenants: Tenants): void {

@@ -49,7 +49,8 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
   return stdout.split("\n").filter(Boolean);
 }
 
-describe("completion in bash", () => {
+// Each word that is offered takes two processes of weir.
+describe("completion in bash", { timeout: 240_000 }, () => {
   it("offers commands, flags, their values, and the names that are stored", async () => {
     expect(await offered("sh")).toEqual(["shift"]);
     expect(await offered("render", "--tar")).toEqual(["--target"]);
@@ -72,6 +73,41 @@ it.each(shells)("what it prints for %s is read by it", async (shell) => {
   const read = spawnSync(shell, ["-n", file], { encoding: "utf8" });
   expect(read.stderr).toBe("");
   expect(read.status).toBe(0);
+});
+
+describe.skipIf(!shells.includes("fish"))("completion in fish", { timeout: 240_000 }, () => {
+  it.each([
+    ["weir sh", /^shift\t/m],
+    ["weir render --tar", /^--target/m],
+    ["weir status ", /^chat\tchat\.example\.com/m],
+  ])("after %s offers %s", async (line, offered) => {
+    const script = `weir completion fish | source; complete -C "${line}"`;
+    const { stdout } = await promisify(execFile)("fish", ["--no-config", "-c", script], {
+      env: { ...env(), HOME: directory },
+    });
+    expect(stdout).toMatch(offered);
+  });
+});
+
+describe.skipIf(!shells.includes("zsh"))("completion in zsh", { timeout: 240_000 }, () => {
+  it.each([
+    ["weir sh", "shift"],
+    ["weir status ch", "chat"],
+  ])("after %s completes to %s", async (line, word) => {
+    // As a person does it: a shell of its own on a terminal, and the Tab key.
+    const script = `
+zmodload zsh/zpty
+zpty shell 'zsh -f -i'
+zpty -w shell 'PS1=; unsetopt beep; autoload -Uz compinit; compinit -u -D; source <(weir completion zsh); print READY'
+zpty -r shell seen '*READY*READY*'
+zpty -w -n shell '${line}'$'\\t'
+zpty -r -m shell seen '*${line.slice(0, -2)}${word}*' && print -r -- FOUND
+zpty -d shell`;
+    const { stdout } = await promisify(execFile)("zsh", ["-f", "-c", script], {
+      env: { ...env(), HOME: directory, TERM: "dumb" },
+    });
+    expect(stdout).toContain("FOUND");
+  });
 });
 
 it("a shell that is unknown is named, with those that are known", async () => {

@@ -66,7 +66,7 @@ describe("the page of error codes has every code, and no other", () => {
     );
     // Handed on by another name.
     const denied = sources.flatMap(({ text }) =>
-      found(new RegExp(`\\bdenied\\([^;]*,\\s*"(${kebab})",?\\s*\\);`, "g"), text),
+      found(new RegExp(`\\b(?:denied|refusals)\\([^;]*,\\s*"(${kebab})",?\\s*\\);`, "g"), text),
     );
     expect([...new Set([...said, ...denied])].sort()).toEqual(named("Codes in the log").sort());
   });

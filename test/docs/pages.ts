@@ -1,83 +1,60 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { freePorts } from "../e2e/weir-up.ts";
+import { readFileSync } from "node:fs";
+import { expect } from "vitest";
+
+/** A block of commands of a page, and the output that the page shows below it, if it does. */
+export interface Step {
+  commands: string;
+  shown: string;
+}
 
 /** The blocks of a kind in a page, in order. */
 export function blocksOf(page: string, kind: string): string[] {
-  const text = readFileSync(page, "utf8");
-  return [...text.matchAll(new RegExp(`^\`\`\`${kind}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map(
-    ([, block = ""]) => block,
-  );
+  return [...readFileSync(page, "utf8").matchAll(blocks)]
+    .filter((found) => found[1] === kind)
+    .map(([, , block = ""]) => block);
+}
+
+const blocks = /^```(\w+)\n([\s\S]*?)^```$/gm;
+
+/** What a page has its reader do, in order; a block of text belongs to the commands before it. */
+export function stepsOf(page: string): Step[] {
+  const steps: Step[] = [];
+  for (const [, kind, block = ""] of readFileSync(page, "utf8").matchAll(blocks)) {
+    const last = steps.at(-1);
+    if (kind === "sh") steps.push({ commands: block, shown: "" });
+    else if (kind === "text" && last && last.shown === "") last.shown = block;
+  }
+  return steps;
 }
 
 /**
- * The project's folder as a reader has it, to which commands may write without leaving traces.
- * Blocks run as they stand, but for the addresses that the pages name: these are replaced by
- * free ones, since a test cannot know who else listens on its machine.
+ * Holds the output of commands against what the page shows of it: every line
+ * shown, in that order, others in between. Numbers, with their units, may be
+ * others or missing ("-"), as may times and revisions; "..." stands for anything.
  */
-export interface ReadersFolder {
-  path: string;
-  /** Runs a block as it stands; rejects unless it ends with 0. */
-  run(block: string): Promise<string>;
-  /** Runs a command that stays, until it says `ready`. */
-  start(command: string): Promise<ChildProcess>;
-  remove(): void;
+export function expectShown(output: string, shown: string): void {
+  let rest = output.split("\n").map(plain);
+  for (const line of shown.split("\n").filter((each) => each.trim() !== "")) {
+    const pattern = patternOf(line);
+    const at = rest.findIndex((each) => pattern.test(each));
+    if (at < 0) expect.fail(`the page shows\n  ${line}\nbut what came is\n${output}`);
+    rest = rest.slice(at + 1);
+  }
 }
 
-export async function readersFolder(): Promise<ReadersFolder> {
-  const [listen, xds, gateway, admin, ...pods] = await freePorts(6);
-  const at = (port: number | undefined) => `127.0.0.1:${port}`;
-  const elsewhere: [string, string][] = [
-    [
-      "npm start",
-      `npm start -- --listen ${at(listen)} --xds ${at(xds)} --gateway ${at(gateway)} --admin ${at(admin)} --pods ${pods.map(at).join()}`,
-    ],
-    ["127.0.0.1:8080", at(listen)],
-    ["127.0.0.1:10000", at(gateway)],
-  ];
-  const path = mkdtempSync(join(tmpdir(), "weir-reader-"));
-  for (const name of readdirSync("."))
-    if (name !== ".git") symlinkSync(resolve(name), join(path, name));
-  const shell = (command: string, detached = false) =>
-    spawn("bash", ["-eu", "-o", "pipefail", "-c", moved(command, elsewhere)], {
-      cwd: path,
-      env: { ...process.env, WEIR_SERVER: at(listen) },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached,
-    });
-  return {
-    path,
-    async run(block) {
-      const child = shell(block);
-      let output = "";
-      for (const stream of [child.stdout, child.stderr])
-        stream.on("data", (chunk: Buffer) => {
-          output += chunk;
-        });
-      const code = await new Promise((done) => child.on("close", done));
-      if (code !== 0) throw new Error(`exit ${code} of\n${block}\n${output}`);
-      return output;
-    },
-    async start(command) {
-      // A group of its own: npm does not hand signals on to what it started.
-      const child = shell(command, true);
-      let output = "";
-      await new Promise<void>((done, reject) => {
-        for (const stream of [child.stdout, child.stderr])
-          stream.on("data", (chunk: Buffer) => {
-            output += chunk;
-            if (/^ready$/m.test(output)) done();
-          });
-        child.on("exit", (code) => reject(new Error(`exit ${code} of ${command}\n${output}`)));
-      });
-      return child;
-    },
-    remove: () => rmSync(path, { recursive: true }),
-  };
+/** What differs each time, as one sign; columns are as wide as what is in them. */
+function plain(line: string): string {
+  return line
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z|\b[0-9a-f]{16}\b/g, "#")
+    .replace(/\d+(?:[.,]\d+)*(?: ?(?:ms|s|%)(?![a-zA-Z]))?/g, "#")
+    .replace(/(?<=\s|^|[/(])-(?=\s|$|[/)])/g, "#")
+    .replace(/\s+/g, " ")
+    .trim();
 }
 
-function moved(command: string, elsewhere: readonly [string, string][]): string {
-  return elsewhere.reduce((text, [from, to]) => text.replaceAll(from, to), command);
+function patternOf(line: string): RegExp {
+  const parts = plain(line)
+    .split("...")
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`);
 }

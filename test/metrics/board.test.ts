@@ -22,6 +22,8 @@ import { mayGoWithoutPrometheus } from "./prometheus.ts";
 
 interface Panel {
   title: string;
+  type: string;
+  repeat?: string;
   targets: { expr: string }[];
 }
 const board = JSON.parse(readFileSync("istio/monitoring/grafana.json", "utf8")) as {
@@ -30,7 +32,7 @@ const board = JSON.parse(readFileSync("istio/monitoring/grafana.json", "utf8")) 
 const expressions = board.panels.flatMap(({ title, targets }) =>
   targets.map(({ expr }): [string, string] => [
     title,
-    expr.replaceAll("$__rate_interval", "4s").replaceAll("$route", ".*"),
+    expr.replaceAll("$__rate_interval", "4s").replaceAll(/\$(route|variant|tier)/g, ".*"),
   ]),
 );
 const labels: Record<string, string[]> = {
@@ -129,6 +131,16 @@ describe.skipIf(mayGoWithoutPrometheus)("on a real Prometheus", () => {
     expect(rules).toHaveLength(7);
     expect(rules.filter(({ health }) => health === "err")).toEqual([]);
   });
+});
+
+it("the board tells the time to first token by variant and tier, as quantiles and all of it", () => {
+  const first = expressions.filter(([, query]) => query.includes("time_to_first_token"));
+  expect(
+    first.filter(([, query]) => query.includes("sum by (le, route, variant, tier)")),
+  ).toHaveLength(3);
+  const heatmap = board.panels.find(({ type }) => type === "heatmap");
+  expect(heatmap?.repeat).toBe("variant");
+  expect(heatmap?.targets[0]?.expr).toContain('variant=~"$variant",tier=~"$tier"');
 });
 
 it.skipIf(mayGoWithoutPrometheus)("alerts fire on what they are for and on nothing else", () => {

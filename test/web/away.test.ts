@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
@@ -12,9 +12,8 @@ import { parseRoutes } from "../../control/route/index.ts";
 import type { ControlServer } from "../../control/server.ts";
 import { local, startQuietServer, urlOf } from "../api/control-server.ts";
 import { accessibilityProblems, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
+import { takePicture } from "./picture.ts";
 
-/** Kept to be looked at. */
-const pictures = process.env.WEIR_PICTURES;
 const validMs = 30_000;
 
 describe.skipIf(mayGoWithoutBrowser)(
@@ -40,12 +39,10 @@ describe.skipIf(mayGoWithoutBrowser)(
       ];
       writeFileSync(join(directory, "access.yaml"), stringify({ tokens }));
     }
-    const picture = (name: string) =>
-      pictures ? page.screenshot({ path: `${pictures}/${name}.png` }) : undefined;
+    const picture = (name: string) => takePicture(page, name, false);
 
     beforeAll(async () => {
       directory = mkdtempSync(join(tmpdir(), "weir-away-"));
-      if (pictures) mkdirSync(pictures, { recursive: true });
       browser = await startBrowser();
       page = await browser.newPage({ viewport: { width: 1200, height: 500 } });
       allow();

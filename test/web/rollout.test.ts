@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -7,9 +7,7 @@ import { parse, stringify } from "yaml";
 import { gatewayClient } from "../e2e/gateway-client.ts";
 import { type WeirUp, weirUp } from "../e2e/weir-up.ts";
 import { accessibilityProblems, errorsOf, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
-
-/** Kept to be looked at. */
-const pictures = process.env.WEIR_PICTURES;
+import { takePicture } from "./picture.ts";
 
 /** Steps long enough to be looked at; whoever does not want to wait promotes. */
 const rollout = {
@@ -26,7 +24,10 @@ const rollout = {
   },
 };
 
-describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser", () => {
+// A page, a proxy and two pods on a machine that may have more to do.
+const patience = { timeout: 180_000 };
+
+describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser", patience, () => {
   let up: WeirUp;
   let browser: Browser;
   let page: Page;
@@ -44,7 +45,6 @@ describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser",
     writeFileSync(routeFile, stringify(route));
     up = await weirUp(["--route", routeFile]);
     browser = await startBrowser();
-    if (pictures) mkdirSync(pictures, { recursive: true });
     const client = gatewayClient(up.gateway);
     let n = 0;
     traffic = setInterval(() => {
@@ -69,8 +69,7 @@ describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser",
     expect(errors).toEqual([]);
     await page.close();
   });
-  const picture = (name: string) =>
-    pictures ? page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true }) : undefined;
+  const picture = (name: string) => takePicture(page, name);
   const open = () => page.goto(`${up.server}/#/routes/inference/chat`);
   /** Does what a button of the rollout offers, and says why. */
   async function ask(action: string, reason: string): Promise<void> {
@@ -107,7 +106,7 @@ describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser",
     const dialog = page.getByRole("dialog");
     await dialog.getByText(/^It stays at step 1 of 4: 30 % for canary\./).waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
-    await picture("rollout-pause");
+    await takePicture(page, "rollout-pause", false);
     await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "hidden" });
     await ask("pause", "pods restart");

@@ -77,16 +77,21 @@ function Chart({ title, seconds, lines }) {
         cursor: { sync: { key: "weir" }, drag: { x: false, y: false } },
         legend: { live: true },
         scales: { y: { range: (_chart, _low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
-        axes: [axis, { ...axis, size: 55 }],
+        axes: [
+          { ...axis, size: 30, space: 70, values: (_chart, splits) => splits.map(clock) },
+          { ...axis, size: 50, space: 35 },
+        ],
         series: [
-          { value: (_chart, v) => (v == null ? "" : new Date(v * 1000).toLocaleTimeString()) },
+          { label: "at", value: (_chart, v) => (v == null ? "now" : clock(v)) },
           ...names.split("\n").map((label, i) => ({
             label,
             stroke: colours[i % colours.length],
             dash: dashes[i % dashes.length],
             width: 2,
             points: { show: false },
-            value: (_chart, v) => (v == null ? "–" : v.toFixed(1)),
+            // Without a pointer on the chart the legend tells the newest value.
+            value: (chart, v, series, index) =>
+              format(index == null ? chart.data[series]?.at(-1) : v),
           })),
         ],
       },
@@ -112,4 +117,8 @@ function Chart({ title, seconds, lines }) {
 
 function format(value) {
   return typeof value === "number" ? value.toFixed(1) : "not measured";
+}
+
+function clock(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString();
 }

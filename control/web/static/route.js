@@ -8,6 +8,7 @@ import { Pods } from "./pods.js";
 import { Rollout } from "./rollout.js";
 import { AppliedWord } from "./routes.js";
 import { ShiftDialog } from "./shift-dialog.js";
+import { Tiers } from "./tiers.js";
 
 /** One route: its variants and tiers with their signals, charts, and what was changed. */
 export function Route({ name, state, loading }) {
@@ -38,7 +39,7 @@ export function Route({ name, state, loading }) {
     <${Rollout} name=${name} route=${state.route} entries=${audit?.entries ?? []} />
     <h3>The last fifteen minutes</h3>
     <${Charts} history=${history} />
-    <${Tiers} tiers=${signals?.tiers ?? []} />
+    <${Tiers} tiers=${signals?.tiers ?? []} tenants=${signals?.tenants ?? []} />
     <${Pods} name=${name} />
     <${Audit} name=${name} />
   </section>`;
@@ -94,17 +95,4 @@ function shadowWords({ total = {}, shadowPerSecond = 0 } = {}) {
   const all = total.requestsPerSecond ?? 0;
   const share = all > 0 ? ` (${percent((100 * shadowPerSecond) / all)} of all)` : "";
   return `${perSecond(shadowPerSecond)} requests/s${share} are tagged as shadow traffic`;
-}
-
-function Tiers({ tiers }) {
-  if (tiers.length === 0) return null;
-  return html`<h3>Tiers</h3><div class="scroll" tabindex="0" role="region" aria-label="list of tiers"><table>
-    <caption class="hidden">requests by tier</caption>
-    <thead><tr><th scope="col">tier</th><th scope="col" class="number">admitted/s</th><th scope="col" class="number">refused/s</th></tr></thead>
-    <tbody>${tiers.map(
-      (each) => html`<tr key=${each.tier}><th scope="row">${each.tier}</th>
-      <td class="number">${perSecond(each.admittedPerSecond)}</td>
-      <td class="number">${perSecond(each.refusedPerSecond)}</td></tr>`,
-    )}</tbody>
-  </table></div>`;
 }

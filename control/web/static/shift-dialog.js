@@ -40,7 +40,7 @@ export function ShiftDialog({ state, name, proposed = {}, why = "", close }) {
       ${Object.entries(weights).map(
         ([variant, weight]) => html`<label key=${variant}>${variant}, percent
         <input type="number" min="0" max="100" step="0.01" required value=${weight}
-          onInput=${(event) => setWeights({ ...weights, [variant]: Number(event.target.value) })} />
+          onInput=${({ target }) => setWeights((before) => ({ ...before, [variant]: Number(target.value) }))} />
       </label>`,
       )}
       <label>reason <input name="reason" required maxlength="500" placeholder="kept in the audit" value=${why} /></label>

@@ -47,11 +47,12 @@ export function gatewayListener(
     streamIdleTimeout: seconds(0),
     httpFilters: [
       discovered(filterName, { ...options.weir, wasm: options.fallback ?? options.weir.wasm }),
-      faultFilter(),
       ...connectionLimits(routes),
       ...compressors(routes),
       // Behind the compressors, so that it reads answers before they are compressed.
       ...(options.tokenLimit ? [discovered(tokenFilterName, options.tokenLimit)] : []),
+      // Next to the pods, as Istio has it: what a drill does to them is measured like what they do.
+      faultFilter(),
       {
         name: "envoy.filters.http.router",
         configType: { case: "typedConfig", value: pack(RouterSchema, {}) },
