@@ -216,10 +216,12 @@ describe("the rate limit", () => {
   });
 
   it("answers gRPC in gRPC's own way", async () => {
-    await Promise.all(Array.from({ length: 20 }, () => client.get("/v1/models")));
-    const { status, headers } = await client.post("/x", {}, { "content-type": "application/grpc" });
-    expect(status).toBe(200);
-    expect(headers["grpc-status"]).toBe("8");
+    // So many at once that some are refused, however slow the machine is.
+    const grpc = { "content-type": "application/grpc" };
+    const asked = Array.from({ length: 40 }, () => client.post("/x", {}, grpc));
+    const refused = (await Promise.all(asked)).find(({ headers }) => headers["grpc-status"]);
+    expect(refused?.status).toBe(200);
+    expect(refused?.headers["grpc-status"]).toBe("8");
   });
 
   it("admits its rate and no more over ten seconds, on two workers", async () => {
