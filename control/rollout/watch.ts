@@ -7,6 +7,7 @@ import { showTime } from "./duration.ts";
 import { judge, type Window } from "./judge.ts";
 import type { GateStatus, Sight } from "./machine.ts";
 import { proofOf } from "./proof.ts";
+import { createSplit, type Split } from "./split.ts";
 import { type Stage, stageAt } from "./stages.ts";
 import { noTenants, type TenantWindow, tenantsIn } from "./tenants.ts";
 import { sideOf } from "./trials.ts";
@@ -49,6 +50,7 @@ export function watchKey({ step, phase }: RolloutState, route: RouteState | unde
  */
 export function createWatch(key: string, startMs: number, agedMs: number): Watch {
   let mark: Observation | undefined;
+  let split: Split | undefined;
   let tenantMarks: ReadonlyMap<string, Observation> = new Map();
   let provenAtMs: number | undefined;
   let lastProvenMs = startMs;
@@ -77,12 +79,13 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
       // From here on every request that is counted was sent by the step's own weights.
       if (enough && mark === undefined) {
         mark = facts.observation;
+        split = createSplit(mark);
         tenantMarks = facts.tenants;
       }
       const window = windowSince(spec, facts.observation, stage?.tiers);
       const share =
-        window && stage && applied === wanted && splitByWeight(stage, facts.route)
-          ? shareOf(state, spec, facts.route, window.since)
+        split && stage && applied === wanted && splitByWeight(stage, facts.route)
+          ? split(facts.observation, (since) => shareOf(state, spec, facts.route, since))
           : undefined;
       const proof = proofOf(spec.proof, facts, share, nowMs - lastProvenMs);
       if (proof.status === "proven") {

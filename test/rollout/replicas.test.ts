@@ -113,7 +113,13 @@ it("is walked by one replica at a time, and goes on under the other when the lea
   await expect.poll(async () => (await state())?.step, step).toBe(2);
   await expect.poll(() => [next.leads(), next.steps()], step).toEqual([true, 1]);
   old.child.kill("SIGCONT");
-  await expect.poll(() => old.leads(), { timeout: 30_000 }).toBe(false);
+  await expect
+    .poll(async () => {
+      // The traffic follows the weights meanwhile, too.
+      await state();
+      return old.leads();
+    }, step)
+    .toBe(false);
   await expect.poll(async () => (await state())?.phase, step).toBe("succeeded");
   // Time for the old leader to write what it had in mind.
   await sleep(1_000);
