@@ -3,7 +3,7 @@ import { resourceTypes } from "../../control/xds/index.ts";
 import { sotw, startXds, type TestServer } from "./fake-envoy.ts";
 import { snapshotOf } from "./snapshots.ts";
 
-/** `npm run test:long` asks for a thousand. */
+/** Proxies and server share this process; `npm run bench -- xds` has a thousand in their own. */
 const count = Number(process.env.WEIR_STREAMS ?? 200);
 const names: Record<string, string[]> = {
   EDS: ["inference/chat/stable", "inference/chat/canary"],
