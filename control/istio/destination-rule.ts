@@ -10,7 +10,7 @@ import type { RouteProblem } from "./problem.ts";
 import { copiesPolicy, trafficPolicy, trafficPolicyOrigins } from "./traffic-policy.ts";
 
 /** What all routes say about one host: Istio wants it in one DestinationRule. */
-interface Host {
+export interface Host {
   host: string;
   namespace: string;
   routes: InferenceRoute[];
@@ -18,18 +18,18 @@ interface Host {
 }
 
 /**
- * The DestinationRules of some routes, one per host: their variants as subsets,
+ * The DestinationRules of some hosts, one each: the routes' variants as subsets,
  * and how the proxies treat the pods. A rule for one route is named after it,
  * one for several after their Service.
  */
-export function destinationRules(routes: InferenceRoute[]): Manifest[] {
-  return hostsOf(routes).map(destinationRule);
+export function destinationRules(hosts: readonly Host[]): Manifest[] {
+  return hosts.map(destinationRule);
 }
 
 /** What routes on one Service say against each other; found before anything is rendered. */
-export function checkSharedHosts(routes: InferenceRoute[]): RouteProblem[] {
+export function checkSharedHosts(hosts: readonly Host[]): RouteProblem[] {
   const found: RouteProblem[] = [];
-  for (const { host, routes: sharing, subsets } of hostsOf(routes)) {
+  for (const { host, routes: sharing, subsets } of hosts) {
     const [first, ...others] = sharing as [InferenceRoute, ...InferenceRoute[]];
     for (const route of others) {
       const mine = JSON.stringify(policyOf(route));
@@ -59,7 +59,8 @@ export function checkSharedHosts(routes: InferenceRoute[]): RouteProblem[] {
   return found;
 }
 
-function hostsOf(routes: InferenceRoute[]): Host[] {
+/** The hosts that routes send requests to, in the order they are first named. */
+export function hostsOf(routes: InferenceRoute[]): Host[] {
   const hosts = new Map<string, Host>();
   for (const route of routes) {
     const spec = route.spec as RouteSpec;

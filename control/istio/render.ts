@@ -16,7 +16,7 @@ import { type AttachPoint, attachPoints } from "./attach.ts";
 import { authorizationPolicy } from "./authorization-policy.ts";
 import { checkForIstio } from "./check.ts";
 import { checkForGatewayApi } from "./check-gateway-api.ts";
-import { checkSharedHosts, destinationRules } from "./destination-rule.ts";
+import { checkSharedHosts, destinationRules, hostsOf } from "./destination-rule.ts";
 import { envoyFilter } from "./envoy-filter.ts";
 import { httpRoute, httpRouteRuleNames } from "./http-route.ts";
 import type { Manifest } from "./manifest.ts";
@@ -101,7 +101,8 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     problems.push(...targetProblems(route, options).map((found) => ({ ...found, route: id })));
   }
   const points = attachPoints(ordered);
-  problems.push(...checkSharedHosts(routes), ...checkTelemetry(points));
+  const hosts = hostsOf(routes);
+  problems.push(...checkSharedHosts(hosts), ...checkTelemetry(points));
   problems.push(...checkModules(points, routes, options));
   const version = parseIstioVersion(options.istioVersion ?? defaultIstioVersion);
   if (problems.length > 0 || typeof version === "string") return { manifests: [], problems };
@@ -112,7 +113,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
   const ruleNames = gatewayApi ? httpRouteRuleNames : httpRouteNamesOf;
   const manifests = [
     ...serviceEntries(routes),
-    ...destinationRules(routes),
+    ...destinationRules(hosts),
     ...points.flatMap((point) =>
       hasFilters(point) ? (reportCluster(point, options.report) ?? []) : [],
     ),

@@ -135,9 +135,13 @@ function quoted(value: string): string {
 
 function writeComment(text: Text, origins: OriginTree | undefined, depth: number): void {
   if (origins?.text === undefined) return;
-  for (const line of origins.text.split(lineBreak)) {
+  const lines = lineBreak.test(origins.text) ? origins.text.split(lineBreak) : [origins.text];
+  for (const line of lines) {
     indent(text, depth);
-    write(text, `# ${line}\n`);
+    // Not put together first: that would be one more string for each.
+    write(text, "# ");
+    write(text, line);
+    write(text, "\n");
   }
 }
 
