@@ -13,7 +13,7 @@ import { allocate, canReserve, release, reserve } from "./heap";
 
 const ARENA_BYTES: usize = 65536;
 const SPILL_BLOCKS: i32 = 8;
-const LARGEST_BUFFER: usize = 16 << 20;
+const LARGEST_BUFFER: usize = 8 << 20;
 
 const arena: usize = reserve(ARENA_BYTES);
 const spilled: usize = memory.data(64, 8);
