@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { KubeClient } from "../../control/kube/index.ts";
 import { createKubeLease } from "../../control/leader/index.ts";
+import { draftRoute } from "../../control/route/index.ts";
+import { openStore, readContents, writeBackup } from "../../control/store/index.ts";
 import { createKubeStore } from "../../control/store/kube/index.ts";
 import { mayGoWithout } from "../istio/istio-tools.ts";
 import { leaseContract } from "../leader/contract.ts";
+import { messageWith } from "../route/documents.ts";
 import { storeContract } from "../store/contract.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
@@ -41,4 +44,32 @@ describe.skipIf(mayGoWithout)("in a real API server", () => {
     store: createKubeStore({ client: cluster.client(), namespace: "weir-system" }),
     remove,
   }));
+
+  it("takes the backup of another store, with every etag and every audit entry", {
+    timeout: 120_000,
+  }, async () => {
+    await remove();
+    const from = openStore("memory");
+    const author = { principal: "ada", reason: "backup" };
+    const draft = (canary: number) =>
+      draftRoute(messageWith({ stable: 100 - canary, canary }), undefined);
+    for (const canary of [1, 2, 3])
+      await from.put("inference/chat", draft(canary), "", "shift", author);
+    const gone = await from.put("inference/old", draft(5), "", "apply", author);
+    await from.delete("inference/old", gone.etag, author);
+    const contents = await readContents(from);
+    await from.close();
+
+    const into = createKubeStore({ client: cluster.client(), namespace: "weir-system" });
+    await into.restore?.(contents);
+    expect(writeBackup(await readContents(into))).toBe(writeBackup(contents));
+    await expect(into.restore?.(contents)).rejects.toThrow("the store is not empty");
+    await into.close();
+    const again = createKubeStore({ client: cluster.client(), namespace: "weir-system" });
+    expect(writeBackup(await readContents(again))).toBe(writeBackup(contents));
+    await again.close();
+    const names = ["get", "inferenceroutes", "-A", "-o", "name"];
+    expect(await cluster.mustKubectl(names)).toBe("inferenceroute.weir.dev/chat\n");
+    await remove();
+  });
 });

@@ -17,6 +17,7 @@ import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError }
 import { attend, probe } from "./attend.ts";
 import { createChangeLog } from "./change-log.ts";
 import { allRoutesPath, changesPath } from "./names.ts";
+import { restoreContents } from "./restore.ts";
 import { readRouteObject } from "./route-object.ts";
 import { createSerial } from "./serial.ts";
 import { isSettled, type Settling, settle } from "./settle.ts";
@@ -223,6 +224,12 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     watch: (after, signal) => replayed(after, routeEvents.watch([], signal), eventOf),
     watchRollouts: (after, signal) =>
       replayed(after, rolloutEvents.watch([], signal), rolloutEventOf),
+    async restore(contents) {
+      await usable();
+      await translated("", () =>
+        restoreContents(settling, contents, (name) => alone(name, () => finish(settling, name))),
+      );
+    },
     refused: () => problems,
     onRefused: (listener) => listeners.push(listener),
     async close() {
