@@ -52,11 +52,9 @@ export function createSurroundings(
     onChange();
   };
 
-  async function attend({ foreign, kind, path }: Kind): Promise<void> {
-    const there = await isThere(client, path, signal, () => {
-      // It may be installed later.
-      void attend({ kind, path, ...(foreign ? { foreign } : {}) });
-    });
+  async function attend(each: Kind): Promise<void> {
+    const { foreign, kind, path } = each;
+    const there = await isThere(client, path, signal, () => void attend(each));
     if (there === "forbidden") unread.add(kind);
     else if (unread.delete(kind)) changed();
     if (there !== "yes") return;

@@ -2,7 +2,7 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { clusterLints } from "./around.ts";
 import { lints } from "./catalog.ts";
 import type { Cluster } from "./cluster.ts";
-import { type Finding, severities } from "./finding.ts";
+import { type Finding, type Lint, severities } from "./finding.ts";
 
 export { lints } from "./catalog.ts";
 export type { Cluster } from "./cluster.ts";
@@ -12,11 +12,9 @@ export { type Located, sarif } from "./sarif.ts";
 
 /** What is unwise about a route that is valid, the worst first. */
 export function lintRoute(route: InferenceRoute, cluster?: Cluster): Finding[] {
-  return lints
-    .flatMap(({ check, id, reason, severity }) =>
-      check(route, cluster).map((remark) => ({ id, severity, reason, ...remark })),
-    )
-    .sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity));
+  return findings(lints, route, cluster).sort(
+    (a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity),
+  );
 }
 
 /**
@@ -29,11 +27,18 @@ export function lintSurroundings(
   cluster: Cluster,
   unread: ReadonlySet<string>,
 ): Finding[] {
-  return clusterLints
-    .filter(
-      ({ kinds, severity }) => severity === "error" && !kinds.some((each) => unread.has(each)),
-    )
-    .flatMap(({ check, id, reason, severity }) =>
-      check(route, cluster).map((remark) => ({ id, severity, reason, ...remark })),
-    );
+  const known = clusterLints.filter(
+    ({ kinds, severity }) => severity === "error" && !kinds.some((each) => unread.has(each)),
+  );
+  return findings(known, route, cluster);
+}
+
+function findings(
+  asked: readonly Lint[],
+  route: InferenceRoute,
+  cluster: Cluster | undefined,
+): Finding[] {
+  return asked.flatMap(({ check, id, reason, severity }) =>
+    check(route, cluster).map((remark) => ({ id, severity, reason, ...remark })),
+  );
 }

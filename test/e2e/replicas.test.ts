@@ -1,14 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import { sha256Hex } from "../../control/auth/index.ts";
 import { findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
-import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
 import { startPod } from "../../control/pods/index.ts";
-import { parseRoutes } from "../../control/route/index.ts";
 import { openStore } from "../../control/store/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { startMachines } from "../faults/machines.ts";
@@ -16,6 +14,7 @@ import { seeded } from "../faults/random.ts";
 import { freePorts, startEtcd } from "../store/etcd-cluster.ts";
 import { disturbances, shuffled } from "./disturbances.ts";
 import { gatewayClient } from "./gateway-client.ts";
+import { measuredRoute } from "./measured-route.ts";
 import { createReplica, type Replica } from "./replica.ts";
 import { startTraffic } from "./traffic.ts";
 import { stepsOf, walk } from "./walks.ts";
@@ -29,21 +28,6 @@ const isLong = seconds > 600;
  */
 const [calmMs, longestMs, pauseMs] = isLong ? [10_000, 15_000, 50] : [2_000, 8_000, 10];
 const local = (port: number) => ({ host: "127.0.0.1", port });
-
-/** The example's route under a name of its own, without a limit that anyone here reaches. */
-function routeOf(name: string, endpoints: readonly string[]): InferenceRoute {
-  const document = parse(readFileSync("examples/canary/route.yaml", "utf8"));
-  document.metadata.name = name;
-  document.spec.hosts = [`${name}.example.com`];
-  // A rollout is judged by the answers that the proxies measure.
-  document.spec.tokens = { measure: true };
-  for (const tier of Object.values<object>(document.spec.rateLimit.tiers))
-    Object.assign(tier, { requestsPerSecond: 50_000, burst: 50_000 });
-  document.spec.variants.forEach((variant: object, i: number) => {
-    Object.assign(variant, { endpoints: [endpoints[i]] });
-  });
-  return parseRoutes(stringify(document)).routes[0] as InferenceRoute;
-}
 
 /** Writes that were sent once each: an error may mean either, so only what was acknowledged is counted on. */
 function startShifts(replicas: readonly Replica[], random: () => number) {
@@ -110,7 +94,7 @@ it(`three replicas on etcd and a real Envoy go through ${seconds} s of kills, pa
   const endpoints = pods.map(({ port }) => `127.0.0.1:${port}`);
   const first = replicas[0] as Replica;
   for (const name of ["chat", "walked"])
-    await first.routes.applyRoute({ route: routeOf(name, endpoints) });
+    await first.routes.applyRoute({ route: measuredRoute("canary", name, endpoints) });
   const envoy = await startEnvoy({
     binary: await findEnvoy(() => {}),
     bootstrap: bootstrap({

@@ -1,21 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse, stringify } from "yaml";
 import { findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
 import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { type PodBehaviour, startPod } from "../../control/pods/index.ts";
-import { parseRoutes } from "../../control/route/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { rolloutOf } from "../rollout/world.ts";
 import { gatewayClient } from "./gateway-client.ts";
+import { measuredRoute } from "./measured-route.ts";
 import { freePorts } from "./weir-up.ts";
 
 /** Canaries by the name of their route: how their pods behave, and the words with which they go back. */
@@ -74,20 +71,6 @@ function clientsOf(baseUrl: string) {
     routes: createClient(RouteService, transport),
     audit: createClient(AuditService, transport),
   };
-}
-
-/** The example's route under another name, with streams that are measured. */
-function routeOf(name: string, endpoints: string[]): InferenceRoute {
-  const document = parse(readFileSync("examples/rollout/route.yaml", "utf8"));
-  document.metadata.name = name;
-  document.spec.hosts = [`${name}.example.com`];
-  document.spec.tokens = { measure: true };
-  for (const tier of Object.values<object>(document.spec.rateLimit.tiers))
-    Object.assign(tier, { requestsPerSecond: 50_000, burst: 50_000 });
-  document.spec.variants.forEach((variant: object, i: number) => {
-    Object.assign(variant, { endpoints: [endpoints[i]] });
-  });
-  return parseRoutes(stringify(document)).routes[0] as InferenceRoute;
 }
 
 async function serve(): Promise<{
@@ -183,7 +166,9 @@ beforeAll(async () => {
     const endpoints = pods.map(({ port }) => `127.0.0.1:${port}`);
     const canary =
       name === unfair ? await startUnfairPod(pods[1]?.port ?? 0, "globex") : endpoints[1];
-    await clients.routes.applyRoute({ route: routeOf(name, [endpoints[0] ?? "", canary ?? ""]) });
+    await clients.routes.applyRoute({
+      route: measuredRoute("rollout", name, [endpoints[0] ?? "", canary ?? ""]),
+    });
     const fault = faulty.find(([each]) => each === name)?.[1];
     for (const [i, behaviour] of [usual, { ...usual, ...fault }].entries())
       await fetch(`http://${endpoints[i]}/behaviour`, {

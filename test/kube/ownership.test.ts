@@ -134,14 +134,17 @@ describe.skipIf(mayGoWithout)(
         "the weights are 70, 30",
       );
       // From now on Git says nothing of weights.
-      await git((spec) => {
-        for (const variant of spec.variants as Json[]) delete variant.weight;
-        Object.assign(spec, { resilience: { timeout: "300s" } });
-      });
-      await eventually(
-        async () => (await world.service())?.spec.http[0]?.timeout === "300s",
-        "Git's change is followed",
-      );
+      const gitSetsTimeout = async (timeout: string) => {
+        await git((spec) => {
+          for (const variant of spec.variants as Json[]) delete variant.weight;
+          Object.assign(spec, { resilience: { timeout } });
+        });
+        await eventually(
+          async () => (await world.service())?.spec.http[0]?.timeout === timeout,
+          `Git's change to ${timeout} is followed`,
+        );
+      };
+      await gitSetsTimeout("300s");
       expect(await world.weights()).toEqual([70, 30]);
       await world.applied();
       // What a person adds to the route stays too, metadata and spec.
@@ -149,14 +152,7 @@ describe.skipIf(mayGoWithout)(
         metadata: { annotations: { "example.com/ticket": "7" } },
         spec: { headers: { response: { set: { "x-served-by": "chat" } } } },
       });
-      await git((spec) => {
-        for (const variant of spec.variants as Json[]) delete variant.weight;
-        Object.assign(spec, { resilience: { timeout: "400s" } });
-      });
-      await eventually(
-        async () => (await world.service())?.spec.http[0]?.timeout === "400s",
-        "Git's next change is followed",
-      );
+      await gitSetsTimeout("400s");
       const live = await get(world.cluster, "inferenceroute", "inference/chat");
       expect(live).toMatchObject({
         metadata: { annotations: { "example.com/ticket": "7" } },
