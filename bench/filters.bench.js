@@ -1,8 +1,8 @@
 // CPU that filters add to a request in a real Envoy. All arms are listeners of
 // one Envoy with one worker; its time on the processor is read from schedstat
 // around each slice of requests, arms in turn, order reversed every other round.
-// Slices are short and many: on a machine that others use as well, what disturbs
-// a slice only ever adds to it, and the least disturbed of each arm are compared.
+// Slices are short and many: what disturbs a machine that others use as well lasts
+// longer than a round, so a slice is held against the others of its round.
 import { findEnvoy, startEnvoy } from "../dist/control/envoy/index.js";
 import { arms as allArms } from "./filters/arms.js";
 import { benchBootstrap } from "./filters/bootstrap.js";
@@ -48,7 +48,7 @@ async function report() {
     keepApart(envoy.pid);
     for (const { open, port } of arms) if (open) held.push(await openStreamsTo(port, open));
     console.log(`measuring ${arms.length} of them over ${rounds} rounds`);
-    return tables(arms, await measure(arms, workerClock(envoy.pid)), { rounds, requestsPerSlice });
+    return tables(arms, await measure(arms, workerClock(envoy.pid)), requestsPerSlice);
   } finally {
     for (const streams of held) streams.close();
     await envoy?.stop();

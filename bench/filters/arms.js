@@ -46,7 +46,7 @@ const weir = "build/weir.wasm";
 /** Streams that lie open beside the measured requests in the arms named for it. */
 export const openStreams = 1000;
 
-/** @param {{ empty: string, bare: string, rust: string, gcore: string }} built paths of the benchmark's own modules @returns {Arm[]} */
+/** @param {{ empty: string, bare: string, rust: string, rustMap: string, gcore: string }} built paths of the benchmark's own modules @returns {Arm[]} */
 export function arms(built) {
   const chain = ["rate-limit", "shadow", "canary", "compression"];
   return [
@@ -79,7 +79,18 @@ export function arms(built) {
     { name: "lua", says: "the same in Envoy's Lua", filters: [lua], does: "all" },
     { name: "native", says: "the same by native filters", filters: nativeFull, does: "all" },
     { name: "half", says: "the cheap half by native filters", filters: nativeHalf, does: "half" },
-    { name: "rust", says: "the same on the Rust SDK", filters: [wasm(built.rust)], does: "all" },
+    {
+      name: "rust",
+      says: "the same on the Rust SDK, header by header",
+      filters: [wasm(built.rust)],
+      does: "all",
+    },
+    {
+      name: "rust-map",
+      says: "the same on the Rust SDK, one read of all headers",
+      filters: [wasm(built.rustMap)],
+      does: "all",
+    },
     {
       name: "gcore",
       says: "the same on @gcoredev/proxy-wasm-sdk-as",

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { compileFilter } from "../../tools/compile-filter.js";
 
@@ -15,17 +15,14 @@ export async function buildModules() {
   const built = {
     empty: join(directory, "empty.wasm"),
     bare: join(directory, "bare.wasm"),
-    rust: join(directory, "rust/wasm32-unknown-unknown/release/weir_peer.wasm"),
+    rust: rustPeer("rust"),
+    rustMap: rustPeer("rust-map", "whole-map"),
     gcore: join(directory, "gcore.wasm"),
   };
   const gcore = join(directory, "gcore");
   mkdirSync(gcore, { recursive: true });
   await compileFilter("bench/filters/empty.ts", built.empty);
   await compileFilter("bench/filters/bare.ts", built.bare);
-  run("cargo", [
-    ...["build", "--release", "--quiet", "--locked", "--target", "wasm32-unknown-unknown"],
-    ...["--manifest-path", "bench/peers/rust/Cargo.toml", "--target-dir", join(directory, "rust")],
-  ]);
   for (const file of ["package.json", "package-lock.json", "asconfig.json", "index.ts"])
     cpSync(join("bench/peers/gcore", file), join(gcore, file));
   if (!existsSync(join(gcore, "node_modules"))) run("npm", ["ci", "--ignore-scripts"], gcore);
@@ -33,9 +30,14 @@ export async function buildModules() {
   return built;
 }
 
-/** @param {string} module */
-export function bytesOf(module) {
-  return readFileSync(module).length;
+/** Path of the Rust peer, built with some of its features. @param {string} target @param {...string} features */
+function rustPeer(target, ...features) {
+  run("cargo", [
+    ...["build", "--release", "--quiet", "--locked", "--target", "wasm32-unknown-unknown"],
+    ...["--manifest-path", "bench/peers/rust/Cargo.toml", "--target-dir", join(directory, target)],
+    ...["--features", features.join(",")],
+  ]);
+  return join(directory, target, "wasm32-unknown-unknown/release/weir_peer.wasm");
 }
 
 /** @param {string} command @param {string[]} args @param {string} [cwd] */

@@ -3,7 +3,6 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { RenderOptions } from "../istio/index.ts";
 import { type KubeClient, pause } from "../kube/index.ts";
 import type { Leader } from "../leader/index.ts";
-import { lintSurroundings } from "../lint/index.ts";
 import { routeName } from "../route/index.ts";
 import type { KubeStore } from "../store/index.ts";
 import type { DriftPolicy } from "./apply.ts";
@@ -15,6 +14,7 @@ import { type PassContext, type PassResult, runPass } from "./pass.ts";
 import { createRouteMetas, finalizer } from "./routes.ts";
 import { statusOf } from "./status.ts";
 import { createSurroundings } from "./surroundings.ts";
+import { createUnresolved } from "./unresolved.ts";
 
 export interface ControllerOptions {
   client: KubeClient;
@@ -35,6 +35,8 @@ export interface ControllerOptions {
 export interface Controller {
   /** Number of passes done; for tests and metrics. */
   passes(): number;
+  /** Number of times that any route was held against what is around it; likewise. */
+  looks(): number;
   /** What the filters of each route should report, as of the last pass. */
   filters: {
     of(
@@ -82,6 +84,7 @@ export function createController(options: ControllerOptions): Controller {
   const managed = createManaged(client, `${instanceLabel}=${instance}`, poke, stop.signal, log);
   const metas = createRouteMetas(client, poke, stop.signal, log);
   const around = createSurroundings(client, instance, pokeLater, stop.signal, log);
+  const unresolved = createUnresolved();
   const history = new Map<string, Set<string>>();
   const leads = () => leader.current() !== undefined && !stop.signal.aborted;
   const context: PassContext = {
@@ -193,9 +196,9 @@ export function createController(options: ControllerOptions): Controller {
         { etag: stored.get(name)?.etag ?? "", revision, revisions: known(name, revision) },
       ]),
     );
+    const missing = unresolved.of(routes, around.now());
     const findings = (meta: RouteMeta) => {
       const { name } = meta;
-      const route = stored.get(name)?.route;
       const filterRevision = revisions.get(name) ?? "";
       const unrendered = (want.problems.get(name) ?? []).map(({ path, message }) => ({
         reason: "Refused" as const,
@@ -205,7 +208,7 @@ export function createController(options: ControllerOptions): Controller {
         etag: stored.get(name)?.etag,
         refused: store.refused().get(name) ?? [],
         problems: [...unrendered, ...(result.problems.get(name) ?? [])],
-        unresolved: route ? lintSurroundings(route, around.objects(), around.unread()) : [],
+        unresolved: missing.get(name) ?? [],
         trouble: result.trouble,
         corrected: result.corrected.get(name) ?? [],
         filterRevision,
@@ -231,6 +234,7 @@ export function createController(options: ControllerOptions): Controller {
   );
   return {
     passes: () => passes,
+    looks: unresolved.looks,
     filters: {
       of: (name) => current.get(name),
       knows: (revision) => [...history.values()].some((revisions) => revisions.has(revision)),

@@ -2,15 +2,14 @@ import { follow, type KubeClient, type KubeObject } from "../kube/index.ts";
 import type { Cluster } from "../lint/index.ts";
 import { instanceLabel } from "./desired.ts";
 import { isThere } from "./is-there.ts";
+import type { Around } from "./unresolved.ts";
 
 /** What others keep in the cluster and routes refer to or collide with. */
 export interface Surroundings {
   /** Resolves when all kinds were read once. */
   ready: Promise<void>;
-  /** The objects; another list after each change. */
-  objects(): Cluster;
-  /** Kinds that this service may not read: nothing can be said about them. */
-  unread(): ReadonlySet<string>;
+  /** What is known now; another value after each change. */
+  now(): Around;
 }
 
 interface Kind {
@@ -45,18 +44,23 @@ export function createSurroundings(
   say: (line: string) => void,
 ): Surroundings {
   const seen = new Map<string, Map<string, Cluster[number]>>();
-  const unread = new Set<string>();
-  let all: Cluster | undefined;
+  /** Paths that may not be read, and the kinds of what is there. */
+  const unread = new Map<string, string>();
+  let around: Around | undefined;
   const changed = () => {
-    all = undefined;
+    around = undefined;
     onChange();
   };
 
   async function attend(each: Kind): Promise<void> {
     const { foreign, kind, path } = each;
     const there = await isThere(client, path, signal, () => void attend(each));
-    if (there === "forbidden") unread.add(kind);
-    else if (unread.delete(kind)) changed();
+    if (there !== "forbidden") {
+      if (unread.delete(path)) changed();
+    } else if (!unread.has(path)) {
+      unread.set(path, kind);
+      changed();
+    }
     if (there !== "yes") return;
     const objects = new Map<string, Cluster[number]>();
     seen.set(path, objects);
@@ -87,11 +91,13 @@ export function createSurroundings(
 
   return {
     ready: Promise.all(kinds.map(attend)).then(() => {}),
-    objects: () => {
-      all ??= [...seen.values()].flatMap((objects) => [...objects.values()]);
-      return all;
+    now() {
+      around ??= {
+        objects: [...seen.values()].flatMap((objects) => [...objects.values()]),
+        unread: new Set(unread.values()),
+      };
+      return around;
     },
-    unread: () => unread,
   };
 }
 

@@ -7,6 +7,7 @@ import { hasEnded } from "./phase.ts";
 import type { ProofStatus } from "./proof.ts";
 import { type Stage, showStage, stageAt, stagesOf } from "./stages.ts";
 import type { TenantSight } from "./tenants.ts";
+import { isMeasured } from "./validate.ts";
 
 /** One thing that must be open before the next step. */
 export interface GateStatus {
@@ -39,6 +40,9 @@ export interface Sight {
   gates: readonly GateStatus[];
 }
 
+/** Why a rollout stands still whose route was edited so that nothing tells what its users get. */
+const unmeasured =
+  "the proxies do not measure the route's answers any more: set its spec.tokens.measure to true, then resume";
 const defaultPatienceMs = 600_000;
 const defaultBlindMs = 120_000;
 
@@ -107,6 +111,9 @@ function halt(state: RolloutState, sight: Sight): Decision | undefined {
   const spec = state.rollout?.spec as RolloutSpec;
   const drift = driftOf(state, sight.route);
   if (drift !== undefined) return pause(state, drift, sight.verdicts);
+  const route = sight.route?.route;
+  if (route && !isMeasured(route) && !isPromoted(state))
+    return pause(state, unmeasured, sight.verdicts);
   if (sight.proof.status === "overdue" && spec.proof?.onDeadline !== "continue")
     return pause(state, sight.proof.words, sight.verdicts);
   const stage = stageAt(spec, state.step);
@@ -128,7 +135,7 @@ function advance(state: RolloutState, sight: Sight, spec: RolloutSpec): Decision
   const stage = stageAt(spec, state.step);
   if (stage === undefined) return end(state, "succeeded", allTaken(state), sight.verdicts);
   const next = nextStage(spec, stage);
-  const promoted = state.promoted !== undefined && state.promoted >= state.step;
+  const promoted = isPromoted(state);
   const waitingFor = [
     ...proofWaits(sight),
     ...(promoted ? [] : [...timeWaits(stage, sight), ...verdictWaits(stage, sight)]),
@@ -140,6 +147,11 @@ function advance(state: RolloutState, sight: Sight, spec: RolloutSpec): Decision
     return { kind: "wait", waitingFor, next: next ? showStage(spec, next) : "done" };
   if (next === undefined) return end(state, "succeeded", allTaken(state), sight.verdicts);
   return enter(state, spec, next, sight.verdicts);
+}
+
+/** Whether someone took the step's evidence upon themselves. */
+function isPromoted({ promoted, step }: RolloutState): boolean {
+  return promoted !== undefined && promoted >= step;
 }
 
 /** The stage after one; undefined after the last. */

@@ -1,6 +1,6 @@
 import type { Rollout, RolloutSpec } from "../gen/weir/v1/rollout_pb.ts";
 import type { InferenceRoute, Variant } from "../gen/weir/v1/route_pb.ts";
-import { type Problem, toBuckets, toPercent } from "../route/index.ts";
+import { countsTokens, type Problem, toBuckets, toPercent } from "../route/index.ts";
 import { timeChecks } from "./checks.ts";
 import { goesByTier } from "./effect.ts";
 
@@ -28,7 +28,26 @@ export function validateRollout(
     ...stepProblems(spec, route),
     ...tierProblems(spec, route),
     ...saltProblems(spec, route),
+    ...measuringProblems(route),
     ...analysisProblems(spec, sources),
+  ];
+}
+
+/** Whether the proxies measure a route's answers, by which every weight above 0 is judged. */
+export function isMeasured({ spec }: InferenceRoute): boolean {
+  return spec !== undefined && countsTokens(spec);
+}
+
+/** Every rollout has a weight above 0: there is none that needs no answers. */
+function measuringProblems(route: InferenceRoute): Problem[] {
+  if (isMeasured(route)) return [];
+  return [
+    {
+      code: "not-measured",
+      path: "spec.analysis",
+      message:
+        "the proxies do not measure this route's answers, so no step could ever pass: set spec.tokens.measure of the route to true",
+    },
   ];
 }
 

@@ -2,6 +2,7 @@ import { xxh64 } from "../format/xxh64";
 import {
   CAS_MISMATCH,
   findHeader,
+  nextHeader,
   nowNs,
   readShared,
   sharedBytes,
@@ -44,7 +45,7 @@ let nowS: u32 = 0;
 export function keptVariant(policy: CanaryPolicy): i32 {
   conversation = 0;
   const row = findHeader(policy.conversationHeader);
-  if (row < 0 || valueBytes(row) == 0 || findHeader(policy.conversationHeader, row + 1) >= 0)
+  if (row == 0 || valueBytes(row) == 0 || nextHeader(policy.conversationHeader, row) != 0)
     return -1;
   conversation = xxh64(valuePtr(row), valueBytes(row), policy.seed) | 1;
   nowS = <u32>(nowNs() / 1000000000);

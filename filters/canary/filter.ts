@@ -70,7 +70,7 @@ function conversationVariant(policy: CanaryPolicy): i32 {
 function forcedVariant(policy: CanaryPolicy): i32 {
   if (policy.forceHeader == 0) return -1;
   const row = findHeader(policy.forceHeader);
-  if (row < 0 || !isCallerIn(policy.forceFrom, policy.identity)) return -1;
+  if (row == 0 || !isCallerIn(policy.forceFrom, policy.identity)) return -1;
   return variantIndex(policy, valuePtr(row), valueBytes(row));
 }
 
@@ -79,7 +79,7 @@ function randomBucket(policy: CanaryPolicy): u32 {
   if (FULL && policy.conversationHeader != 0 && conversation != 0)
     return bucketOf(conversation, BUCKETS);
   const row = findHeader(requestId);
-  if (row >= 0) return bucketOfKey(valuePtr(row), valueBytes(row), policy.seed);
+  if (row != 0) return bucketOfKey(valuePtr(row), valueBytes(row), policy.seed);
   store<u64>(clock, nowNs());
   return bucketOfKey(clock, 8, policy.seed);
 }

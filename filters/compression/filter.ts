@@ -10,9 +10,12 @@ import { isPressed } from "../pressure";
 import {
   Ascii,
   findHeader,
+  HeaderRow,
+  hasHeader,
   isLiteral,
   isText,
   literal,
+  nextHeader,
   REQUEST_HEADERS,
   removeHeader,
   setHeader,
@@ -46,7 +49,7 @@ const fetchSite = literal("sec-fetch-site");
  */
 export function applyCompression(policy: CompressionPolicy): void {
   const row = findHeader(acceptEncoding);
-  if (row < 0) return;
+  if (row == 0) return;
   const chosen = mayCompress(policy) ? choose(algorithmsFor(policy), row) : 0;
   if (chosen == 0) {
     policy.denied.pending++;
@@ -55,8 +58,7 @@ export function applyCompression(policy: CompressionPolicy): void {
   }
   policy.allowed.pending++;
   const name: Text = chosen == GZIP ? gzip : chosen == BROTLI ? brotli : zstd;
-  if (isText(name, valuePtr(row), valueBytes(row)) && findHeader(acceptEncoding, row + 1) < 0)
-    return;
+  if (isText(name, valuePtr(row), valueBytes(row)) && nextHeader(acceptEncoding, row) == 0) return;
   setHeader(REQUEST_HEADERS, acceptEncoding, textPtr(name), textBytes(name));
 }
 
@@ -68,9 +70,9 @@ function algorithmsFor(policy: CompressionPolicy): u32 {
   return policy.algorithms;
 }
 
-function choose(algorithms: u32, first: i32): u32 {
+function choose(algorithms: u32, first: HeaderRow): u32 {
   openAcceptEncoding();
-  for (let row = first; row >= 0; row = findHeader(acceptEncoding, row + 1))
+  for (let row = first; row != 0; row = nextHeader(acceptEncoding, row))
     addAcceptEncoding(valuePtr(row), valueBytes(row));
   return negotiate(algorithms);
 }
@@ -78,14 +80,14 @@ function choose(algorithms: u32, first: i32): u32 {
 /** What the request alone tells against compression; the compressor itself looks at the answer. */
 function mayCompress(policy: CompressionPolicy): bool {
   if (FULL && policy.brownout && isPressed()) return false;
-  if (findHeader(upgrade) >= 0 || findHeader(protocol) >= 0) return false;
+  if (hasHeader(upgrade) || hasHeader(protocol)) return false;
   // A part of a compressed answer is no part of the plain one.
-  if (findHeader(range) >= 0) return false;
+  if (hasHeader(range)) return false;
   if (!maySecrets(policy.secrets)) return false;
   const verb = findHeader(method);
-  if (verb >= 0 && (isValue("HEAD", verb) || isValue("CONNECT", verb))) return false;
+  if (verb != 0 && (isValue("HEAD", verb) || isValue("CONNECT", verb))) return false;
   return (
-    !contains(contentType, "application/grpc") &&
+    !begins(contentType, "application/grpc") &&
     !contains(accept, "text/event-stream") &&
     !contains(cacheControl, "no-transform")
   );
@@ -100,21 +102,27 @@ function maySecrets(secrets: u32): bool {
   if (secrets == ALLOW) return true;
   const credentials = findHeader(authorization);
   const ambient =
-    findHeader(cookie) >= 0 ||
-    (credentials >= 0 && !startsAt(valuePtr(credentials), valueBytes(credentials), "bearer"));
+    hasHeader(cookie) ||
+    (credentials != 0 && !startsAt(valuePtr(credentials), valueBytes(credentials), "bearer"));
   if (!ambient) return true;
   if (secrets != SAME_ORIGIN) return false;
   const site = findHeader(fetchSite);
-  return site >= 0 && findHeader(fetchSite, site + 1) < 0 && isValue("same-origin", site);
+  return site != 0 && nextHeader(fetchSite, site) == 0 && isValue("same-origin", site);
 }
 
-function isValue(value: Ascii, row: i32): bool {
+function isValue(value: Ascii, row: HeaderRow): bool {
   return isLiteral(value, valuePtr(row), valueBytes(row));
+}
+
+/** Whether the header begins with the word, in any case. */
+function begins(name: Text, lower: Ascii): bool {
+  const row = findHeader(name);
+  return row != 0 && startsAt(valuePtr(row), valueBytes(row), lower);
 }
 
 /** Whether a value of the header has the word, which begins with a letter, in it, in any case. */
 function contains(name: Text, lower: Ascii): bool {
-  for (let row = findHeader(name); row >= 0; row = findHeader(name, row + 1)) {
+  for (let row = findHeader(name); row != 0; row = nextHeader(name, row)) {
     const ptr = valuePtr(row);
     const bytes = valueBytes(row);
     const first = load<u8>(lower.ptr);

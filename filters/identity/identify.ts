@@ -5,6 +5,7 @@ import {
   isLiteral,
   isText,
   literal,
+  nextHeader,
   propertyBytes,
   propertyPtr,
   readProperty,
@@ -58,7 +59,7 @@ export function findKey(sources: usize): bool {
 }
 
 function addHeader(name: Text, bearer: bool): void {
-  for (let row = findHeader(name); row >= 0; row = findHeader(name, row + 1)) {
+  for (let row = findHeader(name); row != 0; row = nextHeader(name, row)) {
     const end = valuePtr(row) + valueBytes(row);
     let from = valuePtr(row);
     while (from < end) {

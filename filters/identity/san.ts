@@ -1,8 +1,10 @@
 import {
   Ascii,
   findHeader,
+  HeaderRow,
   isLiteral,
   literal,
+  nextHeader,
   propertyBytes,
   propertyPtr,
   readProperty,
@@ -36,10 +38,10 @@ export function findSan(kind: i32): bool {
 }
 
 function findForwarded(): bool {
-  let last = -1;
-  for (let row = findHeader(forwardedCert); row >= 0; row = findHeader(forwardedCert, row + 1))
+  let last: HeaderRow = 0;
+  for (let row = findHeader(forwardedCert); row != 0; row = nextHeader(forwardedCert, row))
     last = row;
-  if (last < 0) return false;
+  if (last == 0) return false;
   const end = valuePtr(last) + valueBytes(last);
   const start = lastElement(valuePtr(last), end);
   return findPair("URI", start, end) || findPair("DNS", start, end);

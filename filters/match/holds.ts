@@ -1,6 +1,7 @@
 import {
   findHeader,
   isText,
+  nextHeader,
   sameBytes,
   Text,
   textBytes,
@@ -20,10 +21,10 @@ export function allHold(matches: usize): bool {
 /** All values of a repeated header must match: what stands behind may read any of them. */
 function holds(match: HeaderMatch): bool {
   let row = findHeader(match.header);
-  if (match.kind == PRESENT) return row >= 0;
-  if (match.kind == ABSENT) return row < 0;
-  if (row < 0) return false;
-  for (; row >= 0; row = findHeader(match.header, row + 1))
+  if (match.kind == PRESENT) return row != 0;
+  if (match.kind == ABSENT) return row == 0;
+  if (row == 0) return false;
+  for (; row != 0; row = nextHeader(match.header, row))
     if (!fits(match, valuePtr(row), valueBytes(row))) return false;
   return true;
 }

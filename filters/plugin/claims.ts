@@ -1,6 +1,6 @@
 import {
   counter,
-  findHeader,
+  hasHeader,
   literal,
   Metric,
   REQUEST_HEADERS,
@@ -30,7 +30,7 @@ export function countClaims(): void {
 
 /** Removes a control header that the client sent, from requests that are this instance's. */
 export function removeClaimed(name: Text): void {
-  if (othersHost || findHeader(name) < 0) return;
+  if (othersHost || !hasHeader(name)) return;
   removeHeader(REQUEST_HEADERS, name);
   if (spoofed != 0) changetype<Metric>(spoofed).pending++;
 }
@@ -52,7 +52,7 @@ export function removeSchedulerClaims(): void {
 
 /** Counts a claim that is overwritten rather than removed. */
 export function noteClaimed(name: Text): void {
-  if (spoofed != 0 && findHeader(name) >= 0) changetype<Metric>(spoofed).pending++;
+  if (spoofed != 0 && hasHeader(name)) changetype<Metric>(spoofed).pending++;
 }
 
 /** Removes control headers from trailers, which no filter decides on but a pod may read. */
@@ -66,5 +66,5 @@ export function cleanTrailers(map: i32): void {
 }
 
 function cleanTrailer(map: i32, name: Text): void {
-  if (findHeader(name) >= 0) removeHeader(map, name);
+  if (hasHeader(name)) removeHeader(map, name);
 }

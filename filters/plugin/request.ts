@@ -26,7 +26,7 @@ export function openRequest(): usize {
   othersHost = false;
   if (document === null) return 0;
   const row = findHeader(authority);
-  const route = row < 0 ? document.anyHost : routeOfHost(document, valuePtr(row), valueBytes(row));
+  const route = row == 0 ? document.anyHost : routeOfHost(document, valuePtr(row), valueBytes(row));
   othersHost = route == 0 && document.routes != 0;
   return route;
 }

@@ -2,6 +2,8 @@ import { retryAfterS } from "../refusal";
 import {
   beginText,
   findHeader,
+  HeaderRow,
+  hasHeader,
   literal,
   nowNs,
   RESPONSE_HEADERS,
@@ -34,14 +36,14 @@ export function readAnswer(context: u32): void {
   const flow = changetype<Flow>(at);
   if (!flow.listens || !readHeaders(RESPONSE_HEADERS)) return;
   const load = findHeader(loadMetrics);
-  if (load >= 0) {
+  if (load != 0) {
     if (readLoad(valuePtr(load), valueBytes(load)))
       noteSaturation(flow, saturationOf(flow), nowNs());
     // It was asked for here and is no client's business.
     removeHeader(RESPONSE_HEADERS, loadMetrics);
   }
   const row = findHeader(status);
-  if (row >= 0 && isRefusal(row) && findHeader(retryAfter) < 0) addRetryAfter(flow, context);
+  if (row != 0 && isRefusal(row) && !hasHeader(retryAfter)) addRetryAfter(flow, context);
 }
 
 /** The highest of what the pod said against its mark. */
@@ -54,7 +56,7 @@ function saturationOf(flow: Flow): f64 {
 }
 
 /** 429 or 503. */
-function isRefusal(row: i32): bool {
+function isRefusal(row: HeaderRow): bool {
   if (valueBytes(row) != 3) return false;
   const ptr = valuePtr(row);
   const digits = <u32>load<u16>(ptr) | ((<u32>load<u8>(ptr, 2)) << 16);

@@ -136,7 +136,7 @@ function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
 export function readLeases(bytes: u32): void {
   if (!readHeaders(CALL_HEADERS)) return;
   const row = findHeader(status);
-  if (row < 0 || !isLiteral("200", valuePtr(row), valueBytes(row))) return;
+  if (row == 0 || !isLiteral("200", valuePtr(row), valueBytes(row))) return;
   answeredNs = nowNs();
   if (!readCallBody(bytes)) return;
   openJson(callBodyPtr, callBodyBytes) && openObject();

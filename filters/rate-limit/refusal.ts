@@ -101,7 +101,7 @@ function policyOf(cause: i32): Ascii {
 
 function isGrpc(): bool {
   const row = findHeader(contentType);
-  if (row < 0 || valueBytes(row) < 16) return false;
+  if (row == 0 || valueBytes(row) < 16) return false;
   // "application/grpc", also "+proto"; grpc-web and Connect read the HTTP status.
   const ptr = valuePtr(row);
   const known = load<u64>(ptr) == 0x746163696c707061 && load<u64>(ptr, 8) == 0x637072672f6e6f69;

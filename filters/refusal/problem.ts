@@ -26,7 +26,7 @@ export function keepHeaders(): void {
 /** Ends a problem document (RFC 9457) with the id of the request, where it has one. */
 export function endProblem(): void {
   const row = findHeader(requestId);
-  if (row >= 0) {
+  if (row != 0) {
     write(',"request_id":"');
     writeSafe(valuePtr(row), min(valueBytes(row), 128));
     writeByte(0x22);

@@ -21,5 +21,5 @@ export function retryAfterS(waitNs: u64, seed: u64): u64 {
 /** A seed of the request at hand: of its id, which proxies keep and log. */
 export function requestSeed(): u64 {
   const row = findHeader(requestId);
-  return row < 0 ? 0 : xxh64(valuePtr(row), valueBytes(row), 1) >> 32;
+  return row == 0 ? 0 : xxh64(valuePtr(row), valueBytes(row), 1) >> 32;
 }

@@ -13,15 +13,18 @@ export const REQUEST_TRAILERS: i32 = 1;
 export const RESPONSE_HEADERS: i32 = 2;
 export const RESPONSE_TRAILERS: i32 = 3;
 
-// One row per header of the last read:
-// u32 tag | u32 key | u32 value | u32 value bytes | u32 next row of the same slot, counted from 1.
-// The rows and what they point to live in the arena, so until the callback ends.
+/**
+ * A header of the last read, 0 where there is none:
+ * u32 tag | u32 key | u32 value | u32 value bytes | u32 next row of the same slot.
+ * Rows and what they point to live in the arena, so until the callback ends.
+ */
+export type HeaderRow = usize;
 const ROW: usize = 20;
 let rows: usize = 0;
-let rowCount: i32 = 0;
+let rowsEnd: usize = 0;
 
-// The first row of each slot, counted from 1; 0 where there is none. Most headers
-// that are asked for are absent, and so cost no search.
+// The first row of each slot; 0 where there is none. Most headers that are asked
+// for are absent, and so cost no search.
 const SLOTS: usize = 64;
 const slots: usize = memory.data(256, 8);
 
@@ -35,21 +38,18 @@ function slotOf(tag: u32): usize {
  * bytes), then key NUL value NUL ... Sizes that do not fit the buffer end the table.
  */
 export function readHeaders(map: i32): bool {
-  rowCount = 0;
+  rows = 0;
+  rowsEnd = 0;
   const isRead = readRows(map);
   memory.fill(slots, 0, SLOTS << 2);
   // From the last, so that each slot's first row comes first.
-  for (let i = rowCount; i > 0; i--) {
-    const row = rowAt(i - 1);
+  for (let row = rowsEnd; row > rows; ) {
+    row -= ROW;
     const slot = slotOf(load<u32>(row));
     store<u32>(row, load<u32>(slot), 16);
-    store<u32>(slot, <u32>i);
+    store<u32>(slot, <u32>row);
   }
   return isRead;
-}
-
-function rowAt(index: i32): usize {
-  return rows + <usize>index * ROW;
 }
 
 function readRows(map: i32): bool {
@@ -61,56 +61,61 @@ function readRows(map: i32): bool {
   const count = <usize>load<u32>(ptr);
   if (count > (bytes - 4) >> 3) return false;
   rows = arenaAlloc(count * ROW);
+  rowsEnd = rows;
   if (rows == 0) return false;
   const end = ptr + bytes;
   let size = ptr + 4;
   let data = size + (count << 3);
-  for (let row = rows; row < rows + count * ROW; row += ROW) {
+  for (const last = rows + count * ROW; rowsEnd < last; rowsEnd += ROW) {
     const keyBytes = <usize>load<u32>(size);
     const valueBytes = <usize>load<u32>(size, 4);
     size += 8;
     // Compared one by one: the sum of hostile sizes may wrap.
     const room = end - data;
     if (keyBytes >= room || valueBytes >= room || keyBytes + valueBytes + 2 > room) return false;
-    store<u32>(row, tagOf(data, keyBytes));
-    store<u32>(row, <u32>data, 4);
-    store<u32>(row, <u32>(data + keyBytes + 1), 8);
-    store<u32>(row, <u32>valueBytes, 12);
+    store<u32>(rowsEnd, tagOf(data, keyBytes));
+    store<u32>(rowsEnd, <u32>data, 4);
+    store<u32>(rowsEnd, <u32>(data + keyBytes + 1), 8);
+    store<u32>(rowsEnd, <u32>valueBytes, 12);
     data += keyBytes + valueBytes + 2;
-    rowCount++;
   }
   return true;
 }
 
-/** Row of the next header of that name at or after `from`; -1 when there is none. */
-export function findHeader(name: Text, from: i32 = 0): i32 {
+/** The first header of that name; 0 when there is none. */
+export function findHeader(name: Text): HeaderRow {
+  return search(name, load<u32>(slotOf(textTag(name))));
+}
+
+/** The next header of the same name behind `row`; 0 when there is none. */
+export function nextHeader(name: Text, row: HeaderRow): HeaderRow {
+  return search(name, load<u32>(row, 16));
+}
+
+export function hasHeader(name: Text): bool {
+  return findHeader(name) != 0;
+}
+
+function search(name: Text, from: HeaderRow): HeaderRow {
   const tag = textTag(name);
-  let next = load<i32>(slotOf(tag));
-  while (next > 0) {
-    const row = rowAt(next - 1);
-    if (
-      next > from &&
-      load<u32>(row) == tag &&
-      sameBytes(textPtr(name), load<u32>(row, 4), textBytes(name))
-    )
-      return next - 1;
-    next = load<i32>(row, 16);
-  }
-  return -1;
+  for (let row = from; row != 0; row = load<u32>(row, 16))
+    if (load<u32>(row) == tag && sameBytes(textPtr(name), load<u32>(row, 4), textBytes(name)))
+      return row;
+  return 0;
 }
 
-export function valuePtr(row: i32): usize {
-  return load<u32>(rowAt(row), 8);
+export function valuePtr(row: HeaderRow): usize {
+  return load<u32>(row, 8);
 }
 
-export function valueBytes(row: i32): usize {
-  return load<u32>(rowAt(row), 12);
+export function valueBytes(row: HeaderRow): usize {
+  return load<u32>(row, 12);
 }
 
 /** Sets a header to one value, whatever was there: a repeated one is removed first. */
 export function setHeader(map: i32, name: Text, ptr: usize, bytes: usize): void {
   const first = findHeader(name);
-  if (first >= 0 && findHeader(name, first + 1) >= 0) removeHeader(map, name);
+  if (first != 0 && nextHeader(name, first) != 0) removeHeader(map, name);
   proxy_replace_header_map_value(map, textPtr(name), textBytes(name), ptr, bytes);
 }
 

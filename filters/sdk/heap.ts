@@ -13,8 +13,15 @@ const CLASSES: u32 = 24;
 const free: usize = memory.data(96, 8);
 let top: usize = __heap_base;
 
-/** Memory for at least that many bytes, 8-byte aligned and not zeroed. Ends the VM only when the host has none left. */
+/** Memory for at least that many bytes, 8-byte aligned and not zeroed. Ends the VM when the host has none left. */
 export function allocate(bytes: usize): usize {
+  const ptr = tryAllocate(bytes);
+  if (ptr == 0) unreachable();
+  return ptr;
+}
+
+/** The same, but 0 when the host has none left. */
+export function tryAllocate(bytes: usize): usize {
   const need = <u32>(bytes + HEADER);
   const shift = max<u32>(SMALLEST_SHIFT, 32 - clz<u32>(need - 1));
   const sizeClass = min<u32>(shift - SMALLEST_SHIFT, CLASSES - 1);
@@ -22,6 +29,7 @@ export function allocate(bytes: usize): usize {
   let block = load<usize>(list);
   if (block != 0) store<usize>(list, load<usize>(block, HEADER));
   else {
+    if (!canReserve((<usize>1) << shift)) return 0;
     block = reserve((<usize>1) << shift);
     store<u32>(block, sizeClass);
   }

@@ -13,6 +13,9 @@ export {
 export { nowNs, setTick } from "./clock";
 export {
   findHeader,
+  HeaderRow,
+  hasHeader,
+  nextHeader,
   REQUEST_HEADERS,
   REQUEST_TRAILERS,
   RESPONSE_HEADERS,

@@ -1,4 +1,4 @@
-import { allocate, canReserve, release, reserve } from "./heap";
+import { release, reserve, tryAllocate } from "./heap";
 
 // Linear memory, by lifetime:
 //
@@ -42,9 +42,8 @@ export function arenaAlloc(bytes: usize): usize {
     arenaUsed += size;
     return ptr;
   }
-  // The host may have no more memory; a block is at most twice as large.
-  if (spilledCount >= SPILL_BLOCKS || !canReserve(size << 1)) return 0;
-  const block = allocate(size);
+  const block = spilledCount < SPILL_BLOCKS ? tryAllocate(size) : 0;
+  if (block == 0) return 0;
   store<usize>(spilled + ((<usize>spilledCount) << 3), block);
   spilledCount++;
   return block;
@@ -61,10 +60,12 @@ export function proxy_abi_version_0_2_1(): void {}
 /** Whether two byte ranges of the same length are equal. */
 export function sameBytes(a: usize, b: usize, bytes: usize): bool {
   if (bytes < 8) {
+    if (bytes >= 4)
+      return load<u32>(a) == load<u32>(b) && load<u32>(a + bytes - 4) == load<u32>(b + bytes - 4);
     for (let i: usize = 0; i < bytes; i++) if (load<u8>(a + i) != load<u8>(b + i)) return false;
     return true;
   }
-  // The last eight may overlap those before.
+  // The last eight may overlap those before, as may the last four above.
   const last = bytes - 8;
   for (let i: usize = 0; i < last; i += 8) if (load<u64>(a + i) != load<u64>(b + i)) return false;
   return load<u64>(a + last) == load<u64>(b + last);

@@ -1,8 +1,10 @@
 import { tenantHeader, tierHeader } from "../plugin";
 import {
   findHeader,
+  hasHeader,
   isText,
   literal,
+  nextHeader,
   REQUEST_HEADERS,
   removeHeader,
   setHeader,
@@ -29,9 +31,9 @@ export function stampArrival(policy: ShadowPolicy): void {
   put(policy.modeHeader, yes);
   const tag = findHeader(policy.tagHeader);
   // The tag it was sent off with says more than ours.
-  if (tag < 0 || valueBytes(tag) == 0 || findHeader(policy.tagHeader, tag + 1) >= 0)
+  if (tag == 0 || valueBytes(tag) == 0 || nextHeader(policy.tagHeader, tag) != 0)
     put(policy.tagHeader, policy.tag);
-  if (findHeader(tenantHeader) >= 0) removeHeader(REQUEST_HEADERS, tenantHeader);
+  if (hasHeader(tenantHeader)) removeHeader(REQUEST_HEADERS, tenantHeader);
   put(tierHeader, lowest);
   if (policy.baggage) markBaggage(policy.tag);
 }
@@ -39,7 +41,7 @@ export function stampArrival(policy: ShadowPolicy): void {
 /** Sets a header unless it is so already: each write costs a host call. */
 function put(name: Text, value: Text): void {
   const row = findHeader(name);
-  if (row >= 0 && findHeader(name, row + 1) < 0 && isText(value, valuePtr(row), valueBytes(row)))
+  if (row != 0 && nextHeader(name, row) == 0 && isText(value, valuePtr(row), valueBytes(row)))
     return;
   setHeader(REQUEST_HEADERS, name, textPtr(value), textBytes(value));
 }

@@ -3,6 +3,7 @@ import {
   beginText,
   findHeader,
   literal,
+  nextHeader,
   overflowed,
   REQUEST_HEADERS,
   removeHeader,
@@ -47,7 +48,7 @@ export function markBaggage(tag: Text): void {
 function copyOthers(): bool {
   let claimed = false;
   beginText();
-  for (let row = findHeader(baggage); row >= 0; row = findHeader(baggage, row + 1)) {
+  for (let row = findHeader(baggage); row != 0; row = nextHeader(baggage, row)) {
     const end = valuePtr(row) + valueBytes(row);
     let from = valuePtr(row);
     while (from < end) {

@@ -4,8 +4,10 @@ import { removeClaimed } from "../plugin";
 import { eased } from "../pressure";
 import {
   findHeader,
+  hasHeader,
   isText,
   literal,
+  nextHeader,
   nowNs,
   REQUEST_HEADERS,
   setHeader,
@@ -25,7 +27,7 @@ const clock: usize = memory.data(8, 8);
 
 /** Tags the request, or makes sure that it is not tagged; whether it is. */
 export function applyShadow(policy: ShadowPolicy, bodiless: bool): bool {
-  const claimed = findHeader(policy.modeHeader) >= 0 || findHeader(policy.tagHeader) >= 0;
+  const claimed = hasHeader(policy.modeHeader) || hasHeader(policy.tagHeader);
   if (claimed && isCallerIn(policy.from, policy.identity)) {
     const tagged = isTagged(policy);
     if (FULL && policy.baggage) markBaggage(tagged ? policy.tag : 0);
@@ -47,14 +49,14 @@ export function applyShadow(policy: ShadowPolicy, bodiless: bool): bool {
 /** Whether a trusted caller's own headers send the request to the shadow. */
 function isTagged(policy: ShadowPolicy): bool {
   const row = findHeader(policy.modeHeader);
-  return row >= 0 && isText(yes, valuePtr(row), valueBytes(row));
+  return row != 0 && isText(yes, valuePtr(row), valueBytes(row));
 }
 
 /** A body of unknown length fits no cap: by the time it is known, it has been copied. */
 function fitsBody(most: u32): bool {
   if (most == u32.MAX_VALUE) return true;
   const row = findHeader(contentLength);
-  if (row < 0 || findHeader(contentLength, row + 1) >= 0) return false;
+  if (row == 0 || nextHeader(contentLength, row) != 0) return false;
   const end = valuePtr(row) + valueBytes(row);
   let length: u64 = 0;
   for (let at = valuePtr(row); at < end; at++) {
@@ -69,7 +71,7 @@ function sampled(policy: ShadowPolicy): bool {
   const share = FULL && policy.yields ? eased(policy.share) : policy.share;
   if (share == 0) return false;
   const row = findHeader(requestId);
-  if (row >= 0) return isSampled(valuePtr(row), valueBytes(row), policy.seed, share);
+  if (row != 0) return isSampled(valuePtr(row), valueBytes(row), policy.seed, share);
   store<u64>(clock, nowNs());
   return isSampled(clock, 8, policy.seed, share);
 }

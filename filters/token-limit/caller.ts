@@ -62,7 +62,7 @@ export function bucketOfRequests(policy: TokenLimitPolicy): u64 {
 function isMarked(header: Text): bool {
   if (header == 0) return true;
   const row = findHeader(header);
-  return row >= 0 && isText(yes, valuePtr(row), valueBytes(row));
+  return row != 0 && isText(yes, valuePtr(row), valueBytes(row));
 }
 
 /** Where what is seen of a request that is being read is counted. */
@@ -94,7 +94,7 @@ function nameOfVariant(policy: TokenLimitPolicy, variant: i32): Text {
 function variantOfRequest(policy: TokenLimitPolicy): i32 {
   if (policy.variantCount == 1) return 1;
   const row = findHeader(variantHeader);
-  if (row < 0) return 0;
+  if (row == 0) return 0;
   for (let i = 0; i < policy.variantCount; i++)
     if (isText(load<usize>(policy.variants + ((<usize>i) << 2)), valuePtr(row), valueBytes(row)))
       return i + 1;

@@ -5,6 +5,7 @@ import {
   beginText,
   CONTINUE,
   findHeader,
+  hasHeader,
   isLiteral,
   literal,
   nowNs,
@@ -68,7 +69,7 @@ export function onRequest(context: u32, last: bool): i32 {
   if (stream.isCompletion) removePresent();
   stream.most = isShadow && stream.isCompletion ? policy.shadowMost : 0;
   const clamps = stream.most != 0;
-  stream.readsPrompt = (limited || clamps) && !last && findHeader(contentEncoding) < 0;
+  stream.readsPrompt = (limited || clamps) && !last && !hasHeader(contentEncoding);
   stream.wantsUsage = limited && completions && stream.readsPrompt;
   stream.inserts = (stream.wantsUsage || clamps) && stream.readsPrompt;
   stream.expectedTokens = policy.expectedTokens;
@@ -100,15 +101,15 @@ function tellRequests(policy: TokenLimitPolicy, stream: Stream, tier: Tier): voi
 /** What calls a model is posted; gRPC has bodies of its own. */
 function isPost(): bool {
   const row = findHeader(method);
-  if (row < 0 || !isLiteral("POST", valuePtr(row), valueBytes(row))) return false;
+  if (row == 0 || !isLiteral("POST", valuePtr(row), valueBytes(row))) return false;
   const type = findHeader(contentType);
-  return type < 0 || valueBytes(type) < 16 || !isLiteral("application/grpc", valuePtr(type), 16);
+  return type == 0 || valueBytes(type) < 16 || !isLiteral("application/grpc", valuePtr(type), 16);
 }
 
 /** Whether the path's last segment has this name. */
 function isPath(name: Ascii): bool {
   const row = findHeader(path);
-  if (row < 0) return false;
+  if (row == 0) return false;
   const start = valuePtr(row);
   let end = start;
   while (end < start + valueBytes(row) && !endsPath(load<u8>(end))) end++;
@@ -126,7 +127,7 @@ function endsPath(byte: u8): bool {
 /** content-length; -1 when there is none that can be read. */
 function lengthOfBody(): i64 {
   const row = findHeader(contentLength);
-  if (row < 0 || valueBytes(row) == 0 || valueBytes(row) > 15) return -1;
+  if (row == 0 || valueBytes(row) == 0 || valueBytes(row) > 15) return -1;
   let length: i64 = 0;
   for (let i: usize = 0; i < valueBytes(row); i++) {
     const digit = load<u8>(valuePtr(row) + i);
@@ -140,7 +141,7 @@ function lengthOfBody(): i64 {
 function makeRoom(stream: Stream): void {
   const length = lengthOfBody();
   if (length < 0) {
-    if (findHeader(contentLength) < 0) return;
+    if (!hasHeader(contentLength)) return;
     stream.wantsUsage = false;
     stream.inserts = false;
     return;
@@ -153,5 +154,5 @@ function makeRoom(stream: Stream): void {
 
 /** What a pod compresses cannot be read. */
 function removePresent(): void {
-  if (findHeader(acceptEncoding) >= 0) removeHeader(REQUEST_HEADERS, acceptEncoding);
+  if (hasHeader(acceptEncoding)) removeHeader(REQUEST_HEADERS, acceptEncoding);
 }

@@ -6,6 +6,7 @@ import {
   bodyPtr,
   CONTINUE,
   findHeader,
+  hasHeader,
   isLiteral,
   literal,
   nowNs,
@@ -71,7 +72,7 @@ function beginBody(stream: Stream): void {
     stream.unreadable = true;
   }
   // An event stream that is edited is not as long as the pod says.
-  if (stream.isStream && (stream.trims || stream.finishOverrun) && findHeader(contentLength) >= 0)
+  if (stream.isStream && (stream.trims || stream.finishOverrun) && hasHeader(contentLength))
     removeHeader(RESPONSE_HEADERS, contentLength);
   beginAnswer(stream);
 }
@@ -79,14 +80,14 @@ function beginBody(stream: Stream): void {
 /** 1 to 5 for 1xx to 5xx; 0 for what is no status. */
 function statusClass(): u8 {
   const row = findHeader(statusName);
-  if (row < 0 || valueBytes(row) != 3) return 0;
+  if (row == 0 || valueBytes(row) != 3) return 0;
   const digit = load<u8>(valuePtr(row)) - 0x30;
   return digit >= 1 && digit <= 5 ? digit : 0;
 }
 
 function readingOf(): u8 {
   const row = findHeader(contentType);
-  if (row < 0) return UNREAD;
+  if (row == 0) return UNREAD;
   const ptr = valuePtr(row);
   let bytes: usize = 0;
   while (bytes < valueBytes(row) && load<u8>(ptr + bytes) != 0x3b) bytes++;
@@ -97,7 +98,7 @@ function readingOf(): u8 {
 
 function isEncoded(): bool {
   const row = findHeader(contentEncoding);
-  return row >= 0 && !isLiteral("identity", valuePtr(row), valueBytes(row));
+  return row != 0 && !isLiteral("identity", valuePtr(row), valueBytes(row));
 }
 
 /** OpenAI's three headers about tokens; the reset is when the bucket is full. */

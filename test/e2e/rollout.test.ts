@@ -275,4 +275,15 @@ describe("a rollout on a real Envoy", { timeout: 300_000 }, () => {
     const { state } = await clients.routes.getRoute({ name: "good" });
     expect(state?.route?.spec?.variants.map(({ weight }) => weight)).toEqual([0, 100]);
   });
+
+  it("is refused on a route whose answers its proxies do not measure", async () => {
+    const route = measuredRoute("rollout", "unmeasured", ["127.0.0.1:9", "127.0.0.1:19"]);
+    delete route.spec?.tokens;
+    await clients.routes.applyRoute({ route });
+    const rollout = rolloutOf(spec);
+    Object.assign(rollout.metadata ?? {}, { name: "unmeasured" });
+    await expect(clients.rollouts.startRollout({ rollout })).rejects.toThrow(
+      "set spec.tokens.measure of the route to true",
+    );
+  });
 });

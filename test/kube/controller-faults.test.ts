@@ -117,6 +117,14 @@ describe.skipIf(mayGoWithout)(
       await world.applied();
       await world.apply(serviceAndGateway);
       await refs({ status: "True" });
+      const { controller } = world.controlled;
+      const looks = controller.looks();
+      for (let i = 0; i < 3; i++) {
+        const passes = controller.passes();
+        controller.poke();
+        await eventually(async () => controller.passes() > passes, "another pass");
+      }
+      expect(controller.looks()).toBe(looks);
       await world.cluster.mustKubectl([
         "delete",
         "gateways.networking.istio.io/public",

@@ -92,12 +92,14 @@ describe("replicas that know each other", () => {
       Promise.all(
         rollouts.map(async (each) => {
           const { progress } = await each.getRollout({ name: "chat" });
-          return progress?.waitingFor[0]?.replace(/[0-9.]+ s/, "");
+          const words = progress?.waitingFor[0]?.replace(/[0-9.]+ s/, "so long");
+          return `${progress?.proven} of ${progress?.wanted}: ${words}`;
         }),
       );
-    await expect.poll(waits, soon).toEqual(["no proxy is connected", "no proxy is connected"]);
+    const nobody = "0 of 0: no proxy is connected";
+    await expect.poll(waits, soon).toEqual([nobody, nobody]);
     const proxies = [proxyOf(first, "one"), proxyOf(second, "two")];
-    await expect.poll(waits, soon).toEqual([" more", " more"]);
+    await expect.poll(waits, soon).toEqual(["2 of 2: so long more", "2 of 2: so long more"]);
     // A watch at the replica that only follows shows what the other one sees.
     for (const each of rollouts)
       for await (const { progress } of each.watchRollout({ name: "chat" })) {

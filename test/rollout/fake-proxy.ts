@@ -1,8 +1,10 @@
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyUnpack } from "@bufbuild/protobuf/wkt";
 import {
   Cluster_DiscoveryType,
   ClusterSchema,
 } from "../../control/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { ListenerSchema } from "../../control/gen/envoy/config/listener/v3/listener_pb.ts";
+import { HttpConnectionManagerSchema } from "../../control/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { resourceTypes } from "../../control/xds/types.ts";
 import { sotw } from "../xds/fake-envoy.ts";
 
@@ -20,6 +22,33 @@ export interface FakeProxy {
   canaryPercent: number;
   close(): void;
 }
+
+/** What clusters are asked for with their endpoints. */
+function endpointsOf(resources: readonly Any[]): string[] {
+  return resources
+    .flatMap((any) => anyUnpack(any, ClusterSchema) ?? [])
+    .filter(({ clusterDiscoveryType: { value } }) => value === Cluster_DiscoveryType.EDS)
+    .map((each) => each.edsClusterConfig?.serviceName || each.name);
+}
+
+/** Filters of listeners whose configuration comes by itself. */
+function filtersOf(resources: readonly Any[]): string[] {
+  return resources
+    .flatMap((any) => anyUnpack(any, ListenerSchema)?.filterChains ?? [])
+    .flatMap(({ filters }) => filters)
+    .flatMap(({ configType: { value } }) =>
+      value?.$typeName === "google.protobuf.Any"
+        ? (anyUnpack(value, HttpConnectionManagerSchema)?.httpFilters ?? [])
+        : [],
+    )
+    .flatMap(({ name, configType }) => (configType.case === "configDiscovery" ? [name] : []));
+}
+
+/** What is asked for only once something else has named it. */
+const namedIn: Record<string, { type: string; names: (resources: readonly Any[]) => string[] }> = {
+  CDS: { type: "EDS", names: endpointsOf },
+  LDS: { type: "ECDS", names: filtersOf },
+};
 
 /** As Envoy does, it tries again until the control service listens. */
 const againMs = 200;
@@ -50,11 +79,10 @@ export function startFakeProxy(ports: number | readonly number[], id: string): F
       lostMs ??= performance.now();
       if (!closed) setTimeout(() => closed || open(), againMs);
     });
-    const names: Record<string, string[]> = { RDS: ["weir"], ECDS: ["weir"] };
+    const names: Record<string, string[]> = { RDS: ["weir"] };
     for (const { name, url: typeUrl } of resourceTypes)
-      if (name !== "EDS")
+      if (!Object.values(namedIn).some(({ type }) => type === name))
         mine.send({ typeUrl, resourceNames: names[name] ?? [], node: { id, cluster: "fake" } });
-    let asked = false;
     void (async () => {
       for (;;) {
         const response = await mine.next(600_000);
@@ -70,15 +98,12 @@ export function startFakeProxy(ports: number | readonly number[], id: string): F
           const buckets = /"variant":"canary","count":(\d+)/.exec(config.join());
           proxy.canaryPercent = Number(buckets?.[1] ?? 0) / 100;
         }
-        if (type === "CDS") {
-          const clusters = response.resources
-            .flatMap((any) => anyUnpack(any, ClusterSchema) ?? [])
-            .filter(({ clusterDiscoveryType: { value } }) => value === Cluster_DiscoveryType.EDS);
-          names.EDS = clusters.map((each) => each.edsClusterConfig?.serviceName || each.name);
-          if (!asked && names.EDS.length > 0) {
-            mine.send({ typeUrl: url("EDS"), resourceNames: names.EDS });
-            asked = true;
-          }
+        const next = namedIn[type];
+        const found = next?.names(response.resources) ?? [];
+        if (next && found.length > 0) {
+          if (names[next.type] === undefined)
+            mine.send({ typeUrl: url(next.type), resourceNames: found });
+          names[next.type] = found;
         }
         mine.send({
           typeUrl: response.typeUrl,

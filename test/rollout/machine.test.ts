@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import {
   type RolloutSpec,
@@ -28,6 +28,14 @@ function stored(state: RolloutState, where: "there" | "gone" | "drifted"): Route
   const canary = current.spec?.variants[1];
   if (where === "drifted" && canary) canary.weight = 33;
   return create(RouteStateSchema, { route: current, etag: "1" });
+}
+
+/** The same edited so that its answers are measured no more. */
+function unmeasured(stored: RouteState | undefined): RouteState | undefined {
+  if (stored === undefined) return undefined;
+  const edited = clone(RouteStateSchema, stored);
+  delete edited.route?.spec?.tokens;
+  return edited;
 }
 
 function tenantsOf({ pins }: RolloutState, tenancy: (typeof tenancies)[number]): TenantSight {
@@ -219,6 +227,24 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
         if (pinned && helps && sight.where === "there" && sight.proof.status !== "refused")
           continue;
         wrong.push({ from, sight, decision });
+      }
+    expect(wrong).toEqual([]);
+  });
+
+  it("stands still where its route measures nothing any more, unless someone promoted what it is on", () => {
+    const showing = (decision: ReturnType<typeof decide>) =>
+      decision.kind === "write" ? `${decision.action} ${idOf(decision.state)}` : decision.next;
+    const wrong: unknown[] = [];
+    for (const from of states.filter(({ phase }) => phase === "running"))
+      for (const sight of sights(from)) {
+        if (sight.where !== "there") continue;
+        const measured = showing(decide(from, sight));
+        const found = showing(decide(from, { ...sight, route: unmeasured(sight.route) }));
+        const goesOn =
+          (from.promoted !== undefined && from.promoted >= from.step) ||
+          /^rollout-(rollback|pin) /.test(measured);
+        if (goesOn ? found !== measured : !found.startsWith("rollout-pause paused "))
+          wrong.push({ from, sight, measured, found });
       }
     expect(wrong).toEqual([]);
   });

@@ -89,4 +89,13 @@ describe("recorded reports", () => {
     expect(stdout).toMatch(/^ +pinned to stable: one \(tenant one: success-rate fail: canary/m);
     expect(code).toBe(0);
   });
+
+  it("are not made up for a route that no rollout could judge", { timeout: 120_000 }, async () => {
+    const { code, stdout, stderr } = await weir([
+      ...["rollout", "simulate", "-f", "examples/rollout/rollout.yaml"],
+      ...["--route", "examples/canary/route.yaml", "--synthetic", "none"],
+    ]);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/set spec\.tokens\.measure of the route to true \[not-measured\]$/m);
+  });
 });

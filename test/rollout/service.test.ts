@@ -2,9 +2,14 @@ import { type Client, Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
+import {
+  AuditService,
+  ProblemsSchema,
+  RouteService,
+} from "../../control/gen/weir/v1/service_pb.ts";
 import type { ControlServer } from "../../control/server.ts";
 import { refusal, startQuietServer, urlOf } from "../api/control-server.ts";
+import { weir } from "../e2e/weir-up.ts";
 import { rolloutOf, routeOf } from "./world.ts";
 
 const steps = [{ weight: 20 }, { weight: 100 }];
@@ -92,6 +97,26 @@ describe("a rollout over the API", () => {
     expect((await phase())?.reason).toBe("someone else gave canary 35 %; the rollout had set 20 %");
     await rollouts.resumeRollout({ name: "chat" });
     expect(await weights()).toEqual([80, 20]);
+  });
+
+  it("pauses when its route is edited so that nothing is measured, and says what to set", async () => {
+    await start();
+    const measured = async (measure: boolean) => {
+      const { route } = (await routes.getRoute({ name: "chat" })).state ?? {};
+      if (route?.spec?.tokens) route.spec.tokens.measure = measure;
+      await routes.applyRoute({ ...(route ? { route } : {}) });
+    };
+    const state = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
+    await measured(false);
+    await expect.poll(state, { timeout: 20_000 }).toMatchObject({ phase: "paused", step: 0 });
+    expect((await state())?.reason).toContain("set its spec.tokens.measure to true, then resume");
+    await measured(true);
+    await rollouts.resumeRollout({ name: "chat" });
+    const waiting = async () => (await rollouts.getRollout({ name: "chat" })).progress;
+    await expect.poll(waiting, { timeout: 20_000 }).toMatchObject({
+      state: { phase: "running" },
+      waitingFor: expect.arrayContaining(["no proxy is connected"]),
+    });
   });
 
   it("A9: ends by name when its route is deleted under it", async () => {
@@ -201,6 +226,29 @@ describe("A10: a rollout that cannot work", () => {
     expect(error.rawMessage).toContain(path);
     expect(error.rawMessage).toContain(words);
     expect(await weights()).toEqual([100, 0]);
+  });
+
+  it("is refused: one of a route whose answers nobody measures", async () => {
+    const route = routeOf();
+    delete route.spec?.tokens;
+    await routes.applyRoute({ route });
+    const error = await refusal(start());
+    expect(error.code).toBe(Code.InvalidArgument);
+    expect(error.findDetails(ProblemsSchema)[0]?.problems).toMatchObject([
+      { code: "not-measured", path: "spec.analysis" },
+    ]);
+    expect(error.rawMessage).toContain("set spec.tokens.measure of the route to true");
+    const { code, stderr } = await weir([
+      ...["rollout", "start", "-f", "examples/rollout/rollout.yaml"],
+      ...["--server", `127.0.0.1:${server.listen.port}`],
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("spec.analysis: the proxies do not measure this route's answers");
+    // What counts tokens for a limit measures the answers too.
+    const [tier] = Object.values(route.spec?.rateLimit?.tiers ?? {});
+    if (tier) tier.tokensPerMinute = 60_000n;
+    await routes.applyRoute({ route });
+    expect((await start()).progress?.state).toMatchObject({ phase: "running" });
   });
 
   it("is not found: a route without one, a route that is not there", async () => {

@@ -1,6 +1,6 @@
-import { fromJson } from "@bufbuild/protobuf";
+import { create, fromJson } from "@bufbuild/protobuf";
 import { type Rollout, RolloutSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
-import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
+import { type InferenceRoute, TokensSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import {
   createSynthetic,
   faults,
@@ -11,8 +11,12 @@ import {
 } from "../../control/rollout/synthetic.ts";
 import { messageWith } from "../route/documents.ts";
 
-export const routeOf = (canary = 0): InferenceRoute =>
-  messageWith({ stable: 100 - canary, canary });
+/** The example route with its canary at this weight, measured as rollouts need it. */
+export function routeOf(canary = 0): InferenceRoute {
+  const route = messageWith({ stable: 100 - canary, canary });
+  if (route.spec) route.spec.tokens = create(TokensSchema, { measure: true });
+  return route;
+}
 
 /** The same with pods, so that plain Envoys are sent it. */
 export function routeWithPods(...ports: [number, number]): InferenceRoute {

@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import { gatewayClient } from "../e2e/gateway-client.ts";
 import { type WeirUp, weirUp } from "../e2e/weir-up.ts";
 import { accessibilityProblems, errorsOf, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
@@ -39,11 +39,7 @@ describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser",
     directory = mkdtempSync(join(tmpdir(), "weir-rollout-page-"));
     const file = join(directory, "rollout.yaml");
     writeFileSync(file, stringify(rollout));
-    const route = parse(readFileSync("examples/rollout/route.yaml", "utf8"));
-    route.spec.tokens = { measure: true };
-    const routeFile = join(directory, "route.yaml");
-    writeFileSync(routeFile, stringify(route));
-    up = await weirUp(["--route", routeFile]);
+    up = await weirUp(["--route", "examples/rollout/route.yaml"]);
     browser = await startBrowser();
     const client = gatewayClient(up.gateway);
     let n = 0;

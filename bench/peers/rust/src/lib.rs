@@ -1,9 +1,11 @@
 //! Weir's four header decisions on the Rust SDK, for the benchmark's request:
-//! the same header reads, the same writes, the same leases from a shared bucket.
+//! the same writes, the same leases from a shared bucket. It reads header by header,
+//! as the SDK's examples do, or with the feature `whole-map` all at once, as Weir does.
 //! Its settings are constants, which favours it: nothing is looked up by host.
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, MapType};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -99,10 +101,28 @@ struct Stream {
     policy: Rc<Policy>,
 }
 
-type Headers = Vec<(String, Vec<u8>)>;
+/// The request's headers: all of them, or none and each is asked for.
+struct Headers(Vec<(String, Vec<u8>)>);
 
-fn value<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
+impl Headers {
+    fn read() -> Option<Self> {
+        if cfg!(feature = "whole-map") {
+            hostcalls::get_map_bytes(MapType::HttpRequestHeaders).ok().map(Headers)
+        } else {
+            Some(Headers(Vec::new()))
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if cfg!(feature = "whole-map") {
+            self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice().into())
+        } else {
+            hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name)
+                .ok()
+                .flatten()
+                .map(Cow::from)
+        }
+    }
 }
 
 fn bucket_of(key: &[u8], seed: u64) -> u64 {
@@ -112,30 +132,31 @@ fn bucket_of(key: &[u8], seed: u64) -> u64 {
 impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+        let Some(headers) = Headers::read() else {
             return Action::Continue;
         };
-        let tenant = value(&headers, "x-tenant-id").and_then(|name| self.policy.tenants.get(name));
+        let name = headers.value("x-tenant-id");
+        let tenant = name.as_deref().and_then(|name| self.policy.tenants.get(name));
         if !tenant.unwrap_or(&self.policy.others).borrow_mut().admit() {
             self.send_http_response(429, vec![("retry-after", "1")], Some(b"rate limited"));
             return Action::Pause;
         }
         for name in CLAIMED {
-            if name != "x-weir-variant" && value(&headers, name).is_some() {
+            if name != "x-weir-variant" && headers.value(name).is_some() {
                 self.set_http_request_header(name, None);
             }
         }
-        let id = value(&headers, "x-request-id").unwrap_or_default();
-        if bucket_of(id, 1) < 100 {
+        let id = headers.value("x-request-id").unwrap_or_default();
+        if bucket_of(&id, 1) < 100 {
             self.set_http_request_header("x-shadow-mode", Some("true"));
             self.set_http_request_header("x-traffic-tag", Some("bench"));
         }
-        let key = value(&headers, "x-user-id").unwrap_or(id);
-        let variant = if bucket_of(key, 2) < 9_000 { "stable" } else { "canary" };
+        let key = headers.value("x-user-id").unwrap_or(id);
+        let variant = if bucket_of(&key, 2) < 9_000 { "stable" } else { "canary" };
         self.set_http_request_header("x-weir-variant", Some(variant));
-        if let Some(accepted) = value(&headers, "accept-encoding") {
-            if may_compress(&headers) && accepts_gzip(accepted) {
-                if accepted != b"gzip" {
+        if let Some(accepted) = headers.value("accept-encoding") {
+            if may_compress(&headers) && accepts_gzip(&accepted) {
+                if *accepted != *b"gzip" {
                     self.set_http_request_header("accept-encoding", Some("gzip"));
                 }
             } else {
@@ -146,18 +167,18 @@ impl HttpContext for Stream {
     }
 }
 
-fn contains(value: Option<&[u8]>, word: &str) -> bool {
+fn contains(value: Option<Cow<'_, [u8]>>, word: &str) -> bool {
     value.is_some_and(|value| {
         value.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
     })
 }
 
 fn may_compress(headers: &Headers) -> bool {
-    ["upgrade", ":protocol", "range", "cookie"].iter().all(|name| value(headers, name).is_none())
-        && !matches!(value(headers, ":method"), Some(b"HEAD" | b"CONNECT"))
-        && !contains(value(headers, "content-type"), "application/grpc")
-        && !contains(value(headers, "accept"), "text/event-stream")
-        && !contains(value(headers, "cache-control"), "no-transform")
+    ["upgrade", ":protocol", "range", "cookie"].iter().all(|name| headers.value(name).is_none())
+        && !matches!(headers.value(":method").as_deref(), Some(b"HEAD" | b"CONNECT"))
+        && !contains(headers.value("content-type"), "application/grpc")
+        && !contains(headers.value("accept"), "text/event-stream")
+        && !contains(headers.value("cache-control"), "no-transform")
 }
 
 fn accepts_gzip(field: &[u8]) -> bool {
