@@ -1,14 +1,18 @@
 import { Buffer } from "node:buffer";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generator } from "../filters/random.ts";
 import { valuesOf } from "../host/header-map.ts";
 import { fullCase, fullCaseOf, fullTruth } from "./truth/full-cases.ts";
 import { type Begun, type Played, type Stage, startStage } from "./truth/play.ts";
+import { probeCase } from "./truth/probe-case.ts";
 import { type Replayed, replay } from "./truth/replay.ts";
 import { tokenCase, tokenTruth } from "./truth/token-cases.ts";
 import type { Seen } from "./truth/watch.ts";
-import type { Watched } from "./truth/watched-envoy.ts";
+import { compileFor, type Watched } from "./truth/watched-envoy.ts";
 
 // Whole streams through a real Envoy, in HTTP/1 and HTTP/2: what its filter was
 // given, piece by piece, is given to the emulated one, and all that came of it
@@ -16,17 +20,28 @@ import type { Watched } from "./truth/watched-envoy.ts";
 // of its own, what is held back, and what is counted.
 
 let stage: Stage;
+const directory = mkdtempSync(join(tmpdir(), "weir-probe-"));
+const probe: Watched = { file: join(directory, "probe.wasm"), config: {} };
 beforeAll(async () => {
-  stage = await startStage({ full: fullTruth, token: tokenTruth });
+  await compileFor("test/e2e/truth/probe/index.ts", probe.file);
+  stage = await startStage({ full: fullTruth, token: tokenTruth, probe });
 });
-afterAll(() => stage.stop());
+afterAll(async () => {
+  await stage.stop();
+  rmSync(directory, { recursive: true });
+});
 
-/** Replays a listener's streams; every callback must have had the same effects, and counted the same. */
+/** Every callback must have had the same effects. */
+function expectEqual(callbacks: Replayed[]): void {
+  for (const { context, given, envoy, emulated } of callbacks)
+    expect(emulated, `stream ${context}: ${given.kind} ${given.bytes}`).toEqual(envoy);
+}
+
+/** Replays a listener's streams, which must have had the same effects, and counted the same. */
 async function replayedAt(listener: string, filter: Watched): Promise<Replayed[]> {
   const report = await stage.report(listener);
   const replayed = replay(filter, listener, stage.seenAt(listener));
-  for (const { context, given, envoy, emulated } of replayed.callbacks)
-    expect(emulated, `stream ${context}: ${given.kind} ${given.bytes}`).toEqual(envoy);
+  expectEqual(replayed.callbacks);
   expect(countersOf(report).length).toBeGreaterThan(10);
   expect(countersOf(replayed.report)).toEqual(countersOf(report));
   return replayed.callbacks;
@@ -67,6 +82,17 @@ const passed = ({ envoy }: Replayed, name: string) => valuesOf(envoy[0]?.headers
 const came = ({ given }: Replayed, name: string) => valuesOf(given.headers, name);
 
 describe("the emulated host", () => {
+  it("answers what a filter should not have asked as Envoy does", async () => {
+    for (const protocol of ["h1", "h2"] as const) {
+      const begun = await stage.begin("probe", probeCase(protocol));
+      expectSame(await begun.finish(), begun.context, stage.seenAt("probe"));
+    }
+    const { callbacks } = replay(probe, "probe", stage.seenAt("probe"));
+    expectEqual(callbacks);
+    expect(new Set(callbacks.map(({ given }) => given.kind)).size).toBe(6);
+    expect(callbacks.filter(isEdited).length).toBeGreaterThanOrEqual(8);
+  });
+
   it("does with requests in flight and what pods say of themselves what Envoy did", async () => {
     const random = generator(7);
     const open: Begun[] = [];

@@ -37,7 +37,7 @@ function config(): object {
   return { ...all, routes: [chat, divert, arrive] };
 }
 
-export const fullTruth = { module: "weir-full", config: config() };
+export const fullTruth = { file: "build/weir-full.wasm", config: config() };
 
 const callers: Headers[] = [
   ...["acme", "acme", "acme", "internal", "internal", "late", "late", "late"],

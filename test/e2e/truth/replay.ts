@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { compiled } from "../../filters/module.ts";
 import type { Headers } from "../../host/header-map.ts";
 import { answerTo } from "../../host/local-reply.ts";
 import { createSharedState } from "../../host/proxy.ts";
@@ -43,20 +43,59 @@ interface Stream {
   answered: boolean;
 }
 
+/** What came of the callbacks, and what the filter reports then. */
+interface Run {
+  callbacks: Replayed[];
+  report: string;
+}
+
+/** Beyond so many guesses at when a filter ticked, its effects are not Envoy's. */
+const mostGuesses = 40;
+
 /**
  * Gives the emulated host what the filter in Envoy was given, in the same order
- * and at the same time; returns what came of it, and what the filter reports then.
+ * and at the same time. When the filter itself ticked is not seen: some time
+ * between the recorders beside it, so that it is tried where it makes a difference.
  */
-export function replay(
-  watched: Watched,
-  name: string,
-  seen: Seen[],
-): { callbacks: Replayed[]; report: string } {
+export function replay(watched: Watched, name: string, seen: Seen[]): Run {
+  const ticks = placesOfTicks(seen);
+  const chosen = ticks.map(() => 0);
+  const guess = () => runAt(watched, name, seen, new Set(ticks.map((at, i) => at[chosen[i] ?? 0])));
+  const first = guess();
+  let latest = first;
+  for (let i = 0; i < mostGuesses; i++) {
+    const wrong = latest.callbacks.find((each) => !isDeepStrictEqual(each.envoy, each.emulated));
+    if (wrong === undefined) return latest;
+    // The last tick before what is wrong goes to its next place; those without one to their first.
+    let tick = ticks.findLastIndex(([at]) => (at ?? 0) < seen.indexOf(wrong.given));
+    while (tick >= 0 && chosen[tick] === (ticks[tick]?.length ?? 1) - 1) chosen[tick--] = 0;
+    if (tick < 0) break;
+    chosen[tick] = (chosen[tick] ?? 0) + 1;
+    latest = guess();
+  }
+  return first;
+}
+
+/** Where each tick may have been: with the recorder's in front, after each stream that ended, with the one's behind. */
+function placesOfTicks(seen: Seen[]): number[][] {
+  return seen.flatMap((tick, from) => {
+    if (tick.kind !== "tick" || tick.side !== "front") return [];
+    const to = seen.findIndex(
+      ({ kind, side }, i) => i > from && kind === "tick" && side === "behind",
+    );
+    const ends = seen.flatMap(({ kind, side }, i) =>
+      i > from && i < to && kind === "end" && side === "front" ? [i] : [],
+    );
+    return [[from, ...ends, ...(to < 0 ? [] : [to])]];
+  });
+}
+
+function runAt(watched: Watched, name: string, seen: Seen[], ticks: Set<number | undefined>): Run {
   // A refusal tells when it was made, which is some time between what was seen before and after it.
   const refusals = new Map<number, bigint>();
   // How far a stream's clock may be off from Envoy's by now: each callback read it a little later.
   let slackNs = 1_000_000n;
-  run(watched, name, seen, (at, envoy, again) => {
+  run(watched, name, seen, ticks, (at, envoy, again) => {
     const fromNs = seen[at]?.timeNs ?? 0n;
     const untilNs = outcomeOf(seen, at)[0]?.timeNs ?? fromNs;
     if (untilNs - fromNs > slackNs) slackNs = untilNs - fromNs;
@@ -66,23 +105,24 @@ export function replay(
       return;
     }
   });
-  return run(watched, name, seen, () => {}, refusals);
+  return run(watched, name, seen, ticks, () => {}, refusals);
 }
 
 /** Looks for the time of a refusal that is not as Envoy's was. */
 type Search = (at: number, envoy: Effect[], again: (ns: bigint) => Effect[]) => void;
 
 function run(
-  { module, config }: Watched,
+  { file, config }: Watched,
   name: string,
   seen: Seen[],
+  ticks: ReadonlySet<number | undefined>,
   search: Search,
   times: ReadonlyMap<number, bigint> = new Map(),
-): { callbacks: Replayed[]; report: string } {
+): Run {
   const shared = createSharedState();
   // The first tick comes a second after the configuration.
   shared.nowNs = (seen.find(({ kind }) => kind === "tick")?.timeNs ?? 0n) - 1_000_000_000n;
-  const worker = startWorker(compiled(module), shared, "");
+  const worker = startWorker(new WebAssembly.Module(readFileSync(file)), shared, "");
   if (!worker.configure(1, JSON.stringify(configOf(name, config)), name))
     throw new Error(shared.log.map(({ message }) => message).join("; "));
   const streams = new Map<number, Stream>();
@@ -97,8 +137,8 @@ function run(
   const callbacks = seen.flatMap((given, at): Replayed[] => {
     const { context, kind, side, timeNs } = given;
     shared.nowNs = timeNs;
-    if (kind === "tick" && side === "front") worker.tick(1);
     if (kind === "end" && side === "front") streams.get(context)?.exchange.end();
+    if (ticks.has(at)) worker.tick(1);
     if (!isInput(given)) return [];
     const envoy = outcomeOf(seen, at).map(effectOf);
     if (kind !== "request headers")

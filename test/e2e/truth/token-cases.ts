@@ -77,7 +77,7 @@ const answers: [status: number, headers: Headers, body: string][] = [
 
 /** Tokens a minute are few: what a case sees then does not depend on how long it takes. */
 export const tokenTruth = {
-  module: "token-limit",
+  file: "build/token-limit.wasm",
   config: {
     revision: "t1",
     routes: [

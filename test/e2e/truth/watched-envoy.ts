@@ -9,8 +9,8 @@ import type { Pods } from "./pods.ts";
 
 /** A filter with a recorder on either side of it. */
 export interface Watched {
-  /** Name of its module in build/. */
-  module: string;
+  /** File of its module. */
+  file: string;
   config: object;
 }
 
@@ -43,7 +43,7 @@ export function configOf(name: string, config: object): object {
   return { ...config, report: { cluster: "truth", authority: name } };
 }
 
-function listener(name: string, port: number, recorder: string, { module, config }: Watched) {
+function listener(name: string, port: number, recorder: string, { file, config }: Watched) {
   const to = (cluster: string) => ({ route: { cluster, timeout: "60s" } });
   const routes = [
     {
@@ -59,7 +59,7 @@ function listener(name: string, port: number, recorder: string, { module, config
     route_config: { virtual_hosts: [{ name: "all", domains: ["*"], routes }] },
     http_filters: [
       wasm(`front-${name}`, recorder, `/front/${name}`),
-      wasm(name, `build/${module}.wasm`, JSON.stringify(configOf(name, config))),
+      wasm(name, file, JSON.stringify(configOf(name, config))),
       wasm(`behind-${name}`, recorder, `/behind/${name}`),
       {
         name: "router",
@@ -94,8 +94,8 @@ function cluster(name: string, port: number, isHttp2: boolean): object {
   };
 }
 
-async function compileRecorder(file: string): Promise<void> {
-  const source = "test/e2e/truth/recorder/index.ts";
+/** Compiles a filter that only tests need. */
+export async function compileFor(source: string, file: string): Promise<void> {
   const { error, stderr } = await asc.main([source, "--config", "asconfig.json", "-o", file]);
   if (error) throw new Error(stderr.toString());
 }
@@ -108,7 +108,7 @@ export async function startWatchedEnvoy(
 ): Promise<{ ports: Record<string, number>; stop(): Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), "weir-truth-"));
   const recorder = join(directory, "recorder.wasm");
-  await compileRecorder(recorder);
+  await compileFor("test/e2e/truth/recorder/index.ts", recorder);
   const names = Object.keys(filters);
   const [adminPort = 0, ...free] = await freePorts(names.length + 1);
   const ports = Object.fromEntries(names.map((name, i) => [name, free[i] ?? 0]));
