@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import asc from "assemblyscript/asc";
 import { stringify } from "yaml";
 import { findEnvoy, startEnvoy } from "../../../control/envoy/index.ts";
-import { freePorts } from "../weir-up.ts";
+import { freePorts } from "../../free-ports.ts";
 import type { Pods } from "./pods.ts";
 
 /** A filter with a recorder on either side of it. */
