@@ -3,6 +3,7 @@ import type { RouteState } from "./gen/weir/v1/service_pb.ts";
 import { hasEnded } from "./rollout/index.ts";
 import {
   copyConfig,
+  countsTokens,
   type FilterModule,
   filterConfig,
   filterConfigText,
@@ -120,7 +121,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       report,
       weir: filter(headerModule(visible)),
       fallback: options.code("weir"),
-      ...(config.routes.some(({ tokenLimit }) => tokenLimit)
+      ...(visible.some(({ route }) => route?.spec && countsTokens(route.spec))
         ? { tokenLimit: filter("token-limit") }
         : {}),
       copies(route) {

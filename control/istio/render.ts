@@ -4,8 +4,7 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import {
   arrivalConfig,
   copyConfig,
-  filterConfigJson,
-  jsonOf,
+  moduleConfig,
   type ReportTarget,
 } from "../route/filter-config.ts";
 import { besideWeir, headerModule } from "../route/module.ts";
@@ -135,7 +134,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
       return extension(point, {
         wasmUrl: besideWeir(wasmUrl, "weir-full") ?? wasmUrl,
         wasmSha256: options.wasmSha256,
-        pluginConfig: jsonOf(config),
+        pluginConfig: config,
         pluginName,
         priority: filterPriority,
         origin: arrivalConfigOrigin,
@@ -148,7 +147,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
       if (point === undefined || config === undefined || url === undefined) return [];
       return extension(tokenPoint(point), {
         wasmUrl: url,
-        pluginConfig: jsonOf(config),
+        pluginConfig: config,
         pluginName: tokenPluginName,
         priority: tokenFilterPriority,
         origin: copyConfigOrigin,
@@ -160,7 +159,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
       if (states.length === 0 || url === undefined) return [];
       return extension(tokenPoint(point), {
         wasmUrl: url,
-        pluginConfig: filterConfigJson(
+        pluginConfig: moduleConfig(
           states,
           reportTarget(point, options.report),
           undefined,
@@ -188,7 +187,7 @@ function hasFilters(point: AttachPoint): boolean {
 function pluginConfig(point: AttachPoint, report: ReportTarget | undefined): JsonObject {
   const filters = new Map(point.states.map((state, index) => [state, point.filters[index] ?? []]));
   const states = point.states.filter((state) => (filters.get(state) ?? []).length > 0);
-  return filterConfigJson(states, report, (state) => filters.get(state) ?? []);
+  return moduleConfig(states, report, (state) => filters.get(state) ?? []);
 }
 
 /** By namespace and name, whatever order the routes came in. */

@@ -101,6 +101,8 @@ export async function drive(options: LoadOptions): Promise<LoadResult> {
         // Timers are good to a millisecond: what is due sooner goes out at once.
         if (aheadMs > 1) await pause(aheadMs, signal);
         if (signal?.aborted) break;
+        // Answers that have come make room, but only once they are read.
+        if (open.size >= options.mostOpen) await turn();
         if (open.size >= options.mostOpen) {
           result.notSent++;
           continue;
@@ -115,7 +117,7 @@ export async function drive(options: LoadOptions): Promise<LoadResult> {
         const tracked: Promise<void> = work.finally(() => open.delete(tracked));
         open.add(tracked);
         // The answers must be read, too, while the generator is behind.
-        if (sent % 32 === 0) await new Promise(setImmediate);
+        if (sent % 32 === 0) await turn();
       }
       await pause(startMs + stage.durationMs - nowMs(), signal);
     }
@@ -132,6 +134,11 @@ export async function drive(options: LoadOptions): Promise<LoadResult> {
     stages: running.map(({ result, tallies }) => ({ ...result, ...tallies.summaries() })),
     total: total.summary(),
   };
+}
+
+/** Lets what waits in the event loop happen once. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

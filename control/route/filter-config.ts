@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { create, type JsonObject, type JsonValue, type MessageInitShape } from "@bufbuild/protobuf";
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import {
-  type FilterConfig,
   FilterConfigSchema,
   type ReportTargetSchema,
   type RoutePolicySchema,
@@ -32,17 +31,21 @@ export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 type Only = (state: RouteState) => readonly FilterName[];
 const everything: Only = () => filterNames;
 
+/** A configuration as the JSON that filters read, made once. */
+export type FilterConfigJson = JsonObject & {
+  /** Digest of everything else in it; filters report it back. */
+  revision: string;
+};
+
 /**
  * The configuration that makes the filters do what the routes ask. The same
- * routes give the same bytes; the revision is a digest of the content. `only`
- * leaves a route to the filters that it names, where others run elsewhere.
+ * routes give the same bytes.
  */
 export function filterConfig(
   states: readonly RouteState[],
   report?: ReportTarget,
-  only = everything,
-): FilterConfig {
-  return withRevision(contentOf(states, report, only));
+): FilterConfigJson {
+  return withRevision(protoJson(FilterConfigSchema, contentOf(states, report, everything)));
 }
 
 /**
@@ -50,11 +53,9 @@ export function filterConfig(
  * what arrives under whatever name; undefined where the route has none. They
  * report to no one: what they run is not what the route's own proxies run.
  */
-export function arrivalConfig(route: InferenceRoute): FilterConfig | undefined {
+export function arrivalConfig(route: InferenceRoute): FilterConfigJson | undefined {
   const shadow = route.spec ? arrivalPolicy(route.spec) : undefined;
-  if (shadow === undefined) return undefined;
-  const routes = [{ name: routeName(route), hosts: ["*"], shadow }];
-  return withRevision({ routes });
+  return shadow && forAnyHost(route, { shadow });
 }
 
 /**
@@ -62,26 +63,32 @@ export function arrivalConfig(route: InferenceRoute): FilterConfig | undefined {
  * passes: at the shadow variant's sidecars, or behind a gateway that copies to it;
  * undefined where the route lets its answers be as long as they are asked to be.
  */
-export function copyConfig(route: InferenceRoute): FilterConfig | undefined {
+export function copyConfig(route: InferenceRoute): FilterConfigJson | undefined {
   const tokenLimit = route.spec ? copiedTokens(route.spec) : undefined;
-  if (tokenLimit === undefined) return undefined;
-  const routes = [{ name: routeName(route), hosts: ["*"], tokenLimit }];
-  return withRevision({ routes });
+  return tokenLimit && forAnyHost(route, { tokenLimit });
 }
 
-function withRevision(content: Content): FilterConfig {
-  const revision = digest(protoJson(FilterConfigSchema, content));
-  return create(FilterConfigSchema, { ...content, revision });
+function forAnyHost(route: InferenceRoute, policy: RoutePolicyInit): FilterConfigJson {
+  const routes = [{ name: routeName(route), hosts: ["*"], ...policy }];
+  return withRevision(protoJson(FilterConfigSchema, { routes }));
 }
 
-/** The same as JSON. */
-export function filterConfigJson(
+/**
+ * The part of a configuration that a module reads, under a revision of its own;
+ * `only` leaves a route to the filters that it names, where others run elsewhere.
+ */
+export function moduleConfig(
   states: readonly RouteState[],
   report?: ReportTarget,
   only = everything,
   module: FilterModule = "weir",
-): JsonObject {
-  const content = partFor(module, protoJson(FilterConfigSchema, contentOf(states, report, only)));
+): FilterConfigJson {
+  return withRevision(
+    partFor(module, protoJson(FilterConfigSchema, contentOf(states, report, only))),
+  );
+}
+
+function withRevision(content: JsonObject): FilterConfigJson {
   return { revision: digest(content), ...content };
 }
 
@@ -102,7 +109,7 @@ function contentOf(
   return { routes, ...(report ? { report } : {}) };
 }
 
-function digest(content: JsonValue): string {
+function digest(content: JsonObject): string {
   return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
@@ -126,14 +133,9 @@ function partFor(module: FilterModule, config: JsonObject): JsonObject {
   return routes.length > 0 ? { ...config, routes } : rest;
 }
 
-/** The configuration as the one JSON text that a module is given. */
-export function filterConfigText(config: FilterConfig, module: FilterModule = "weir"): string {
-  return JSON.stringify(partFor(module, jsonOf(config)));
-}
-
-/** A configuration as JSON, for objects that hold it as such. */
-export function jsonOf(config: FilterConfig): JsonObject {
-  return protoJson(FilterConfigSchema, config);
+/** What of a configuration a module is given, as the one JSON text that it reads. */
+export function filterConfigText(config: FilterConfigJson, module: FilterModule = "weir"): string {
+  return JSON.stringify(partFor(module, config));
 }
 
 function nameOf(state: RouteState): string {

@@ -5,6 +5,7 @@ export { editorSchema } from "./editor-schema.ts";
 export {
   arrivalConfig,
   copyConfig,
+  type FilterConfigJson,
   type FilterName,
   filterConfig,
   filterConfigText,

@@ -9,7 +9,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { freePorts } from "../e2e/weir-up.ts";
+import { freePorts } from "../free-ports.ts";
 import { cloneTo, installIn } from "../package/clone.ts";
 
 /**

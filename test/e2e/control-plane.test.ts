@@ -8,10 +8,11 @@ import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts"
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { parseRoutes } from "../../control/route/index.ts";
 import { bootstrap, type Snapshot } from "../../control/xds/index.ts";
+import { freePorts } from "../free-ports.ts";
 import { startXds, type TestServer } from "../xds/fake-envoy.ts";
 import { snapshotWith } from "../xds/snapshots.ts";
 import { type GatewayClient, gatewayClient } from "./gateway-client.ts";
-import { freePorts, weir } from "./weir-up.ts";
+import { weir } from "./weir-up.ts";
 
 const local = (port: number) => ({ host: "127.0.0.1", port });
 const acme = { "x-tenant-id": "acme" };

@@ -10,8 +10,8 @@ import { startPod } from "../../control/pods/index.ts";
 import { parseRoute } from "../../control/route/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { local, startQuietServer, urlOf } from "../api/control-server.ts";
+import { freePorts } from "../free-ports.ts";
 import { gatewayClient } from "./gateway-client.ts";
-import { freePorts } from "./weir-up.ts";
 
 // Two real Envoys of two workers each behind one address, whose kernel spreads
 // connections over the workers of both: one connection is all load on one worker.

@@ -2,7 +2,8 @@ import { stringify } from "yaml";
 import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
 import { startServer } from "../../control/server.ts";
 import { bootstrap } from "../../control/xds/index.ts";
-import { freePorts, weir } from "./weir-up.ts";
+import { freePorts } from "../free-ports.ts";
+import { weir } from "./weir-up.ts";
 
 const local = (port: number) => ({ host: "127.0.0.1", port });
 

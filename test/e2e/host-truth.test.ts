@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compiled, fullConfig } from "../filters/module.ts";
 import { generator } from "../filters/random.ts";
-import type { Headers } from "../host/header-map.ts";
+import { answerTo } from "../host/local-reply.ts";
 import { createSharedState, type SharedState } from "../host/proxy.ts";
-import { type LocalReply, startWorker, type Worker } from "../host/worker.ts";
+import { startWorker, type Worker } from "../host/worker.ts";
 import { type Recorded, type Recorder, startRecorder } from "./truth/record.ts";
 
 // The emulated host is only worth something if it does what Envoy does: requests
@@ -106,28 +106,18 @@ function twin() {
   return { shared, worker };
 }
 
-/** What Envoy adds to each answer of its own. */
-const ofEnvoy = ["date", "server", "content-length", "connection", "transfer-encoding"];
-
-/** The answer that Envoy makes of a filter's reply. */
-function answerOf(reply: LocalReply, grpc: boolean): Pick<Recorded, "status" | "headers" | "body"> {
-  if (!grpc) return { status: reply.status, headers: reply.headers, body: reply.body };
-  const headers: Headers = [
-    ["content-type", "application/grpc"],
-    ["grpc-status", String(reply.grpcStatus)],
-    ["grpc-message", reply.body],
-  ];
-  return { status: 200, headers: [...headers, ...reply.headers], body: "" };
+/** Whether Envoy adds a header to answers once they have passed the filters. */
+function isLate(name: string, body: string): boolean {
+  return ["date", "server", "connection"].includes(name) || (name === "content-length" && !body);
 }
-
-const sorted = (headers: Headers) => [...headers].sort((a, b) => (a[0] < b[0] ? -1 : 1));
 
 /** Repeats a refusal at each millisecond at which Envoy may have made it. */
 function replayRefusal(worker: Worker, shared: SharedState, recorded: Recorded, plugin: string) {
-  const type = recorded.before.find(([key]) => key === "content-type")?.[1] ?? "";
   const wanted = {
-    status: recorded.status,
-    headers: sorted(recorded.headers.filter(([key]) => !ofEnvoy.includes(key))),
+    headers: [
+      [":status", `${recorded.status}`],
+      ...recorded.headers.filter(([key]) => !isLate(key, recorded.body)),
+    ],
     body: recorded.body,
   };
   let made: object | undefined;
@@ -135,8 +125,7 @@ function replayRefusal(worker: Worker, shared: SharedState, recorded: Recorded, 
     shared.nowNs = BigInt(ms) * 1_000_000n;
     const { reply } = worker.request(recorded.before, { plugin, sourceAddress: "127.0.0.1:1" });
     if (reply === undefined) continue;
-    const answer = answerOf(reply, /^application\/grpc(\+|$)/.test(type));
-    made = { ...answer, headers: sorted(answer.headers) };
+    made = answerTo(recorded.before, reply);
     if (isDeepStrictEqual(made, wanted)) break;
   }
   return { made, wanted };

@@ -1,9 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect } from "vitest";
-import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { RouteService } from "../../control/gen/weir/v1/service_pb.ts";
+import { clientsOf } from "../api/clients.ts";
 
 /** A replica of the control service in a process of its own. */
 export type Replica = ReturnType<typeof createReplica>;
@@ -25,17 +22,6 @@ const callMs = 10_000;
 export function createReplica({ command, api, xds, flags, token }: ReplicaOptions) {
   let child: ChildProcess | undefined;
   let said = "";
-  const transport = createConnectTransport({
-    baseUrl: `http://${api}`,
-    httpVersion: "1.1",
-    defaultTimeoutMs: callMs,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set("authorization", `Bearer ${token}`);
-        return next(request);
-      },
-    ],
-  });
   const runs = () => child !== undefined && child.exitCode === null && child.signalCode === null;
   const isUp = () =>
     fetch(`http://${api}/healthz`, { signal: AbortSignal.timeout(2_000) }).then(
@@ -51,8 +37,7 @@ export function createReplica({ command, api, xds, flags, token }: ReplicaOption
   }
 
   return {
-    routes: createClient(RouteService, transport),
-    rollouts: createClient(RolloutService, transport),
+    ...clientsOf(`http://${api}`, { token, timeoutMs: callMs }),
     async start() {
       const [file = "", ...args] = [...command, process.execPath, "dist/control/main.js", "serve"];
       child = spawn(file, [...args, "--listen", api, "--xds", xds, ...flags], {

@@ -9,7 +9,7 @@ import { type Pod, startPod } from "../../control/pods/index.ts";
 import { parseRoutes } from "../../control/route/index.ts";
 import { startServer } from "../../control/server.ts";
 import { bootstrap } from "../../control/xds/index.ts";
-import { freePorts } from "./weir-up.ts";
+import { freePorts } from "../free-ports.ts";
 
 const local = (port: number | undefined) => ({ host: "127.0.0.1", port: port ?? 0 });
 

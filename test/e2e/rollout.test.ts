@@ -2,18 +2,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
-import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { type PodBehaviour, startPod } from "../../control/pods/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
+import { type ApiClients, clientsOf } from "../api/clients.ts";
+import { freePorts } from "../free-ports.ts";
 import { rolloutOf } from "../rollout/world.ts";
 import { gatewayClient } from "./gateway-client.ts";
 import { measuredRoute } from "./measured-route.ts";
-import { freePorts } from "./weir-up.ts";
 
 /** Canaries by the name of their route: how their pods behave, and the words with which they go back. */
 const faulty: [name: string, fault: Partial<PodBehaviour>, why: RegExp][] = [
@@ -60,18 +57,9 @@ const byTier = [{ weight: 30, tiers: ["gold"] }, { weight: 60 }, { weight: 100 }
 
 const local = (port = 0) => ({ host: "127.0.0.1", port });
 const undo: (() => unknown)[] = [];
-let clients: ReturnType<typeof clientsOf>;
+let clients: ApiClients;
 let said = "";
 let gatewayUrl = "";
-
-function clientsOf(baseUrl: string) {
-  const transport = createConnectTransport({ baseUrl, httpVersion: "1.1" });
-  return {
-    rollouts: createClient(RolloutService, transport),
-    routes: createClient(RouteService, transport),
-    audit: createClient(AuditService, transport),
-  };
-}
 
 async function serve(): Promise<{
   child: ChildProcess;

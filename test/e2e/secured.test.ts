@@ -9,9 +9,9 @@ import { FleetService, RouteService } from "../../control/gen/weir/v1/service_pb
 import { startPod } from "../../control/pods/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { local, startQuietServer } from "../api/control-server.ts";
+import { freePorts } from "../free-ports.ts";
 import { exampleRoute } from "../route/documents.ts";
 import { makeCertificates } from "../store/certificates.ts";
-import { freePorts } from "../store/etcd-cluster.ts";
 import { gatewayClient } from "./gateway-client.ts";
 
 it.each([

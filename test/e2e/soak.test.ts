@@ -6,10 +6,10 @@ import { type Pod, startPod } from "../../control/pods/index.ts";
 import { parseRoutes } from "../../control/route/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { give, tick, tinyModule } from "../envoy/tiny-module.ts";
+import { freePorts } from "../free-ports.ts";
 import { startXds, type TestServer } from "../xds/fake-envoy.ts";
 import { snapshotWith } from "../xds/snapshots.ts";
 import { type GatewayClient, gatewayClient } from "./gateway-client.ts";
-import { freePorts } from "./weir-up.ts";
 
 // Each configuration makes root contexts in the workers' VMs beside the old ones,
 // which go when their streams have ended: what one of them keeps would add up.

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { expect, onTestFinished } from "vitest";
-import { freePorts } from "../store/etcd-cluster.ts";
+import { freePorts } from "../free-ports.ts";
 
 /** A control service in a process of its own. */
 export interface Service {

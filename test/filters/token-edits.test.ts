@@ -175,7 +175,7 @@ describe("a request's body", () => {
     const proxy = tokenProxy();
     const exchange = ask(proxy.worker, { "x-tenant-id": "tiny", "content-length": "500" });
     exchange.requestBody(bytes('{"messages":[1,2'), false);
-    proxy.worker.raw("proxy_on_request_trailers", exchange.context, 0);
+    exchange.requestTrailers([["x-checksum", "1"]]);
     expect(exchange.reply()).toMatchObject({ status: 400 });
   });
 

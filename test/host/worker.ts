@@ -67,9 +67,13 @@ export interface Exchange {
   reply(): LocalReply | undefined;
   /** A piece of the request's body; returns what goes on to the pods. */
   requestBody(piece: Buffer, last: boolean): Buffer;
+  requestTrailers(trailers: Headers): Headers;
   responseHeaders(headers: Headers, last?: boolean): Headers;
   /** A piece of the answer; returns what goes on to the client now. */
   responseBody(piece: Buffer, last: boolean): Buffer;
+  responseTrailers(trailers: Headers): Headers;
+  /** Whether the last callback let nothing go on, not even an empty piece. */
+  stopped(): boolean;
   /** Host calls since the exchange began. */
   calls(): string[];
   /** The stream is gone, whatever had happened by then; Envoy's word for why, where it has one. */
@@ -77,8 +81,13 @@ export interface Exchange {
 }
 
 export interface Worker {
-  /** One stream, callback by callback. */
-  exchange(headers: Headers, last?: boolean, properties?: Record<string, string>): Exchange;
+  /** One stream, callback by callback; its number is the next one unless it is named. */
+  exchange(
+    headers: Headers,
+    last?: boolean,
+    properties?: Record<string, string>,
+    number?: number,
+  ): Exchange;
   /** Configures a root context; false when the filter refuses. */
   configure(root: number, config: string | Buffer, plugin?: string): boolean;
   /** One stream's request headers, and its end. */
@@ -389,40 +398,51 @@ export function startWorker(
     };
   }
 
-  /** Runs a callback about a piece of a body; what is left in the buffer goes on, unless it is stopped. */
-  function body(type: number, callback: string, id: number, piece: Buffer, last: boolean): Buffer {
-    bodies = { [type]: piece };
-    const action = exports[callback]?.(id, piece.length, last ? 1 : 0) ?? 0;
-    const left = bodies[type] ?? Buffer.alloc(0);
-    bodies = {};
-    // 3 goes on with nothing; any other stop would hold the stream.
-    if (action !== 0 && action !== 3 && reply === undefined)
-      throw new Error(`${callback} answered ${action}`);
-    return action === 0 ? left : Buffer.alloc(0);
-  }
-
-  function exchange(headers: Headers, last = false, more: Record<string, string> = {}): Exchange {
+  function exchange(
+    headers: Headers,
+    last = false,
+    more: Record<string, string> = {},
+    id = ++context,
+  ): Exchange {
     reset();
-    const id = ++context;
-    const request: Headers = headers.map(([key, value]) => [key, value]);
     properties = { plugin_name: "weir", "xds.node.id": node, ...more };
-    maps = { 0: request };
-    exports.proxy_on_request_headers?.(id, headers.length, last ? 1 : 0);
-    // Header maps are only there while their callback runs.
-    maps = {};
+    let own: LocalReply | undefined;
+    let action = 0;
+    /** Runs a callback; what the filter answers is this stream's. */
+    const run = (callback: string, size: number, end: boolean) => {
+      reply = undefined;
+      action = exports[callback]?.(id, size, end ? 1 : 0) ?? 0;
+      own = reply ?? own;
+    };
+    /** A callback about headers, which are only there while it runs. */
+    const pass = (map: number, callback: string, given: Headers, end: boolean) => {
+      const passed: Headers = given.map(([key, value]) => [key, value]);
+      maps = { [map]: passed };
+      run(callback, given.length, end);
+      maps = {};
+      return passed;
+    };
+    /** A callback about a piece of a body; what is left in the buffer goes on, unless it is stopped. */
+    const passBody = (type: number, callback: string, piece: Buffer, end: boolean) => {
+      bodies = { [type]: piece };
+      run(callback, piece.length, end);
+      const left = bodies[type] ?? Buffer.alloc(0);
+      bodies = {};
+      // 3 goes on with nothing; any other stop would hold the stream.
+      if (action !== 0 && action !== 3 && own === undefined)
+        throw new Error(`${callback} answered ${action}`);
+      return action === 0 ? left : Buffer.alloc(0);
+    };
     return {
       context: id,
-      requestHeaders: request,
-      reply: () => reply,
-      requestBody: (piece, end) => body(0, "proxy_on_request_body", id, piece, end),
-      responseHeaders(answer, end = false) {
-        const response: Headers = answer.map(([key, value]) => [key, value]);
-        maps = { 2: response };
-        exports.proxy_on_response_headers?.(id, answer.length, end ? 1 : 0);
-        maps = {};
-        return response;
-      },
-      responseBody: (piece, end) => body(1, "proxy_on_response_body", id, piece, end),
+      requestHeaders: pass(0, "proxy_on_request_headers", headers, last),
+      reply: () => own,
+      stopped: () => action !== 0,
+      requestBody: (piece, end) => passBody(0, "proxy_on_request_body", piece, end),
+      requestTrailers: (trailers) => pass(1, "proxy_on_request_trailers", trailers, true),
+      responseHeaders: (answer, end = false) => pass(2, "proxy_on_response_headers", answer, end),
+      responseBody: (piece, end) => passBody(1, "proxy_on_response_body", piece, end),
+      responseTrailers: (trailers) => pass(3, "proxy_on_response_trailers", trailers, true),
       calls: () => [...calls],
       end(codeDetails) {
         if (codeDetails !== undefined) properties["response.code_details"] = codeDetails;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
-import { freePorts } from "../e2e/weir-up.ts";
+import { freePorts } from "../free-ports.ts";
 import { buildIstio } from "./istio-tools.ts";
 
 /** Istio's own discovery with a gateway that is a plain Envoy. */

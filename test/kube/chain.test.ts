@@ -4,12 +4,13 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { type GatewayClient, gatewayClient } from "../e2e/gateway-client.ts";
+import { freePorts } from "../free-ports.ts";
 import { mayGoWithout } from "../istio/istio-tools.ts";
 import { examples } from "../istio/render-file.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { condition, get } from "./controlled.ts";
 import { filtersOf, type Ingress, refusedBy, routesOf, startIngress } from "./istiod.ts";
-import { eventually, freePorts, type Program, startProgram } from "./processes.ts";
+import { eventually, type Program, startProgram } from "./processes.ts";
 
 const main = "dist/control/main.js";
 const token = "of-the-chain";

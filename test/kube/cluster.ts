@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { createKubeClient, type KubeClient, loadClusterConfig } from "../../control/kube/index.ts";
+import { freePorts } from "../free-ports.ts";
 import { buildIstio, type Verdict } from "../istio/istio-tools.ts";
-import { eventually, freePorts, type Program, startProgram } from "./processes.ts";
+import { eventually, type Program, startProgram } from "./processes.ts";
 
 /** A Kubernetes API server with etcd behind it: all of a cluster but machines to run pods. */
 export interface Cluster {

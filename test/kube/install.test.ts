@@ -5,9 +5,10 @@ import { delimiter, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { blocksOf } from "../docs/pages.ts";
+import { freePorts } from "../free-ports.ts";
 import { buildIstio, mayGoWithout, run } from "../istio/istio-tools.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
-import { eventually, freePorts, type Program, startProgram } from "./processes.ts";
+import { eventually, type Program, startProgram } from "./processes.ts";
 
 interface Manifest {
   kind: string;

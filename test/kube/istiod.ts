@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
+import { freePorts } from "../free-ports.ts";
 import { buildIstio } from "../istio/istio-tools.ts";
 import { gatewayBootstrap, istioEnv, meshObjects } from "../istio/mesh.ts";
 import type { Cluster } from "./cluster.ts";
-import { eventually, freePorts, startProgram } from "./processes.ts";
+import { eventually, startProgram } from "./processes.ts";
 
 /** Istio's control plane on a cluster, and an Envoy that it takes for its ingress gateway. */
 export interface Ingress {

@@ -3,9 +3,10 @@ import { availableParallelism, loadavg } from "node:os";
 import { performance } from "node:perf_hooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { KubeClient, KubeObject } from "../../control/kube/index.ts";
+import { freePorts } from "../free-ports.ts";
 import { mayGoWithout } from "../istio/istio-tools.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
-import { eventually, freePorts, type Program, startProgram } from "./processes.ts";
+import { eventually, type Program, startProgram } from "./processes.ts";
 
 const count = 1_000;
 /** Routes whose proxies are the same: their filters are told by one object. */

@@ -101,6 +101,20 @@ describe("load on a server", () => {
     expect(stages[0]?.sent).toBe(20);
     expect(stages[0]?.notSent).toBeGreaterThan(40);
   });
+  it("reads the answers that have come before it leaves anything out", async () => {
+    const port = await serverWith((_req, res) => res.end("{}"));
+    // All at once, and then none: the generator is behind from the first on.
+    const due = 2000;
+    let n = 0;
+    const { stages } = await load(port, {
+      mostOpen: 20,
+      random: () => (n++ < due ? 0 : 1 - Number.EPSILON),
+      stages: [{ requestsPerSecond: 100, durationMs: 300 }],
+    });
+    const { sent, notSent } = stages[0] ?? { sent: 0, notSent: 0 };
+    expect(sent + notSent).toBe(due);
+    expect(sent).toBeGreaterThan(100);
+  });
   it("finds events that are split at any byte", async () => {
     const events =
       'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\ndata: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choices":[{"delta":{"content":"b"}}]}\n\ndata: [DONE]\n\n';

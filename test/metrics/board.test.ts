@@ -17,7 +17,7 @@ import {
   createLedger,
   histogramNames,
 } from "../../control/report/index.ts";
-import { freePorts } from "../e2e/weir-up.ts";
+import { freePorts } from "../free-ports.ts";
 import { mayGoWithoutPrometheus } from "./prometheus.ts";
 
 interface Panel {

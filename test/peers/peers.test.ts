@@ -10,11 +10,12 @@ import { FleetSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import type { ControlServer, ServerOptions } from "../../control/server.ts";
 import { local, refusal, startQuietServer, urlOf } from "../api/control-server.ts";
+import { freePorts } from "../free-ports.ts";
 import { type FakeProxy, startFakeProxy } from "../rollout/fake-proxy.ts";
 import { startReporter } from "../rollout/reporter.ts";
 import { rolloutOf, routeWithPods } from "../rollout/world.ts";
 import { makeCertificates } from "../store/certificates.ts";
-import { type EtcdCluster, freePorts, startEtcd } from "../store/etcd-cluster.ts";
+import { type EtcdCluster, startEtcd } from "../store/etcd-cluster.ts";
 
 let etcd: EtcdCluster;
 let used = 0;

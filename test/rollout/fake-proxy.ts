@@ -75,8 +75,10 @@ export function startFakeProxy(ports: number | readonly number[], id: string): F
   function open(): void {
     const mine = sotw(all[tries++ % all.length] ?? 0);
     envoy = mine;
+    let answered = false;
     mine.stream.once("close", () => {
-      lostMs ??= performance.now();
+      // Before the first server is there nothing is lost.
+      if (answered) lostMs ??= performance.now();
       if (!closed) setTimeout(() => closed || open(), againMs);
     });
     const names: Record<string, string[]> = { RDS: ["weir"] };
@@ -86,6 +88,7 @@ export function startFakeProxy(ports: number | readonly number[], id: string): F
     void (async () => {
       for (;;) {
         const response = await mine.next(600_000);
+        answered = true;
         if (lostMs) proxy.longestGapMs = Math.max(proxy.longestGapMs, performance.now() - lostMs);
         lostMs = undefined;
         if (proxy.mute) continue;

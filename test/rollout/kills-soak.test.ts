@@ -3,12 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { freePorts } from "../e2e/weir-up.ts";
+import { type ApiClients, clientsOf } from "../api/clients.ts";
+import { freePorts } from "../free-ports.ts";
 import { type FakeProxy, startFakeProxy } from "./fake-proxy.ts";
 import { type Reporter, startReporter } from "./reporter.ts";
 import { rolloutOf, routeWithPods } from "./world.ts";
@@ -19,18 +16,15 @@ let xds: number;
 let child: ChildProcess | undefined;
 let proxy: FakeProxy | undefined;
 let reporter: Reporter;
-let rollouts: Client<typeof RolloutService>;
-let routes: Client<typeof RouteService>;
-let audit: Client<typeof AuditService>;
+let rollouts: ApiClients["rollouts"];
+let routes: ApiClients["routes"];
+let audit: ApiClients["audit"];
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "weir-kills-"));
   [listen = 0, xds = 0] = await freePorts(2);
   const baseUrl = `http://127.0.0.1:${listen}`;
-  const transport = createConnectTransport({ baseUrl, httpVersion: "1.1" });
-  rollouts = createClient(RolloutService, transport);
-  routes = createClient(RouteService, transport);
-  audit = createClient(AuditService, transport);
+  ({ rollouts, routes, audit } = clientsOf(baseUrl));
   reporter = startReporter(() => baseUrl, "fake", 800);
 });
 afterEach(async () => {

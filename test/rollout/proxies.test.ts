@@ -1,24 +1,18 @@
-import { type Client, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import type { ControlServer } from "../../control/server.ts";
+import { type ApiClients, clientsOf } from "../api/clients.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { type FakeProxy, startFakeProxy } from "./fake-proxy.ts";
 import { rolloutOf, routeWithPods } from "./world.ts";
 
 let server: ControlServer;
 let proxies: FakeProxy[];
-let rollouts: Client<typeof RolloutService>;
-let routes: Client<typeof RouteService>;
-let audit: Client<typeof AuditService>;
+let rollouts: ApiClients["rollouts"];
+let routes: ApiClients["routes"];
+let audit: ApiClients["audit"];
 beforeEach(async () => {
   server = await startQuietServer();
-  const transport = createConnectTransport({ baseUrl: urlOf(server), httpVersion: "2" });
-  rollouts = createClient(RolloutService, transport);
-  routes = createClient(RouteService, transport);
-  audit = createClient(AuditService, transport);
+  ({ rollouts, routes, audit } = clientsOf(urlOf(server)));
   await routes.applyRoute({ route: routeWithPods(9001, 9002) });
   proxies = ["one", "two", "three"].map((id) => startFakeProxy(server.xds.port, id));
   await expect.poll(applied, { timeout: 30_000 }).toBe("3 of 3");

@@ -1,20 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, it, onTestFinished } from "vitest";
-import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { freePorts, startEtcd } from "../store/etcd-cluster.ts";
+import { type ApiClients, clientsOf } from "../api/clients.ts";
+import { freePorts } from "../free-ports.ts";
+import { startEtcd } from "../store/etcd-cluster.ts";
 import { startFakeProxy } from "./fake-proxy.ts";
 import { type Reporter, startReporter } from "./reporter.ts";
 import { rolloutOf, routeWithPods } from "./world.ts";
 
 /** A replica of the control service in a process of its own, with one proxy that reports to it. */
-interface Replica {
-  rollouts: Client<typeof RolloutService>;
-  routes: Client<typeof RouteService>;
-  audit: Client<typeof AuditService>;
+interface Replica extends ApiClients {
   reporter: Reporter;
   child: ChildProcess;
   /** Whether it says that it leads. */
@@ -53,16 +48,9 @@ async function startReplica(store: string, id: string): Promise<Replica> {
   onTestFinished(() => proxy.close());
   const reporter = startReporter(() => baseUrl, id, 600);
   onTestFinished(() => reporter.stop());
-  const transport = createConnectTransport({
-    baseUrl,
-    httpVersion: "1.1",
-    // etcd writes to a disk that others use as well.
-    defaultTimeoutMs: 60_000,
-  });
   return {
-    rollouts: createClient(RolloutService, transport),
-    routes: createClient(RouteService, transport),
-    audit: createClient(AuditService, transport),
+    // etcd writes to a disk that others use as well.
+    ...clientsOf(baseUrl, { timeoutMs: 60_000 }),
     reporter,
     child,
     leads: () => said.lastIndexOf(" leads: ") > said.lastIndexOf(" leads no more"),

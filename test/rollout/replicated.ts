@@ -1,19 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, onTestFinished } from "vitest";
-import { RolloutService, type RolloutState } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { type EtcdCluster, freePorts, startEtcd } from "../store/etcd-cluster.ts";
+import type { RolloutState } from "../../control/gen/weir/v1/rollout_pb.ts";
+import { type ApiClients, clientsOf } from "../api/clients.ts";
+import { freePorts } from "../free-ports.ts";
+import { type EtcdCluster, startEtcd } from "../store/etcd-cluster.ts";
 import { type FakeProxy, startFakeProxy } from "./fake-proxy.ts";
 import { startReporter } from "./reporter.ts";
 import { rolloutOf, routeWithPods } from "./world.ts";
 
-export interface Replica {
-  rollouts: Client<typeof RolloutService>;
-  routes: Client<typeof RouteService>;
-  audit: Client<typeof AuditService>;
+export interface Replica extends ApiClients {
   child: ChildProcess;
   runs(): boolean;
   /** Whether it says that it leads. */
@@ -87,15 +83,8 @@ export async function startReplicated(places: number): Promise<Replicated> {
         () => false,
       );
     await expect.poll(up, { timeout: 60_000 }).toBe(true);
-    const transport = createConnectTransport({
-      baseUrl: `http://${api(place)}`,
-      httpVersion: "1.1",
-      defaultTimeoutMs: 10_000,
-    });
     const replica: Replica = {
-      rollouts: createClient(RolloutService, transport),
-      routes: createClient(RouteService, transport),
-      audit: createClient(AuditService, transport),
+      ...clientsOf(`http://${api(place)}`, { timeoutMs: 10_000 }),
       child,
       runs,
       leads: () => runs() && said.lastIndexOf(" leads: ") > said.lastIndexOf(" leads no more"),

@@ -1,13 +1,8 @@
-import { type Client, Code, createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
-import {
-  AuditService,
-  ProblemsSchema,
-  RouteService,
-} from "../../control/gen/weir/v1/service_pb.ts";
+import { ProblemsSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import type { ControlServer } from "../../control/server.ts";
+import { type ApiClients, clientsOf } from "../api/clients.ts";
 import { refusal, startQuietServer, urlOf } from "../api/control-server.ts";
 import { weir } from "../e2e/weir-up.ts";
 import { rolloutOf, routeOf } from "./world.ts";
@@ -15,15 +10,12 @@ import { rolloutOf, routeOf } from "./world.ts";
 const steps = [{ weight: 20 }, { weight: 100 }];
 
 let server: ControlServer;
-let rollouts: Client<typeof RolloutService>;
-let routes: Client<typeof RouteService>;
-let audit: Client<typeof AuditService>;
+let rollouts: ApiClients["rollouts"];
+let routes: ApiClients["routes"];
+let audit: ApiClients["audit"];
 beforeEach(async () => {
   server = await startQuietServer();
-  const transport = createConnectTransport({ baseUrl: urlOf(server), httpVersion: "2" });
-  rollouts = createClient(RolloutService, transport);
-  routes = createClient(RouteService, transport);
-  audit = createClient(AuditService, transport);
+  ({ rollouts, routes, audit } = clientsOf(urlOf(server)));
   await routes.applyRoute({ route: routeOf() });
 });
 afterEach(() => server.close());

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
 import { createLog, sparse } from "../../control/telemetry/index.ts";
-import { freePorts } from "../e2e/weir-up.ts";
+import { freePorts } from "../free-ports.ts";
 
 describe("the log", () => {
   const written = (format: "text" | "json") => {

@@ -3,8 +3,8 @@ import { createConnection } from "node:net";
 import { resolve } from "node:path";
 import { stringify } from "yaml";
 import { findEnvoy, startEnvoy } from "../../../control/envoy/index.ts";
+import { freePorts } from "../../free-ports.ts";
 import type { Headers } from "../../host/header-map.ts";
-import { freePorts } from "../weir-up.ts";
 
 /** What a real Envoy did with one request: the headers its filter was given, and what came of them. */
 export interface Recorded {
