@@ -7,6 +7,7 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import { createServer as createTcp, type Server, type Socket } from "node:net";
+import { limitResets, opensWithResets } from "./limit-resets.ts";
 import type { Address } from "./xds/index.ts";
 
 /** A listening server. */
@@ -58,7 +59,9 @@ export function listenBoth(
       socket.removeAllListeners("timeout");
       socket.unshift(chunk);
       const start = chunk.toString("latin1", 0, preface.length);
-      (preface.startsWith(start) && start.length >= 3 ? http2 : http1).emit("connection", socket);
+      const isHttp2 = preface.startsWith(start) && start.length >= 3;
+      if (isHttp2 && opensWithResets(chunk, preface.length)) socket.destroy();
+      else (isHttp2 ? http2 : http1).emit("connection", socket);
     });
   });
   return listening(tcp, address, flag, async () => {
@@ -147,6 +150,7 @@ function trackSessions(http2: AnyHttp2Server): Set<ServerHttp2Session> {
   const sessions = new Set<ServerHttp2Session>();
   http2.on("session", (session: ServerHttp2Session) => {
     sessions.add(session);
+    limitResets(session);
     let streams = 0;
     session.setTimeout(idleMs, () => {
       if (streams === 0) session.destroy();
