@@ -26,7 +26,7 @@ import {
 import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } from "./histogram";
 
 // The proxy's cells in shared data. "weir.cells" is the list of fingerprints in
-// order of arrival; "weir.c" and the place hold the cell itself:
+// order of arrival; "weir.m" and the place hold the cell itself:
 //
 //   u32 bytes of route | of variant | of tier or tenant | 1 for a tenant's | names, padded to 8
 //   u64 x COUNTERS
@@ -39,7 +39,7 @@ const MOST_TRIES: i32 = 8;
 const HEADER: usize = 16;
 
 const listKey = literal("weir.cells");
-const cellKey: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x63, 0, 0]);
+const cellKey: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6d, 0, 0]);
 const KEY: usize = 8;
 
 /** Adds what this worker counted to the proxy's cells; call it on each tick. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { type Headers, valuesOf } from "../host/header-map.ts";
-import type { Worker } from "../host/worker.ts";
-import { configuredProxy, fullConfig, requestHeaders } from "./module.ts";
+import { createSharedState } from "../host/proxy.ts";
+import { startWorker, type Worker } from "../host/worker.ts";
+import { compiled, configuredProxy, fullConfig, requestHeaders } from "./module.ts";
+import { ask, counted, json, reportOf, tokenConfig } from "./token-streams.ts";
 
 /** An instance with one route, as rendered alone, for this host. */
 function instance(name: string, host: string): Worker {
@@ -59,5 +61,41 @@ describe("two instances in one chain, each with its own route", () => {
     const headers = pass(requestHeaders(claims), instance(name, "other.example.com"));
     for (const [header, claimed] of Object.entries(claims))
       expect(value(headers, header)).toBe(claimed);
+  });
+});
+
+// Modules of one proxy share its data, by names that they must not share.
+describe("weir-full.wasm and token-limit.wasm in one proxy", () => {
+  it("leave each other's memory alone: conversations, and what was measured", () => {
+    const shared = createSharedState();
+    const start = (name: string, config: object) => {
+      const worker = startWorker(compiled(name), shared);
+      if (!worker.configure(1, JSON.stringify(config))) throw new Error(`${name} refused`);
+      return worker;
+    };
+    const config = fullConfig();
+    const [route] = config.routes;
+    delete route.rateLimit;
+    route.canary.conversations = { header: "x-session-id", idleSeconds: 3600 };
+    const conversationsOf = (worker: Worker) =>
+      Array.from({ length: 2000 }, (_, i) => {
+        const asked = requestHeaders({ "x-session-id": `c${i}`, "x-user-id": `u${i}` });
+        return value(worker.request(asked).headers, "x-weir-variant");
+      });
+    const measured = start("token-limit", tokenConfig());
+    for (const tenant of ["open", "acme", "tiny"]) {
+      const exchange = ask(measured, { "x-tenant-id": tenant });
+      exchange.responseHeaders(json, true);
+      exchange.end();
+    }
+    const before = counted(reportOf({ shared, workers: [measured] }));
+    const began = conversationsOf(start("weir-full", config));
+    expect(counted(reportOf({ shared, workers: [measured] }))).toEqual(before);
+    // Another worker knows them by the proxy's memory alone, whatever the weights are by now.
+    route.canary.buckets = [
+      { variant: "stable", count: 1000 },
+      { variant: "canary", count: 9000 },
+    ];
+    expect(conversationsOf(start("weir-full", config))).toEqual(began);
   });
 });

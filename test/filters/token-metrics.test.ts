@@ -335,7 +335,7 @@ describe("all workers of a proxy", () => {
     exchange.responseBody(bytes(stream(says("a"), "[DONE]")), true);
     exchange.end();
     worker.tick(3);
-    expect([...proxy.shared.data.keys()].filter((key) => key.startsWith("weir.c\0"))).toHaveLength(
+    expect([...proxy.shared.data.keys()].filter((key) => key.startsWith("weir.m\0"))).toHaveLength(
       1,
     );
   });
