@@ -1,4 +1,4 @@
-import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 
 // A client that opens streams only to reset them costs the server a request for
 // each and itself nothing (CVE-2023-44487, "rapid reset"). Node's own bound lets
@@ -18,7 +18,8 @@ export function limitResets(session: ServerHttp2Session): void {
   let countedMs = performance.now();
   session.on("stream", (stream: ServerHttp2Stream) => {
     stream.on("close", () => {
-      if (!stream.aborted) return;
+      // What was answered before it was taken back has a code but was not aborted.
+      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
       const nowMs = performance.now();
       left = Math.min(burst, left + ((nowMs - countedMs) / 1000) * perSecond) - 1;
       countedMs = nowMs;
