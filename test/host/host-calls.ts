@@ -74,6 +74,12 @@ export function createHostCalls(
     return status.ok;
   }
 
+  function giveBytes(value: Buffer, outPtr: number, outSize: number): number {
+    return give(value.length, outPtr, outSize, (ptr) => {
+      value.copy(view.guest.bytes(ptr, value.length));
+    });
+  }
+
   return {
     proxy_log: (level: number, ptr: number, size: number) => {
       shared.log.push({ level, message: view.guest.text(ptr, size) });
@@ -103,9 +109,7 @@ export function createHostCalls(
       // Bodies and data are there at any time, if empty; the rest is only there for its callback.
       if (buffer === undefined && onlyAtTimes.includes(type)) return status.notFound;
       const value = (buffer ?? empty).subarray(start >>> 0, (start >>> 0) + (size >>> 0));
-      return give(value.length, outPtr, outSize, (ptr) => {
-        value.copy(view.guest.bytes(ptr, value.length));
-      });
+      return giveBytes(value, outPtr, outSize);
     },
     // As Envoy has it: what is drained comes from the front, and what replaces it goes there.
     proxy_set_buffer_bytes: (
@@ -178,10 +182,7 @@ export function createHostCalls(
       const found = shared.data.get(view.guest.text(key, keySize));
       if (found === undefined) return status.notFound;
       view.guest.u32(outCas, found.cas);
-      const { value } = found;
-      return give(value.length, outPtr, outSize, (ptr) => {
-        value.copy(view.guest.bytes(ptr, value.length));
-      });
+      return giveBytes(found.value, outPtr, outSize);
     },
     proxy_set_shared_data: (
       key: number,

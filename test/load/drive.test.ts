@@ -1,20 +1,11 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { chatQuestions, drive, type LoadOptions } from "../../control/load/index.ts";
+import { drive, type LoadOptions } from "../../control/load/index.ts";
 import { type Pod, type PodBehaviour, startPod } from "../../control/pods/index.ts";
+import { questionsOf } from "./question.ts";
 
-const question = chatQuestions({
-  host: "chat.example.com",
-  model: "tiny",
-  streams: 0.5,
-  maxTokens: 8,
-  prompt: "hello",
-  users: 10,
-  userHeader: "x-user-id",
-  headers: {},
-  variantHeader: "x-pod",
-});
+const question = questionsOf(0.5);
 const load = (port: number, options: Partial<LoadOptions> = {}) =>
   drive({
     target: `http://127.0.0.1:${port}`,

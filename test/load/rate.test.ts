@@ -1,26 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, expect, it } from "vitest";
-import { chatQuestions, drive, type Progress } from "../../control/load/index.ts";
+import { drive, type Progress } from "../../control/load/index.ts";
 import { arrivals } from "../../control/load/stages.ts";
 import { seededRandom } from "../../control/rollout/synthetic.ts";
+import { questionsOf } from "./question.ts";
 
 /** The highest of the stages that `weir load` has without being told. */
 const stage = { requestsPerSecond: 5000, durationMs: 2000 };
 const planned = [...arrivals(stage, seededRandom(3))];
 /** Clocks and timers are good to a millisecond, and a pause may end one early. */
 const slackMs = 2;
-const question = chatQuestions({
-  host: "chat.example.com",
-  model: "tiny",
-  streams: 0,
-  maxTokens: 8,
-  prompt: "hello",
-  users: 10,
-  userHeader: "x-user-id",
-  headers: {},
-  variantHeader: "x-pod",
-});
+const question = questionsOf(0);
 
 /** Whoever waits for an answer before asking again never gets the first of so many. */
 const held = 500;

@@ -16,6 +16,17 @@ const wrongTime = () => ({
   FAKETIME_DONT_FAKE_MONOTONIC: "1",
 });
 
+/** Two replicas in the middle of a rollout. */
+async function startWalking() {
+  const world = await startReplicated(2);
+  await world.start(0);
+  await world.start(1);
+  await world.leader();
+  await startWalk(world, "2s");
+  await untilStep(world, 1);
+  return world;
+}
+
 describe("D7: clocks that differ", patience, () => {
   it("by ten minutes between two replicas skip, shorten and double no step, also over a kill", async () => {
     const world = await startReplicated(2);
@@ -68,12 +79,7 @@ describe("D7: clocks that differ", patience, () => {
 
 describe("D8: a replica that is told to end", patience, () => {
   it("in the middle of a rollout hands over within ten seconds", async () => {
-    const world = await startReplicated(2);
-    await world.start(0);
-    await world.start(1);
-    await world.leader();
-    await startWalk(world, "2s");
-    await untilStep(world, 1);
+    const world = await startWalking();
     const leader = await world.leader();
     const toldMs = performance.now();
     leader.child.kill("SIGTERM");
@@ -101,12 +107,7 @@ it(
   "D9: an upgrade of all replicas, one after the other, in the middle of a rollout loses no step, no field of a newer version, and no stream for longer than a reconnect",
   patience,
   async () => {
-    const world = await startReplicated(2);
-    await world.start(0);
-    await world.start(1);
-    await world.leader();
-    await startWalk(world, "2s");
-    await untilStep(world, 1);
+    const world = await startWalking();
     // A newer version was here and left what this one does not know: field 1000, the word "new".
     const store = openStore(world.etcd.address("weir"));
     onTestFinished(() => store.close());
