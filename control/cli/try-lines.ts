@@ -14,24 +14,24 @@ export function tryLines({ page, gateway, server, route }: Places): string {
   const host = route.spec?.hosts[0] ?? "";
   const name = route.metadata?.name ?? "";
   const tenant = Object.keys(route.spec?.rateLimit?.tenants ?? {})[0] ?? "acme";
-  const url = `http://${showAddress(gateway)}/v1/chat/completions`;
+  const url = `http://${showAddress(gateway)}/v1`;
   const canary = route.spec?.variants[1]?.name ?? "canary";
   const at = showAddress(server) === "127.0.0.1:8080" ? "" : ` --server ${showAddress(server)}`;
-  const ask = (body: string, flags = "") =>
-    `curl -s ${flags}${url} -H 'host: ${host}' -H 'x-tenant-id: ${tenant}' -H 'x-user-id: ada' -H 'content-type: application/json' -d '${body}'`;
+  const ask = (body: string, flags: string, call = "chat/completions") =>
+    `curl -s ${flags} ${url}/${call} -H 'host: ${host}' -H 'x-tenant-id: ${tenant}' -H 'x-user-id: ada' -H 'content-type: application/json' -d '${body}'`;
   const message = '"model":"tiny","messages":[{"role":"user","content":"hello"}]';
   return [
     "",
     `page:         http://${showAddress(page)}/`,
     "",
     "# a completion; the header x-pod names the pod that answered",
-    ask(`{${message}}`, "-i "),
+    ask(`{${message}}`, "-i"),
     "# the same as a stream of events",
-    ask(`{${message},"stream":true}`, "-N "),
-    "# compressed on request",
-    `${ask(`{${message},"max_tokens":1}`, "--compressed -i ")}`,
+    ask(`{${message},"stream":true}`, "-N"),
+    "# a large answer, compressed: its headers",
+    ask('{"model":"tiny","input":"hello"}', "--compressed -o /dev/null -D -", "embeddings"),
     "# strangers share a small limit: 429 with Retry-After after a few",
-    `for i in $(seq 20); do curl -s -o /dev/null -w '%{http_code} ' http://${showAddress(gateway)}/v1/models -H 'host: ${host}'; done`,
+    `for i in $(seq 20); do curl -s -o /dev/null -w '%{http_code} ' ${url}/models -H 'host: ${host}'; done`,
     "# move users to the canary, and see that every proxy runs it",
     `npx weir shift ${name} ${canary}=30 --wait${at}`,
     `npx weir status ${name}${at}`,

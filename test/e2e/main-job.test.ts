@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -265,5 +266,24 @@ describe("the filters' reports", () => {
     expect(stats).toMatch(/weir_canary_requests_total\{.*variant="canary".*\} \d+/);
     expect(stats).toMatch(/weir_rate_limit_refused_total\{.*tier="bronze".*\} \d+/);
     expect(stats).toMatch(/weir_spoofed_headers_total\{.*\} \d+/);
+  });
+});
+
+describe("what weir up tells to try", () => {
+  /** What comes of the command under a comment that begins so. */
+  const tried = (comment: string) => {
+    const lines = up.output().split("\n");
+    const command = lines[lines.findIndex((line) => line.startsWith(`# ${comment}`)) + 1] ?? "";
+    expect(command).toContain("curl");
+    return execFileSync("bash", ["-c", command], { encoding: "latin1" });
+  };
+
+  it.each([
+    ["a completion", /^x-pod: (stable|canary)\r$[\s\S]*"finish_reason":"stop"/m],
+    ["the same as a stream of events", /^data: \{[\s\S]*^data: \[DONE\]$/m],
+    ["a large answer, compressed", /^content-encoding: (gzip|br|zstd)\r$/m],
+    ["strangers share a small limit", /^200 .*429 /],
+  ])("%s: is what happens", (comment, answer) => {
+    expect(tried(comment)).toMatch(answer);
   });
 });
