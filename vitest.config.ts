@@ -2,18 +2,30 @@ import { defineConfig } from "vitest/config";
 
 /** What measures time, or fills the machine, would measure its neighbours as well. */
 const alone = [
+  "test/faults/foreign.test.ts",
   "test/faults/http2.test.ts",
+  "test/faults/resets.test.ts",
   "test/web/huge-fleet.test.ts",
   "test/kube/many-routes.test.ts",
   "test/load/**/*.test.ts",
+  "test/inference/canaries.test.ts",
+  "test/inference/load.test.ts",
+  "test/inference/overload.test.ts",
   "test/e2e/drill.test.ts",
   "test/e2e/fleet-limit.test.ts",
   "test/e2e/overload.test.ts",
   "test/e2e/rollout.test.ts",
+  "test/neighbours/neighbours.test.ts",
   "test/rollout/replicas.test.ts",
 ];
+/** Servers of some gigabytes, which are installed first: for the long run alone. */
+const large = "test/inference/large/**/*.test.ts";
 // Real proxies start inside the suites; a slow machine is not a failure.
-const patience = { testTimeout: 60_000, hookTimeout: 180_000 };
+const patience = {
+  testTimeout: 60_000,
+  hookTimeout: 180_000,
+  expect: { poll: { timeout: 20_000 } },
+};
 
 export default defineConfig({
   test: {
@@ -23,7 +35,7 @@ export default defineConfig({
           ...patience,
           name: "together",
           include: ["test/**/*.test.ts"],
-          exclude: alone,
+          exclude: [...alone, large],
           // Most suites wait for what they started for half of their time.
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
@@ -33,7 +45,7 @@ export default defineConfig({
         test: {
           ...patience,
           name: "alone",
-          include: alone,
+          include: process.env.WEIR_LONG ? [...alone, large] : alone,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

@@ -12,6 +12,7 @@ import { buildModules } from "./filters/modules.js";
 import { openStreamsTo, startEndless } from "./filters/open-streams.js";
 import { tables } from "./filters/tables.js";
 import { keepApart, workerClock } from "./filters/worker-cpu.js";
+import { inTurn } from "./rounds.js";
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 400);
 const requestsPerSlice = 400;
@@ -64,18 +65,11 @@ async function report() {
 async function measure(arms, clock) {
   const driven = arms.map(({ name, port }) => ({ name, driver: createDriver(port) }));
   for (const { driver } of driven) await driver.send(warmUp);
-  /** @type {Record<string, number>[]} */
-  const measured = [];
-  for (let round = 0; round < rounds; round++) {
-    /** @type {Record<string, number>} */
-    const perRequest = {};
-    for (const { name, driver } of round % 2 ? [...driven].reverse() : driven) {
-      const before = clock();
-      await driver.send(requestsPerSlice);
-      perRequest[name] = (clock() - before) / requestsPerSlice / 1000;
-    }
-    measured.push(perRequest);
-  }
+  const measured = await inTurn(rounds, driven, async ({ driver }) => {
+    const before = clock();
+    await driver.send(requestsPerSlice);
+    return (clock() - before) / requestsPerSlice / 1000;
+  });
   for (const { driver } of driven) driver.close();
   return measured;
 }

@@ -5,21 +5,39 @@
 import { request } from "node:http";
 import { findEnvoy, startEnvoy } from "../dist/control/envoy/index.js";
 import { keepApart, workerClock } from "./filters/worker-cpu.js";
-import { interval, median, show } from "./statistics.js";
-import { tokenBootstrap } from "./tokens/bootstrap.js";
+import { inTurn, medianOf } from "./rounds.js";
 import { eventBytes, startStreamer } from "./tokens/pod.js";
+import { wasmBootstrap } from "./wasm-bootstrap.js";
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 30);
 const streams = 100;
 const eventsPerStream = 60;
 const gapMs = 5;
 const firstPort = 21_300;
-const module = "build/token-limit.wasm";
+/** A policy under which nothing is refused: the tier without a limit is only measured. */
+const configuration = JSON.stringify({
+  revision: "bench",
+  routes: [
+    {
+      name: "inference/chat",
+      hosts: ["chat.example.com"],
+      tokenLimit: {
+        identity: [{ header: "x-tenant-id" }],
+        tiers: { limited: { tokensPerMinute: "1000000000" }, measured: {} },
+        tenants: { acme: "limited" },
+        default: "measured",
+        variants: ["stable"],
+      },
+    },
+  ],
+});
+
+const filters = [{ module: "build/token-limit.wasm", configuration }];
 
 const arms = [
-  { name: "none", port: firstPort, tenant: "acme" },
-  { name: "measured", port: firstPort + 1, tenant: "someone", module },
-  { name: "limited", port: firstPort + 1, tenant: "acme", module },
+  { name: "none", port: firstPort, tenant: "acme", filters: [] },
+  { name: "measured", port: firstPort + 1, tenant: "someone", filters },
+  { name: "limited", port: firstPort + 1, tenant: "acme", filters },
 ];
 
 export async function run() {
@@ -27,7 +45,7 @@ export async function run() {
   const adminPort = firstPort + 2;
   const envoy = await startEnvoy({
     binary: await findEnvoy(console.log),
-    bootstrap: tokenBootstrap(arms.slice(0, 2), adminPort, pod.port),
+    bootstrap: wasmBootstrap(arms.slice(0, 2), adminPort, pod.port),
     admin: { host: "127.0.0.1", port: adminPort },
     concurrency: 1,
     logLevel: "error",
@@ -36,27 +54,17 @@ export async function run() {
     keepApart(envoy.pid);
     const clock = workerClock(envoy.pid);
     for (const arm of arms) await slice(arm);
-    /** @type {Record<string, number>[]} */
-    const measured = [];
-    for (let round = 0; round < rounds; round++) {
-      /** @type {Record<string, number>} */
-      const perEvent = {};
-      for (const arm of round % 2 ? [...arms].reverse() : arms) {
-        const before = clock();
-        await slice(arm);
-        perEvent[arm.name] = (clock() - before) / 1000 / (streams * eventsPerStream);
-      }
-      measured.push(perEvent);
-    }
+    const measured = await inTurn(rounds, arms, async (arm) => {
+      const before = clock();
+      await slice(arm);
+      return (clock() - before) / 1000 / (streams * eventsPerStream);
+    });
     console.log(
       `us of CPU per event of ${eventBytes} bytes, ${streams} streams of ${eventsPerStream} events ${gapMs} ms apart, ${rounds} rounds, median with 95 % interval`,
     );
-    /** @param {string} name */
-    const of = (name) => (/** @type {readonly Record<string, number>[]} */ drawn) =>
-      median(drawn.map((round) => (round[name] ?? 0) - (name === "none" ? 0 : (round.none ?? 0))));
-    console.log(`  no filter      ${show(interval(measured, of("none")))}`);
+    console.log(`  no filter      ${medianOf(measured, "none")}`);
     for (const { name } of arms.slice(1))
-      console.log(`  ${name.padEnd(8)} adds ${show(interval(measured, of(name)))}`);
+      console.log(`  ${name.padEnd(8)} adds ${medianOf(measured, name, "none")}`);
   } finally {
     await envoy.stop();
     pod.stop();

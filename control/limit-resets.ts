@@ -1,4 +1,9 @@
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import {
+  constants,
+  type Http2Session,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 
 // A client that opens streams only to reset them costs the server a request for
 // each and itself nothing (CVE-2023-44487, "rapid reset"). Node's own bound lets
@@ -12,6 +17,26 @@ const perSecond = 10;
 const frameHeadBytes = 9;
 const rstStream = 3;
 
+/** Sessions that end with the current turn of the loop. */
+const doomed = new WeakSet<Http2Session>();
+
+/** Whether a session has been ended, or is about to be: nothing of it may be started any more. */
+export const isDoomed = (session: Http2Session | undefined): boolean =>
+  session === undefined || session.destroyed || doomed.has(session);
+
+/**
+ * Ends a session from within an event of it or of its streams. These events run while nghttp2
+ * still reads what came: a session that is destroyed underneath it never ends, or ends the
+ * process. The check phase of the loop has no such reader below it.
+ */
+function endSoon(session: ServerHttp2Session): void {
+  if (isDoomed(session)) return;
+  doomed.add(session);
+  setImmediate(() => {
+    if (!session.destroyed) session.destroy();
+  });
+}
+
 /** Ends a session whose client takes back too many streams. */
 export function limitResets(session: ServerHttp2Session): void {
   let left = burst;
@@ -23,7 +48,7 @@ export function limitResets(session: ServerHttp2Session): void {
       const nowMs = performance.now();
       left = Math.min(burst, left + ((nowMs - countedMs) / 1000) * perSecond) - 1;
       countedMs = nowMs;
-      if (left < 0) session.destroy();
+      if (left < 0) endSoon(session);
     });
   });
 }

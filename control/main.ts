@@ -2,7 +2,7 @@
 import { CommanderError } from "commander";
 import { packageVersion } from "./cli/built.ts";
 import { addCompletion } from "./cli/completion.ts";
-import { FailedError, UsageError } from "./cli/exit.ts";
+import { errorLines, FailedError, UsageError } from "./cli/exit.ts";
 import { createProgram } from "./cli/program.ts";
 
 /** Exit codes: 0 done, 1 refused or failed, 2 wrong usage. */
@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 function complain(error: unknown, code: number): number {
   const message = error instanceof Error ? error.message : String(error);
-  for (const line of message.split("\n").filter(Boolean)) process.stderr.write(`error: ${line}\n`);
+  process.stderr.write(errorLines(message));
   return code;
 }
 

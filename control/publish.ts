@@ -1,25 +1,25 @@
-import type { createFilterCode } from "./filter-code.ts";
+import {
+  type BuilderOptions,
+  createBuilder,
+  createLane,
+  type Edition,
+  heldBy,
+  type Lane,
+  type Refused,
+  type Routes,
+  type Standing,
+  takeBack,
+} from "./editions/index.ts";
 import type { RouteState } from "./gen/weir/v1/service_pb.ts";
-import { hasEnded } from "./rollout/index.ts";
+import { hasEnded, nameOf } from "./rollout/index.ts";
+import { routeName } from "./route/index.ts";
+import type { Store } from "./store/index.ts";
 import {
-  copyConfig,
-  countsTokens,
-  type FilterModule,
-  filterConfig,
-  filterConfigText,
-  headerModule,
-  routeName,
-  sameButWeights,
-} from "./route/index.ts";
-import { StaleEtagError, type Store } from "./store/index.ts";
-import {
-  buildResources,
-  createSnapshot,
   createStagedPush,
   type Fleet,
+  type Push,
   type Refusal,
-  type ResourceOptions,
-  reportClusterName,
+  resourceTypes,
   type Snapshot,
   withoutRemovals,
   type XdsServer,
@@ -28,205 +28,227 @@ import {
 /** Changes that come within this time are sent together. */
 const debounceMs = 5;
 /** Clusters that are gone stay this long with proxies that may still name them. */
-const removalMs = 2_000;
+const usualRemovalMs = 2_000;
 /** A first proxy that says nothing for this long is passed over. */
-const silentMs = 5_000;
+const usualSilentMs = 5_000;
 
 /** What the proxies of one scope are sent. */
 export interface Published {
   snapshot: Snapshot;
   revision: string;
   etags: ReadonlyMap<string, string>;
-  /** The proxy that was sent it first and refused: the others are not sent it. */
-  refused(): Refusal | undefined;
+  /** Routes whose newest state is kept from all of them, by the proxy that was sent it first and refused. */
+  held: ReadonlyMap<string, Refused>;
 }
 
-export interface PublisherOptions {
+export interface PublisherOptions extends BuilderOptions {
   store: Store;
   fleet: Fleet;
   xds: XdsServer;
-  /** Where the filters report to, once that is known. */
-  report(): ResourceOptions["report"];
-  /** How reports of a scope prove what they are. */
-  reportAccess?(scope: readonly string[]): NonNullable<ResourceOptions["reportAccess"]>;
-  gateway: ResourceOptions["gateway"];
-  /** Where the proxies get a module from. */
-  code: ReturnType<typeof createFilterCode>;
   /** Told of the routes before they are sent. */
   onRoutes?(routes: readonly RouteState[]): void;
+  removalMs?: number;
+  silentMs?: number;
+  /**
+   * Whether everyone who may read the audit of a route may see all of these namespaces;
+   * absent: they may. Words of a proxy that serves them are kept there only then.
+   */
+  mayQuote?(scope: readonly string[], route: string): boolean;
+  /** Told of what the store has, before it is sent. */
+  onStored?(list: Awaited<ReturnType<Store["list"]>>): void;
   log(line: string, code?: string): void;
 }
 
 /** Keeps the proxies' snapshots like the store. */
 export interface Publisher {
-  /** Reads the store and sends what changed, to one proxy first. */
+  /** Reads the store and sends what changed, in each scope to one proxy first. */
   publish(): Promise<void>;
-  /** What is sent to proxies with these namespaces; undefined before the first publication. */
+  /** What is sent to proxies with these namespaces; undefined before anything was. */
   published(scope: readonly string[]): Published | undefined;
   /** Publishes after each event until they end. */
   follow(events: AsyncIterable<unknown>): Promise<void>;
   close(): void;
 }
 
-/** What the store held at one moment, and what each scope is sent of it. */
-interface Edition {
-  routes: readonly RouteState[];
-  /** Made when first asked for; the namespaces as key. */
-  made: Map<string, Published>;
-  /** Whether clusters are in it that have to go. */
-  gentle: boolean;
-  of(scope: readonly string[]): Published;
-  snapshotOf(scope: readonly string[]): Snapshot;
+/** What the store held at one moment. */
+interface Stored {
+  routes: Routes;
+  standing(name: string): Standing;
 }
+
+/** What is known of one scope beside what it is sent. */
+interface Scope {
+  lane: Lane;
+  /** Until the clusters go that nothing names any more. */
+  removal?: NodeJS.Timeout;
+}
+
+/** Scopes without a proxy beyond this number are forgotten, the ones that came first first. */
+const maxIdleScopes = 100;
 
 export function createPublisher(options: PublisherOptions): Publisher {
   const { store, xds, fleet, log } = options;
-  let newest: Edition | undefined;
-  /** The edition that went to all proxies last. */
-  let everywhere: Edition | undefined;
-  let removal: NodeJS.Timeout | undefined;
-  const staged = createStagedPush(xds, fleet, {
+  const { removalMs = usualRemovalMs, silentMs = usualSilentMs } = options;
+  const { mayQuote = () => true } = options;
+  const build = createBuilder(options);
+  const scopes = new Map<string, Scope>();
+  let newest: Stored | undefined;
+  const staged = createStagedPush<Edition>(xds, fleet, {
     silentMs,
+    initial(scope) {
+      // From now on it is sent what changes.
+      scopeOf(scope);
+      return editionOf(visibleIn(scope), scope, undefined);
+    },
+    renew: (scope, { routes }, settled) => editionOf(routes, scope, settled),
+    onSettled,
+    onRefusal,
     onSilence: (node) =>
       log(
         `${node} did not answer within ${silentMs / 1000} s: another proxy is first`,
         "proxy-silent",
       ),
-    onRefusal(refusal) {
-      log(
-        `stopped after ${refusal.node} refused ${refusal.type}: ${refusal.message}`,
-        "push-stopped",
-      );
-      takeBack(refusal).catch((error: unknown) =>
-        log(`could not take it back: ${error}`, "take-back-failed"),
-      );
-    },
   });
 
-  function build(routes: readonly RouteState[], scope: readonly string[]): Published {
-    const visible = routes.filter((state) => isIn(scope, state));
-    const report = options.report();
-    const config = filterConfig(visible, {
-      cluster: reportClusterName,
-      authority: `${report.host}:${report.port}`,
-      intervalMs: 1000,
-    });
-    const access = options.reportAccess?.(scope);
-    const filter = (module: FilterModule) => ({
-      wasm: options.code(module),
-      config: filterConfigText(config, module),
-    });
-    const resources = buildResources(visible, {
-      gateway: options.gateway,
-      report,
-      weir: filter(headerModule(visible)),
-      fallback: options.code("weir"),
-      ...(visible.some(({ route }) => route?.spec && countsTokens(route.spec))
-        ? { tokenLimit: filter("token-limit") }
-        : {}),
-      copies(route) {
-        const config = copyConfig(route);
-        return (
-          config && {
-            wasm: options.code("token-limit"),
-            config: filterConfigText(config, "token-limit"),
-          }
-        );
-      },
-      ...(access ? { reportAccess: access } : {}),
-    });
-    const etags = visible.flatMap(({ route, etag }) =>
-      route ? [[routeName(route), etag] as const] : [],
+  function onSettled(scope: readonly string[], edition: Edition, before?: Edition): void {
+    const of = scopeOf(scope);
+    clearTimeout(of.removal);
+    of.lane.settled(edition.routes, before?.routes);
+    if (edition.gentle) of.removal = setTimeout(() => remove(scope, edition), removalMs);
+  }
+
+  /** Takes away what was kept only until no proxy named it; a newer edition sees to that itself. */
+  function remove(scope: readonly string[], edition: Edition): void {
+    if (staged.newest(scope) !== edition) return;
+    staged.push([{ scope, edition: editionOf(edition.routes, scope, undefined), tried: true }]);
+  }
+
+  function onRefusal(scope: readonly string[], refusal: Refusal, refused: Edition): void {
+    const { node, type, message } = refusal;
+    log(`stopped after ${node} refused ${type}: ${message}`, "push-stopped");
+    const before = staged.settled(scope)?.routes ?? new Map();
+    const held = heldBy(
+      refusal,
+      before,
+      refused.routes,
+      (routes, type) => build(routes, scope).snapshot[type].version,
     );
-    return {
-      snapshot: createSnapshot(resources),
-      revision: config.revision,
-      etags: new Map(etags),
-      refused: staged.refused,
-    };
+    const { lane } = scopeOf(scope);
+    const knew = lane.refusals();
+    lane.hold(held);
+    takeBack(store, held, refused.routes, (name) => mayQuote(scope, name)).catch((error: unknown) =>
+      log(`could not take it back: ${error}`, "take-back-failed"),
+    );
+    // What else is new is tried without it; the same again would be refused again. Each refusal
+    // that is followed by a try holds one state more: there are no more of them than changes.
+    const others = newest ? pushesTo(scope, newest) : [];
+    const holdsMore = [...held].some(
+      ([name, { etag }]) =>
+        knew.get(name)?.etag !== etag && lane.refusals().get(name)?.etag === etag,
+    );
+    staged.push(
+      others.filter(
+        ({ edition, tried }) =>
+          !isSame(edition.snapshot, refused.snapshot) && (holdsMore || !tried),
+      ),
+    );
+  }
+
+  function scopeOf(scope: readonly string[]): Scope {
+    const key = scope.join();
+    const of = scopes.get(key) ?? { lane: createLane() };
+    scopes.set(key, of);
+    return of;
+  }
+
+  function visibleIn(scope: readonly string[]): Routes {
+    if (scope.includes("*")) return newest?.routes ?? new Map();
+    const namespaceOf = (name: string) => name.split("/", 1)[0] ?? "";
+    return new Map(
+      [...(newest?.routes ?? [])].filter(([name]) => scope.includes(namespaceOf(name))),
+    );
   }
 
   /** @param before whose clusters stay in it for now; undefined: they go */
-  function edition(routes: readonly RouteState[], before: Edition | undefined): Edition {
-    const made = new Map<string, Published>();
-    const edition: Edition = {
-      routes,
-      made,
-      gentle: false,
-      of(scope) {
-        const key = scope.join(",");
-        let found = made.get(key);
-        if (found === undefined) {
-          found = build(routes, scope);
-          const known = before?.made.get(key);
-          const kept = known && withoutRemovals(known.snapshot, found.snapshot);
-          if (kept) {
-            found = { ...found, snapshot: kept };
-            edition.gentle = true;
-          }
-          made.set(key, found);
-        }
-        return found;
-      },
-      snapshotOf: (scope) => edition.of(scope).snapshot,
-    };
-    return edition;
+  function editionOf(
+    routes: Routes,
+    scope: readonly string[],
+    before: Edition | undefined,
+  ): Edition {
+    const { snapshot, revision } = build(routes, scope);
+    const kept = before && withoutRemovals(before.snapshot, snapshot);
+    const etags = new Map([...routes].map(([name, { etag }]) => [name, etag]));
+    return { routes, snapshot: kept ?? snapshot, revision, etags, gentle: kept !== undefined };
   }
 
-  /** Makes all of it before anything is sent: what cannot be made leaves the proxies as they are. */
-  function send(next: Edition, before: Edition | undefined, urgent: boolean): void {
-    const keys = before && before.made.size > 0 ? [...before.made.keys()] : ["*"];
-    for (const key of keys) next.of(key.split(","));
-    note();
-    newest = next;
-    staged.push(next.snapshotOf, urgent);
-    note();
+  /** The pushes that lead a scope to what is stored, as far as that is not held. */
+  function pushesTo(scope: readonly string[], { standing }: Stored): Push<Edition>[] {
+    const { lane } = scopeOf(scope);
+    const stored = visibleIn(scope);
+    const there = new Set(
+      fleet.members().flatMap((each) => (each.scope.join() === scope.join() ? [each.node] : [])),
+    );
+    lane.release(stored, (node) => there.has(node));
+    fleet.held(scope, [...lane.refusals().values()]);
+    let before = staged.settled(scope);
+    return lane.stepsTo(stored, before?.routes, standing).map(({ routes, tried }) => {
+      before = editionOf(routes, scope, before);
+      return { scope, edition: before, tried };
+    });
   }
 
-  function note(): void {
-    if (newest && xds.current() === newest.snapshotOf) everywhere = newest;
-  }
-  const stopListening = fleet.onChange(note);
-
-  /** Takes back shifts that the first proxy refused; what else was changed waits for its author. */
-  async function takeBack({ node, type, message }: Refusal): Promise<void> {
-    const pushed = byName(newest?.routes ?? []);
-    for (const [name, before] of byName(everywhere?.routes ?? [])) {
-      const after = pushed.get(name);
-      if (after === undefined || after.etag === before.etag) continue;
-      if (!sameButWeights(before.route, after.route)) continue;
-      const rollout = await store.getRollout(name);
-      if (rollout && !hasEnded(rollout)) continue;
-      const draft = { buckets: before.buckets, ...(before.route ? { route: before.route } : {}) };
-      const reason = `${node} refused ${type}: ${message}`;
-      try {
-        await store.put(name, draft, after.etag, "take-back", { principal: "weir", reason });
-      } catch (error) {
-        // Someone else changed it meanwhile: theirs is pushed next.
-        if (!(error instanceof StaleEtagError)) throw error;
-      }
+  /** Scopes come and go with credentials; those whose proxies left are known for a while. */
+  function forgetIdle(): void {
+    const used = new Set(fleet.members().map((each) => each.scope.join()));
+    const idle = [...scopes.keys()].filter((key) => key !== "*" && !used.has(key));
+    for (const key of idle.slice(0, Math.max(0, idle.length - maxIdleScopes))) {
+      clearTimeout(scopes.get(key)?.removal);
+      scopes.delete(key);
+      staged.forget(key.split(","));
+      fleet.held(key.split(","), []);
     }
   }
 
   async function publish(): Promise<void> {
-    const { routes } = await store.list();
+    const list = await store.list();
+    const { routes } = list;
+    options.onStored?.(list);
     options.onRoutes?.(routes);
-    // What leads back ran everywhere before: it waits for no one.
-    const urgent = (await store.listRollouts()).some(({ phase }) => phase === "rolling-back");
-    clearTimeout(removal);
-    note();
-    const before = everywhere;
-    const next = edition(routes, before);
-    send(next, before, urgent);
-    if (!next.gentle) return;
-    removal = setTimeout(() => {
-      if (staged.refused() === undefined) send(edition(routes, undefined), next, urgent);
-    }, removalMs);
+    const phases = new Map(
+      (await store.listRollouts()).flatMap((state) =>
+        hasEnded(state) ? [] : [[nameOf(state), state.phase]],
+      ),
+    );
+    newest = {
+      routes: byName(routes),
+      standing: (name) => ({
+        returning: phases.get(name) === "rolling-back",
+        walking: phases.has(name),
+      }),
+    };
+    forgetIdle();
+    const all = scopes.size > 0 ? [...scopes.keys()] : ["*"];
+    // All of it is made before any of it is sent: what cannot be made leaves the proxies of its scope as they are.
+    const stored = newest;
+    const failures: unknown[] = [];
+    const pushes = all.flatMap((key) => {
+      try {
+        return pushesTo(key.split(","), stored);
+      } catch (error) {
+        failures.push(error);
+        return [];
+      }
+    });
+    if (pushes.length > 0) staged.push(pushes);
+    if (failures.length > 0) throw failures[0];
   }
 
   return {
     publish,
-    published: (scope) => newest?.of(scope),
+    published(scope) {
+      const edition = staged.newest(scope);
+      return edition && { ...edition, held: scopeOf(scope).lane.refusals() };
+    },
     async follow(events) {
       let timer: NodeJS.Timeout | undefined;
       for await (const _ of events) {
@@ -243,20 +265,18 @@ export function createPublisher(options: PublisherOptions): Publisher {
       clearTimeout(timer);
     },
     close() {
-      clearTimeout(removal);
-      stopListening();
+      for (const { removal } of scopes.values()) clearTimeout(removal);
       staged.close();
     },
   };
+}
+
+function isSame(one: Snapshot, other: Snapshot): boolean {
+  return resourceTypes.every(({ name }) => one[name].version === other[name].version);
 }
 
 function byName(routes: readonly RouteState[]): Map<string, RouteState> {
   return new Map(
     routes.flatMap((state) => (state.route ? [[routeName(state.route), state] as const] : [])),
   );
-}
-
-function isIn(scope: readonly string[], { route }: RouteState): boolean {
-  if (scope.includes("*")) return true;
-  return route !== undefined && scope.includes(routeName(route).split("/", 1)[0] ?? "");
 }

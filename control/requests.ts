@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { TLSSocket } from "node:tls";
+import type { Http2ServerRequest } from "node:http2";
 import type { Interceptor } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
@@ -8,57 +8,74 @@ import {
   asPrincipal,
   clampTimeout,
   createApi,
-  createRate,
   createReportEndpoint,
   errorInterceptor,
   mostMessageBytes,
+  roleFor,
   staleInterceptor,
 } from "./api/index.ts";
 import { type createGate, may } from "./auth/index.ts";
+import { credentialsOf } from "./credentials.ts";
+import { goingAwayInterceptor } from "./going-away.ts";
+import { createHostCheck, type HostRules, type Misdirected } from "./hosts.ts";
+import { isDoomed } from "./limit-resets.ts";
 import { type Metrics, metricsInterceptor } from "./metrics/index.ts";
+import { createRates } from "./rates.ts";
+import { sparse } from "./telemetry/index.ts";
+import { createUnread } from "./unread.ts";
 import { createPages } from "./web/pages.ts";
 
-/** Of one principal, over time. */
-const mostCallsPerSecond = 200;
-
 export interface RequestOptions {
-  gate: ReturnType<typeof createGate>;
+  gate: Pick<ReturnType<typeof createGate>, "authenticate" | "guarded">;
+  /** Further names under which this service is reached. */
+  allowedHosts: HostRules["allowed"];
   context: ApiContext;
   metrics: Metrics;
-  /** What the start still waits for; undefined once proxies and callers can come. */
+  /** What the start still waits for, or that this is the end; undefined while proxies and callers can come. */
   startsWith(): string | undefined;
-  /** Since when reads come from a copy; undefined while they do not. */
-  staleSince(): Date | undefined;
+  /** Told in every answer: since when reads come from a copy, and what in it is damaged. */
+  store: Parameters<typeof staleInterceptor>[0];
+  /** Why proxies are sent nothing; undefined while they are served. */
+  holds(): string | undefined;
   /** Sees every call of the API from the outside. */
   interceptors: Interceptor[];
+  /** Aborts when this service ends; the reason is what watches end with. */
+  goingAway: AbortSignal;
   log(line: string, code?: string): void;
 }
 
 /** What answers on the API's port: health, the page, metrics, and the API for whom the gate lets in. */
 export function createRequests({
   gate,
+  allowedHosts,
   context,
   metrics,
   startsWith,
-  staleSince,
+  store,
+  holds,
   interceptors,
+  goingAway,
   log,
 }: RequestOptions): (req: IncomingMessage, res: ServerResponse) => void {
+  const denied = sparse(log);
   const reported = createReportEndpoint(context, {
     mostBytes: mostMessageBytes,
-    denied: log,
+    denied,
     called: metrics.called,
   });
-  const rate = createRate(mostCallsPerSecond);
+  const tooOften = createRates();
   const pages = createPages();
+  const unread = createUnread(goingAway);
+  const hosts = createHostCheck({ guarded: gate.guarded, allowed: allowedHosts });
   const adapter = connectNodeAdapter({
     routes: createApi(context),
     interceptors: [
       ...interceptors,
       metricsInterceptor(metrics),
       errorInterceptor,
-      accessInterceptor(log),
-      staleInterceptor(staleSince),
+      accessInterceptor(denied),
+      staleInterceptor(store, holds),
+      goingAwayInterceptor(goingAway, (method) => roleFor(method) !== "viewer"),
     ],
     readMaxBytes: mostMessageBytes,
     writeMaxBytes: 64 * mostMessageBytes,
@@ -67,10 +84,9 @@ export function createRequests({
 
   async function admit(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const identity = await gate.authenticate(credentialsOf(req.headers.authorization, req.socket));
+    if (isGone(req)) return;
     if ("reason" in identity) return unauthenticated(res, identity.reason);
-    // Proxies report once a second each, many of them under one name.
-    if (!may(identity.principal, "proxy") && !rate.admits(identity.principal.name))
-      return answer(res, 429, `more than ${mostCallsPerSecond} calls a second\n`);
+    if (tooOften(req, res, identity.principal)) return;
     if (reported(req, res, identity.principal)) return;
     clampTimeout(req.headers);
     if (req.url !== "/metrics") return asPrincipal(identity.principal, () => adapter(req, res));
@@ -79,23 +95,39 @@ export function createRequests({
   }
 
   return (req, res) => {
+    if (isGone(req)) return;
+    // Clients of HTTP/1.1 are told so; sessions of HTTP/2 are when they close.
+    if (goingAway.aborted && req.httpVersionMajor === 1) res.setHeader("connection", "close");
+    unread(res);
     if (req.url === "/healthz") return answer(res, 200, "ok\n");
     if (req.url === "/readyz") {
-      const missing = startsWith();
+      const missing = startsWith() ?? holds();
       return missing ? answer(res, 503, `${missing}\n`) : answer(res, 200, "ok\n");
     }
+    const misdirected = hosts.host(req);
+    if (misdirected) return refuse(res, misdirected);
+    // The page's files are for whoever follows a link to them; they hold nothing.
     if (pages(req, res)) return;
-    void admit(req, res);
+    const foreign = hosts.origin(req);
+    if (foreign) return refuse(res, foreign);
+    admit(req, res).catch((error: unknown) => {
+      log(`a request failed: ${error}`, "request-failed");
+      if (!res.headersSent) answer(res, 500, "internal error\n");
+    });
   };
 }
 
-/** What a request brings to prove who makes it: a certificate counts only where TLS has verified it. */
-export function credentialsOf(authorization: string | undefined, socket: unknown) {
-  const verified = socket instanceof TLSSocket && socket.authorized;
-  return {
-    authorization,
-    ...(verified ? { certificate: socket.getPeerCertificate() } : {}),
-  };
+/** Whether its client has taken a request back, or its session is being ended: then no one waits for it. */
+function isGone(req: IncomingMessage): boolean {
+  const { stream } = req as unknown as Partial<Http2ServerRequest>;
+  if (stream === undefined) return req.socket.destroyed;
+  return stream.destroyed || stream.closed || isDoomed(stream.session);
+}
+
+function refuse(res: ServerResponse, { status, message }: Misdirected): void {
+  const code = status === 400 ? "invalid_argument" : "permission_denied";
+  res.writeHead(status, { "content-type": "application/json" });
+  res.end(JSON.stringify({ code, message }));
 }
 
 function answer(res: ServerResponse, status: number, body: string): void {

@@ -1,41 +1,50 @@
 import { randomBytes } from "node:crypto";
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { hostname } from "node:os";
-import type { Interceptor } from "@connectrpc/connect";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import {
   type ApiContext,
   appliedIn,
+  createHeard,
   guardStore,
-  problemsError,
   variantsOf,
   wholeFleet,
 } from "./api/index.ts";
-import { createGate, isLoopback, scopeOf, type TlsFiles } from "./auth/index.ts";
+import { createGate, type TlsFiles } from "./auth/index.ts";
 import { type ClusterOptions, openController } from "./controller/index.ts";
 import { expireDrills } from "./drill/index.ts";
 import { createFilterCode } from "./filter-code.ts";
-import type { ReportRequest } from "./gen/weir/v1/report_pb.ts";
-import type { RouteState } from "./gen/weir/v1/service_pb.ts";
-import { renderIstio, toYaml } from "./istio/index.ts";
-import { createOwnership, joinReplicas } from "./leader/index.ts";
+import { lastCallsMs } from "./going-away.ts";
+import { createHold } from "./hold-empty.ts";
+import { createOwnership, joinReplicas, nobodyConnected } from "./leader/index.ts";
 import {
   createHttp2Server,
-  ListenError,
   type Listening,
   listenBoth,
   listenHttp2,
+  refuseToBeOpen,
 } from "./listen.ts";
-import { createMetrics, fleetMetrics, isReporter, reportedMetrics } from "./metrics/index.ts";
+import { createKnownLoads } from "./loads/index.ts";
+import {
+  createMetrics,
+  fleetMetrics,
+  isReporter,
+  reportedMetrics,
+  roomMetrics,
+  saturationMetrics,
+} from "./metrics/index.ts";
 import { createPeers, createRelay, type PeerAddress, peerTransport } from "./peers/index.ts";
 import { createPublisher } from "./publish.ts";
-import { createBudgets, createLedger, recorded } from "./report/index.ts";
-import { createRequests, credentialsOf } from "./requests.ts";
+import { renderManifests } from "./rendering.ts";
+import { createBudgets, createLedger, fullMessage, recorded } from "./report/index.ts";
+import { createRequests } from "./requests.ts";
 import { createEngine, createSources, type SourceOptions } from "./rollout/index.ts";
 import { createFleetLimits, routesByHost } from "./route/index.ts";
 import { createSignalHistory, sampleMs } from "./signals/index.ts";
 import { openStore } from "./store/index.ts";
 import { type Log, sparse } from "./telemetry/index.ts";
-import { type Address, createFleet, createXdsServer } from "./xds/index.ts";
+import { type Address, createFleet, createXdsServer, type EdgeOptions } from "./xds/index.ts";
+import { createXdsStreams } from "./xds-streams.ts";
 
 export interface ServerOptions extends SourceOptions {
   /** API and page. */
@@ -43,8 +52,13 @@ export interface ServerOptions extends SourceOptions {
   xds: Address;
   /** Where the proxies that Weir configures listen for clients. */
   gateway: Address;
-  /** "memory", "lmdb:DIRECTORY" or "etcd://HOST:PORT[,...]". */
+  /** Whom they believe there, and how long they wait for clients. */
+  edge?: EdgeOptions;
+  /** "memory", "lmdb:DIRECTORY", "etcd://HOST:PORT[,...]" or "kube[:NAMESPACE]". */
   store: string;
+  /** A new store is what is wanted: proxies lose what they run. */
+  acceptEmpty?: boolean;
+  opened?(): void;
   /** With a store in Kubernetes: what is applied there, and how. */
   cluster?: ClusterOptions;
   /** weir.wasm on this machine, the other modules beside it; their bytes go to the proxies. */
@@ -58,14 +72,15 @@ export interface ServerOptions extends SourceOptions {
   /** Access file: who may do what. */
   access?: string;
   tls?: TlsFiles;
+  /** Names, or names with a port, under which the API is reached besides loopback's. */
+  allowedHosts?: readonly string[];
   log: Log;
   /** APIs of the other replicas of this control service; a name may stand for several, this one among them. */
   peers?: readonly PeerAddress[];
-  /** Sees every call of the API from the outside. */
   interceptors?: Interceptor[];
+  monotonicMs?(): number;
 }
 
-/** A running control service. */
 export interface ControlServer {
   listen: Address;
   xds: Address;
@@ -77,67 +92,78 @@ const lookMs = 500;
 
 /** Wires the rooms together and starts to listen. @throws ListenError, PolicyError, StoreUnavailableError */
 export async function startServer(options: ServerOptions): Promise<ControlServer> {
+  const { monotonicMs = () => performance.now() } = options;
   const gate = createGate(options);
-  for (const [flag, { host }] of [
-    ["--listen", options.listen],
-    ["--xds", options.xds],
-  ] as const)
-    if (!isLoopback(host) && !gate.guarded)
-      throw new ListenError(
-        `${flag} ${host} is not a loopback address: name an access file (--access) or a token (--token-file, WEIR_TOKEN) to listen there`,
-      );
-  const store = openStore(options.store);
+  if (!gate.guarded) refuseToBeOpen(options);
+  const ledger = recorded(
+    createLedger(Date.now, (...full) => options.log(fullMessage(...full), "report-full")),
+    options.record,
+    (line) => options.log(line, "record-failed"),
+  );
+  const store = openStore(options.store, options);
+  options.opened?.();
+  const hold = createHold(options);
   const fleet = createFleet();
-  const ledger = recorded(createLedger(), options.record);
   const replica = `${hostname()}-${randomBytes(4).toString("hex")}`;
   const relay = createRelay();
   const owns = createOwnership(replica, () => peers.names());
   const limits = createFleetLimits();
-  const budgets = createBudgets(limits.of, { decides: owns });
+  const budgets = createBudgets(limits.of, { decides: owns, nowMs: monotonicMs });
   const signals = createSignalHistory(ledger);
-  // What every replica knows one of them tells Prometheus, or the sum over all would be too much.
+  const sources = createSources(options);
+  const loads = createKnownLoads(sources.podLoads, owns, monotonicMs);
+  // What all replicas know one of them tells Prometheus.
   const tells = () => owns("metrics");
   const metrics = createMetrics([
+    ...roomMetrics(ledger),
     ...fleetMetrics(() => fleet.list().filter((proxy) => !isReporter(proxy) || tells())),
     ...reportedMetrics(() =>
       tells() ? ledger.routes().map((route) => [route, ledger.observation(route)] as const) : [],
     ),
+    ...saturationMetrics(loads, tells),
   ]);
   const refusals = sparse(options.log);
-  const xds = createXdsServer(fleet, {
-    nack: (node, type, version, message) => {
-      metrics.nacked(type);
-      refusals(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
+  const { reports, tls } = gate;
+  const xds = createXdsServer(
+    fleet,
+    {
+      runs: hold.runs,
+      holds: hold.holds,
+      nack: (node, type, version, message) => {
+        metrics.nacked(type);
+        refusals(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
+      },
     },
-  });
+    { ...(reports ? { secretOf: reports.tokenFor } : {}) },
+  );
   const code = createFilterCode(options);
   // Told at start rather than at the first publication: without it nothing works.
   code("weir");
   let report = options.listen;
-  const { reports, tls } = gate;
   const publisher = createPublisher({
     store,
     fleet,
     xds,
     report: () => report,
-    reportAccess: (scope) => ({
-      ...(reports ? { token: reports.tokenFor(scope) } : {}),
+    reportAccess: () => ({
+      ...(reports ? { proven: true } : {}),
       ...(tls ? { certificateSha256: tls.certificateSha256 } : {}),
     }),
     gateway: options.gateway,
+    edge: options.edge,
     code,
-    onRoutes: limits.follow,
+    onRoutes(states) {
+      limits.follow(states);
+      loads.follow(states);
+    },
+    mayQuote: (scope, route) =>
+      scope.every((namespace) => recordedSees(gate.partial)(namespace, route)),
+    onStored: hold.stored,
     log: options.log,
   });
 
-  const heard = (report: ReportRequest) => {
-    // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
-    if (report.filter === "" && !peers.has(report.node))
-      fleet.reported(report.node, report.revision);
-    ledger.add(report);
-    // A module that knows no such limits names no needs, and must not give back another's.
-    return report.filter === "" ? budgets.report(report.node, report.needs) : [];
-  };
+  const inputs = { fleet, ledger, budgets, loads, elsewhere: (node: string) => peers.has(node) };
+  const heard = createHeard(inputs, hold.runs, refusals);
   const peers = createPeers({
     self: replica,
     addresses: options.peers ?? [],
@@ -146,17 +172,17 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
         ...(gate.peerToken ? { token: gate.peerToken } : {}),
         ...(tls ? { tls } : {}),
       }),
-    heard: (report) => relay.grant(report.node, heard(report)),
+    heard: (report) => relay.grant(report.node, heard.take(report), loads.of(report)),
     log: options.log,
   });
   const scoped = {
     fleet,
     peers,
-    published: (node: string) => publisher.published(fleet.scope(node)),
+    published: publisher.published,
     scope: fleet.scope,
     mesh: () => controller?.filters,
+    spoken: heard.namespaces,
   };
-  const sources = createSources(options);
   const leader = joinReplicas(options.store, replica, options.log);
   const rollouts = createEngine({
     store,
@@ -166,13 +192,14 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
       onProgress: peers.onRollout,
       leader: leader.holder,
     },
-    applied: (name, state) => appliedIn(scoped)(name, state),
+    applied: (name, state) => appliedIn(scoped, recordedSees(gate.partial))(name, state),
     nobody: () => nobodyConnected(replica, leader.current()?.fence, peers.names()),
     observation: ledger.observation,
     tenants: ledger.tenants,
+    voices: ledger.voices,
     silentMs: () => Math.min(fleet.silentMs(), peers.silentMs()),
     ...sources,
-    monotonicMs: () => performance.now(),
+    monotonicMs,
     now: () => new Date(),
     log: options.log,
   });
@@ -183,43 +210,36 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     ledger,
     replica,
     relay,
-    heard,
+    heard: heard.take,
+    loads,
     signals,
     rollouts,
     sources: sources.known,
-    ...(sources.podLoads ? { podLoads: sources.podLoads } : {}),
-    render,
+    render: renderManifests,
   };
+  const stop = new AbortController();
   const onRequest = createRequests({
+    goingAway: stop.signal,
     gate,
+    allowedHosts: options.allowedHosts ?? [],
     context,
     metrics,
-    startsWith: () => (started ? undefined : "xDS does not listen yet"),
-    staleSince: () => store.staleSince?.(),
+    startsWith() {
+      if (stop.signal.aborted) return "the control service is ending";
+      return started ? undefined : "xDS does not listen yet";
+    },
+    holds: hold.reason,
+    store,
     interceptors: options.interceptors ?? [],
     log: options.log,
   });
   const http2 = createHttp2Server(tls, true);
   http2.on("request", onRequest as never);
   const xdsHttp2 = createHttp2Server(tls);
-  xdsHttp2.on("stream", async (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    stream.on("error", () => {});
-    const socket = stream.session?.socket;
-    const identity = await gate.authenticate(credentialsOf(headers.authorization, socket));
-    if (stream.destroyed) return;
-    if ("reason" in identity) {
-      options.log(
-        `denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`,
-        "denied",
-      );
-      stream.respond({ ":status": 401 }, { endStream: true });
-    } else if (!xds.handle(stream, headers, (node) => scopeOf(identity.principal, node)))
-      stream.respond({ ":status": 404 }, { endStream: true });
-  });
+  xdsHttp2.on("stream", createXdsStreams(gate, xds, options.log));
 
-  const stop = new AbortController();
   const everyone = { list: () => wholeFleet(scoped), onChange: fleet.onChange };
-  const reportAccess = { tokenFor: reports?.tokenFor, ...tls };
+  const reportAccess = { tokenFor: reports?.meshToken, ...tls };
   const controller =
     options.cluster &&
     openController(store, leader, { ...options.cluster, reportAccess }, everyone, options.log);
@@ -255,11 +275,14 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     listen: open[0]?.address ?? options.listen,
     xds: open[1]?.address ?? options.xds,
     async close() {
-      stop.abort();
+      stop.abort(new ConnectError("the control service is ending", Code.Unavailable));
       stopRollouts();
       clearInterval(sampling);
       drills.close();
       publisher.close();
+      // What is on its way is answered before connections close; the last of it is read in this turn.
+      await sleep(lastCallsMs);
+      await nextTurn();
       xds.close();
       peers.close();
       await Promise.all(open.map((each) => each.close()));
@@ -270,17 +293,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   };
 }
 
-/** What a rollout waits for where no proxy is seen: of several replicas one may see none because it follows no other. */
-function nobodyConnected(replica: string, fence: bigint | undefined, others: string[]): string {
-  const nobody = "no proxy is connected";
-  // A store of one process has no fence.
-  return !fence || others.length > 0
-    ? nobody
-    : `${nobody} to ${replica}, which leads and follows no other replica (--peers)`;
-}
-
-function render(states: RouteState[], _target: string, wasmUrl: string): string {
-  const { manifests, problems } = renderIstio(states, wasmUrl ? { wasmUrl } : {});
-  if (problems.length > 0) throw problemsError(problems);
-  return toYaml(manifests);
+/** What a rollout or the audit keeps of a proxy's words its route's readers see: where namespaces are kept apart, words of that one. */
+function recordedSees(apart: boolean) {
+  return (namespace: string, route: string) => !apart || route.startsWith(`${namespace}/`);
 }

@@ -54,5 +54,7 @@ function declare(value, isText, pool) {
 /** @param {string} literal */
 function unquote(literal) {
   const inner = literal.slice(1, -1);
-  return inner.replace(/\\(.)/g, (_, letter) => (letter === "0" ? "\0" : letter));
+  return inner.replace(/\\(.)/g, (_, letter) =>
+    letter === "0" ? "\0" : letter === "n" ? "\n" : letter,
+  );
 }

@@ -25,6 +25,7 @@ for (const [name, entry] of Object.entries(entries)) {
     entry,
     `build/${name}.wasm`,
     ["weir-full", "token-limit"].includes(name),
+    name === "weir-full",
   );
   list[name] = { bytes: wasm.length, sha256: createHash("sha256").update(wasm).digest("hex") };
 }

@@ -1,4 +1,4 @@
-// Builds Istio's and Kubernetes' own programs from their Go modules, once, into a cache:
+// Builds Istio's and Kubernetes' own programs, and test clients, from their Go modules, once, into a cache:
 //   node tools/build-istio.js crd-check istioctl [pilot-discovery kube-apiserver ...]
 // Prints {"NAME": "PATH"} on stdout, progress on stderr. Exits 3 when there is
 // no Go that can build them, 1 when the build fails.
@@ -19,6 +19,7 @@ import { join } from "node:path";
 const istio = new URL("../test/istio/go", import.meta.url).pathname;
 const kubernetes = new URL("../test/kube/go", import.meta.url).pathname;
 const tools = new URL("../test/kube/tools", import.meta.url).pathname;
+const xds = new URL("../test/xds/go", import.meta.url).pathname;
 /** @type {Record<string, {moduleDir: string, source: string, own?: boolean}>} */
 const programs = {
   istioctl: { moduleDir: istio, source: "istio.io/istio/istioctl/cmd/istioctl" },
@@ -28,6 +29,7 @@ const programs = {
   ...ownPrograms(istio),
   ...ownPrograms(kubernetes),
   ...ownPrograms(tools),
+  ...ownPrograms(xds),
 };
 const wanted = process.argv.slice(2);
 const known = Object.keys(programs);

@@ -51,12 +51,13 @@ function sourcesOf(entry) {
  * Compiles a filter with the options of asconfig.json.
  * @param {string} entry its index file
  * @param {string} out
- * @param {boolean} full whether code under `if (FULL)` is compiled in: what only build/weir-full.wasm does
+ * @param {boolean} full whether code under `if (FULL)` is compiled in: what build/weir.wasm does not do
+ * @param {boolean} ranges whether code under `if (RANGES)` is, which tells ranges of addresses: build/weir-full.wasm's alone
  * @returns {Promise<Buffer>} the module, as it lies in the file
  */
-export async function compileFilter(entry, out, full = false) {
+export async function compileFilter(entry, out, full = false, ranges = false) {
   const sources = sourcesOf(entry);
-  const use = `abort=,FULL=${full ? 1 : 0}`;
+  const use = `abort=,FULL=${full ? 1 : 0},RANGES=${ranges ? 1 : 0}`;
   const { error, stderr } = await asc.main(
     [entry, "--config", "asconfig.json", "--use", use, "--outFile", out],
     {

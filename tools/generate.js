@@ -15,13 +15,17 @@ const entries = [
   "envoy/config/listener/v3/listener.proto",
   "envoy/config/route/v3/route.proto",
   "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+  "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.proto",
+  "envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto",
   "envoy/extensions/filters/http/wasm/v3/wasm.proto",
   "envoy/extensions/filters/http/compressor/v3/compressor.proto",
-  "envoy/extensions/filters/http/header_mutation/v3/header_mutation.proto",
+  "envoy/extensions/filters/http/credential_injector/v3/credential_injector.proto",
+  "envoy/extensions/http/injected_credentials/generic/v3/generic.proto",
   "envoy/extensions/common/matching/v3/extension_matcher.proto",
   "envoy/extensions/filters/common/matcher/action/v3/skip_action.proto",
   "envoy/type/matcher/v3/http_inputs.proto",
   "envoy/extensions/filters/http/router/v3/router.proto",
+  "envoy/extensions/filters/http/cors/v3/cors.proto",
   "envoy/extensions/filters/http/fault/v3/fault.proto",
   "envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto",
   "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto",
@@ -62,6 +66,10 @@ function generateEnvoy() {
     completeCompressor(
       join(work, "envoy-api/envoy/extensions/filters/http/compressor/v3/compressor.proto"),
     );
+    completeListener(join(work, "envoy-api/envoy/config/listener/v3/listener.proto"));
+    completeMutations(
+      join(work, "envoy-api/envoy/config/common/mutation_rules/v3/mutation_rules.proto"),
+    );
     const config = { version: "v2", modules: modules.map((path) => ({ path })) };
     writeFileSync(join(work, "buf.yaml"), JSON.stringify(config));
     writeFileSync(join(work, "buf.gen.yaml"), JSON.stringify(template));
@@ -100,9 +108,15 @@ function completeWasm(file) {
   if (/failure_policy = 7/.test(text)) return;
   const policies =
     "enum FailurePolicy { UNSPECIFIED = 0; FAIL_RELOAD = 1; FAIL_CLOSED = 2; FAIL_OPEN = 3; }";
+  const reload = "message ReloadConfig { config.core.v3.BackoffStrategy backoff = 1; }";
   const plugin = text.indexOf("message PluginConfig {") + "message PluginConfig {".length;
-  const field = "\n  FailurePolicy failure_policy = 7;";
-  writeFileSync(file, `${text.slice(0, plugin)}${field}${text.slice(plugin)}\n${policies}\n`);
+  const fields = "\n  FailurePolicy failure_policy = 7;\n  ReloadConfig reload_config = 8;";
+  const complete = `${text.slice(0, plugin)}${fields}${text.slice(plugin)}\n${policies}\n${reload}\n`;
+  const imported = 'import "envoy/config/core/v3/base.proto";';
+  writeFileSync(
+    file,
+    complete.replace(imported, `import "envoy/config/core/v3/backoff.proto";\n${imported}`),
+  );
 }
 
 /**
@@ -117,6 +131,40 @@ function completeCompressor(file) {
   const fields =
     "\n    repeated uint32 uncompressible_response_codes = 4;\n    bool weaken_etag_on_compress = 6;";
   writeFileSync(file, `${text.slice(0, at)}${fields}${text.slice(at)}`);
+}
+
+/**
+ * Keep-alive of the clients' connections came to Envoy's API (1.36) after these protos.
+ * @param {string} file
+ */
+function completeListener(file) {
+  const text = readFileSync(file, "utf8");
+  if (/tcp_keepalive = 37/.test(text)) return;
+  const message = "message Listener {";
+  const at = text.indexOf(message) + message.length;
+  const field = "\n  core.v3.TcpKeepalive tcp_keepalive = 37;";
+  writeFileSync(file, `${text.slice(0, at)}${field}${text.slice(at)}`);
+}
+
+/**
+ * Removing headers by a pattern came to Envoy's API (1.34) after these protos.
+ * @param {string} file
+ */
+function completeMutations(file) {
+  const text = readFileSync(file, "utf8");
+  if (/remove_on_match = 3/.test(text)) return;
+  const message = "message HeaderMutation {";
+  const at = text.indexOf(message) + message.length;
+  const pattern = "\n  message RemoveOnMatch { type.matcher.v3.StringMatcher key_matcher = 1; }";
+  const field = "\n    RemoveOnMatch remove_on_match = 3;";
+  const action = "oneof action {";
+  const inside = text.indexOf(action, at) + action.length;
+  const imported = 'import "envoy/type/matcher/v3/regex.proto";';
+  const complete = `${text.slice(0, at)}${pattern}${text.slice(at, inside)}${field}${text.slice(inside)}`;
+  writeFileSync(
+    file,
+    complete.replace(imported, `${imported}\nimport "envoy/type/matcher/v3/string.proto";`),
+  );
 }
 
 rmSync(out, { recursive: true, force: true });

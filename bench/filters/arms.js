@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { wasmFilter } from "../wasm-filter.js";
 import { compressor, nativeFull, nativeHalf } from "./native.js";
 import { policies } from "./policies.js";
 
@@ -9,29 +9,8 @@ import { policies } from "./policies.js";
  * @typedef {{ name: string, says: string, filters: object[], does: "nothing" | "writes" | "half" | "all", open?: number }} Arm
  */
 
-const wasmType = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-
 /** @param {string} module path of the .wasm @param {string} [vm] filters of one module and name share a VM */
-function wasm(module, vm = "") {
-  return {
-    name: module,
-    typed_config: {
-      "@type": wasmType,
-      config: {
-        name: module,
-        vm_config: {
-          vm_id: vm,
-          runtime: "envoy.wasm.runtime.v8",
-          code: { local: { filename: resolve(module) } },
-        },
-        configuration: {
-          "@type": "type.googleapis.com/google.protobuf.StringValue",
-          value: policies,
-        },
-      },
-    },
-  };
-}
+const wasm = (module, vm) => wasmFilter(module, policies, vm);
 
 const lua = {
   name: "lua",

@@ -28,24 +28,41 @@ export function roleFor(method: string): Role {
 /**
  * Refuses calls of principals that have the method's role nowhere. Where they
  * have it is asked again at the store, which knows the route's namespace.
- * @param denied told of every refusal, here and at the store
+ * @param denied told of every refusal, here, at the store and while an answer is read
  */
 export function accessInterceptor(denied: (line: string, code: string) => void): Interceptor {
   return (next) => async (request) => {
     const who = principal();
     const role = roleFor(request.method.name);
-    try {
-      if (!may(who, role)) throw permissionDenied(who, role);
-      return await next(request);
-    } catch (error) {
+    const note = (error: unknown) => {
       if (ConnectError.from(error).code === Code.PermissionDenied)
         denied(
           `denied: ${who.name} called ${request.service.typeName}/${request.method.name}`,
           "denied",
         );
+    };
+    try {
+      if (!may(who, role)) throw permissionDenied(who, role);
+      const response = await next(request);
+      return response.stream ? { ...response, message: noted(response.message, note) } : response;
+    } catch (error) {
+      note(error);
       throw error;
     }
   };
+}
+
+/** The messages of a stream; what ends them is told. */
+async function* noted<Message>(
+  messages: AsyncIterable<Message>,
+  note: (error: unknown) => void,
+): AsyncIterable<Message> {
+  try {
+    yield* messages;
+  } catch (error) {
+    note(error);
+    throw error;
+  }
 }
 
 export function permissionDenied(who: Principal, role: Role, namespace?: string): ConnectError {

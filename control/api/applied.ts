@@ -1,11 +1,16 @@
 import { create } from "@bufbuild/protobuf";
 import { type Applied, AppliedSchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
-import type { Sight } from "../peers/index.ts";
-import { resourceTypes } from "../xds/index.ts";
+import type { Lag, Refused, Sight } from "../peers/index.ts";
+import { type Member, resourceTypes } from "../xds/index.ts";
 import type { ApiContext, RenderedFilters } from "./context.ts";
+import { principalSees, type Sees, seesAll, withheld } from "./visible.ts";
 
 /** How far the proxies are with one route as stored. */
 export type AppliedOf = (name: string, state: RouteState) => Applied;
+
+/** How far the proxies are, as the principal of the request may be told. */
+export const appliedForPrincipal = (context: ApiContext): AppliedOf =>
+  appliedIn(context, principalSees());
 
 /**
  * Looks at the fleet once, to tell of any number of routes: a proxy has a route
@@ -14,7 +19,9 @@ export type AppliedOf = (name: string, state: RouteState) => Applied;
  * that Istio configures the report is all there is.
  */
 export function appliedIn(
-  context: Pick<ApiContext, "fleet" | "published" | "scope" | "mesh" | "peers">,
+  context: Pick<ApiContext, "fleet" | "published" | "mesh" | "spoken" | "peers">,
+  /** What whoever is told of a route may see. */
+  sees: (namespace: string, route: string) => boolean,
 ): AppliedOf {
   const own = sightsOf(context);
   const connected = new Set(own.map(({ node }) => node));
@@ -31,35 +38,81 @@ export function appliedIn(
     const wanted = proxies.filter(
       ({ scope: namespaces }) => namespaces.includes("*") || namespaces.includes(namespace),
     );
-    const behind = wanted.flatMap(({ node, etags, lag }) => {
+    const behind = wanted.flatMap(({ node, scope, etags, held, lag }) => {
       const runs = etags?.get(name) === state.etag;
-      const behind = runs || etags === undefined ? lag : { reason: "not pushed yet" };
-      return behind === undefined ? [] : [{ node, refused: false, ...behind }];
+      const by = held?.get(name);
+      const behind =
+        runs || etags === undefined
+          ? lag
+          : keptBack(node, scope, by?.etag === state.etag ? by : undefined, lag);
+      return behind === undefined ? [] : [told(node, behind, (each) => sees(each, name))];
     });
     const filters = rendered?.of(name);
-    // Who reports what no route ever had may have this one in an older form.
+    // Who reports what no route ever had may have this one in an older form, if it speaks of its namespace.
     const meshed = reporters.filter(
-      ({ revision }) =>
-        filters && (filters.revisions.has(revision) || rendered?.knows(revision) === false),
+      ({ node, revision }) =>
+        filters &&
+        (filters.revisions.has(revision) ||
+          (rendered?.knows(revision) === false &&
+            context.spoken?.(node)?.has(namespace) !== false)),
     );
     for (const reporter of meshed) {
       const reason = filters && meshLag(reporter, filters, state.etag);
-      if (reason) behind.push({ node: reporter.node, refused: false, reason });
+      if (reason)
+        behind.push({ node: reporter.node, refused: false, refusedBefore: false, reason });
     }
     const all = wanted.length + meshed.length;
     return create(AppliedSchema, { wanted: all, applied: all - behind.length, behind });
   };
 }
 
+/** A lag as it may be told. */
+function told(node: string, lag: Lag, sees: Sees) {
+  const { reason, refused = false, refusedBefore = false, brief, concerns = [] } = lag;
+  const open = brief === undefined || seesAll(sees, concerns);
+  return { node, refused, refusedBefore, reason: open ? reason : brief };
+}
+
+/** Why a proxy is not sent a route as stored: it, or one before it of its namespaces, refused that. */
+function keptBack(
+  node: string,
+  scope: readonly string[],
+  by: Refused | undefined,
+  lag: Lag | undefined,
+): Lag {
+  // What it refuses for a reason of its own says more.
+  if (by?.node !== node && lag?.refusedBefore) return lag;
+  if (by === undefined) return { reason: "not pushed yet" };
+  const { type, message } = by;
+  if (by.node === node) return refusal(type, message, scope);
+  return {
+    reason: `not sent to it: ${by.node} refused ${type}: ${message}`,
+    brief: `not sent to it: the proxy that was sent it first refused ${type}`,
+    concerns: scope,
+  };
+}
+
+function refusal(type: string, message: string, scope: readonly string[]): Lag {
+  return {
+    reason: `${type} refused: ${message}`,
+    brief: `${type} refused: ${withheld}`,
+    concerns: scope,
+    refused: true,
+  };
+}
+
 /** This replica's own proxies. */
-export function sightsOf({
-  fleet,
-  published,
-  scope,
-}: Pick<ApiContext, "fleet" | "published" | "scope">): Sight[] {
-  return fleet.connectedNodes().map((node) => {
-    const current = published(node);
-    return { node, scope: scope(node), etags: current?.etags, lag: lagOf(node, fleet, current) };
+export function sightsOf({ fleet, published }: Pick<ApiContext, "fleet" | "published">): Sight[] {
+  return fleet.members().map((member) => {
+    const { node, scope } = member;
+    const current = published(scope);
+    return {
+      node,
+      scope,
+      etags: current?.etags,
+      held: current?.held,
+      lag: lagOf(member, current),
+    };
   });
 }
 
@@ -78,27 +131,25 @@ function meshLag(
     : `reports revision ${revision}, not ${filters.revision}`;
 }
 
-function lagOf(
-  node: string,
-  fleet: ApiContext["fleet"],
-  current: ReturnType<ApiContext["published"]>,
-): { reason: string; refused?: true } | undefined {
+function lagOf(member: Member, current: ReturnType<ApiContext["published"]>): Lag | undefined {
   if (current === undefined) return { reason: "not pushed yet" };
   // What was refused before the newest answer is no longer what the proxy is asked to run.
-  const refused = fleet.refusal(node);
-  if (refused) return { reason: `${refused.type} refused: ${refused.message}`, refused: true };
-  const first = current.refused();
-  if (first && first.node !== node)
-    return { reason: `not sent to it: ${first.node} refused ${first.type}: ${first.message}` };
-  const waiting = resourceTypes.find(
+  const no = member.refusal();
+  if (no) {
+    const since = no.before ? ` (since ${no.since.toISOString()})` : "";
+    return {
+      ...refusal(no.type, `${no.message}${since}`, member.scope),
+      refusedBefore: no.before,
+    };
+  }
+  const waiting = resourceTypes.find(({ name: type }) => {
+    const { resources, version } = current.snapshot[type];
     // Of what there is nothing no proxy asks.
-    ({ name: type }) =>
-      current.snapshot[type].resources.size > 0 &&
-      !fleet.runs(node, type, current.snapshot[type].version),
-  );
+    return resources.size > 0 && member.answer(type, version).state !== "runs";
+  });
   if (waiting) return { reason: `waiting for ${waiting.name}` };
   // Filters that report say what they run, which is more than an acknowledgement.
-  const reported = fleet.reportedRevision(node);
+  const reported = member.reportedRevision();
   if (reported !== "" && reported !== current.revision)
     return { reason: `reports revision ${reported}, not ${current.revision}` };
   return undefined;

@@ -1,11 +1,13 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import type { Peers, Relay } from "../peers/index.ts";
+import type { KnownLoads } from "../loads/index.ts";
+import type { Peers, Refused, Relay } from "../peers/index.ts";
 import type { Lease, Ledger } from "../report/index.ts";
-import type { Engine, PodLoads, Sources } from "../rollout/index.ts";
+import type { Engine, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
 import type { Author, Store } from "../store/index.ts";
-import type { Fleet, Refusal, Snapshot } from "../xds/index.ts";
+import type { Fleet, Snapshot } from "../xds/index.ts";
 import { principal } from "./access.ts";
 
 /** The snapshot a proxy is sent, the revision its filters should report, and the etags of the routes in it. */
@@ -13,8 +15,8 @@ export interface Published {
   snapshot: Snapshot;
   revision: string;
   etags: ReadonlyMap<string, string>;
-  /** The proxy that was sent it first and refused: the others are not sent it. */
-  refused(): Refusal | undefined;
+  /** Routes whose newest state is kept from all of them, by the proxy that was sent it first and refused; another map whenever it changes. */
+  held: ReadonlyMap<string, Refused>;
 }
 
 /** What the filters of Istio's proxies should report; a route may be on some of them only. */
@@ -44,29 +46,46 @@ export interface ApiContext {
   /** Name of this replica of the control service. */
   replica: string;
   /** The other replicas' proxies. */
-  peers: Pick<Peers, "sights" | "proxies" | "leases" | "onChange">;
+  peers: Pick<Peers, "sights" | "proxies" | "has" | "granted" | "onChange">;
   /** Hands what proxies report here to the other replicas. */
   relay: Relay;
   /** Takes a report, of whichever replica's proxy, and tells the shares that this replica decides. */
   heard(report: ReportRequest): Lease[];
   signals: SignalHistory;
-  /** What a proxy is sent; undefined before there is anything. */
-  published(node: string): Published | undefined;
+  /** What proxies with these namespaces are sent; undefined before there is anything. */
+  published(scope: readonly string[]): Published | undefined;
   /** Namespaces whose routes a proxy has; ["*"] means all. */
   scope(node: string): readonly string[];
   /** What Istio's proxies should report; absent where Weir renders for none. */
   mesh?(): MeshFilters | undefined;
+  /** Namespaces of the routes that a proxy's reports name; undefined before any did. */
+  spoken?(node: string): ReadonlySet<string> | undefined;
   /** Walks the rollouts, and tells what they are doing. */
   rollouts: Pick<Engine, "progress" | "walking" | "onProgress">;
   /** What rollouts may ask besides the proxies' reports. */
   sources: Sources;
-  /** How busy pods are; absent where the operator has them not asked. */
-  podLoads?: PodLoads;
+  /** How busy pods are: what a report is answered with, and what proxies see. */
+  loads: Pick<KnownLoads, "of" | "pods" | "seen">;
   /** Manifests for a route. */
-  render(states: RouteState[], target: string, wasmUrl: string): string;
+  render(states: RouteState[], asked: Asked): string;
 }
 
-/** Who makes a change: the principal of the request. */
+/** How manifests are asked for; an empty member asks for what is usual. */
+export interface Asked {
+  target: string;
+  wasmUrl: string;
+  tokenLimitWasmUrl: string;
+}
+
+/** Longest reason that the audit keeps. */
+export const maxReasonLength = 500;
+
+/** Who makes a change: the principal of the request. @throws ConnectError when the reason is too long to keep */
 export function author(reason: string): Author {
-  return { principal: principal().name, reason: reason.slice(0, 500) };
+  if (reason.length > maxReasonLength)
+    throw new ConnectError(
+      `reason has ${reason.length} characters: at most ${maxReasonLength} are allowed`,
+      Code.InvalidArgument,
+    );
+  return { principal: principal().name, reason };
 }

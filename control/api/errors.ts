@@ -7,9 +7,15 @@ import {
   StaleEtagError,
   StoreRefusedError,
   StoreUnavailableError,
+  WatchBehindError,
 } from "../store/index.ts";
 
-/** All problems of a document as one error: the first in the message, every one in the detail. */
+/** Problems of one document that are told: an answer should not be larger than what asked for it. */
+const mostProblems = 100;
+/** Longest that a name can be, "namespace/name", is 127. */
+const mostNameCharacters = 128;
+
+/** All problems of a document as one error: the first in the message, the first hundred in the detail. */
 export function problemsError(problems: readonly Problem[]): ConnectError {
   const [first, ...others] = problems;
   const more = others.length > 0 ? ` (and ${others.length} more)` : "";
@@ -17,12 +23,17 @@ export function problemsError(problems: readonly Problem[]): ConnectError {
     ? `${first.path ? `${first.path}: ` : ""}${first.message}${more}`
     : "refused";
   return new ConnectError(message, Code.InvalidArgument, undefined, [
-    { desc: ProblemsSchema, value: { problems: [...problems] } },
+    { desc: ProblemsSchema, value: { problems: problems.slice(0, mostProblems) } },
   ]);
 }
 
 export function notFound(name: string): ConnectError {
-  return new ConnectError(`there is no route ${name}`, Code.NotFound);
+  return new ConnectError(`there is no route ${shownName(name)}`, Code.NotFound);
+}
+
+/** A name that a caller gave, as it is told back. */
+export function shownName(name: string): string {
+  return name.length > mostNameCharacters ? `${name.slice(0, mostNameCharacters)}...` : name;
 }
 
 /** The one place where what went wrong inside becomes what a client is told. */
@@ -35,6 +46,8 @@ export function toConnectError(error: unknown): ConnectError {
     return new ConnectError(error.message, Code.FailedPrecondition);
   if (error instanceof StoreUnavailableError)
     return new ConnectError(error.message, Code.Unavailable);
+  if (error instanceof WatchBehindError)
+    return new ConnectError(error.message, Code.ResourceExhausted);
   // Its words may hold what is no one's business: they go to the log, not to the client.
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

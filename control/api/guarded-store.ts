@@ -1,15 +1,17 @@
 import { may, type Role } from "../auth/index.ts";
 import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
-import { routeName } from "../route/index.ts";
+import { isRouteName, routeName } from "../route/index.ts";
 import type { Store } from "../store/index.ts";
 import { permissionDenied, principal } from "./access.ts";
+import { notFound } from "./errors.ts";
 
 /** Entries looked through for those that a principal may see. */
 const mostEntries = 10_000;
 
 /**
  * The store as the principal of the request may use it: every name is checked
- * here, so that no handler can forget to. Lists hold what may be seen.
+ * here, so that no handler can forget to. Lists hold what may be seen. A name that
+ * none can have is asked of no store: each has limits of its own for its keys.
  */
 export function guardStore(store: Store): Store {
   const sees = (name: string) => may(principal(), "viewer", namespaceOf(name));
@@ -30,7 +32,7 @@ export function guardStore(store: Store): Store {
   return {
     async get(name) {
       need("viewer", name);
-      return store.get(name);
+      return isRouteName(name) ? store.get(name) : undefined;
     },
     async list() {
       const { routes, sequence } = await store.list();
@@ -42,12 +44,13 @@ export function guardStore(store: Store): Store {
     },
     async delete(name, etag, author) {
       need("admin", name);
+      if (!isRouteName(name)) throw notFound(name);
       return store.delete(name, etag, author);
     },
     async audit(name, limit) {
       if (name !== "") {
         need("viewer", name);
-        return store.audit(name, limit);
+        return isRouteName(name) ? store.audit(name, limit) : [];
       }
       if (may(principal(), "viewer", "*")) return store.audit(name, limit);
       const entries = await store.audit("", mostEntries);
@@ -55,7 +58,7 @@ export function guardStore(store: Store): Store {
     },
     async getRollout(name) {
       need("viewer", name);
-      return store.getRollout(name);
+      return isRouteName(name) ? store.getRollout(name) : undefined;
     },
     async listRollouts() {
       return (await store.listRollouts()).filter((state) => sees(rolloutName(state)));

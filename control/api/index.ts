@@ -6,22 +6,24 @@ import { AuditService, FleetService, RouteService } from "../gen/weir/v1/service
 import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import type { ApiContext } from "./context.ts";
 import { toConnectError } from "./errors.ts";
-import { createAuditService, createFleetService, createReportService } from "./fleet-service.ts";
+import { createAuditService, createFleetService } from "./fleet-service.ts";
 import { createPeerService } from "./peer-service.ts";
+import { createReportService } from "./report-service.ts";
 import { createRolloutService } from "./rollout-service.ts";
 import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
 
-export { accessInterceptor, asPrincipal } from "./access.ts";
+export { accessInterceptor, asPrincipal, roleFor } from "./access.ts";
 export { appliedIn } from "./applied.ts";
 export type { ApiContext, MeshFilters } from "./context.ts";
 export { problemsError } from "./errors.ts";
-export { wholeFleet } from "./fleet-service.ts";
 export { guardStore } from "./guarded-store.ts";
+export { createHeard, type Heard } from "./heard.ts";
 export { clampTimeout, createRate } from "./limits.ts";
 export { createReportEndpoint } from "./report-endpoint.ts";
 export { variantsOf } from "./signal-service.ts";
 export { staleHeader, staleInterceptor } from "./stale.ts";
+export { wholeFleet } from "./whole-fleet.ts";
 
 /** Larger messages are refused before they are read. */
 export const mostMessageBytes = 1 << 20;
@@ -29,11 +31,21 @@ export const mostMessageBytes = 1 << 20;
 /** Turns whatever a handler throws into an error that may be shown. */
 export const errorInterceptor: Interceptor = (next) => async (request) => {
   try {
-    return await next(request);
+    const response = await next(request);
+    return response.stream ? { ...response, message: translated(response.message) } : response;
   } catch (error) {
     throw toConnectError(error);
   }
 };
+
+/** What a handler throws while its answer is read. */
+async function* translated<Message>(messages: AsyncIterable<Message>): AsyncIterable<Message> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw toConnectError(error);
+  }
+}
 
 /** Registers all services. */
 export function createApi(context: ApiContext): (router: ConnectRouter) => void {

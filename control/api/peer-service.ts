@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { create, equals } from "@bufbuild/protobuf";
+import { create, equals, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { may } from "../auth/index.ts";
 import {
+  type EditionSchema,
   type FollowResponse,
   FollowResponseSchema,
   type PeerProxy,
@@ -10,7 +11,7 @@ import {
   type PeerService,
 } from "../gen/weir/v1/peer_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
-import { heartbeatMs, type Sight } from "../peers/index.ts";
+import { heartbeatMs, type Lag, type Sight } from "../peers/index.ts";
 import { permissionDenied, principal } from "./access.ts";
 import { sightsOf } from "./applied.ts";
 import type { ApiContext } from "./context.ts";
@@ -52,11 +53,11 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
 /** Tells what changed since it was asked last; everything at first. */
 function createChanges(context: ApiContext) {
   const told = new Map<string, PeerProxy>();
-  const editions = new Map<string, Sight["etags"]>();
+  const editions = new Map<string, Pick<Sight, "etags" | "held">>();
   let walked: ReadonlySet<RolloutProgress> = new Set();
 
   return (): Pick<FollowResponse, "proxies" | "gone" | "rollouts"> & {
-    editions: { scope: string[]; etags: Record<string, string> }[];
+    editions: MessageInitShape<typeof EditionSchema>[];
   } => {
     const proxies = new Map(context.fleet.list().map((proxy) => [proxy.node, proxy]));
     const sights = new Map(sightsOf(context).map((sight) => [sight.node, sight]));
@@ -65,7 +66,7 @@ function createChanges(context: ApiContext) {
       const now = create(PeerProxySchema, {
         scope: [...scope],
         ...(proxy ? { proxy } : {}),
-        ...(lag ? { lag: { node, ...lag } } : {}),
+        ...(lag ? lagMessage(node, lag) : {}),
       });
       const before = told.get(node);
       if (before && equals(PeerProxySchema, before, now)) return [];
@@ -74,18 +75,33 @@ function createChanges(context: ApiContext) {
     });
     const gone = [...told.keys()].filter((node) => !sights.has(node));
     for (const node of gone) told.delete(node);
-    const newer = [...sights.values()].flatMap(({ scope, etags }) => {
+    const newer = [...sights.values()].flatMap(({ scope, etags, held }) => {
       const key = scope.join();
-      if (etags === undefined || editions.get(key) === etags) return [];
-      editions.set(key, etags);
-      return [{ scope: [...scope], etags: Object.fromEntries(etags) }];
+      const before = editions.get(key);
+      if (etags === undefined || (before?.etags === etags && before.held === held)) return [];
+      editions.set(key, { etags, held });
+      return [
+        {
+          scope: [...scope],
+          etags: Object.fromEntries(etags),
+          held: Object.fromEntries(held ?? []),
+        },
+      ];
     });
+    // Where a scope's proxies come back, the other side is told of it again.
+    const scopes = new Set([...sights.values()].map(({ scope }) => scope.join()));
+    for (const scope of editions.keys()) if (!scopes.has(scope)) editions.delete(scope);
     const walking = context.rollouts.walking();
     // What is the same as before is the same object.
     const rollouts = walking.filter((each) => !walked.has(each));
     walked = new Set(walking);
     return { proxies: changed, gone, editions: newer, rollouts };
   };
+}
+
+function lagMessage(node: string, lag: Lag) {
+  const { reason, refused = false, refusedBefore = false, brief = "", concerns = [] } = lag;
+  return { lag: { node, reason, refused, refusedBefore }, brief, concerns: [...concerns] };
 }
 
 function isEmpty({ proxies, gone, editions, reports, grants, rollouts }: FollowResponse): boolean {

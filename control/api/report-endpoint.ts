@@ -12,7 +12,7 @@ import { readReport } from "../report/index.ts";
 import { asPrincipal, permissionDenied } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { toConnectError } from "./errors.ts";
-import { createReportService } from "./fleet-service.ts";
+import { createReportService } from "./report-service.ts";
 
 const path = "/weir.v1.ReportService/Report";
 const json = { "content-type": "application/json" };

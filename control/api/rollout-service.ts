@@ -20,8 +20,9 @@ import {
 } from "../rollout/index.ts";
 import { resolveName, routeName } from "../route/index.ts";
 import { StaleEtagError } from "../store/index.ts";
-import { type ApiContext, author } from "./context.ts";
-import { notFound, problemsError } from "./errors.ts";
+import { type ApiContext, author, maxReasonLength } from "./context.ts";
+import { notFound, problemsError, shownName } from "./errors.ts";
+import { principalSeesRoute } from "./visible.ts";
 
 /** Writers that come in between are looked past this often; a rollback must win. */
 const mostTries = 50;
@@ -45,7 +46,8 @@ export function createRolloutService({
   async function stored(word: string): Promise<{ name: string; state: RolloutState }> {
     const name = await fullName(word);
     const state = await store.getRollout(name);
-    if (state === undefined) throw new ConnectError(`${name} has no rollout`, Code.NotFound);
+    if (state === undefined)
+      throw new ConnectError(`${shownName(name)} has no rollout`, Code.NotFound);
     return { name, state };
   }
 
@@ -82,6 +84,7 @@ export function createRolloutService({
 
   return {
     async startRollout({ rollout: given, reason }) {
+      const by = author(reason);
       if (given === undefined)
         throw problemsError([
           { code: "missing-field", path: "rollout", message: "rollout is required" },
@@ -107,7 +110,7 @@ export function createRolloutService({
         state,
         route as RouteState,
         "rollout-start",
-        author(reason),
+        by,
       );
       return { progress: rollouts.progress(name, after) };
     },
@@ -115,7 +118,13 @@ export function createRolloutService({
     resumeRollout: ({ name, reason, etag }) => run(name, { kind: "resume" }, reason, etag),
     promoteRollout: ({ name, reason, etag, full }) =>
       run(name, { kind: "promote", full }, reason, etag),
-    rollbackRollout: ({ name, reason }) => run(name, { kind: "rollback" }, reason),
+    // A way back is never refused for its words: what is too much of them is cut, and says so.
+    rollbackRollout: ({ name, reason }) =>
+      run(
+        name,
+        { kind: "rollback" },
+        reason.length > maxReasonLength ? `${reason.slice(0, maxReasonLength - 1)}…` : reason,
+      ),
 
     async getRollout({ name: word }) {
       const { name, state } = await stored(word);
@@ -132,6 +141,9 @@ export function createRolloutService({
 
     async *watchRollout({ name: word }, { signal }) {
       const wanted = word === "" ? undefined : await fullName(word);
+      // Whoever may not see it is told so now: nothing of it would ever come.
+      if (wanted !== undefined) await store.getRollout(wanted);
+      const sees = principalSeesRoute();
       const changed = new Set<string>();
       let wake = () => {};
       const note = (name: string) => {
@@ -139,24 +151,23 @@ export function createRolloutService({
         changed.add(name);
         wake();
       };
-      const stop = rollouts.onProgress(note);
-      const { sequence } = await store.list();
-      const stopStore = new AbortController();
-      void (async () => {
-        for await (const { state } of store.watchRollouts(sequence, stopStore.signal))
-          note(nameOf(state));
-      })().catch(() => {
-        // The store went away: what follows is only what this process does itself.
-      });
       const aborted = () => wake();
-      signal.addEventListener("abort", aborted);
-      for (const state of await store.listRollouts()) note(nameOf(state));
+      const stopStore = new AbortController();
+      const stop = rollouts.onProgress(note);
       try {
+        signal.addEventListener("abort", aborted);
+        const { sequence } = await store.list();
+        void (async () => {
+          for await (const { state } of store.watchRollouts(sequence, stopStore.signal))
+            note(nameOf(state));
+        })().catch(() => {
+          // The store went away: what follows is only what this process does itself.
+        });
+        for (const state of await store.listRollouts()) note(nameOf(state));
         while (!signal.aborted) {
           for (const name of [...changed]) {
             changed.delete(name);
-            // Of those that may be seen.
-            const state = (await store.listRollouts()).find((each) => nameOf(each) === name);
+            const state = sees(name) ? await store.getRollout(name) : undefined;
             if (state) yield { progress: rollouts.progress(name, state) };
           }
           if (changed.size > 0 || signal.aborted) continue;

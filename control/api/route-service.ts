@@ -22,9 +22,11 @@ import {
   shiftWeights,
   validateRoute,
 } from "../route/index.ts";
-import { type AppliedOf, appliedIn } from "./applied.ts";
+import { StaleEtagError } from "../store/index.ts";
+import { type AppliedOf, appliedForPrincipal } from "./applied.ts";
 import { type ApiContext, author } from "./context.ts";
 import { notFound, problemsError } from "./errors.ts";
+import { principalSeesRoute } from "./visible.ts";
 
 const mostBehindInList = 20;
 
@@ -51,7 +53,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
     const hosts = await context.hosts();
     const problems: Problem[] = parseRoute(toJson(InferenceRouteSchema, route)).problems;
     if (problems.length === 0)
-      problems.push(...validateRoute(route), ...hostConflicts(route, hosts));
+      problems.push(...validateRoute(route), ...hostConflicts(route, hosts, principalSeesRoute()));
     if (problems.length > 0) throw problemsError(problems);
     const name = routeName(route);
     return { name, route, before: await store.get(name) };
@@ -72,9 +74,12 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
 
   return {
     async applyRoute({ route: given, etag, reason, dryRun }) {
+      const by = author(reason);
       const { name, route, before } = await checked(given);
       const changed = !sameRoute(before?.route, route);
       const draft = draftRoute(route, before);
+      if (dryRun && changed && etag !== "" && etag !== (before?.etag ?? ""))
+        throw new StaleEtagError(name, etag, before?.etag ?? "");
       if (dryRun || !changed) {
         const state =
           before && !changed
@@ -82,18 +87,18 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
             : create(RouteStateSchema, { ...draft, etag: before?.etag ?? "0" });
         return { state, created: before === undefined, changed };
       }
-      const state = await store.put(name, draft, etag, "apply", author(reason));
+      const state = await store.put(name, draft, etag, "apply", by);
       return { state, created: before === undefined, changed };
     },
 
     async getRoute({ name: word }) {
       const { name, state } = await stored(word);
-      return described(name, state, appliedIn(context));
+      return described(name, state, appliedForPrincipal(context));
     },
 
     async listRoutes({ namespace }) {
       const { routes } = await store.list();
-      const appliedOf = appliedIn(context);
+      const appliedOf = appliedForPrincipal(context);
       // Of a thousand proxies that are behind, some say enough; GetRoute names all.
       const appliedInShort: AppliedOf = (name, state) => {
         const applied = appliedOf(name, state);
@@ -110,8 +115,9 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
     },
 
     async deleteRoute({ name: word, etag, reason }) {
+      const by = author(reason);
       const { name } = await stored(word);
-      await store.delete(name, etag, author(reason));
+      await store.delete(name, etag, by);
       return {};
     },
 
@@ -119,6 +125,8 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
       const { routes, sequence } = await store.list();
       const names = routes.flatMap(({ route }) => (route ? [routeName(route)] : []));
       const wanted = word === "" ? undefined : resolveName(word, names);
+      // Whoever may not see it is told so now: nothing of it would ever come.
+      if (wanted !== undefined) await store.get(wanted);
       for (const state of routes)
         if (wanted === undefined || (state.route && routeName(state.route) === wanted))
           yield { event: "put", state };
@@ -127,14 +135,22 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
           yield { event, state };
     },
 
-    async renderRoute({ name, route: given, target, wasmUrl }) {
+    async renderRoute({ name, route: given, ...asked }) {
+      if (given && name !== "")
+        throw problemsError([
+          {
+            code: "one-of",
+            path: "name",
+            message: `name "${name}" and a route are given: give one of them`,
+          },
+        ]);
       const state = given
         ? create(
             RouteStateSchema,
             await checked(given).then(({ route, before }) => draftRoute(route, before)),
           )
         : (await stored(name)).state;
-      return { yaml: context.render([state], target, wasmUrl) };
+      return { yaml: context.render([state], asked) };
     },
 
     async planRoute({ route: given }) {
@@ -143,6 +159,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
     },
 
     async shiftWeights({ name: word, weights, etag, reason }) {
+      const by = author(reason);
       const { name, state: before } = await stored(word);
       const { route, problems } = shiftWeights(before.route as InferenceRoute, weights);
       if (route === undefined) throw problemsError(problems);
@@ -153,7 +170,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
         draftRoute(route, before),
         etag || before.etag,
         "shift",
-        author(reason),
+        by,
       );
       return { state, moves: movesBetween(before.buckets, state.buckets), changed: true };
     },

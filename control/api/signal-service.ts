@@ -1,15 +1,17 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { SignalService } from "../gen/weir/v1/signals_pb.ts";
+import { saturation } from "../loads/index.ts";
 import { resolveName, routeName } from "../route/index.ts";
 import type { RouteVariants } from "../signals/index.ts";
-import { appliedIn } from "./applied.ts";
+import { appliedForPrincipal } from "./applied.ts";
 import type { ApiContext } from "./context.ts";
 import { notFound } from "./errors.ts";
 
 export function createSignalService(context: ApiContext): ServiceImpl<typeof SignalService> {
-  const { podLoads, store, signals } = context;
+  const { loads, store, signals } = context;
+  const podLoads = loads.pods;
   async function named(word: string): Promise<(RouteVariants & { state: RouteState })[]> {
     const routes = (await store.list()).routes.flatMap((state) =>
       state.route ? [{ ...variantsOf(state.route), state }] : [],
@@ -25,7 +27,7 @@ export function createSignalService(context: ApiContext): ServiceImpl<typeof Sig
   }
   return {
     async listSignals({ name }) {
-      const appliedOf = appliedIn(context);
+      const appliedOf = appliedForPrincipal(context);
       return {
         routes: (await named(name)).map((route) => {
           const { wanted, applied } = appliedOf(route.name, route.state);
@@ -34,24 +36,47 @@ export function createSignalService(context: ApiContext): ServiceImpl<typeof Sig
       };
     },
     async listPods({ name }) {
-      if (podLoads === undefined) return { read: false };
-      const [route] = await named(name || "?");
-      const pods = (route?.state.route?.spec?.variants ?? []).flatMap(
-        ({ name: variant, endpoints }) =>
-          endpoints.map((endpoint) => {
-            const load = podLoads(endpoint);
-            if (typeof load === "string") return { variant, endpoint, problem: load };
-            const { cache, running, waiting } = load;
-            return { variant, endpoint, running, waiting, kvCachePercent: 100 * cache };
-          }),
+      needName(name);
+      const [route] = await named(name);
+      const seen = loads.seen.of(route?.name ?? "").map(({ source, permille, proxies }) => ({
+        source,
+        saturationPercent: permille / 10,
+        proxies,
+      }));
+      if (podLoads === undefined) return { read: false, seen };
+      const overload = route?.state.route?.spec?.rateLimit?.overload;
+      const endpoints = (route?.state.route?.spec?.variants ?? []).flatMap(
+        ({ name: variant, endpoints: each }) => each.map((endpoint) => ({ variant, endpoint })),
       );
-      return { read: true, pods };
+      // Who asks first waits for the pods, as long as they have to answer.
+      await Promise.all(endpoints.map(({ endpoint }) => podLoads.asked(endpoint)));
+      const pods = endpoints.map((pod) => {
+        const load = podLoads.of(pod.endpoint);
+        if (typeof load === "string") return { ...pod, problem: load };
+        const { cache, running, server, waiting } = load;
+        const permille = saturation(overload, [load]);
+        return {
+          ...pod,
+          server,
+          ...(running === undefined ? {} : { running }),
+          ...(waiting === undefined ? {} : { waiting }),
+          ...(cache === undefined ? {} : { kvCachePercent: 100 * cache }),
+          ...(permille === undefined ? {} : { saturationPercent: permille / 10 }),
+        };
+      });
+      return { read: true, pods, seen };
     },
     async getHistory({ name: word }) {
+      needName(word);
       const [{ name } = { name: word }] = await named(word);
       return signals.history(name);
     },
   };
+}
+
+/** Of one route, not of whichever comes first. @throws ConnectError */
+function needName(name: string): void {
+  if (name === "") throw new ConnectError("name is required", Code.InvalidArgument);
 }
 
 /** A route as the signals are told by it. */

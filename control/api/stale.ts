@@ -1,14 +1,33 @@
 import type { Interceptor } from "@connectrpc/connect";
+import { may } from "../auth/index.ts";
+import type { Store } from "../store/index.ts";
+import { principal } from "./access.ts";
 
 /** Header of answers that were read from a copy, with the time the copy is of. */
 export const staleHeader = "weir-stale-since";
+/** Header of answers while proxies are sent nothing, with the reason. */
+export const holdHeader = "weir-holding";
 
-/** Says so in every answer that the store could not be asked for. */
-export function staleInterceptor(staleSince: () => Date | undefined): Interceptor {
+/** Header of answers while keys of the store are damaged: as many of them as a header bears. */
+export const damagedHeader = "weir-store-damaged";
+const maxShown = 20;
+
+/** Says in every answer that the store could not be asked for it, and that proxies are sent nothing. */
+export function staleInterceptor(
+  store: Pick<Store, "staleSince" | "damaged">,
+  holds: () => string | undefined,
+): Interceptor {
   return (next) => async (request) => {
     const response = await next(request);
-    const since = staleSince();
+    const since = store.staleSince?.();
     if (since) response.header.set(staleHeader, since.toISOString());
+    const damaged = [...(store.damaged?.().keys() ?? [])];
+    // Keys hold names of all namespaces.
+    if (damaged.length > 0 && may(principal(), "viewer", "*"))
+      response.header.set(damagedHeader, encodeURI(damaged.slice(0, maxShown).join(" ")));
+    const reason = holds();
+    // Names in it are the proxies' own words: a header takes only some characters.
+    if (reason) response.header.set(holdHeader, encodeURI(reason));
     return response;
   };
 }

@@ -1,9 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { BlockList, isIPv4, isIPv6 } from "node:net";
 import { type Authenticate, createAuthenticate, trustEveryone } from "./authenticate.ts";
 import { sha256Hex } from "./digest.ts";
 import { createPeerToken } from "./peer-token.ts";
 import { type Policy, PolicyError, readPolicy } from "./policy.ts";
+import type { Grant } from "./principal.ts";
 import { createReportTokens, type ReportTokens } from "./report-token.ts";
 
 /** Files with which a server proves who it is, and the authority of its clients. */
@@ -29,6 +31,8 @@ export interface Gate {
   guarded: boolean;
   /** What TLS servers are made with; absent: clear text. */
   tls?: { cert: Buffer; key: Buffer; ca?: Buffer; certificateSha256: string };
+  /** Whether someone sees some namespaces and not others. */
+  partial: boolean;
   /** Absent where nobody is asked. */
   reports?: ReportTokens;
   /** What this replica shows the others; absent where nobody is asked. */
@@ -41,11 +45,16 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
   if (access === undefined && token === undefined) {
     if (files?.clientCa !== undefined)
       throw new PolicyError("client certificates need an access file that says what they may do");
-    return { authenticate: trustEveryone, guarded: false, ...(tls ? { tls } : {}) };
+    return { authenticate: trustEveryone, guarded: false, partial: false, ...(tls ? { tls } : {}) };
   }
   const policy: Policy = access
     ? readPolicy(access)
     : { tokens: [], certificates: [], issuers: [] };
+  // One that was emptied says nothing, and tokens that are made from nothing anyone could make.
+  if (access !== undefined && grantsOf(policy).length === 0)
+    throw new PolicyError(
+      `access file ${access} names nobody: it needs at least one of tokens, certificates and issuers`,
+    );
   if (token !== undefined)
     for (const role of ["admin", "proxy"] as const)
       policy.tokens.push({
@@ -66,16 +75,29 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
       verify: (given) => reports.verify(given) ?? peer.verify(given),
     }),
     guarded: true,
+    partial: grantsOf(policy).some(
+      ({ role, namespaces }) => role !== "proxy" && !namespaces.includes("*"),
+    ),
     reports,
     peerToken: peer.token,
     ...(tls ? { tls } : {}),
   };
 }
 
-/** Whether only this machine reaches an address. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
+function grantsOf({ tokens, certificates, issuers }: Policy): Grant[] {
+  return [...tokens, ...certificates, ...issuers.flatMap(({ roles }) => roles)].map(
+    ({ grant }) => grant,
+  );
 }
+
+/** Whether only this machine reaches an address; false for all names but localhost, whatever they begin with. */
+export function isLoopback(host: string): boolean {
+  if (isIPv4(host)) return host.startsWith("127.");
+  return host === "localhost" || (isIPv6(host) && loopback6.check(host, "ipv6"));
+}
+
+const loopback6 = new BlockList();
+loopback6.addAddress("::1", "ipv6");
 
 function readTls({ cert, key, clientCa }: TlsFiles): NonNullable<Gate["tls"]> {
   const read = (file: string, what: string) => {

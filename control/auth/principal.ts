@@ -15,6 +15,13 @@ export interface Grant {
 export interface Principal {
   name: string;
   grants: readonly Grant[];
+  /** Shown a report token: whose reports it proves. */
+  report?: {
+    /** Absent: of any proxy that Istio configures. */
+    node?: string;
+    /** Of the routes that it may speak of; "*" means all. */
+    namespaces: readonly string[];
+  };
 }
 
 /** Whoever can reach the address, where nobody is asked who they are. */

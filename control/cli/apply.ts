@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
-import { files, output, reason, server, tokenFile } from "./flags.ts";
+import { files, output, reason, server } from "./flags.ts";
 import { readRoutes } from "./input.ts";
 import { print, printValue } from "./output.ts";
 
@@ -24,7 +24,6 @@ export function addApply(program: Command): void {
     )
     .requiredOption(...files)
     .option(...server)
-    .option(...tokenFile)
     .option(...reason)
     .option("--etag <etag>", "only if this is still the stored one", "")
     .option("--dry-run", "check on the server, store nothing")

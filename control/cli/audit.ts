@@ -3,7 +3,8 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
 import { type AuditEntry, AuditEntrySchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
 import { withServer } from "./client.ts";
-import { output, reason, server, tokenFile } from "./flags.ts";
+import { wholeNumber } from "./edge-flags.ts";
+import { output, reason, server } from "./flags.ts";
 import { print, printValue, table } from "./output.ts";
 import { showOrWatch, watchFlag } from "./watch.ts";
 
@@ -21,8 +22,12 @@ export function addAudit(program: Command): void {
     .summary("show who changed what, when and why")
     .argument("[name]", "route; all when absent", "")
     .option(...server)
-    .option(...tokenFile)
-    .option("--limit <count>", "newest entries to show", Number, 100)
+    .option(
+      "--limit <count>",
+      "newest entries to show",
+      (text) => wholeNumber(text, 1, 10_000),
+      100,
+    )
     .option(...watchFlag)
     .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
     .addHelpText(
@@ -72,7 +77,6 @@ export function addDelete(program: Command): void {
     .summary("delete a route")
     .argument("<name>", "route")
     .option(...server)
-    .option(...tokenFile)
     .option(...reason)
     .option("--etag <etag>", "only if this is still the stored one", "")
     .addOption(output())

@@ -9,8 +9,12 @@ const storeFlag = [
   "lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",
 ] as const;
 
-async function withStore<T>(address: string, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = openStore(address);
+async function withStore<T>(
+  address: string,
+  make: boolean,
+  work: (store: Store) => Promise<T>,
+): Promise<T> {
+  const store = openStore(address, { make });
   try {
     return await work(store);
   } finally {
@@ -28,8 +32,13 @@ export function addExport(program: Command): void {
     .requiredOption(...storeFlag)
     .addHelpText("after", "\nExample:\n  weir export --store lmdb:/var/lib/weir > weir.backup")
     .action(({ store }: { store: string }) =>
-      withStore(store, async (from) => {
-        process.stdout.write(writeBackup(await readContents(from)));
+      withStore(store, false, async (from) => {
+        const contents = await readContents(from);
+        if (contents.sequence === 0n)
+          throw new FailedError(
+            `the store ${store} is new: nothing was ever written to it, and a backup of it would restore nothing; is it the right one?`,
+          );
+        process.stdout.write(writeBackup(contents));
       }),
     );
 }
@@ -49,8 +58,10 @@ export function addImport(program: Command): void {
       "\nExample:\n  weir import weir.backup --store etcd://10.0.0.1:2379/weir --yes",
     )
     .action((file: string, { store, yes }: { store: string; yes?: boolean }) =>
-      withStore(store, async (into) => {
+      withStore(store, true, async (into) => {
         const contents = readBackup(readText(file));
+        if (contents.sequence === 0n)
+          throw new FailedError(`the backup ${file} is of a store that nothing was written to`);
         const { routes, rollouts, entries, sequence } = contents;
         const what = `${routes.size} routes, ${rollouts.size} rollouts, ${entries.length} changes up to number ${sequence}`;
         const present = (await into.list()).sequence;

@@ -1,17 +1,18 @@
 import { type Command, Option } from "commander";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import { type RenderTarget, targetProblems } from "../istio/index.ts";
+import { checkFilterFailure, type RenderTarget, targetProblems } from "../istio/index.ts";
 import {
   atLeast,
   type Cluster,
   type Located,
   lintRoute,
   locate,
+  passHasNoEffect,
   type Severity,
   sarif,
   severities,
 } from "../lint/index.ts";
-import { parseRoutes, validateAll } from "../route/index.ts";
+import { parseRoutes, passInVain, routeName, validateAll } from "../route/index.ts";
 import { FailedError } from "./exit.ts";
 import { files } from "./flags.ts";
 import { fileName, readInput, readObjectsFile } from "./input.ts";
@@ -29,6 +30,7 @@ interface Parsed {
   file: string;
   text: string;
   routes: InferenceRoute[];
+  prefixes: string[];
 }
 
 export function addCheck(program: Command, version: string): void {
@@ -68,7 +70,10 @@ export function addCheck(program: Command, version: string): void {
       const cluster = flags.cluster === undefined ? undefined : readObjectsFile(flags.cluster);
       const parsed = flags.file.map(parse);
       const problems = [...parsed.flatMap((each) => each.problems), ...together(parsed)];
-      const findings = parsed.flatMap((each) => lint(each, cluster, flags.target));
+      const findings = [
+        ...parsed.flatMap((each) => lint(each, cluster, flags.target)),
+        ...(problems.length > 0 ? [] : unheard(parsed, flags.target)),
+      ];
       const located = [...problems, ...findings];
       if (flags.output === "sarif") print(JSON.stringify(sarif(located, version), null, 2));
       else if (flags.output)
@@ -92,12 +97,13 @@ function finish(flags: CheckFlags, problems: Located[], findings: Located[], rou
 function parse(file: string): Parsed & { problems: Located[] } {
   const text = readInput(file);
   const name = fileName(file);
-  const { problems, routes } = parseRoutes(text);
+  const { prefixes, problems, routes } = parseRoutes(text);
   const lineOf = problems.length > 0 ? locate(text) : () => 1;
   return {
     file: name,
     text,
     routes,
+    prefixes,
     problems: problems.map(({ code, message, path }) => ({
       id: code,
       severity: "error",
@@ -122,15 +128,45 @@ function together(parsed: (Parsed & { problems: Located[] })[]): Located[] {
   }));
 }
 
+/** Routes whose wish for a trap has no effect beside the others'. */
+function unheard(parsed: Parsed[], target: CheckFlags["target"]): Located[] {
+  const given = parsed.flatMap(({ file, prefixes, routes, text }) =>
+    routes.map((route, index) => ({ file, text, route, prefix: prefixes[index] ?? "" })),
+  );
+  const routes = given.map(({ route }) => route);
+  const [plain, meshed] = [true, false].map((is) =>
+    routes.filter((route) => (targetOf(route, target) === "envoy") === is),
+  ) as [InferenceRoute[], InferenceRoute[]];
+  const inVain = new Map(checkFilterFailure(meshed).map(({ message, route }) => [route, message]));
+  for (const { beside, route } of passInVain(plain))
+    inVain.set(
+      routeName(route),
+      `onFilterFailure pass has no effect on proxies that serve ${routeName(beside)} as well, which refuses`,
+    );
+  const path = "spec.onFilterFailure";
+  return given.flatMap(({ file, prefix, route, text }) => {
+    const message = inVain.get(routeName(route));
+    return message === undefined
+      ? []
+      : {
+          ...passHasNoEffect,
+          message,
+          path: prefix + path,
+          file,
+          line: locate(text)(prefix + path),
+        };
+  });
+}
+
 function lint(
-  { file, routes, text }: Parsed,
+  { file, prefixes, routes, text }: Parsed,
   cluster: Cluster | undefined,
   target: CheckFlags["target"],
 ): Located[] {
   const lineOf = locate(text);
   return routes.flatMap((route, index) => {
-    const prefix = index === 0 ? "" : `document ${index + 1}: `;
-    const asked = target ?? (isForIstio(route) ? "istio" : "envoy");
+    const prefix = prefixes[index] ?? "";
+    const asked = targetOf(route, target);
     const refused =
       asked === "envoy"
         ? []
@@ -148,6 +184,10 @@ function lint(
       line: lineOf(prefix + path),
     }));
   });
+}
+
+function targetOf(route: InferenceRoute, target: CheckFlags["target"]): RenderTarget | "envoy" {
+  return target ?? (isForIstio(route) ? "istio" : "envoy");
 }
 
 function isForIstio({ spec }: InferenceRoute): boolean {

@@ -17,6 +17,7 @@ import {
 import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import { FailedError, UsageError } from "./exit.ts";
 import { similarTo } from "./similar.ts";
+import { isCutOff } from "./watch.ts";
 
 export interface ServerFlags {
   server?: string;
@@ -89,19 +90,30 @@ async function unknownRoute(error: unknown, { routes }: Clients): Promise<Failed
 /** The token for or of a server: from a file, or from WEIR_TOKEN. */
 export function readToken(file: string | undefined): string | undefined {
   if (file === undefined) return process.env.WEIR_TOKEN || undefined;
+  let token: string;
   try {
-    return readFileSync(file, "utf8").trim();
+    token = readFileSync(file, "utf8").trim();
   } catch (error) {
     throw new UsageError(
       `cannot read the token file ${file}: ${error instanceof Error ? error.message : error}`,
     );
   }
+  // Without a token a service is open and a caller is no one: whoever names a file wants neither.
+  if (token === "") throw new UsageError(`the token file ${file} is empty`);
+  return token;
 }
 
 const warnOfStale: Interceptor = (next) => async (request) => {
   const response = await next(request);
   const since = response.header.get("weir-stale-since");
   if (since) process.stderr.write(`warning: the store cannot be reached; this is as of ${since}\n`);
+  const damaged = response.header.get("weir-store-damaged");
+  if (damaged)
+    process.stderr.write(
+      `warning: damaged in the store, and as last known: ${decodeURI(damaged)}\n`,
+    );
+  const holding = response.header.get("weir-holding");
+  if (holding) process.stderr.write(`warning: ${decodeURI(holding)}\n`);
   return response;
 };
 
@@ -140,6 +152,10 @@ function explain(error: unknown, server: string): unknown {
   if (/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CERT_|self-signed|unable to verify/.test(error.message))
     return new FailedError(
       `the certificate of ${server} is not trusted: name its authority with --ca or WEIR_CA`,
+    );
+  if (isCutOff(error))
+    return new FailedError(
+      `the control service at ${server} ended the connection before it answered: what was asked for may have been done, "weir audit" says whether it was`,
     );
   if (error.code === Code.Unimplemented)
     return new FailedError(

@@ -6,13 +6,14 @@ import { type Fault, FaultSchema, type InferenceRoute } from "../gen/weir/v1/rou
 import type { DrillObjective, ProbeResult, ProbeWindow } from "../load/index.ts";
 import { type Clients, withServer } from "./client.ts";
 import { FailedError, UsageError } from "./exit.ts";
-import { reason, server, tokenFile } from "./flags.ts";
+import { reason, server } from "./flags.ts";
 import { printTable, printValue } from "./output.ts";
 import { createProgress } from "./progress.ts";
 import { onInterrupt } from "./signals.ts";
 import { waitApplied } from "./wait.ts";
 
 interface DrillFlags {
+  model: string;
   server?: string;
   tokenFile?: string;
   reason: string;
@@ -59,6 +60,7 @@ export function addDrill(program: Command): void {
     .option("--variant <name>", "only on requests that go to this variant", "")
     .option("--for <duration>", "how long, at most 1h", "60s")
     .option("--rate <count>", "requests per second, tagged and untagged each", parseCount, 5)
+    .option("--model <name>", "model to ask for", "tiny")
     .option("-H, --header <name: value>", "header of every request; may be repeated", collect, [])
     .option(
       "--objective <bound>",
@@ -67,7 +69,6 @@ export function addDrill(program: Command): void {
       [],
     )
     .option(...server)
-    .option(...tokenFile)
     .option(...reason)
     .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
     .addHelpText(
@@ -169,14 +170,14 @@ async function measure(
   const questions = (headers: Record<string, string>) =>
     chatQuestions({
       host: route.spec?.hosts[0] ?? "",
-      model: "tiny",
+      model: plan.flags.model,
       streams: 0.5,
       maxTokens: 16,
       prompt: "hello",
       users: 20,
       userHeader: "x-user-id",
       headers: { ...plan.headers, ...headers },
-      variantHeader: "x-pod",
+      variantHeader: "x-weir-variant",
     });
   const progress = createProgress();
   try {

@@ -1,4 +1,5 @@
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import { parseHost } from "../hosts.ts";
 
 /** Flags that several commands have; spread into commander's option calls. */
 
@@ -9,8 +10,7 @@ export const files = [
   'route document; "-" is standard input; may be repeated',
   collect,
 ] as [string, string, (value: string, before: string[] | undefined) => string[]];
-export const formats = ["-o, --output <format>", "json or yaml, for programs"] as const;
-/** The same where only these two may be given. */
+/** The answer in a form for programs. */
 export const output = () =>
   new Option("-o, --output <format>", "json or yaml, for programs").choices(["json", "yaml"]);
 export const server = [
@@ -22,9 +22,29 @@ export const tokenFile = [
   "file with the bearer token (default: WEIR_TOKEN)",
 ] as const;
 export const reason = ["--reason <text>", "why; kept in the audit", ""] as [string, string, string];
-/** PEM files for a server that speaks TLS. */
-export const tlsFiles: [string, string][] = [
+/**
+ * What whoever asks a server may have to say besides its address: who they are, and the PEM
+ * files for one that speaks TLS. Every command that has --server gets these with it.
+ */
+export const connection: [string, string][] = [
+  [...tokenFile],
   ["--ca <file>", "authority of the server's certificate (default: WEIR_CA, else the system's)"],
   ["--cert <file>", "certificate that says who you are (default: WEIR_CERT)"],
   ["--key <file>", "its key (default: WEIR_KEY)"],
 ];
+
+export const allowedHost = [
+  "--allowed-host <host>",
+  "HOST or HOST:PORT under which API and page are reached besides loopback's names, where no one is asked who they are; may be repeated",
+  (value, before) => {
+    if (parseHost(value) === undefined) throw new InvalidArgumentError("give HOST or HOST:PORT.");
+    return collect(value, before);
+  },
+] as [string, string, (value: string, before: string[] | undefined) => string[]];
+
+/** Takes a text of 1 to `most` characters. @throws InvalidArgumentError that names the limit */
+export function filled(text: string, most: number): string {
+  if (text.trim() === "" || text.length > most)
+    throw new InvalidArgumentError(`give 1 to ${most} characters.`);
+  return text;
+}

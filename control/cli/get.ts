@@ -4,7 +4,7 @@ import { InferenceRouteSchema } from "../gen/weir/v1/route_pb.ts";
 import type { GetRouteResponse } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
-import { server, tokenFile } from "./flags.ts";
+import { server } from "./flags.ts";
 import { table, valueText } from "./output.ts";
 import { showOrWatch, watchFlag } from "./watch.ts";
 
@@ -21,7 +21,6 @@ export function addGet(program: Command): void {
     .summary("list routes, or show one")
     .argument("[name]", 'route, "namespace/name" or just its name')
     .option(...server)
-    .option(...tokenFile)
     .option(...watchFlag)
     .addOption(
       new Option("-o, --output <format>", "the documents themselves").choices(["json", "yaml"]),

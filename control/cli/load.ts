@@ -52,7 +52,7 @@ export function addLoad(program: Command): void {
     .option("--prompt <text>", "what every user says", "Tell me about rivers.")
     .option("--max-tokens <count>", "max_tokens of every request", parseCount, 64)
     .option("--max-open <count>", "requests open at once, at most", parseCount, 4000)
-    .option("--variant-header <name>", "response header that names the variant", "x-pod")
+    .option("--variant-header <name>", "response header that names the variant", "x-weir-variant")
     .option(
       "--objective <bound>",
       'what must hold, such as "errors<1%" or "first-token-p95<500ms"; may be repeated; exit 1 when missed',

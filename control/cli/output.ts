@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { plain } from "../telemetry/plain.ts";
 
 /** How a command answers: for people, or for programs. */
 export type Format = "table" | "json" | "yaml";
@@ -15,7 +16,9 @@ export function printValue(value: unknown, format: Exclude<Format, "table">): vo
 
 /** As {@link printValue} prints it. */
 export function valueText(value: unknown, format: Exclude<Format, "table">): string {
-  return format === "json" ? JSON.stringify(value, null, 2) : stringify(value, { lineWidth: 0 });
+  return format === "json"
+    ? JSON.stringify(value, null, 2)
+    : stringify(value, { lineWidth: 0, compat: "yaml-1.1" });
 }
 
 /** Columns under their names, as kubectl prints them. */
@@ -23,8 +26,9 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
   print(table(head, rows));
 }
 
-/** As {@link printTable} prints it. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** As {@link printTable} prints it; a cell stays on its line, whatever is in it. */
+export function table(head: readonly string[], given: readonly (readonly string[])[]): string {
+  const rows = given.map((row) => row.map(plain));
   const widths = head.map((name, i) =>
     Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)),
   );

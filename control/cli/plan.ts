@@ -4,8 +4,8 @@ import { type ObjectChange, planObjects } from "../istio/index.ts";
 import type { KubernetesObject } from "../objects/index.ts";
 import { movesBetween, planRoute, routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
-import { FailedError } from "./exit.ts";
-import { files, formats, server, tokenFile } from "./flags.ts";
+import { FailedError, UsageError } from "./exit.ts";
+import { files, output, server } from "./flags.ts";
 import { isRouteFile, readObjectsFile, readRoutes, readStates } from "./input.ts";
 import { print, printValue } from "./output.ts";
 import { type RenderFlags, renderFiles, withRenderOptions } from "./render-files.ts";
@@ -41,24 +41,55 @@ export function addPlan(program: Command): void {
       )
       .option("--merge", "with --against objects: as weir render --merge would apply"),
   )
-    .option(...formats)
+    .addOption(output())
     .option(...server)
-    .option(...tokenFile)
     .addHelpText(
       "after",
       "\nExamples:\n  weir plan -f route.yaml || weir apply -f route.yaml\n  kubectl get virtualservices,destinationrules,trafficextensions,envoyfilters -A -o yaml | weir plan -f route.yaml --against -",
     )
-    .action(async ({ output, ...flags }: PlanFlags) => {
+    .action(async ({ output, ...flags }: PlanFlags, command: Command) => {
+      const objects = flags.against !== undefined && !isRouteFile(flags.against);
+      refuseUnread(command, objects ? connectionFlags : renderingFlags, flags.against);
       const planned =
         flags.against === undefined
           ? await againstServer(flags)
-          : isRouteFile(flags.against)
-            ? againstRoutes(flags, flags.against)
-            : againstObjects(flags, readObjectsFile(flags.against));
+          : objects
+            ? againstObjects(flags, readObjectsFile(flags.against))
+            : againstRoutes(flags, flags.against);
       if (output) printValue(plain(planned), output);
       else show(planned);
       if (planned.changed) throw new FailedError("");
     });
+}
+
+/** What only a comparison with objects reads, and what only one with a control service does. */
+const renderingFlags = [
+  ["--merge", "merge"],
+  ["--target", "target"],
+  ["--gateway-api-channel", "gatewayApiChannel"],
+  ["--wasm-url", "wasmUrl"],
+  ["--token-limit-wasm-url", "tokenLimitWasmUrl"],
+  ["--wasm-sha256", "wasmSha256"],
+  ["--istio-version", "istioVersion"],
+] as const;
+const connectionFlags = [
+  ["--server", "server"],
+  ["--token-file", "tokenFile"],
+  ["--ca", "ca"],
+  ["--cert", "cert"],
+  ["--key", "key"],
+] as const;
+
+/** A flag that says nothing in a comparison of this kind is a misunderstanding. @throws UsageError */
+function refuseUnread(
+  command: Command,
+  flags: readonly (readonly [string, string])[],
+  against: string | undefined,
+): void {
+  const unread = flags.find(([, name]) => command.getOptionValueSource(name) === "cli");
+  if (unread === undefined) return;
+  const what = against === undefined ? "a control service" : against;
+  throw new UsageError(`${unread[0]} says nothing in a comparison with ${what}: leave it out`);
 }
 
 function againstServer(flags: PlanFlags): Promise<Planned> {

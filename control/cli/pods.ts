@@ -1,9 +1,14 @@
 import { toJson } from "@bufbuild/protobuf";
 import type { Command } from "commander";
-import { type ListPodsResponse, ListPodsResponseSchema } from "../gen/weir/v1/signals_pb.ts";
+import {
+  type ListPodsResponse,
+  ListPodsResponseSchema,
+  type PodLoad,
+} from "../gen/weir/v1/signals_pb.ts";
 import { type ServerFlags, withServer } from "./client.ts";
-import { output, server, tokenFile } from "./flags.ts";
+import { output, server } from "./flags.ts";
 import { table, valueText } from "./output.ts";
+import { describeSaturation } from "./saturation.ts";
 import { showOrWatch, watchFlag } from "./watch.ts";
 
 interface PodsFlags extends ServerFlags {
@@ -16,11 +21,10 @@ export function addPods(program: Command): void {
     .command("pods")
     .summary("show how busy the pods of a route are")
     .description(
-      "Shows how busy the pods of a route are, as they say themselves: the control service asks them where it was started with --pod-metrics.",
+      "Shows how busy the pods of a route are, as they say themselves: the control service asks them where it was started with --pod-metrics. Below it stands how saturated they are by source: by what the pods say at /metrics, and for routes that shed load by what the proxies read in answers and estimate.",
     )
     .argument("<name>", "route")
     .option(...server)
-    .option(...tokenFile)
     .option(...watchFlag)
     .addOption(output())
     .addHelpText("after", "\nExamples:\n  weir pods chat\n  weir pods chat --watch")
@@ -38,13 +42,38 @@ export function addPods(program: Command): void {
     );
 }
 
-function show({ read, pods }: ListPodsResponse): string {
+function show({ read, pods, seen }: ListPodsResponse): string {
+  return [showPods(read, pods), ...describeSaturation(pods, seen)].join("\n");
+}
+
+function showPods(read: boolean, pods: readonly PodLoad[]): string {
   if (!read) return "the control service does not ask pods: start it with --pod-metrics";
   if (pods.length === 0) return "the route names no endpoints: ask Kubernetes how its pods do";
-  const rows = pods.map(({ endpoint, variant, running, waiting, kvCachePercent, problem }) =>
-    problem
-      ? [endpoint, variant, "-", "-", "-", problem]
-      : [endpoint, variant, `${running}`, `${waiting}`, `${Math.round(kvCachePercent)} %`, "-"],
+  const told = (value: number | undefined, unit = "") =>
+    value === undefined ? "-" : `${Math.round(value)}${unit}`;
+  const rows = pods.map(
+    ({
+      endpoint,
+      kvCachePercent,
+      problem,
+      running,
+      saturationPercent,
+      server,
+      variant,
+      waiting,
+    }) => [
+      endpoint,
+      variant,
+      server || "-",
+      told(running),
+      told(waiting),
+      told(kvCachePercent, " %"),
+      told(saturationPercent, " %"),
+      problem || "-",
+    ],
   );
-  return table(["POD", "VARIANT", "IN WORK", "WAITING", "KV CACHE", "PROBLEM"], rows);
+  return table(
+    ["POD", "VARIANT", "SERVER", "IN WORK", "WAITING", "KV CACHE", "SATURATION", "PROBLEM"],
+    rows,
+  );
 }

@@ -6,7 +6,7 @@ import { addBootstrap } from "./bootstrap.ts";
 import { addCheck } from "./check.ts";
 import { addDrill } from "./drill.ts";
 import { addFilters } from "./filters.ts";
-import { tlsFiles } from "./flags.ts";
+import { connection } from "./flags.ts";
 import { addGet } from "./get.ts";
 import { addLoad } from "./load.ts";
 import { addPlan } from "./plan.ts";
@@ -53,11 +53,15 @@ export function createProgram(version: string): Command {
     addDrill,
   ])
     add(program, version);
-  for (const command of program.commands) {
-    // Whatever asks a server may have to prove who it is.
+  for (const command of everyCommand(program)) {
     if (command.options.some(({ long }) => long === "--server"))
-      for (const flag of tlsFiles) command.option(...flag);
+      for (const flag of connection) command.option(...flag);
     command.exitOverride();
   }
   return program;
+}
+
+/** The commands below a command, at any depth. */
+function everyCommand({ commands }: Command): Command[] {
+  return commands.flatMap((each) => [each, ...everyCommand(each)]);
 }

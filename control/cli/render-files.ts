@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import { type RouteState, RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
 import {
+  checkFilterFailure,
   defaultIstioVersion,
   defaultWasmUrl,
   type Manifest,
@@ -66,11 +67,18 @@ export function renderFiles(
   );
   const rendering = renderIstio(states, options);
   refuse(rendering.problems);
-  if (!merge) return { manifests: rendering.manifests, states, before };
   const routes = states.flatMap(({ route }) => route ?? []);
+  warn(checkFilterFailure(routes));
+  if (!merge) return { manifests: rendering.manifests, states, before };
   const merged = mergeExisting(rendering.manifests, existing, routes);
   refuse(merged.problems);
+  warn(merged.losses);
   return { manifests: merged.manifests, states, before };
+}
+
+function warn(found: RouteProblem[]): void {
+  for (const { code, message, path, route } of found)
+    process.stderr.write(`warning: ${route}: ${path}: ${message} [${code}]\n`);
 }
 
 function refuse(problems: RouteProblem[]): void {

@@ -1,4 +1,5 @@
 import { toJson } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type ListRolloutsResponse,
   ListRolloutsResponseSchema,
@@ -7,6 +8,7 @@ import {
   RolloutProgressSchema,
 } from "../gen/weir/v1/rollout_pb.ts";
 import { hasEnded, parseRolloutText, showStage, stageAt } from "../rollout/index.ts";
+import { plain } from "../telemetry/plain.ts";
 import type { Clients } from "./client.ts";
 import { FailedError } from "./exit.ts";
 import { problemLine, readInput } from "./input.ts";
@@ -62,6 +64,10 @@ export async function watchRollout(
     if (progress) show(progress);
     return;
   }
+  await rollouts.getRollout({ name }).catch((error: unknown) => {
+    if (!(error instanceof ConnectError) || error.code !== Code.NotFound) throw error;
+    process.stderr.write(`${plain(error.rawMessage)}: waiting until one starts\n`);
+  });
   // A stream that is left stays open by itself, and the process with it.
   const seen = new AbortController();
   try {

@@ -1,5 +1,6 @@
 import type { RolloutProgress, RolloutState, Verdict } from "../gen/weir/v1/rollout_pb.ts";
 import { showStage, stageAt } from "../rollout/index.ts";
+import { plain } from "../telemetry/plain.ts";
 
 /** A rollout on a few lines: where it is, what was measured, what comes next. */
 export function showProgress(progress: RolloutProgress): string {
@@ -8,7 +9,7 @@ export function showProgress(progress: RolloutProgress): string {
   const shown = verdicts.length > 0 ? verdicts : state.verdicts;
   return [
     showHead(progress),
-    `  ${state.reason}`,
+    `  ${plain(state.reason)}`,
     ...(wanted > 0
       ? [
           `  applied on ${proven} of ${wanted}; answers: ${progress.canaryAnswers} of the canary, ${progress.stableAnswers} of stable`,
@@ -16,8 +17,8 @@ export function showProgress(progress: RolloutProgress): string {
       : []),
     ...showPins(state),
     ...shown.map((each) => `  ${showVerdict(each)}`),
-    ...waitingFor.map((each) => `  waits for ${each}`),
-    ...(next ? [`  next: ${next}`] : []),
+    ...waitingFor.map((each) => `  waits for ${plain(each)}`),
+    ...(next ? [`  next: ${plain(next)}`] : []),
   ].join("\n");
 }
 
@@ -26,7 +27,8 @@ export function showPins({ pins, phase, rollout }: RolloutState): string[] {
   const wentBack = phase === "rolling-back" || phase === "rolled-back";
   const how = wentBack ? "was pinned" : "pinned";
   return pins.map(
-    ({ tenant, reason }) => `  ${how} to ${rollout?.spec?.stable}: ${tenant} (${reason})`,
+    ({ tenant, reason }) =>
+      `  ${how} to ${rollout?.spec?.stable}: ${plain(tenant)} (${plain(reason)})`,
   );
 }
 
@@ -43,7 +45,7 @@ export function showHead({ state }: RolloutProgress): string {
 export function showVerdict({ outcome, words, against, inFavour }: Verdict): string {
   const evidence =
     against > 1 || inFavour > 1 ? ` [for ${short(inFavour)}, against ${short(against)}]` : "";
-  return `${outcome.padEnd(12)} ${words}${evidence}`;
+  return `${outcome.padEnd(12)} ${plain(words)}${evidence}`;
 }
 
 function short(value: number): string {

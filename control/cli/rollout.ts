@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import { type Clients, type ServerFlags, withServer } from "./client.ts";
-import { output, reason, server, tokenFile } from "./flags.ts";
+import { output, reason, server } from "./flags.ts";
 import { addSimulate } from "./simulate.ts";
 import { showOrWatch, watchFlag } from "./watch.ts";
 
@@ -58,7 +58,6 @@ export function addRollout(program: Command): void {
   addList(rollout);
   addWatch(rollout);
   addSimulate(rollout);
-  for (const command of rollout.commands) command.exitOverride();
 }
 
 function addStart(rollout: Command): void {
@@ -67,7 +66,6 @@ function addStart(rollout: Command): void {
     .summary("start a rollout")
     .requiredOption("-f, --file <file>", 'rollout document; "-" is standard input')
     .option(...server)
-    .option(...tokenFile)
     .option(...reason)
     .addOption(output())
     .addHelpText("after", "\nExample:\n  weir rollout start -f rollout.yaml --reason 'model v2'")
@@ -87,7 +85,6 @@ function addCommand(rollout: Command, name: string, summary: string, ask: Ask): 
     .summary(summary)
     .argument("<name>", "route")
     .option(...server)
-    .option(...tokenFile)
     .option(...reason)
     .addOption(output())
     .addHelpText("after", `\nExample:\n  weir rollout ${name} chat --reason 'seen enough'`)
@@ -105,7 +102,6 @@ function addList(rollout: Command): void {
     .command("list")
     .summary("list the newest rollout of each route")
     .option(...server)
-    .option(...tokenFile)
     .option(...watchFlag)
     .addOption(output())
     .addHelpText("after", "\nExamples:\n  weir rollout list\n  weir rollout list --watch")
@@ -127,7 +123,6 @@ function addWatch(rollout: Command): void {
     )
     .argument("<name>", "route")
     .option(...server)
-    .option(...tokenFile)
     .option("--once", "only what is now")
     .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
     .addHelpText(

@@ -5,16 +5,22 @@ import type { Address } from "../xds/index.ts";
 import { addressOption, collectAddresses, showAddress } from "./address.ts";
 import { packagedFile, packageVersion } from "./built.ts";
 import { readToken } from "./client.ts";
+import { type EdgeFlags, edgeOf, withEdgeFlags } from "./edge-flags.ts";
 import { UsageError } from "./exit.ts";
-import { tokenFile } from "./flags.ts";
+import { allowedHost, tokenFile } from "./flags.ts";
 import { type RolloutSourceFlags, withRolloutSources } from "./rollout-sources.ts";
 import { untilStopped } from "./signals.ts";
+import { storeFor } from "./store-for.ts";
 
-interface ServeFlags extends RolloutSourceFlags {
+/** Name of a control service that is alone in its cluster. */
+const soleInstance = "weir";
+
+interface ServeFlags extends RolloutSourceFlags, EdgeFlags {
   listen: Address;
   xds: Address;
   gateway: Address;
-  store: string;
+  store?: string;
+  acceptEmpty?: boolean;
   wasm: string;
   wasmOnProxy?: string;
   tokenFile?: string;
@@ -25,11 +31,13 @@ interface ServeFlags extends RolloutSourceFlags {
   clientCa?: string;
   istioVersion: string;
   wasmUrl: string;
+  tokenLimitWasmUrl?: string;
   wasmSha256?: string;
   reportTo?: string;
   drift: "correct" | "pause";
   instance: string;
   peer?: Address[];
+  allowedHost?: string[];
 }
 
 export function addServe(program: Command): void {
@@ -44,8 +52,11 @@ export function addServe(program: Command): void {
     .addOption(addressOption("gateway", "where the Envoys listen for clients", 10000))
     .option(
       "--store <store>",
-      "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",
-      "lmdb:weir-data",
+      "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE] (default: lmdb: and $XDG_STATE_HOME/weir or ~/.local/state/weir)",
+    )
+    .option(
+      "--accept-empty",
+      "a store without anything in it is what is wanted: proxies that run routes lose them",
     )
     .addOption(packagedFile("wasm", "weir.wasm, sent to the proxies", "build/weir.wasm"))
     .option(
@@ -58,8 +69,13 @@ export function addServe(program: Command): void {
       "API of another replica on the same store; may be repeated, and a name may stand for all of them",
       collectAddresses,
     )
+    .option(...allowedHost)
     .option("--istio-version <version>", "kube: Istio in the cluster", defaultIstioVersion)
     .option("--wasm-url <url>", "kube: where Istio's proxies get weir.wasm", defaultWasmUrl)
+    .option(
+      "--token-limit-wasm-url <url>",
+      "kube: where they get token-limit.wasm, for routes that count tokens (default: beside weir.wasm)",
+    )
     .option("--wasm-sha256 <digest>", "kube: digest of it, checked before it is loaded")
     .option(
       "--report-to <host:port>",
@@ -70,7 +86,11 @@ export function addServe(program: Command): void {
         .choices(["correct", "pause"])
         .default("correct"),
     )
-    .option("--instance <name>", "kube: told apart from other control services by this", "weir")
+    .option(
+      "--instance <name>",
+      "kube: told apart from other control services by this; one with a name of its own leaves the hosts that it does not know to them",
+      soleInstance,
+    )
     .option("--access <file>", "who may do what: tokens, certificates, issuers of tokens")
     .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
     .option("--tls-key <file>", "its key")
@@ -89,6 +109,7 @@ export function addServe(program: Command): void {
         tokenFile,
         webhook,
         peer,
+        allowedHost,
         logFormat,
         tlsCert,
         tlsKey,
@@ -96,22 +117,33 @@ export function addServe(program: Command): void {
         ...given
       }: ServeFlags) => {
         const tls = tlsOf(tlsCert, tlsKey, clientCa);
-        const { istioVersion, wasmUrl, wasmSha256, reportTo, drift, instance, ...flags } = given;
+        const { istioVersion, wasmUrl, tokenLimitWasmUrl, wasmSha256, reportTo, ...others } = given;
+        const { store, drift, instance, ...flags } = others;
         const report = reportTo === undefined ? undefined : { address: reportTo };
-        const cluster = { render: { istioVersion, wasmUrl, wasmSha256, report }, drift, instance };
+        const { acceptEmpty = false } = flags;
+        const isComplete = instance === soleInstance;
+        const render = { istioVersion, wasmUrl, tokenLimitWasmUrl, wasmSha256, report, isComplete };
+        const cluster = { render, drift, instance, acceptEmpty };
         const token = readToken(tokenFile);
         // Loaded here: no other command should wait for the Envoy API's descriptors.
         const { startServer } = await import("../server.ts");
         const { callInterceptor, createLog, createTracing } = await import("../telemetry/index.ts");
         const { log, logger } = createLog({ format: logFormat });
         const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
-        // Whoever is told to end while it starts ends in good order all the same.
-        const stopped = untilStopped();
+        let stopped: Promise<void> | undefined;
         const server = await startServer({
           ...flags,
+          edge: edgeOf(given),
+          store: storeFor(store, log),
+          // Whoever is told to end while it starts ends in good order; while a store is being
+          // opened nothing is to be put in order, and no signal may wait for a slow disk.
+          opened() {
+            stopped = untilStopped();
+          },
           cluster,
           ...(webhook ? { webhooks: webhook } : {}),
           ...(peer ? { peers: peer } : {}),
+          ...(allowedHost ? { allowedHosts: allowedHost } : {}),
           ...(token ? { token } : {}),
           ...(tls ? { tls } : {}),
           log,
@@ -125,6 +157,7 @@ export function addServe(program: Command): void {
         await tracing.close();
       },
     );
+  withEdgeFlags(serve);
   withRolloutSources(serve);
 }
 

@@ -1,9 +1,12 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Move } from "../gen/weir/v1/service_pb.ts";
 import { withServer } from "./client.ts";
-import { output, reason, server, tokenFile } from "./flags.ts";
+import { output, reason, server } from "./flags.ts";
 import { print, printValue } from "./output.ts";
 import { waitApplied } from "./wait.ts";
+
+/** A day: what is not applied by then will not be. */
+const mostWaitSeconds = 86_400;
 
 interface ShiftFlags {
   server?: string;
@@ -25,11 +28,10 @@ export function addShift(program: Command): void {
     .argument("<name>", "route")
     .argument("<weights...>", "VARIANT=PERCENT", parseWeight)
     .option(...server)
-    .option(...tokenFile)
     .option(...reason)
     .option("--etag <etag>", "only if this is still the stored one", "")
     .option("--wait", "until every connected proxy runs it")
-    .option("--timeout <seconds>", "how long to wait", Number, 60)
+    .option("--timeout <seconds>", "how long to wait", parseTimeout, 60)
     .addOption(output())
     .addHelpText(
       "after",
@@ -86,5 +88,14 @@ function parseWeight(
   const match = /^([a-z0-9-]+)=([0-9]+(?:\.[0-9]+)?)$/.exec(text);
   if (match?.[1] === undefined)
     throw new InvalidArgumentError("give VARIANT=PERCENT, e.g. canary=20.");
+  if (before && Object.hasOwn(before, match[1]))
+    throw new InvalidArgumentError(`${match[1]} is given twice.`);
   return { ...before, [match[1]]: Number(match[2]) };
+}
+
+function parseTimeout(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds > mostWaitSeconds)
+    throw new InvalidArgumentError(`give seconds from 0 to ${mostWaitSeconds}.`);
+  return seconds;
 }

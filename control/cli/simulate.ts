@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
+import { wholeNumber } from "./edge-flags.ts";
 import { FailedError, UsageError } from "./exit.ts";
 import { readInput, readRoutes } from "./input.ts";
 import { print } from "./output.ts";
@@ -27,7 +28,12 @@ export function addSimulate(rollout: Command): void {
     .option("--synthetic <fault>", "made-up traffic with this fault of the canary (or none)")
     .option("--per-second <requests>", "of made-up traffic", positive, 50)
     .option("--seconds <seconds>", "of made-up traffic", positive, 3600)
-    .option("--seed <number>", "of made-up traffic: the same one gives the same", Number, 1)
+    .option(
+      "--seed <number>",
+      "of made-up traffic: the same one gives the same",
+      (text) => wholeNumber(text, 0, 2 ** 32 - 1),
+      1,
+    )
     .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
     .addHelpText(
       "after",
@@ -105,8 +111,5 @@ function time(ms: number): string {
 }
 
 function positive(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 1_000_000)
-    throw new InvalidArgumentError("give a whole number from 1 to 1000000.");
-  return value;
+  return wholeNumber(text, 1, 1_000_000);
 }

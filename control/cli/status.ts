@@ -1,16 +1,19 @@
 import { toJson } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
 import {
   type GetRouteResponse,
   GetRouteResponseSchema,
   type ListProxiesResponse,
   ListProxiesResponseSchema,
+  type ProxyResource,
 } from "../gen/weir/v1/service_pb.ts";
-import type { RouteSignals } from "../gen/weir/v1/signals_pb.ts";
+import type { ListPodsResponse, PodLoad, RouteSignals } from "../gen/weir/v1/signals_pb.ts";
 import { routeName } from "../route/index.ts";
 import { withServer } from "./client.ts";
-import { server, tokenFile } from "./flags.ts";
+import { server } from "./flags.ts";
 import { table, valueText } from "./output.ts";
+import { describeSaturation } from "./saturation.ts";
 import { showApplied } from "./wait.ts";
 import { showOrWatch, watchFlag } from "./watch.ts";
 
@@ -27,7 +30,6 @@ export function addStatus(program: Command): void {
     .summary("show how a route does and how far the proxies are with it")
     .argument("<name>", "route")
     .option(...server)
-    .option(...tokenFile)
     .option(...watchFlag)
     .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
     .addHelpText("after", "\nExamples:\n  weir status chat\n  weir status chat --watch")
@@ -39,7 +41,7 @@ export function addStatus(program: Command): void {
             const found = await routes.getRoute({ name });
             if (output) return valueText(toJson(GetRouteResponseSchema, found), output);
             const seen = await signals.listSignals({ name });
-            return describe(name, found, seen.routes[0]);
+            return describe(name, found, seen.routes[0], await signals.listPods({ name }));
           },
           output !== undefined,
         ),
@@ -51,6 +53,7 @@ function describe(
   name: string,
   { state, applied, traffic }: GetRouteResponse,
   signals: RouteSignals | undefined,
+  { pods, seen: seenLoads }: ListPodsResponse,
 ): string {
   const rows = state?.route?.spec?.variants.map((variant) => {
     const seen = signals?.variants.find((each) => each.variant === variant.name)?.signals;
@@ -60,6 +63,9 @@ function describe(
       String(traffic.find((each) => each.variant === variant.name)?.requests ?? 0),
       (seen?.requestsPerSecond ?? 0).toFixed(1),
       seen?.errorPercent === undefined ? "-" : `${seen.errorPercent.toFixed(1)} %`,
+      seen?.refusedPercent === undefined ? "-" : `${seen.refusedPercent.toFixed(1)} %`,
+      seen?.waitedSeconds === undefined ? "-" : `${seen.waitedSeconds} s`,
+      waitingIn(pods, variant.name),
       milliseconds(seen?.timeToFirstTokenMs?.p95),
       (seen?.tokensPerSecond ?? 0).toFixed(1),
     ];
@@ -70,6 +76,9 @@ function describe(
     "REQUESTS",
     "PER SECOND",
     "ERRORS",
+    "REFUSED",
+    "WAITED",
+    "QUEUE",
     "FIRST TOKEN P95",
     "TOKENS/S",
   ];
@@ -77,6 +86,7 @@ function describe(
     `${state?.route ? routeName(state.route) : name} (etag ${state?.etag})`,
     table(head, rows ?? []),
     ...(applied ? [showApplied(applied)] : []),
+    ...describeSaturation(pods, seenLoads),
     ...describeRefusals(signals),
   ].join("\n");
 }
@@ -98,6 +108,14 @@ function describeRefusals(signals: RouteSignals | undefined): string[] {
   ];
 }
 
+/** Requests that wait in a variant's pods, as far as these are asked. */
+function waitingIn(pods: readonly PodLoad[], variant: string): string {
+  const told = pods.filter((each) => each.variant === variant && each.problem === "");
+  return told.length === 0
+    ? "-"
+    : String(told.reduce((sum, { waiting }) => sum + (waiting ?? 0), 0));
+}
+
 function milliseconds(value: number | undefined): string {
   return value === undefined ? "-" : `${Math.round(value)} ms`;
 }
@@ -107,7 +125,6 @@ export function addProxies(program: Command): void {
     .command("proxies")
     .summary("list the proxies and what they run")
     .option(...server)
-    .option(...tokenFile)
     .option(...watchFlag)
     .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
     .addHelpText(
@@ -136,16 +153,23 @@ function describeProxies({ proxies }: ListProxiesResponse): string {
     node,
     version,
     connected
-      ? inSync
-        ? "in sync"
-        : "behind"
+      ? resources.some(({ nackMessage }) => nackMessage)
+        ? "refused"
+        : inSync
+          ? "in sync"
+          : "behind"
       : resources.length === 0 && reportedRevision !== ""
         ? "reports"
         : "away",
     reportedRevision || "-",
-    resources
-      .flatMap(({ type, nackMessage }) => (nackMessage ? [`${type} refused: ${nackMessage}`] : []))
-      .join("; ") || "-",
+    resources.flatMap(describeRefusal).join("; ") || "-",
   ]);
   return table(["NODE", "ENVOY", "STATE", "REPORTS", "REFUSED"], rows);
+}
+
+/** What a proxy refuses, since when, and its own words. */
+function describeRefusal({ type, nackMessage, refusedSince }: ProxyResource): string[] {
+  if (nackMessage === "") return [];
+  const since = refusedSince ? ` since ${timestampDate(refusedSince).toISOString()}` : "";
+  return [`${type}${since}: ${nackMessage}`];
 }

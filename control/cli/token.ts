@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Command, Option } from "commander";
 import { stringify } from "yaml";
 import { roles, sha256Hex } from "../auth/index.ts";
+import { filled } from "./flags.ts";
 import { print } from "./output.ts";
 
 interface TokenFlags {
@@ -15,7 +16,7 @@ const collect = (value: string, before: string[] | undefined) => [...(before ?? 
 export function addToken(program: Command): void {
   program
     .command("token")
-    .argument("<name>", "who the token is for; the audit names it")
+    .argument("<name>", "who the token is for; the audit names it", (text) => filled(text, 1024))
     .summary("make a bearer token and its entry for an access file")
     .description(
       "Prints a new token on standard output and, on standard error, the entry that lets it in. The entry holds only the token's SHA-256.",

@@ -12,6 +12,7 @@ import { addressesOption, addressOption, parseAddress, showAddress } from "./add
 import { packagedFile } from "./built.ts";
 import { type Clients, withServer } from "./client.ts";
 import { FailedError } from "./exit.ts";
+import { allowedHost } from "./flags.ts";
 import { readRoutes } from "./input.ts";
 import { print } from "./output.ts";
 import { untilStopped } from "./signals.ts";
@@ -28,6 +29,7 @@ interface UpFlags {
   route: string;
   wasm: string;
   concurrency: number;
+  allowedHost?: string[];
 }
 
 export function addUp(program: Command): void {
@@ -50,6 +52,7 @@ export function addUp(program: Command): void {
     )
     .addOption(packagedFile("route", "route to start with", "examples/quick-start/route.yaml"))
     .addOption(packagedFile("wasm", "weir.wasm", "build/weir.wasm"))
+    .option(...allowedHost)
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
     .addHelpText(
       "after",
@@ -92,6 +95,7 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
   const server = await startServer({
     ...flags,
     store: flags.store ?? temporaryStore(undo),
+    ...(flags.allowedHost ? { allowedHosts: flags.allowedHost } : {}),
     // They are its own.
     podMetrics: true,
     log: (line) => print(line),

@@ -1,14 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { ConnectError } from "@connectrpc/connect";
 import type { Applied } from "../gen/weir/v1/service_pb.ts";
+import { plain } from "../telemetry/plain.ts";
 import type { Clients } from "./client.ts";
 import { FailedError } from "./exit.ts";
+import { isAway } from "./watch.ts";
 
 const pollMs = 25;
+const awayPollMs = 250;
 
 /**
- * Waits until every connected proxy runs the route as stored under the etag.
+ * Waits until every connected proxy runs the route as stored under the etag. A control
+ * service that is away meanwhile is asked again: what it stored is not lost with it.
  * @returns the line that says so
- * @throws FailedError when a proxy refuses it, someone changed it meanwhile, or time is up
+ * @throws FailedError when a proxy refuses it, someone changed it meanwhile, or time is up, also for a service that went away
  */
 export async function waitApplied(
   clients: Clients,
@@ -17,21 +22,49 @@ export async function waitApplied(
   timeoutMs: number,
 ): Promise<string> {
   const deadline = Date.now() + timeoutMs;
+  let isTold = false;
   for (;;) {
-    const { state, applied } = await clients.routes.getRoute({ name });
+    const answer = await clients.routes.getRoute({ name }).catch((error: unknown) => {
+      if (!isAway(error)) throw error;
+      return error;
+    });
+    if (answer instanceof ConnectError) {
+      if (Date.now() > deadline)
+        throw new FailedError(
+          `the change of ${name} is stored (etag ${etag}), but the control service went away before every proxy was seen to run it: ${answer.rawMessage}\nsee "weir get ${name}" once it is back`,
+        );
+      if (!isTold)
+        process.stderr.write(
+          `warning: the change of ${name} is stored (etag ${etag}); not connected: ${answer.rawMessage}; trying again\n`,
+        );
+      isTold = true;
+      await sleep(awayPollMs);
+      continue;
+    }
+    isTold = false;
+    const { state, applied } = answer;
     if (state?.etag !== etag) {
       const { entries } = await clients.audit.listAudit({ name, limit: 1 });
       const [newest] = entries;
-      if (newest?.action === "take-back") throw new FailedError(`taken back: ${newest.reason}`);
+      if (newest?.action === "take-back")
+        throw new FailedError(`taken back: ${plain(newest.reason)}`);
       throw new FailedError(`${name} was changed by someone else meanwhile (etag ${state?.etag})`);
     }
     if (applied && applied.wanted > 0 && applied.applied === applied.wanted)
       return showApplied(applied);
-    const refused = applied?.behind.find(({ reason }) => reason.includes(" refused: "));
-    if (refused) throw new FailedError(`${refused.node}: ${refused.reason}`);
+    const behind = applied?.behind ?? [];
+    // "not sent to it: one refused ..." is about another proxy's no, and is as final.
+    const refused = behind.find(
+      ({ reason, refusedBefore }) =>
+        !refusedBefore && (reason.includes(" refused: ") || reason.startsWith("not sent to it: ")),
+    );
+    if (refused) throw new FailedError(`${plain(refused.node)}: ${plain(refused.reason)}`);
+    // Whoever refused before this change will not run it either: the others are waited for, not these.
+    if (applied && behind.length > 0 && behind.every(({ refusedBefore }) => refusedBefore))
+      throw new FailedError(showApplied(applied));
     if (Date.now() > deadline) {
       const detail = applied?.wanted
-        ? applied.behind.map(({ node, reason }) => `\n  ${node}: ${reason}`).join("")
+        ? applied.behind.map(({ node, reason }) => `\n  ${plain(node)}: ${plain(reason)}`).join("")
         : ": no proxy is connected";
       throw new FailedError(`not applied within ${timeoutMs / 1000} s${detail}`);
     }
@@ -44,6 +77,6 @@ export function showApplied({ wanted, applied, behind }: Applied): string {
   if (wanted === 0) return "no proxy is connected";
   return [
     `applied on ${applied} of ${wanted}`,
-    ...behind.map(({ node, reason }) => `  ${node}: ${reason}`),
+    ...behind.map(({ node, reason }) => `  ${plain(node)}: ${plain(reason)}`),
   ].join("\n");
 }

@@ -40,9 +40,16 @@ export async function showOrWatch(
   }
 }
 
-function isAway(error: unknown): error is ConnectError {
+/** Whether a call failed because no service was there to answer it, or the one that was there ended. */
+export function isAway(error: unknown): error is ConnectError {
   return (
     error instanceof ConnectError &&
-    (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded)
+    (error.code === Code.Unavailable || error.code === Code.DeadlineExceeded || isCutOff(error))
   );
+}
+
+/** Whether the connection broke before the answer. */
+export function isCutOff(error: ConnectError): boolean {
+  const { code } = (error.cause ?? {}) as { code?: unknown };
+  return error.code === Code.Aborted && typeof code === "string" && /^E/.test(code);
 }

@@ -24,6 +24,8 @@ export interface ControllerOptions {
   /** Told apart from other control services on the same cluster by this. */
   instance: string;
   drift: DriftPolicy;
+  /** What was applied for routes goes even while the store is new. */
+  acceptEmpty?: boolean;
   /** How many proxies report one of the known revisions, and how many the current one. */
   proxies?: (current: string, known: ReadonlySet<string>) => { wanted: number; applied: number };
   /** What is let go of goes after this. */
@@ -56,6 +58,8 @@ const retryMs = 1_000;
 const laterMs = 1_000;
 /** Everything is looked at after this though nothing was heard: an event may have been missed. */
 const resyncMs = 60_000;
+/** What proves the proxies' reports is another one from time to time, though no route changed. */
+const renderAgainMs = 600_000;
 const settleMs = 3_000;
 const mostRevisions = 50;
 
@@ -69,7 +73,7 @@ export function createController(options: ControllerOptions): Controller {
   let asked = false;
   let passes = 0;
   /** The newest rendering: most passes are about something else than the routes. */
-  let rendered: { sequence: bigint; want: Wanted } | undefined;
+  let rendered: { sequence: bigint; want: Wanted; atMs: number } | undefined;
   const poke = () => {
     asked = true;
     wake();
@@ -93,6 +97,7 @@ export function createController(options: ControllerOptions): Controller {
     policy: options.drift,
     settleMs: options.settleMs ?? settleMs,
     due: new Map(),
+    keeps: false,
     nowMs: () => performance.now(),
     leads,
   };
@@ -138,16 +143,30 @@ export function createController(options: ControllerOptions): Controller {
     });
   }
 
+  /** A store that nothing was ever written to is no sign that nothing is wanted. */
+  function keepWhileNew(sequence: bigint): void {
+    const before = context.keeps;
+    context.keeps = sequence === 0n && !options.acceptEmpty;
+    const count = [...managed.all()].length;
+    if (context.keeps && !before && count > 0)
+      log(
+        `the store is new and knows no routes: ${count} objects that were applied for routes are kept until there is one, or --accept-empty says that nothing is wanted`,
+        "hold-empty",
+      );
+  }
+
   /** @returns milliseconds until there is more to do, undefined when there is nothing */
   async function pass(): Promise<number | undefined> {
     const { routes, sequence } = await store.list();
+    keepWhileNew(sequence);
     // Before anything is made for a route, so that nothing is left behind.
     await eachOf(metas.all().values(), async (meta) => {
       if (!meta.deleting && !meta.finalizers.includes(finalizer) && leads())
         await metas.setFinalizer(meta, true);
     });
-    if (rendered?.sequence !== sequence)
-      rendered = { sequence, want: wanted(routes, options.render, instance) };
+    const atMs = context.nowMs();
+    if (rendered?.sequence !== sequence || atMs - rendered.atMs > renderAgainMs)
+      rendered = { sequence, want: wanted(routes, options.render, instance), atMs };
     const { want } = rendered;
     const result = await runPass(context, want);
     await eachOf(metas.all().values(), async (meta) => {

@@ -11,6 +11,8 @@ export interface ClusterOptions {
   /** Told apart from other control services on the same cluster by this. */
   instance: string;
   drift: DriftPolicy;
+  /** What was applied for routes goes even while the store is new. */
+  acceptEmpty?: boolean;
   /** How the filters' reports prove what they are. */
   reportAccess?: Pick<ReportTo, "tokenFor" | "certificateSha256">;
 }

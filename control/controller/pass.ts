@@ -15,6 +15,8 @@ export interface PassContext {
   settleMs: number;
   /** When what was let go of may go, by key and digest; kept from pass to pass. */
   due: Map<string, number>;
+  /** Nothing is deleted: what is wanted is not known. */
+  keeps?: boolean;
   nowMs(): number;
   /** False once another replica leads: nothing more is written. */
   leads(): boolean;
@@ -98,7 +100,7 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
         other.routes.some((name) => live.routes.includes(name)),
     );
   for (const deletes of byRank(plan.deletes, ([, { object }]) => -kindOf(object).rank)) {
-    if (result.trouble !== undefined) break;
+    if (result.trouble !== undefined || context.keeps) break;
     await eachOf(deletes, async ([key, live]) => {
       if (!context.leads() || !mayGo(context, key, live, isUsed)) return;
       try {

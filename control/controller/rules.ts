@@ -21,6 +21,11 @@ export const specRules: Record<string, Rule[]> = {
       fieldPath: ".variants",
     },
     {
+      rule: "has(self.service) || self.variants.all(v, has(v.endpoints) && size(v.endpoints) > 0)",
+      message: "service is required where a variant has no endpoints",
+      fieldPath: ".service",
+    },
+    {
       rule: "!has(self.canary) || !has(self.canary.force) || has(self.rateLimit)",
       message: "canary.force.from names tenants, which rateLimit.identity must tell apart",
     },
@@ -57,13 +62,6 @@ export const specRules: Record<string, Rule[]> = {
       fieldPath: ".tenants",
     },
     { rule: sources("self.identity"), message: sourceMessage(), fieldPath: ".identity" },
-  ],
-  "rateLimit.tiers.*": [
-    {
-      rule: "!has(self.burst) || self.burst == 0 || double(self.burst) >= self.requestsPerSecond",
-      message: "burst must be at least requestsPerSecond",
-      fieldPath: ".burst",
-    },
   ],
   canary: [{ rule: sources("self.stickyBy"), message: sourceMessage(), fieldPath: ".stickyBy" }],
   "canary.force": [

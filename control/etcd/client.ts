@@ -16,7 +16,7 @@ export interface EtcdClient {
   prefix: string;
   /** The keys from one up to, but without, another; linearizable. @throws EtcdError */
   range(
-    key: string,
+    key: string | Uint8Array,
     end: Uint8Array,
     options?: RangeOptions,
   ): Promise<{ kvs: KeyValue[]; more: boolean; revision: bigint }>;
@@ -37,6 +37,8 @@ export interface EtcdClient {
 /** One call may take this long before the next member is asked. */
 const callMs = 2_000;
 
+const raw = (key: string | Uint8Array) => (typeof key === "string" ? bytes(key) : key);
+
 export function createEtcdClient(address: EtcdAddress): EtcdClient {
   const members = createMembers(address);
   const once = { timeoutMs: callMs } satisfies CallOptions;
@@ -49,7 +51,7 @@ export function createEtcdClient(address: EtcdAddress): EtcdClient {
     prefix: address.prefix,
     range: (key, rangeEnd, options = {}) =>
       members.each(async ({ kv }) => {
-        const answer = await kv.range({ ...options, key: bytes(key), rangeEnd }, once);
+        const answer = await kv.range({ ...options, key: raw(key), rangeEnd }, once);
         return { kvs: answer.kvs, more: answer.more, revision: answer.header?.revision ?? 0n };
       }),
     read: (request) => members.each(({ kv }) => kv.txn(request, once)),

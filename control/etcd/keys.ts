@@ -10,6 +10,7 @@ import {
   RequestOpSchema,
   type ResponseOp,
 } from "../gen/etcdserverpb/rpc_pb.ts";
+import { EtcdError } from "./members.ts";
 
 export const bytes = (text: string): Uint8Array => Buffer.from(text, "utf8");
 export const text = (value: Uint8Array): string => Buffer.from(value).toString("utf8");
@@ -61,9 +62,13 @@ export function getOp(
 /** Number of the newest leadership, in decimal: raised by whoever leads, compared by every write. */
 export const fenceKey = (prefix: string): string => `${prefix}fence`;
 
-/** A number kept as text; 0 when there is no such key. */
+/** A number kept as text; 0 when there is no such key. @throws EtcdError when it is no number */
 export function numberOf(kv: KeyValue | undefined): bigint {
-  return kv ? BigInt(text(kv.value)) : 0n;
+  if (kv === undefined) return 0n;
+  const digits = text(kv.value.subarray(0, 30));
+  if (!/^\d{1,20}$/.test(digits))
+    throw new EtcdError(`${text(kv.key)} is damaged: it holds no number`, true);
+  return BigInt(digits);
 }
 
 /** What a range in a transaction found. */

@@ -73,6 +73,11 @@ export function sideOf(route: InferenceRoute, attach = route.spec?.attach): Side
   return (spec?.canary ?? spec?.shadow) ? "client" : "server";
 }
 
+/** The routes for which weir.wasm does anything at a point. */
+export function filteredAt({ filters, states }: AttachPoint): RouteState[] {
+  return states.filter((_, index) => (filters[index] ?? []).length > 0);
+}
+
 /**
  * Groups routes by the proxies they attach to: routes rendered together share
  * one filter instance per proxy. A lone route's objects are named after it, so

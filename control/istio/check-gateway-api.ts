@@ -34,6 +34,8 @@ export function checkForGatewayApi(
     );
   if (spec.fault)
     refuse("gateway-api-fault", "spec.fault", "the Gateway API has no faults: render for istio");
+  if (spec.cors)
+    refuse("gateway-api-cors", "spec.cors", "not every Gateway API has CORS: render for istio");
   if (spec.mesh?.delegate)
     refuse("gateway-api-delegate", "spec.mesh.delegate", "an HTTPRoute cannot be delegated to");
   if (spec.service?.externalHost)
@@ -47,6 +49,12 @@ export function checkForGatewayApi(
       "gateway-api-retries",
       "spec.resilience.retries",
       "retries are in the experimental channel of the Gateway API only: render with --gateway-api-channel experimental",
+    );
+  if (spec.resilience?.firstByteTimeout)
+    refuse(
+      "gateway-api-first-byte",
+      "spec.resilience.firstByteTimeout",
+      "the Gateway API has no time until the first byte: leave it out, or render for istio",
     );
   const { perTryTimeout } = spec.resilience?.retries ?? {};
   const { timeout } = spec.resilience ?? {};

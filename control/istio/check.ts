@@ -2,7 +2,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute, Resilience, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { Problem } from "../route/problem.ts";
 import { mirrors } from "../route/shadow-policy.ts";
-import { durationsOf } from "../route/validate.ts";
+import { durationsOf } from "../route/validate-resilience.ts";
 import { sortedRecord } from "./attach.ts";
 import { checkAttached } from "./check-attach.ts";
 import { isWholeMillis } from "./duration.ts";
@@ -18,14 +18,31 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
   const spec = route.spec;
   if (spec === undefined) return [problem("spec-missing", "spec", "spec is required")];
   return [
+    ...checkService(spec),
     ...checkHosts(spec),
     ...checkSubsets(spec),
     ...checkPools(spec),
+    ...checkFallback(spec),
     ...checkAttached(route),
     ...checkFault(spec),
     ...checkCopies(spec),
+    ...checkExcept(spec),
     ...(spec.resilience ? checkResilience(spec.resilience) : []),
   ];
+}
+
+function checkService({ service }: RouteSpec): Problem[] {
+  if (service !== undefined) return [];
+  const message =
+    "service is required: Istio knows the pods by their Kubernetes Service or by service.externalHost";
+  return [problem("missing-field", "spec.service", message)];
+}
+
+/** Istio turns no filter off for single paths. */
+function checkExcept({ except }: RouteSpec): Problem[] {
+  if (except.length === 0) return [];
+  const message = "except is for plain Envoys alone: Istio cannot turn the filters off for a path";
+  return [problem("except-in-istio", "spec.except", message)];
 }
 
 function checkHosts(spec: RouteSpec): Problem[] {
@@ -56,6 +73,16 @@ function checkSubsets(spec: RouteSpec): Problem[] {
     } else seen.set(key, variant.name);
   }
   return found;
+}
+
+/** A ServiceEntry has no pods in reserve. */
+function checkFallback({ service, variants }: RouteSpec): Problem[] {
+  if (!service?.externalHost) return [];
+  return variants.flatMap(({ fallbackEndpoints, name }, index) => {
+    if (fallbackEndpoints.length === 0) return [];
+    const message = `variant ${name} has pods in reserve, which istio does not know: leave fallbackEndpoints out`;
+    return [problem("fallback-endpoints", `spec.variants[${index}].fallbackEndpoints`, message)];
+  });
 }
 
 /** Istio attaches a pool's endpoint picker only to routes of the Gateway API. */

@@ -2,9 +2,8 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations } from "../gen/weir/v1/traffic_pb.ts";
-import { controlHeaders } from "../route/control-headers.ts";
 import { routeName } from "../route/names.ts";
-import { type Rule, rulesOf, shadowHeaders } from "../route/rules.ts";
+import { answerHeaders, type Rule, rulesOf, variantHeader } from "../route/rules.ts";
 import { sortedRecord } from "./attach.ts";
 import { defined, definedOrNothing, type Manifest, metadataFor } from "./manifest.ts";
 import { namespaceOf, objectName } from "./names.ts";
@@ -82,15 +81,26 @@ function ruleOf(rule: Rule, spec: RouteSpec): JsonObject {
     matches: headers.length > 0 ? [{ headers }] : undefined,
     filters: filtersOf(rule, spec),
     backendRefs: rule.targets.map(({ variant, weight }) =>
-      rule.targets.length === 1 ? backend(spec, variant) : { ...backend(spec, variant), weight },
+      defined({
+        ...backend(spec, variant),
+        weight: rule.targets.length === 1 ? undefined : weight,
+        filters: spec.tellVariant ? [tellsVariant(variant.name)] : undefined,
+      }),
     ),
     timeouts: definedOrNothing({ request: timeout, backendRequest: tryTimeout }),
   });
 }
 
+function tellsVariant(value: string): JsonObject {
+  return {
+    type: "ResponseHeaderModifier",
+    responseHeaderModifier: { set: [{ name: variantHeader, value }] },
+  };
+}
+
 function filtersOf(rule: Rule, spec: RouteSpec): JsonObject[] {
   const request = modifier(spec.headers?.request, []);
-  const response = modifier(spec.headers?.response, [...controlHeaders, ...shadowHeaders(spec)]);
+  const response = modifier(spec.headers?.response, answerHeaders(spec));
   const filters: JsonObject[] = [];
   if (request) filters.push({ type: "RequestHeaderModifier", requestHeaderModifier: request });
   if (response) filters.push({ type: "ResponseHeaderModifier", responseHeaderModifier: response });

@@ -1,3 +1,4 @@
+export { checkFilterFailure } from "./check-failure.ts";
 export type { K8sObject, Manifest, Origin } from "./manifest.ts";
 export { mergeExisting } from "./merge.ts";
 export { type ObjectChange, planObjects } from "./plan.ts";

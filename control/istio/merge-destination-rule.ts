@@ -1,6 +1,8 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import type { Connections, InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { KubernetesObject } from "../objects/index.ts";
+import type { Report } from "../route/problem.ts";
+import { reportLosses } from "./losses.ts";
 import { defined, type Manifest } from "./manifest.ts";
 
 /** Members of a load balancer that exclude each other. */
@@ -14,6 +16,7 @@ export function mergeDestinationRule(
   manifest: Manifest,
   existing: KubernetesObject,
   route: InferenceRoute | undefined,
+  lose: Report,
 ): Manifest {
   const { spec } = manifest.object;
   const there = (existing.spec ?? {}) as JsonObject;
@@ -26,7 +29,24 @@ export function mergeDestinationRule(
   const kept = others.filter(({ name }) => !mine.some((subset) => subset.name === name));
   const asked = spec.trafficPolicy as JsonObject;
   // Without a wish of the route's, Weir's default gives way to a choice that somebody made.
-  const defaulted = route?.spec?.resilience?.balance === undefined;
+  const { balance, connections } = route?.spec?.resilience ?? {};
+  const before = (there.trafficPolicy ?? {}) as JsonObject;
+  const policy = mergePolicy(before, asked, balance === undefined);
+  keepPool(before, policy, connections);
+  reportLosses(there.trafficPolicy, policy, "trafficPolicy", lose);
+  for (const subset of subsets)
+    reportLosses(
+      others.find(({ name }) => name === subset.name),
+      subset,
+      `subsets.${subset.name}`,
+      lose,
+    );
+  for (const { port } of portLevelSettings(there))
+    lose(
+      "merge-loss",
+      "spec.resilience",
+      `trafficPolicy.portLevelSettings of port ${(port as JsonObject | undefined)?.number} stays, and Istio takes nothing of the route's resilience for that port`,
+    );
   return {
     object: {
       ...manifest.object,
@@ -34,7 +54,7 @@ export function mergeDestinationRule(
         ...there,
         ...spec,
         host: there.host ?? spec.host,
-        trafficPolicy: mergePolicy((there.trafficPolicy ?? {}) as JsonObject, asked, defaulted),
+        trafficPolicy: policy,
         subsets: subsets.length + kept.length > 0 ? [...subsets, ...kept] : undefined,
       }),
     },
@@ -46,6 +66,10 @@ export function mergeDestinationRule(
       })),
     ],
   };
+}
+
+function portLevelSettings({ trafficPolicy }: JsonObject): JsonObject[] {
+  return ((trafficPolicy as JsonObject | undefined)?.portLevelSettings ?? []) as JsonObject[];
 }
 
 function mergePolicy(there: JsonObject, asked: JsonObject, defaulted: boolean): JsonObject {
@@ -63,6 +87,18 @@ function mergePolicy(there: JsonObject, asked: JsonObject, defaulted: boolean): 
   merged.loadBalancer = loadBalancer;
   if (asked.tls !== undefined) merged.tls = asked.tls;
   return merged;
+}
+
+/** Limits of connections that Weir writes by itself, and their fields in a route. */
+const defaultLimits = ["idleTimeout", "maxRequestsPerConnection"] as const;
+
+function keepPool(there: JsonObject, merged: JsonObject, asked: Connections | undefined): void {
+  const httpOf = (policy: JsonObject) =>
+    ((policy.connectionPool as JsonObject | undefined)?.http ?? {}) as JsonObject;
+  const before = httpOf(there);
+  for (const limit of defaultLimits)
+    if (before[limit] !== undefined && asked?.[limit] === undefined)
+      httpOf(merged)[limit] = before[limit];
 }
 
 /** The second's members over the first's, however deep. */

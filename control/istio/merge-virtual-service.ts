@@ -1,7 +1,9 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { KubernetesObject } from "../objects/index.ts";
 import type { Report } from "../route/problem.ts";
+import { isEveryPath } from "./every-path.ts";
 import { fullHost, gatewaysOf } from "./full-name.ts";
+import { reportLosses } from "./losses.ts";
 import { defined, type Manifest, type Origin } from "./manifest.ts";
 
 /** One http rule as Istio has it. */
@@ -35,6 +37,7 @@ export function mergeVirtualService(
   existing: KubernetesObject,
   route: string,
   report: Report,
+  lose: Report,
 ): Manifest {
   const { metadata, spec } = manifest.object;
   const there = existing.spec ?? {};
@@ -76,6 +79,23 @@ export function mergeVirtualService(
     ...inherit(sameNamespace ? rule : qualified(rule, metadata.namespace), kept),
   }));
   const rest = foreign.filter((_, index) => index !== catchAll);
+  // Istio takes the first rule that matches.
+  for (const rule of rest.slice(0, at))
+    if (leadsToSome(rule, service, existing.metadata.namespace))
+      report(
+        "merge-shadowed",
+        "spec.hosts",
+        `rule ${rules.indexOf(rule) + 1} of VirtualService ${name} (${described(rule)}) leads to the route's own Service before weir's rules: its requests would reach pods without a limit, and of any variant; delete the rule, or let it lead elsewhere`,
+      );
+  for (const kind of ["tls", "tcp"])
+    for (const rule of (there[kind] ?? []) as HttpRule[])
+      if (leadsToSome(rule, service, existing.metadata.namespace))
+        report(
+          "merge-shadowed",
+          "spec.hosts",
+          `a ${kind} rule of VirtualService ${name} leads to the route's own Service past weir's rules: delete it, or let it lead elsewhere`,
+        );
+  if (catchAll >= 0 && taken) reportTaken(taken, mine.at(-1) ?? {}, `http[${catchAll}]`, lose);
   return {
     object: {
       ...manifest.object,
@@ -112,8 +132,11 @@ function takesAll({ match }: HttpRule): boolean {
     match.length === 0 ||
     match.some((each) => {
       const uri = each.uri as JsonObject | undefined;
-      const fields = Object.keys(each).filter((field) => field !== "name");
-      return fields.length === 0 || (fields.length === 1 && uri?.prefix === "/");
+      const fields = Object.keys(each).filter(
+        (field) => !["name", "ignoreUriCase"].includes(field),
+      );
+      const everyPath = uri?.prefix === "/" || isEveryPath(uri?.regex);
+      return fields.length === 0 || (fields.length === 1 && everyPath);
     })
   );
 }
@@ -134,6 +157,33 @@ function leadsTo(rule: HttpRule, hosts: Set<string>, namespace: string | undefin
     destinations.length > 0 &&
     destinations.every(({ host }) => hosts.has(fullHost(host, namespace)))
   );
+}
+
+function leadsToSome(rule: HttpRule, hosts: Set<string>, namespace: string | undefined): boolean {
+  return destinationsOf(rule).some(({ host }) => hosts.has(fullHost(host, namespace)));
+}
+
+/** A rule by its name, else by what it matches. */
+function described({ match, name }: HttpRule): string {
+  return name ? String(name) : JSON.stringify(match ?? "every request");
+}
+
+/** What a rule whose place Weir's rules take said, and they do not. */
+function reportTaken(taken: HttpRule, mine: HttpRule, path: string, lose: Report): void {
+  const { match: _, name: __, route, mirror, mirrorPercent, mirrorPercentage, ...rest } = taken;
+  const mirrors = mirrorsOf(taken);
+  reportLosses({ ...rest, ...(mirrors.length > 0 ? { mirrors } : {}) }, mine, path, lose);
+  (route ?? []).forEach(({ destination, weight, ...more }, index, all) => {
+    const at = `${path}.route[${index}]`;
+    reportLosses(more, {}, at, lose);
+    const host = JSON.stringify((destination as JsonObject | undefined)?.host);
+    if (all.length > 1)
+      lose(
+        "merge-loss",
+        `spec.${at}.weight`,
+        `${at}: weight ${weight ?? 0} to ${host} gives way to the variants' weights`,
+      );
+  });
 }
 
 /** What a replaced catch-all rule had besides its destinations; mirrors in the words of the list. */

@@ -1,15 +1,23 @@
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { type KubernetesObject, objectsOf } from "../objects/index.ts";
 import { routeName } from "../route/names.ts";
+import type { Report } from "../route/problem.ts";
 import { fullHost, gatewaysOf } from "./full-name.ts";
 import type { K8sObject, Manifest } from "./manifest.ts";
 import { mergeDestinationRule } from "./merge-destination-rule.ts";
+import { mergeHttpRoute, parentsOf } from "./merge-http-route.ts";
 import { mergeVirtualService } from "./merge-virtual-service.ts";
+import { routesOf } from "./previous.ts";
 import type { RouteProblem } from "./problem.ts";
 
 export interface Merged {
   manifests: Manifest[];
   problems: RouteProblem[];
+  /**
+   * What the objects said before they were Weir's and do not say any more, as the
+   * route says something else: for whoever adopts them to read.
+   */
+  losses: RouteProblem[];
 }
 
 /** Bookkeeping of clients and the API server: not for the next one to apply. */
@@ -17,8 +25,8 @@ const notKept = ["kubectl.kubernetes.io/last-applied-configuration"];
 
 /**
  * Puts what Weir rendered into objects that are already there: their names,
- * labels, annotations and every field that Weir does not set stay. What cannot
- * be kept is a problem, never a loss.
+ * labels, annotations and every field that Weir does not set stay. What would take
+ * requests past the route is a problem; what the route replaces is listed.
  */
 export function mergeExisting(
   manifests: Manifest[],
@@ -26,6 +34,7 @@ export function mergeExisting(
   routes: InferenceRoute[],
 ): Merged {
   const problems: RouteProblem[] = [];
+  const losses: RouteProblem[] = [];
   const byName = new Map(routes.map((route) => [routeName(route), route]));
   const merged = manifests.map((manifest) => {
     const found = counterparts(manifest.object, existing);
@@ -54,16 +63,35 @@ export function mergeExisting(
       refuse("merge-deleted", "metadata.name", `${what} is being deleted: wait until it is gone`);
       return manifest;
     }
-    const given = byName.get(route.split(",")[0] ?? "");
-    const body =
-      only.kind === "VirtualService"
-        ? mergeVirtualService(manifest, only, route, refuse)
-        : only.kind === "DestinationRule"
-          ? mergeDestinationRule(manifest, only, given)
-          : manifest;
+    // What an earlier merge wrote is the route's own: only the first one can lose anything.
+    const isOwn = routesOf(only).includes(route);
+    const lose = (code: string, path: string, message: string) => {
+      if (!isOwn) losses.push({ route, code, path, message: `${what}: ${message}` });
+    };
+    const body = bodyOf(manifest, only, route, byName.get(route.split(",")[0] ?? ""), refuse, lose);
     return { ...body, object: withMetadata(body.object, only) };
   });
-  return problems.length > 0 ? { manifests: [], problems } : { manifests: merged, problems };
+  return { manifests: problems.length > 0 ? [] : merged, problems, losses };
+}
+
+function bodyOf(
+  manifest: Manifest,
+  existing: KubernetesObject,
+  route: string,
+  given: InferenceRoute | undefined,
+  refuse: Report,
+  lose: Report,
+): Manifest {
+  switch (existing.kind) {
+    case "VirtualService":
+      return mergeVirtualService(manifest, existing, route, refuse, lose);
+    case "HTTPRoute":
+      return mergeHttpRoute(manifest, existing, refuse, lose);
+    case "DestinationRule":
+      return mergeDestinationRule(manifest, existing, given, lose);
+    default:
+      return manifest;
+  }
 }
 
 /** Existing objects that are about the same: by name, by host, or by Service. */
@@ -80,6 +108,8 @@ function counterparts(
   if (same.length > 0) return same;
   if (object.kind === "VirtualService")
     return objectsOf(existing, "VirtualService").filter((other) => answersFor(other, object));
+  if (object.kind === "HTTPRoute")
+    return objectsOf(existing, "HTTPRoute").filter((other) => routesAlike(other, object));
   if (object.kind === "DestinationRule")
     return objectsOf(existing, "DestinationRule").filter(
       (other) =>
@@ -95,6 +125,18 @@ function answersFor(other: KubernetesObject, { metadata, spec }: K8sObject): boo
   return (
     ((spec.hosts ?? []) as string[]).some((host) => hosts.includes(host)) &&
     gatewaysOf(other.spec?.gateways, other.metadata.namespace).some((each) => mine.includes(each))
+  );
+}
+
+/** Whether two HTTPRoutes have a host and a parent in common; no host means every one. */
+function routesAlike(other: KubernetesObject, { metadata, spec }: K8sObject): boolean {
+  const hosts = (other.spec?.hostnames ?? []) as string[];
+  const mine = (spec.hostnames ?? []) as string[];
+  if (hosts.length > 0 && mine.length > 0 && !mine.some((host) => hosts.includes(host)))
+    return false;
+  const parents = parentsOf(spec, metadata.namespace).map(({ key }) => key);
+  return parentsOf(other.spec ?? {}, other.metadata.namespace).some(({ key }) =>
+    parents.includes(key),
   );
 }
 

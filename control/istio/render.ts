@@ -1,17 +1,13 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import {
-  arrivalConfig,
-  copyConfig,
-  moduleConfig,
-  type ReportTarget,
-} from "../route/filter-config.ts";
+import { arrivalConfig, copyConfig, moduleConfig, type Place } from "../route/filter-config.ts";
+import { meshHosts } from "../route/mesh-hosts.ts";
 import { besideWeir, headerModule } from "../route/module.ts";
 import { routeName } from "../route/names.ts";
 import type { Problem } from "../route/problem.ts";
 import { arrivalConfigOrigin, arrivalPoint, clampedAt, copyConfigOrigin } from "./arrival.ts";
-import { type AttachPoint, attachPoints } from "./attach.ts";
+import { type AttachPoint, attachPoints, filteredAt } from "./attach.ts";
 import { authorizationPolicy } from "./authorization-policy.ts";
 import { checkForIstio } from "./check.ts";
 import { checkForGatewayApi } from "./check-gateway-api.ts";
@@ -32,6 +28,7 @@ import {
   tokenPoint,
 } from "./token-filter.ts";
 import {
+  failStrategyOf,
   filterPriority,
   pluginConfigOrigin,
   pluginName,
@@ -68,6 +65,11 @@ export interface RenderOptions {
   tokenLimitWasmUrl?: string | undefined;
   /** Where the filters report to. Absent: nowhere. */
   report?: ReportTo | undefined;
+  /**
+   * The routes are all that there are, so that no one else renders one for the same proxies.
+   * Absent: a gateway may have other instances of the filters, and so may the proxies of a lone route.
+   */
+  isComplete?: boolean | undefined;
 }
 
 export interface Rendering {
@@ -117,13 +119,15 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
       hasFilters(point) ? (reportCluster(point, options.report) ?? []) : [],
     ),
     ...points.flatMap((point) => {
-      if (point.filters.every((filters) => filters.length === 0)) return [];
+      const served = filteredAt(point);
+      if (served.length === 0) return [];
       return extension(point, {
         wasmUrl: besideWeir(wasmUrl, headerModule(point.states)) ?? wasmUrl,
         wasmSha256: options.wasmSha256,
-        pluginConfig: pluginConfig(point, reportTarget(point, options.report)),
+        pluginConfig: pluginConfig(point, options),
         pluginName,
         priority: filterPriority,
+        failStrategy: strategyFor(served),
         origin: pluginConfigOrigin,
       });
     }),
@@ -137,6 +141,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         pluginConfig: config,
         pluginName,
         priority: filterPriority,
+        failStrategy: failStrategyOf([route]),
         origin: arrivalConfigOrigin,
       });
     }),
@@ -150,6 +155,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         pluginConfig: config,
         pluginName: tokenPluginName,
         priority: tokenFilterPriority,
+        failStrategy: failStrategyOf([route]),
         origin: copyConfigOrigin,
       });
     }),
@@ -162,11 +168,12 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
         pluginConfig: moduleConfig(
           states,
           reportTarget(point, options.report),
-          undefined,
+          placeOf(point, options),
           "token-limit",
         ),
         pluginName: tokenPluginName,
         priority: tokenFilterPriority,
+        failStrategy: strategyFor(states),
         origin: tokenConfigOrigin,
       });
     }),
@@ -181,13 +188,29 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
 
 /** Whether a filter of ours runs there at all. */
 function hasFilters(point: AttachPoint): boolean {
-  return point.filters.some((filters) => filters.length > 0) || countedAt(point).length > 0;
+  return filteredAt(point).length > 0 || countedAt(point).length > 0;
 }
 
-function pluginConfig(point: AttachPoint, report: ReportTarget | undefined): JsonObject {
+function strategyFor(states: RouteState[]) {
+  return failStrategyOf(states.flatMap(({ route }) => route ?? []));
+}
+
+/** What is particular to the filters at a point: which of them run, and who else may. */
+function placeOf(point: AttachPoint, { isComplete }: RenderOptions): Place {
+  const { states, side, namespace } = point;
+  const hosts = side === "gateway" ? undefined : meshHosts(states, namespace);
+  return {
+    ...(hosts ? { hosts: (state) => hosts.get(state) ?? [] } : {}),
+    ...((states.length === 1 || side === "gateway") && !isComplete ? { shared: true } : {}),
+  };
+}
+
+function pluginConfig(point: AttachPoint, options: RenderOptions): JsonObject {
   const filters = new Map(point.states.map((state, index) => [state, point.filters[index] ?? []]));
-  const states = point.states.filter((state) => (filters.get(state) ?? []).length > 0);
-  return moduleConfig(states, report, (state) => filters.get(state) ?? []);
+  return moduleConfig(filteredAt(point), reportTarget(point, options.report), {
+    ...placeOf(point, options),
+    only: (state) => filters.get(state) ?? [],
+  });
 }
 
 /** By namespace and name, whatever order the routes came in. */
@@ -232,6 +255,7 @@ function checkModules(points: AttachPoint[], routes: InferenceRoute[], options: 
 function checkOptions({
   istioVersion,
   wasmUrl,
+  tokenLimitWasmUrl,
   wasmSha256,
   report,
 }: RenderOptions): RouteProblem[] {
@@ -240,9 +264,14 @@ function checkOptions({
   if (typeof version === "string") {
     found.push({ route: "", code: "istio-version", path: "istioVersion", message: version });
   }
-  if (wasmUrl !== undefined && !/^(?:file:\/\/\/|https?:\/\/[^/]|oci:\/\/[^/])\S*$/.test(wasmUrl)) {
-    const message = `wasm url "${wasmUrl}" must start with file:///, http://, https:// or oci://`;
-    found.push({ route: "", code: "wasm-url", path: "wasmUrl", message });
+  for (const [path, what, url] of [
+    ["wasmUrl", "wasm url", wasmUrl],
+    ["tokenLimitWasmUrl", "token limit wasm url", tokenLimitWasmUrl],
+  ] as const) {
+    if (url === undefined || /^(?:file:\/\/\/|https?:\/\/[^/]|oci:\/\/[^/])\S*$/.test(url))
+      continue;
+    const message = `${what} "${url}" must start with file:///, http://, https:// or oci://`;
+    found.push({ route: "", code: "wasm-url", path, message });
   }
   if (wasmSha256 !== undefined && !/^[0-9a-f]{64}$/.test(wasmSha256)) {
     const message = `wasm sha256 "${wasmSha256}" must be 64 lower-case hex digits`;

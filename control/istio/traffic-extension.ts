@@ -1,4 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
+import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
+import { filterFailureOf } from "../route/filter-failure.ts";
 import { type AttachPoint, selection } from "./attach.ts";
 import { defined, type Manifest, metadataFor } from "./manifest.ts";
 
@@ -13,8 +15,18 @@ export interface FilterCode {
   /** Root id of the filter. */
   pluginName: string;
   priority: number;
+  /** What becomes of requests while a trap has taken the filter away. */
+  failStrategy: FailStrategy;
   /** The fields that the configuration comes from. */
   origin: string;
+}
+
+/** Istio's words for it; its FAIL_CLOSE would refuse until someone restarts the proxy. */
+export type FailStrategy = "FAIL_RELOAD" | "FAIL_OPEN";
+
+/** What holds for the routes that one of these filters serves. */
+export function failStrategyOf(routes: readonly InferenceRoute[]): FailStrategy {
+  return filterFailureOf(routes) === "pass" ? "FAIL_OPEN" : "FAIL_RELOAD";
 }
 
 /** Root id of the filter with all four decisions in it. */
@@ -63,8 +75,7 @@ export function wasm(code: FilterCode): JsonObject {
     url: code.wasmUrl,
     sha256: code.wasmSha256,
     pluginName: code.pluginName,
-    // A trap starts a new VM instead of refusing requests for good.
-    failStrategy: "FAIL_RELOAD",
+    failStrategy: code.failStrategy,
     pluginConfig: code.pluginConfig,
   });
 }

@@ -1,13 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type {
-  Connections,
-  Locality,
-  Outlier,
-  Resilience,
-  RouteSpec,
-  Warmup,
-} from "../gen/weir/v1/route_pb.ts";
+import type { Locality, Outlier, Resilience, RouteSpec, Warmup } from "../gen/weir/v1/route_pb.ts";
 import type { Balance, Hash, TcpKeepalive, UpstreamTls } from "../gen/weir/v1/traffic_pb.ts";
+import { connectionsOf, serverConnections } from "../route/connections.ts";
 import { mirrors, mostCopies } from "../route/shadow-policy.ts";
 import { sortedRecord } from "./attach.ts";
 import { durationText } from "./duration.ts";
@@ -20,7 +14,7 @@ export function trafficPolicy(spec: RouteSpec): JsonObject {
   const budget = resilience?.retries?.budget;
   return defined({
     loadBalancer: loadBalancer(resilience),
-    connectionPool: connectionPool(resilience?.connections, budget !== undefined),
+    connectionPool: connectionPool(spec),
     outlierDetection: outlier || resilience?.locality ? outlierDetection(outlier) : undefined,
     tls: spec.tls && tls(spec.tls),
     retryBudget:
@@ -40,12 +34,7 @@ export function trafficPolicyOrigins(spec: RouteSpec): Origin[] {
         : "a completion's cost is unknown beforehand: the idlest of two pods",
     ],
   ];
-  if (resilience?.connections) found.push(["connectionPool", "spec.resilience.connections"]);
-  else if (resilience?.retries?.budget)
-    found.push([
-      "connectionPool",
-      "Istio's default, written because it drops a budget without a pool",
-    ]);
+  found.push(["connectionPool", poolOrigin(spec)]);
   if (resilience?.outlier) found.push(["outlierDetection", "spec.resilience.outlier"]);
   else if (resilience?.locality)
     found.push([
@@ -55,6 +44,15 @@ export function trafficPolicyOrigins(spec: RouteSpec): Origin[] {
   if (tls) found.push(["tls", "spec.tls"]);
   if (resilience?.retries?.budget) found.push(["retryBudget", "spec.resilience.retries.budget"]);
   return found.map(([field, text]) => ({ path: ["spec", "trafficPolicy", field], text }));
+}
+
+/** What the connection pool is about, beyond what the route asks for. */
+function poolOrigin(spec: RouteSpec): string {
+  const asked = spec.resilience?.connections ? "spec.resilience.connections, " : "";
+  const { closesAfterAnswers } = serverConnections(spec);
+  return closesAfterAnswers
+    ? `${asked}spec.server: it closes connections after streams, so each gets one request`
+    : `${asked}spec.server: idle connections end here before the server ends them`;
 }
 
 const simple: Record<string, string> = {
@@ -113,28 +111,25 @@ function locality({ distribute, failover, failoverPriority }: Locality): JsonObj
   });
 }
 
-function connectionPool(
-  connections: Connections | undefined,
-  withBudget: boolean,
-): JsonObject | undefined {
-  const pool = definedOrNothing({
+function connectionPool(spec: RouteSpec): JsonObject {
+  const connections = connectionsOf(spec);
+  return defined({
     tcp: definedOrNothing({
-      maxConnections: connections?.maxConnections,
-      connectTimeout: durationText(connections?.connectTimeout),
-      tcpKeepalive: connections?.keepalive && tcpKeepalive(connections.keepalive),
-      maxConnectionDuration: durationText(connections?.maxConnectionDuration),
+      maxConnections: connections.maxConnections,
+      connectTimeout: durationText(connections.connectTimeout),
+      tcpKeepalive: connections.keepalive && tcpKeepalive(connections.keepalive),
+      maxConnectionDuration: durationText(connections.maxConnectionDuration),
     }),
     http: definedOrNothing({
-      http1MaxPendingRequests: connections?.maxPendingRequests,
-      http2MaxRequests: connections?.maxRequests,
-      maxRequestsPerConnection: connections?.maxRequestsPerConnection,
-      maxRetries: connections?.maxRetries,
-      idleTimeout: durationText(connections?.idleTimeout),
-      h2UpgradePolicy: connections?.http2 ? "UPGRADE" : undefined,
-      maxConcurrentStreams: connections?.maxStreams,
+      http1MaxPendingRequests: connections.maxPendingRequests,
+      http2MaxRequests: connections.maxRequests,
+      maxRequestsPerConnection: connections.maxRequestsPerConnection,
+      maxRetries: connections.maxRetries,
+      idleTimeout: durationText(connections.idleTimeout),
+      h2UpgradePolicy: connections.http2 ? "UPGRADE" : undefined,
+      maxConcurrentStreams: connections.maxStreams,
     }),
   });
-  return pool ?? (withBudget ? { tcp: { connectTimeout: "10s" } } : undefined);
 }
 
 /**
@@ -142,13 +137,11 @@ function connectionPool(
  * queued. A subset's pool replaces the host's, so what that says is said again.
  * Undefined for variants that are not mirrored to.
  */
-export function copiesPolicy(
-  { shadow, resilience }: RouteSpec,
-  variant: string,
-): JsonObject | undefined {
+export function copiesPolicy(spec: RouteSpec, variant: string): JsonObject | undefined {
+  const { shadow } = spec;
   if (shadow === undefined || !mirrors(shadow) || shadow.variant !== variant) return undefined;
   const copies = mostCopies(shadow);
-  const { tcp, http } = (connectionPool(resilience?.connections, false) ?? {}) as {
+  const { tcp, http } = connectionPool(spec) as {
     tcp?: JsonObject;
     http?: JsonObject;
   };

@@ -1,9 +1,9 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Fault, HeaderMatch, InferenceRoute, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations } from "../gen/weir/v1/traffic_pb.ts";
-import { controlHeaders } from "../route/control-headers.ts";
+import { type CorsRules, corsRules } from "../route/cors.ts";
 import { routeName } from "../route/names.ts";
-import { type Rule, rulesOf, shadowHeaders } from "../route/rules.ts";
+import { answerHeaders, type Rule, rulesOf, variantHeader } from "../route/rules.ts";
 import { sortedRecord } from "./attach.ts";
 import { destination } from "./backend.ts";
 import { durationText } from "./duration.ts";
@@ -66,13 +66,15 @@ function httpRoute(rule: Rule, spec: RouteSpec, common: Common): JsonObject {
   return defined({
     name: rule.name,
     match: matchOf(rule),
-    route:
-      rule.targets.length === 1
-        ? rule.targets.map(({ variant }) => ({ destination: destination(spec, variant) }))
-        : rule.targets.map(({ variant, weight }) => ({
-            destination: destination(spec, variant),
-            weight,
-          })),
+    route: rule.targets.map(({ variant, weight }) =>
+      defined({
+        destination: destination(spec, variant),
+        weight: rule.targets.length === 1 ? undefined : weight,
+        headers: spec.tellVariant
+          ? { response: { set: { [variantHeader]: variant.name } } }
+          : undefined,
+      }),
+    ),
     mirrors: rule.mirrorTo && [
       { destination: destination(spec, rule.mirrorTo), percentage: { value: 100 } },
     ],
@@ -80,7 +82,21 @@ function httpRoute(rule: Rule, spec: RouteSpec, common: Common): JsonObject {
     retries: common.retries,
     fault: rule.drill && (spec.fault?.delay || spec.fault?.abort) ? fault(spec.fault) : undefined,
     headers: common.headers,
+    corsPolicy: spec.cors && corsPolicy(corsRules(spec.cors)),
   });
+}
+
+function corsPolicy(rules: CorsRules): JsonObject {
+  return {
+    allowOrigins: rules.origins.map((origin) =>
+      origin === "*" ? { regex: ".*" } : { exact: origin },
+    ),
+    allowMethods: [...rules.methods],
+    allowHeaders: [...rules.allowHeaders],
+    exposeHeaders: [...rules.exposeHeaders],
+    maxAge: `${rules.maxAgeSeconds}s`,
+    allowCredentials: rules.credentials,
+  };
 }
 
 function matchOf({ headers, match }: Rule): JsonObject[] | undefined {
@@ -107,10 +123,15 @@ function stringMatch(value: HeaderMatch["value"]): JsonObject {
 /** Istio's default is two retries, which would run a completion twice; so the number is always written. */
 function retries(spec: RouteSpec): JsonObject {
   const wanted = spec.resilience?.retries;
-  if (wanted === undefined || wanted.attempts === 0) return { attempts: 0 };
+  const firstByte = durationText(spec.resilience?.firstByteTimeout);
+  if (wanted === undefined || wanted.attempts === 0)
+    // Istio drops the time of one try where it tries only once; what has no headers to go by is never tried again.
+    return firstByte
+      ? { attempts: 1, perTryTimeout: firstByte, retryOn: "retriable-headers" }
+      : { attempts: 0 };
   return defined({
     attempts: wanted.attempts,
-    perTryTimeout: durationText(wanted.perTryTimeout),
+    perTryTimeout: firstByte ?? durationText(wanted.perTryTimeout),
     retryOn: (wanted.retryOn.length > 0 ? wanted.retryOn : defaultRetryOn).join(","),
     retryRemoteLocalities: wanted.remoteLocalities ? true : undefined,
     backoff: durationText(wanted.backoff),
@@ -129,7 +150,7 @@ function fault({ abort, delay }: Fault): JsonObject {
 
 function headers(spec: RouteSpec): JsonObject {
   // Only Weir speaks in these names; an answer that does is a pod pretending.
-  const spoken = [...controlHeaders, ...shadowHeaders(spec)];
+  const spoken = answerHeaders(spec);
   return defined({
     request: operations(spec.headers?.request, []),
     response: operations(spec.headers?.response, spoken),

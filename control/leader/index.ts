@@ -8,5 +8,6 @@ export {
   type Lease,
   type Term,
 } from "./leader.ts";
+export { nobodyConnected } from "./nobody-connected.ts";
 export { openLeader } from "./open.ts";
 export { createOwnership, ownerOf } from "./owner.ts";

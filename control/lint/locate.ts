@@ -7,7 +7,7 @@ import { type Document, isNode, LineCounter, parseAllDocuments } from "yaml";
  */
 export function locate(text: string): (path: string) => number {
   const counter = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter: counter });
+  const parsed = parseAllDocuments(text, { lineCounter: counter, uniqueKeys: false });
   const documents = (Array.isArray(parsed) ? parsed : []) as Document[];
   return (path) => {
     const [, index, rest] = /^(?:document (\d+): )?([\s\S]*)$/.exec(path) ?? [];

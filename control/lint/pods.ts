@@ -81,9 +81,13 @@ export const podLints: readonly Lint[] = [
   },
 ];
 
-function beyondPlainEnvoy({ resilience, service, tls }: RouteSpec): Remark[] {
+function beyondPlainEnvoy(spec: RouteSpec): Remark[] {
+  const { resilience, service, tls } = spec;
   const found: Remark[] = [];
   if (service?.externalHost) return found;
+  // A document that names Istio's proxies as well may hold what is for those alone.
+  if (spec.gateways.length === 0 && spec.attach === undefined)
+    found.push(...forClustersAlone(spec));
   if (tls?.mode === "istio-mutual")
     found.push({
       path: "spec.tls.mode",
@@ -106,6 +110,28 @@ function beyondPlainEnvoy({ resilience, service, tls }: RouteSpec): Remark[] {
         "Envoy keeps a hashed request to one locality: remoteLocalities has no effect with balance.hash",
     });
   return found;
+}
+
+/** What is rendered as objects of a cluster, and no Envoy outside of it is told. */
+function forClustersAlone({ mesh, shadow, variants }: RouteSpec): Remark[] {
+  const present = {
+    "spec.mesh": mesh !== undefined,
+    "spec.shadow.arrival": shadow?.arrival !== undefined,
+    "spec.shadow.isolate": shadow?.isolate !== undefined,
+    ...Object.fromEntries(
+      variants.flatMap(({ inferencePool, scale, service }, i) => [
+        [`spec.variants[${i}].inferencePool`, inferencePool !== ""],
+        [`spec.variants[${i}].scale`, scale !== undefined],
+        [`spec.variants[${i}].service`, service !== ""],
+      ]),
+    ),
+  };
+  return Object.entries(present)
+    .filter(([, is]) => is)
+    .map(([path]) => ({
+      path,
+      message: `plain Envoys have no ${path.split(".").at(-1)}: it is for a cluster alone`,
+    }));
 }
 
 function live({ spec }: InferenceRoute): Variant[] {

@@ -19,8 +19,8 @@ const levels: Record<Severity, string> = { error: "error", warning: "warning", i
 export function sarif(located: readonly Located[], version: string): object {
   const reasons = new Map<string, { severity: Severity; reason: string }>();
   for (const { id, reason, severity } of lints) reasons.set(id, { severity, reason });
-  for (const { id, severity } of located)
-    if (!reasons.has(id)) reasons.set(id, { severity, reason: "the document is not valid" });
+  for (const { id, reason = "the document is not valid", severity } of located)
+    if (!reasons.has(id)) reasons.set(id, { severity, reason });
   return {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",

@@ -5,7 +5,7 @@ export interface Question {
   path: string;
   headers: Record<string, string>;
   body: string;
-  /** Response header whose value names the variant that answered. */
+  /** Response header whose value names the variant that answered; without it, what pods of `weir up` say. */
   variantHeader: string;
 }
 
@@ -23,8 +23,12 @@ export interface Outcome {
   outputTokens: number;
 }
 
+const podHeader = "x-pod";
+
 /** An event's content that is not empty. */
 const content = /"content":\s?"[^"]/g;
+/** An error that is told within a success; what a model writes has its quotes escaped. */
+const failure = /"error":\s?(?:\{|"[^"])/;
 const usage = /"completion_tokens":\s?(\d+)/;
 /** What may lie between two chunks: enough for each pattern above. */
 const carryBytes = 64;
@@ -50,6 +54,7 @@ export function ask(
     let tokens: number | undefined;
     let tail = "";
     let done = false;
+    let told = false;
     const end = (kind: Outcome["kind"], reason?: string) =>
       resolve({
         kind,
@@ -72,6 +77,7 @@ export function ask(
       const named = usage.exec(text)?.[1];
       if (named !== undefined) tokens = Number(named);
       if (text.includes("data: [DONE]")) done = true;
+      if (failure.test(text)) told = true;
       // What was counted must not be seen again; what may be half a pattern must.
       tail = text.slice(Math.max(counted, text.length - carryBytes));
     };
@@ -81,7 +87,7 @@ export function ask(
         onRequestStart() {},
         onResponseStart(_controller, statusCode, responseHeaders) {
           status = statusCode;
-          variant = String(responseHeaders[variantHeader] ?? "");
+          variant = String(responseHeaders[variantHeader] ?? responseHeaders[podHeader] ?? "");
           streams = String(responseHeaders["content-type"] ?? "").startsWith("text/event-stream");
         },
         onResponseData(_controller, chunk) {
@@ -90,6 +96,7 @@ export function ask(
         onResponseEnd() {
           if (status === 429 || status === 503) return end("refused", `status ${status}`);
           if (status >= 400) return end("failed", `status ${status}`);
+          if (told) return end("failed", `an error within a ${status}`);
           if (streams && !done) return end("failed", "stream without [DONE]");
           end("ok");
         },

@@ -1,6 +1,6 @@
 /** What a stage or a drill is measured by. */
 export interface Signals {
-  /** Share of the requests that failed: no answer, 5xx but 503, a stream cut short; 0 to 1. */
+  /** Share of the requests that failed: no answer, 5xx but 503, an error within a success, a stream cut short; 0 to 1. */
   errors: number;
   /** Share that was refused with 429 or 503; 0 to 1. */
   refusals: number;

@@ -1,4 +1,5 @@
 import type { Proxy } from "../gen/weir/v1/service_pb.ts";
+import { resourceTypes } from "../xds/index.ts";
 import type { Source } from "./registry.ts";
 
 /** How far the proxies are. */
@@ -12,6 +13,22 @@ export function fleetMetrics(proxies: () => readonly Proxy[]): Source[] {
         const counts = { in_sync: 0, behind: 0, refused: 0, away: 0, reporting: 0 };
         for (const proxy of proxies()) counts[stateOf(proxy)]++;
         return Object.entries(counts).map(([state, value]) => ({ labels: { state }, value }));
+      },
+    },
+    {
+      name: "weir_proxies_refused",
+      help: "Connected proxies that refuse what they are sent, by xDS type.",
+      type: "gauge",
+      collect() {
+        const refused = proxies().flatMap(({ connected, resources }) =>
+          resources.flatMap(({ type, nackMessage }) =>
+            connected && nackMessage !== "" ? [type] : [],
+          ),
+        );
+        return resourceTypes.map(({ name }) => ({
+          labels: { type: name },
+          value: refused.filter((type) => type === name).length,
+        }));
       },
     },
   ];

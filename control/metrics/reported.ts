@@ -17,9 +17,11 @@ const labelNames: Record<string, string> = {
   [counterNames.overloadRefused]: "tier",
   [counterNames.tenantRefused]: "tenant",
   [counterNames.responses]: "status_class",
+  [counterNames.waited]: "over",
   [counterNames.streams]: "end",
   [counterNames.finishes]: "reason",
   [counterNames.tokens]: "kind",
+  [counterNames.tokenDetails]: "kind",
   [counterNames.usage]: "source",
   [counterNames.tokenLimit]: "what",
 };
@@ -34,9 +36,13 @@ const counterHelp: Record<string, string> = {
   [counterNames.tenantRefused]: "Requests refused, of 32 of the tenants that a route names.",
   [counterNames.shadowTagged]: "Requests that got the shadow tag.",
   [counterNames.responses]: "Answers by class of status.",
+  [counterNames.waited]: "Requests that waited so long for their first byte or token.",
   [counterNames.streams]: "Event streams by how they ended.",
   [counterNames.finishes]: "Choices by finish reason.",
   [counterNames.tokens]: "Tokens charged.",
+  [counterNames.tokenDetails]:
+    "Tokens charged that came from a cache, were written to one, or were reasoning.",
+  [counterNames.failedAnswers]: "Answers that told of an error in spite of a status of success.",
   [counterNames.usage]: "Where the charge of tokens came from.",
   [counterNames.tokenLimit]: "What the token limit did.",
 };

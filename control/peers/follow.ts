@@ -9,8 +9,6 @@ const againMs = 1_000;
 
 export interface FollowOptions {
   transport: Transport;
-  /** Name of this replica. */
-  self: string;
   /** @returns false when it must not be followed */
   take(update: FollowResponse): boolean;
   /** The stream is broken, or there is none. */
@@ -20,14 +18,14 @@ export interface FollowOptions {
 
 /** Follows a replica until the signal, or until it turns out to be one that must not be followed. */
 export async function follow(options: FollowOptions): Promise<void> {
-  const { transport, self, take, lost, signal } = options;
+  const { transport, take, lost, signal } = options;
   const client = createClient(PeerService, transport);
   while (!signal.aborted) {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), silenceMs);
     try {
       const both = AbortSignal.any([signal, silence.signal]);
-      for await (const update of client.follow({ replica: self }, { signal: both })) {
+      for await (const update of client.follow({}, { signal: both })) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), silenceMs);
         if (!take(update)) return;

@@ -1,6 +1,6 @@
 import type { FollowResponse, PeerProxy } from "../gen/weir/v1/peer_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
-import type { Proxy } from "../gen/weir/v1/service_pb.ts";
+import type { Proxy, ProxyLag } from "../gen/weir/v1/service_pb.ts";
 import type { Sight } from "./sight.ts";
 
 /** What is known of one other replica's proxies. */
@@ -16,6 +16,8 @@ export interface Peer {
   sights(nowMs: number): Sight[];
   /** What a rollout is doing, as it said last. */
   rollout(name: string): RolloutProgress | undefined;
+  /** What is kept, for whoever wants to know that it stays bounded. */
+  sizes(): Record<string, number>;
 }
 
 /**
@@ -23,11 +25,14 @@ export interface Peer {
  * seconds. Until then, and for this long, they count as proxies that are behind.
  */
 const graceMs = 60_000;
+/** Rollouts, and scopes that no proxy is of, beyond these are forgotten, the ones told longest ago first. */
+const maxRollouts = 10_000;
+const maxIdleScopes = 100;
 
 /** @param address where it is followed, as shown while it has not said its name */
 export function createPeer(address: string, startedMs: number): Peer {
   const proxies = new Map<string, PeerProxy>();
-  const editions = new Map<string, ReadonlyMap<string, string>>();
+  const editions = new Map<string, Pick<Sight, "etags" | "held">>();
   const rollouts = new Map<string, RolloutProgress>();
   let name: string | undefined;
   let lostMs: number | undefined = startedMs;
@@ -38,17 +43,39 @@ export function createPeer(address: string, startedMs: number): Peer {
     rollouts.clear();
   }
 
+  function prune(): void {
+    for (const [oldest] of rollouts) {
+      if (rollouts.size <= maxRollouts) break;
+      rollouts.delete(oldest);
+    }
+    if (editions.size <= maxIdleScopes) return;
+    // A scope may be told of a moment before its first proxy; hence the newest stay.
+    const used = new Set([...proxies.values()].map(({ scope }) => scope.join()));
+    const idle = [...editions.keys()].filter((scope) => !used.has(scope));
+    for (const scope of idle.slice(0, Math.max(0, idle.length - maxIdleScopes)))
+      editions.delete(scope);
+  }
+
   return {
     take(update) {
       // A new stream begins with everything.
       if (lostMs !== undefined) forget();
       lostMs = undefined;
       name = update.replica;
-      for (const { scope, etags } of update.editions)
-        editions.set(scope.join(), new Map(Object.entries(etags)));
+      for (const { scope, etags, held } of update.editions) {
+        editions.delete(scope.join());
+        editions.set(scope.join(), {
+          etags: new Map(Object.entries(etags)),
+          held: new Map(Object.entries(held)),
+        });
+      }
       for (const node of update.gone) proxies.delete(node);
-      for (const each of update.rollouts) rollouts.set(rolloutName(each), each);
+      for (const each of update.rollouts) {
+        rollouts.delete(rolloutName(each));
+        rollouts.set(rolloutName(each), each);
+      }
       for (const each of update.proxies) if (each.proxy) proxies.set(each.proxy.node, each);
+      prune();
     },
     lost(nowMs) {
       lostMs ??= nowMs;
@@ -56,6 +83,7 @@ export function createPeer(address: string, startedMs: number): Peer {
     name: () => name ?? address,
     answers: () => lostMs === undefined,
     rollout: (each) => rollouts.get(each),
+    sizes: () => ({ proxies: proxies.size, editions: editions.size, rollouts: rollouts.size }),
     has: (node) => proxies.has(node),
     proxies: () =>
       [...proxies.values()].flatMap(({ proxy }) =>
@@ -65,16 +93,36 @@ export function createPeer(address: string, startedMs: number): Peer {
       if (lostMs !== undefined && nowMs - lostMs > graceMs) return [];
       const silence = lostMs === undefined ? undefined : `the replica ${name ?? address} is silent`;
       if (silence && name === undefined)
-        return [{ node: address, scope: ["*"], etags: undefined, lag: { reason: silence } }];
-      return [...proxies].map(([node, { scope, lag }]) => ({
-        node,
-        scope,
-        etags: silence ? undefined : editions.get(scope.join()),
-        lag: silence ? { reason: silence } : lag,
-      }));
+        return [
+          {
+            node: address,
+            scope: ["*"],
+            etags: undefined,
+            held: undefined,
+            lag: { reason: silence },
+          },
+        ];
+      return [...proxies].map(([node, { scope, lag, brief, concerns }]) => {
+        const edition = silence ? undefined : editions.get(scope.join());
+        return {
+          node,
+          scope,
+          etags: edition?.etags,
+          held: edition?.held,
+          lag: silence
+            ? { reason: silence }
+            : lag && { ...lagOf(lag), ...(brief === "" ? {} : { brief, concerns }) },
+        };
+      });
     },
   };
 }
+
+const lagOf = ({ reason, refused, refusedBefore }: ProxyLag) => ({
+  reason,
+  refused,
+  refusedBefore,
+});
 
 /** Name of the route that a rollout moves. */
 export function rolloutName({ state }: RolloutProgress): string {

@@ -3,8 +3,8 @@ import type { Transport } from "@connectrpc/connect";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import type { Proxy } from "../gen/weir/v1/service_pb.ts";
-import type { Lease } from "../report/index.ts";
 import { follow } from "./follow.ts";
+import { createGranted, type Grants } from "./granted.ts";
 import { createPeer, type Peer, rolloutName } from "./peer.ts";
 import type { Sight } from "./sight.ts";
 
@@ -37,7 +37,7 @@ export interface Peers {
   /** Names of the other replicas that answer. */
   names(): string[];
   /** Shares of a proxy of this replica that other replicas decided on lately. */
-  leases(node: string): Lease[];
+  granted(node: string): Grants;
   /** What another replica, the one that leads, told last of a rollout. */
   rollout(name: string, leader: string | undefined): RolloutProgress | undefined;
   /** Calls back after another replica told of a rollout. */
@@ -49,8 +49,6 @@ export interface Peers {
 
 /** Names are looked up again this often: replicas come and go. */
 const lookupMs = 5_000;
-/** A share that was not confirmed for so long is not told again; its proxy goes on with it. */
-const grantMs = 5_000;
 
 /** An address that is followed. */
 interface Followed {
@@ -69,8 +67,7 @@ export function createPeers(options: PeersOptions): Peers {
   const nowMs = () => performance.now();
   const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
   const answering = () => peers().filter((peer) => peer.answers());
-  /** By node and by the replica that decided. */
-  const granted = new Map<string, Record<string, { leases: Lease[]; atMs: number }>>();
+  const granted = createGranted(nowMs);
   let heardMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -85,7 +82,6 @@ export function createPeers(options: PeersOptions): Peers {
     followed.set(key, entry);
     void follow({
       transport: transport(address),
-      self,
       signal: entry.stop.signal,
       take(update) {
         const known = answering().some((each) => each !== peer && each.name() === update.replica);
@@ -100,8 +96,8 @@ export function createPeers(options: PeersOptions): Peers {
         for (const report of update.reports) heard(report);
         for (const each of update.rollouts)
           for (const listener of rolloutListeners) listener(rolloutName(each));
-        for (const { node, leases } of update.grants)
-          granted.set(node, { ...granted.get(node), [update.replica]: { leases, atMs: nowMs() } });
+        for (const { node, leases, loads } of update.grants)
+          granted.take(node, update.replica, { leases, loads });
         if (update.proxies.length + update.gone.length + update.editions.length > 0) changed();
         return true;
       },
@@ -148,12 +144,7 @@ export function createPeers(options: PeersOptions): Peers {
     has: (node) => answering().some((peer) => peer.has(node)),
     silentMs: () => nowMs() - heardMs,
     names: () => answering().map((peer) => peer.name()),
-    leases(node) {
-      const lately = Object.values(granted.get(node) ?? {}).filter(
-        ({ atMs }) => nowMs() - atMs < grantMs,
-      );
-      return lately.flatMap(({ leases }) => leases);
-    },
+    granted: granted.of,
     rollout: (name, leader) =>
       answering()
         .find((peer) => peer.name() === leader)

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Grant, GrantSchema } from "../gen/weir/v1/peer_pb.ts";
-import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { Load, ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { Lease } from "../report/index.ts";
 
 /** What there is to hand on since it was taken last. */
@@ -13,8 +13,8 @@ export interface Outbox {
 export interface Relay {
   /** A report that reached this replica. */
   send(report: ReportRequest): void;
-  /** Shares that this replica decided on for another one's proxy. */
-  grant(node: string, leases: readonly Lease[]): void;
+  /** Shares that this replica decided on for another one's proxy, and loads of pods that it asks. */
+  grant(node: string, leases: readonly Lease[], loads: readonly Load[]): void;
   /** What comes from now on; close it when nobody takes it any more. */
   open(): Outbox;
 }
@@ -31,10 +31,10 @@ export function createRelay(): Relay {
         reports.push(report);
       }
     },
-    grant(node, leases) {
-      if (leases.length === 0) return;
+    grant(node, leases, loads) {
+      if (leases.length + loads.length === 0) return;
       // Of a node's shares the newest are all there is to know.
-      const grant = create(GrantSchema, { node, leases: [...leases] });
+      const grant = create(GrantSchema, { node, leases: [...leases], loads: [...loads] });
       for (const { grants } of outboxes) grants.set(node, grant);
     },
     open() {

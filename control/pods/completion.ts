@@ -8,6 +8,8 @@ export interface PodBehaviour {
   tokens: number;
   /** Share of requests that get 500, 0 to 1. */
   errorRate: number;
+  /** Share of answers that tell of an error within a 200, 0 to 1: of streams after their first token. */
+  failRate: number;
   /** Share of streams that end without [DONE], 0 to 1. */
   cutRate: number;
   finishReason: string;
@@ -15,6 +17,14 @@ export interface PodBehaviour {
   slots: number;
   /** Status that it refuses completions with, 0 for none. */
   refuse: number;
+  /** Share of requests that never get an answer, 0 to 1. */
+  hangRate: number;
+  /** Tokens that prompt and answer may have together; beyond them it answers 400. 0 is no limit. */
+  contextTokens: number;
+  /** Whose ways it has where servers differ: what they tell of their load, their last events, how they end connections. */
+  server: "vllm" | "llama.cpp";
+  /** Milliseconds without a request after which it closes a connection. */
+  idleMs: number;
   /** Requests it says wait besides those that do, and use of the key-value cache, 0 to 1: in /metrics and to who asks with a request. */
   waiting: number;
   kvCache: number;
@@ -25,10 +35,15 @@ export const goodPod: PodBehaviour = {
   tokenGapMs: 10,
   tokens: 16,
   errorRate: 0,
+  failRate: 0,
   cutRate: 0,
   finishReason: "stop",
   slots: 0,
   refuse: 0,
+  hangRate: 0,
+  contextTokens: 0,
+  server: "vllm",
+  idleMs: 5_000,
   waiting: 0,
   kvCache: 0.1,
 };
@@ -37,6 +52,7 @@ export const goodPod: PodBehaviour = {
 export interface CompletionRequest {
   model?: string;
   stream?: boolean;
+  n?: number;
   max_tokens?: number;
   max_completion_tokens?: number;
   messages?: { content?: unknown }[];
@@ -61,6 +77,15 @@ export function usageOf(request: CompletionRequest, completionTokens: number) {
   };
 }
 
+/** What llama.cpp says of its own speed, beside what the API asks for. */
+function timings({ server, tokenGapMs }: PodBehaviour, tokens: number): object {
+  const predicted = { predicted_n: tokens, predicted_ms: tokens * tokenGapMs };
+  return server === "llama.cpp" ? { timings: predicted } : {};
+}
+
+/** The numbers of the choices that a request asks for. */
+const choicesOf = ({ n = 1 }: CompletionRequest) => Array.from({ length: n }, (_, index) => index);
+
 /** A chat completion as OpenAI-compatible servers answer it. */
 export function completion(
   id: string,
@@ -68,22 +93,22 @@ export function completion(
   behaviour: PodBehaviour,
 ): object {
   const tokens = answerTokens(request, behaviour);
+  const content = Array.from({ length: tokens }, (_, i) => word(i)).join("");
+  const choices = choicesOf(request).map((index) => ({
+    index,
+    message: { role: "assistant", content },
+    finish_reason: behaviour.finishReason,
+  }));
+  // llama.cpp tells the usage of one choice, however many there are.
+  const counted = behaviour.server === "llama.cpp" ? tokens : tokens * choices.length;
   return {
     id,
     object: "chat.completion",
     created: Math.floor(Date.now() / 1000),
     model: request.model ?? "tiny",
-    choices: [
-      {
-        index: 0,
-        message: {
-          role: "assistant",
-          content: Array.from({ length: tokens }, (_, i) => word(i)).join(""),
-        },
-        finish_reason: behaviour.finishReason,
-      },
-    ],
-    usage: usageOf(request, tokens),
+    choices,
+    usage: usageOf(request, counted),
+    ...timings(behaviour, tokens),
   };
 }
 
@@ -95,23 +120,37 @@ export function* completionChunks(
 ): Generator<object> {
   const tokens = answerTokens(request, behaviour);
   const withUsage = request.stream_options?.include_usage === true;
+  const llama = behaviour.server === "llama.cpp";
   const head = {
     id,
     object: "chat.completion.chunk",
     created: Math.floor(Date.now() / 1000),
     model: request.model ?? "tiny",
   };
-  const noUsage = withUsage ? { usage: null } : {};
-  for (let i = 0; i < tokens; i++) {
-    const delta = i === 0 ? { role: "assistant", content: word(i) } : { content: word(i) };
-    yield { ...head, choices: [{ index: 0, delta, finish_reason: null }], ...noUsage };
-  }
-  yield {
-    ...head,
-    choices: [{ index: 0, delta: {}, finish_reason: behaviour.finishReason }],
-    ...noUsage,
-  };
-  if (withUsage) yield { ...head, choices: [], usage: usageOf(request, tokens) };
+  const noUsage = withUsage && !llama ? { usage: null } : {};
+  const indexes = choicesOf(request);
+  for (let i = 0; i < tokens; i++)
+    for (const index of indexes) {
+      const delta = i === 0 ? { role: "assistant", content: word(i) } : { content: word(i) };
+      yield { ...head, choices: [{ index, delta, finish_reason: null }], ...noUsage };
+    }
+  for (const index of indexes)
+    yield {
+      ...head,
+      choices: [{ index, delta: {}, finish_reason: behaviour.finishReason }],
+      ...noUsage,
+      ...(withUsage ? {} : timings(behaviour, tokens)),
+    };
+  if (!withUsage) return;
+  // llama.cpp sends one for each choice, vLLM one for all.
+  const usages = llama ? indexes.map(() => tokens) : [tokens * indexes.length];
+  for (const counted of usages)
+    yield {
+      ...head,
+      choices: [],
+      usage: usageOf(request, counted),
+      ...timings(behaviour, counted),
+    };
 }
 
 const words = [

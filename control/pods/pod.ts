@@ -8,11 +8,14 @@ import {
   completionChunks,
   goodPod,
   type PodBehaviour,
+  usageOf,
 } from "./completion.ts";
 import { embedding } from "./embedding.ts";
 import { createQueue, loadMetrics, type PodQueue } from "./queue.ts";
 
 const mostBodyBytes = 4 << 20;
+/** What a server says when the model fails after the status was sent. */
+const failure = { error: { message: "the model failed", type: "server_error", code: 500 } };
 /** Headers whose values the pod tells back, so that one sees what reached it. */
 const toldBack = [
   "x-weir-variant",
@@ -60,6 +63,7 @@ export async function startPod(
       res.end(metricsText(working, queue.waiting(), state));
       return;
     }
+    server.keepAliveTimeout = state.idleMs;
     working++;
     res.on("close", () => working--);
     handle(path, req, res, state, queue).catch(() => res.destroy());
@@ -79,14 +83,22 @@ export async function startPod(
   };
 }
 
-/** The gauges that say how busy a server of vLLM is, under its names. */
-function metricsText(working: number, queued: number, { waiting, kvCache }: PodBehaviour): string {
-  return [
-    `vllm:num_requests_running{model_name="tiny"} ${Math.max(working - queued, 0)}`,
-    `vllm:num_requests_waiting{model_name="tiny"} ${waiting + queued}`,
-    `vllm:kv_cache_usage_perc{model_name="tiny"} ${kvCache}`,
-    "",
-  ].join("\n");
+/** The gauges that say how busy a server is, under its names. */
+function metricsText(working: number, queued: number, behaviour: PodBehaviour): string {
+  const { kvCache, server, waiting } = behaviour;
+  const running = Math.max(working - queued, 0);
+  const lines =
+    server === "llama.cpp"
+      ? [
+          `llamacpp:requests_processing ${running}`,
+          `llamacpp:requests_deferred ${waiting + queued}`,
+        ]
+      : [
+          `vllm:num_requests_running{model_name="tiny"} ${running}`,
+          `vllm:num_requests_waiting{model_name="tiny"} ${waiting + queued}`,
+          `vllm:kv_cache_usage_perc{model_name="tiny"} ${kvCache}`,
+        ];
+  return `${lines.join("\n")}\n`;
 }
 
 async function handle(
@@ -114,11 +126,16 @@ async function handle(
   if (state.refuse > 0) return json(res, state.refuse, { error: { message: "not now" } });
   if (Math.random() < state.errorRate)
     return json(res, 500, { error: { message: "the model failed" } });
+  const beyond = beyondContext(request, state);
+  if (beyond !== undefined) return json(res, 400, { error: { message: beyond, code: 400 } });
+  // Whoever asked has to give up.
+  if (Math.random() < state.hangRate) return;
   const id = `chatcmpl-${randomUUID()}`;
   const done = await queue.enter(() => state.slots);
-  // As vLLM: the load is told in the answer's headers, to who asks for it.
+  // As vLLM: the load is told in the headers of answers that are no streams, to who asks for it.
   const format = String(req.headers["endpoint-load-metrics-format"] ?? "").toUpperCase();
-  if (format === "TEXT" || format === "JSON")
+  const tells = state.server === "vllm" && request.stream !== true;
+  if (tells && (format === "TEXT" || format === "JSON"))
     res.setHeader(
       "endpoint-load-metrics",
       loadMetrics(format, state.waiting + queue.waiting(), state.kvCache),
@@ -127,6 +144,7 @@ async function handle(
     if (res.destroyed) return;
     await sleep(state.firstTokenMs);
     if (request.stream === true) await stream(id, request, res, state);
+    else if (Math.random() < state.failRate) json(res, 200, failure);
     else json(res, 200, completion(id, request, state));
   } finally {
     done();
@@ -141,6 +159,7 @@ async function stream(
 ): Promise<void> {
   res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   const cut = Math.random() < state.cutRate;
+  const fails = Math.random() < state.failRate;
   let events = 0;
   for (const chunk of completionChunks(id, request, state)) {
     if (res.destroyed) return;
@@ -150,8 +169,26 @@ async function stream(
       res.destroy();
       return;
     }
+    if (fails) {
+      // As vLLM, which ends such a stream as any other.
+      res.write(`data: ${JSON.stringify(failure)}\n\n`);
+      break;
+    }
   }
+  // As llama.cpp: the connection ends with the stream, and no header said so.
+  const { socket } = res;
+  if (state.server === "llama.cpp") res.once("finish", () => socket?.end());
   res.end("data: [DONE]\n\n");
+}
+
+/** What a server says to a request that its context has no room for. */
+function beyondContext(request: CompletionRequest, state: PodBehaviour): string | undefined {
+  const { contextTokens } = state;
+  const { prompt_tokens: prompt } = usageOf(request, 0);
+  const wanted = prompt + (request.max_completion_tokens ?? request.max_tokens ?? 0);
+  return contextTokens > 0 && wanted > contextTokens
+    ? `this model's context is ${contextTokens} tokens, the request wants ${wanted}`
+    : undefined;
 }
 
 function parse(body: string): CompletionRequest | undefined {

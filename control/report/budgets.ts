@@ -51,6 +51,7 @@ const shrinking = 0.7;
 export interface BudgetOptions {
   /** Which tenants' limits are split here; of the others all is noted, for the day they are. */
   decides?(tenant: string): boolean;
+  /** Milliseconds that never go back. */
   nowMs?(): number;
 }
 
@@ -60,10 +61,11 @@ export interface BudgetOptions {
  */
 export function createBudgets(
   limitOf: LimitOf,
-  { decides = () => true, nowMs = Date.now }: BudgetOptions = {},
+  { decides = () => true, nowMs = () => performance.now() }: BudgetOptions = {},
 ): Budgets {
   const limits = new Map<string, Map<string, Part>>();
   const startedMs = nowMs();
+  let sweptMs = startedMs;
 
   const learning = () => nowMs() - startedMs < learningMs;
 
@@ -94,6 +96,16 @@ export function createBudgets(
     for (const [node, { heardMs }] of parts) if (nowMs() - heardMs > goneMs) parts.delete(node);
   }
 
+  /** Limits of which nobody tells anymore, their routes or all their proxies being gone. */
+  function sweep(): void {
+    if (nowMs() - sweptMs <= goneMs) return;
+    sweptMs = nowMs();
+    for (const [key, parts] of limits) {
+      forget(parts);
+      if (parts.size === 0) limits.delete(key);
+    }
+  }
+
   function share(rate: number, parts: Map<string, Part>, node: string, own: Part): number {
     const nodes = [...parts.keys()];
     const fair = splitByNeed(
@@ -108,16 +120,18 @@ export function createBudgets(
     return Math.max(Math.min(fair[nodes.indexOf(node)] ?? 0, most), rate * least);
   }
 
-  /** What a proxy no longer tells of it no longer has. */
+  /** What a proxy has not told of for a while it no longer has; one with many needs tells them by turns. */
   function dropUnnamed(node: string, named: ReadonlySet<string>): void {
     for (const [key, parts] of limits) {
-      if (!named.has(key)) parts.delete(node);
+      const heardMs = named.has(key) ? undefined : parts.get(node)?.heardMs;
+      if (heardMs !== undefined && nowMs() - heardMs > goneMs) parts.delete(node);
       if (parts.size === 0) limits.delete(key);
     }
   }
 
   return {
     report(node, needs) {
+      sweep();
       const leases: Lease[] = [];
       const named = new Set<string>();
       for (const need of needs.slice(0, mostNeeds)) {

@@ -21,7 +21,7 @@ export {
   sumOf,
   valueOfBucket,
 } from "./distribution.ts";
-export { type Count, createLedger, type Ledger } from "./ledger.ts";
+export { type Count, createLedger, type Ledger, type Voices } from "./ledger.ts";
 export { counterNames, histogramNames } from "./names.ts";
 export {
   distributionIn,
@@ -36,3 +36,4 @@ export {
 } from "./observation.ts";
 export { readReport } from "./read.ts";
 export { recorded } from "./recorded.ts";
+export { fullMessage } from "./rest.ts";

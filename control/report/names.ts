@@ -19,14 +19,20 @@ export const counterNames = {
   tenantRefused: "tenant_refused",
   /** Requests that got the shadow tag. */
   shadowTagged: "shadow_tagged",
-  /** Answers, by the class of their status: "2xx" to "5xx", or "none" where none came. */
+  /** Answers, by the class of their status: "2xx" to "5xx", "501" by itself, or "none" where none came. */
   responses: "responses",
+  /** Requests that have waited so long for their answer to begin: "4s", "8s", "16s" and so on to "128s". */
+  waited: "waited",
   /** Event streams by how they ended: "done" with [DONE], "cut" without it, "aborted" by the client. */
   streams: "streams",
   /** Choices by finish_reason: "stop", "length", "tool_calls", "content_filter", "function_call" or "other". */
   finishes: "finishes",
   /** Tokens charged: "prompt" or "completion". */
   tokens: "tokens",
+  /** Of these tokens: "cached" and "written" to a cache in prompts, "reasoning" in completions. */
+  tokenDetails: "token_details",
+  /** Answers that were none in spite of a status of success: "error", told in the stream or the body. */
+  failedAnswers: "failed_answers",
   /** Where the charge came from: "reported" by the pod, "estimated" or "unreadable" (and estimated). */
   usage: "usage",
   /** What the token limit did: "admitted", "refused", "clamped", "overrun" or "finished". */

@@ -39,8 +39,9 @@ export interface Where {
 export function during(earlier: Observation, later: Observation): Observation {
   const counters = new Map<string, ObservedCounter>();
   for (const [key, each] of later.counters) {
-    const total = each.total - (earlier.counters.get(key)?.total ?? 0);
-    counters.set(key, { ...each, total });
+    const before = earlier.counters.get(key)?.total ?? 0;
+    // One that was silent for so long that it was forgotten begins anew.
+    counters.set(key, { ...each, total: each.total < before ? each.total : each.total - before });
   }
   const distributions = new Map<string, ObservedDistribution>();
   for (const [key, each] of later.distributions) {

@@ -1,4 +1,10 @@
-import type { Counter, Histogram, Need, ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type {
+  Counter,
+  Histogram,
+  Need,
+  ReportRequest,
+  Saturation,
+} from "../gen/weir/v1/report_pb.ts";
 
 /**
  * A report as the filters write it, in the JSON mapping of Protobuf. It reads
@@ -17,6 +23,7 @@ export function readReport(value: unknown): ReportRequest | undefined {
     counters: [],
     histograms: [],
     needs: [],
+    saturations: [],
   };
   for (const key in value) {
     const member = value[key];
@@ -36,6 +43,9 @@ export function readReport(value: unknown): ReportRequest | undefined {
         break;
       case "needs":
         if (!readAll(member, readNeed, report.needs)) return undefined;
+        break;
+      case "saturations":
+        if (!readAll(member, readSaturation, report.saturations)) return undefined;
         break;
       default:
         return undefined;
@@ -145,6 +155,32 @@ function readNeed(value: Members): Need | undefined {
     }
   }
   return need;
+}
+
+function readSaturation(value: Members): Saturation | undefined {
+  const saturation: Saturation = {
+    $typeName: "weir.v1.Saturation",
+    route: "",
+    source: "",
+    permille: 0,
+  };
+  for (const key in value) {
+    const member = value[key];
+    switch (key) {
+      case "route":
+      case "source":
+        if (typeof member !== "string") return undefined;
+        saturation[key] = member;
+        break;
+      case "permille":
+        if (!isCount(member) || Number(member) > 0xffffffff) return undefined;
+        saturation.permille = Number(member);
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return saturation;
 }
 
 interface Members {

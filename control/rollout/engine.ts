@@ -8,7 +8,7 @@ import {
   type Verdict,
 } from "../gen/weir/v1/rollout_pb.ts";
 import type { Applied, RouteState } from "../gen/weir/v1/service_pb.ts";
-import type { Observation } from "../report/index.ts";
+import type { Observation, Voices } from "../report/index.ts";
 import { StaleEtagError, type Store } from "../store/index.ts";
 import { decide, type GateStatus } from "./machine.ts";
 import type { Decision } from "./moves.ts";
@@ -25,6 +25,8 @@ export interface EngineOptions {
   observation(route: string): Observation;
   /** The same of each tenant that the proxies measure by itself. */
   tenants(route: string): ReadonlyMap<string, Observation>;
+  /** How much of the observation is the word of each proxy. */
+  voices?(route: string): Voices;
   /** Milliseconds since any proxy's filters reported. */
   silentMs(): number;
   /** Answers of metric queries, newest first known; absent: there is no such source. */
@@ -104,6 +106,7 @@ export function createEngine(options: EngineOptions): Engine {
         applied: route ? options.applied(name, route) : { applied: 0, wanted: 0, behind: [] },
         observation: options.observation(name),
         tenants: options.tenants(name),
+        ...(options.voices ? { voices: options.voices(name) } : {}),
         silentMs: options.silentMs(),
         queries: options.queries?.(name, spec) ?? [],
         gates: route ? (options.gates?.(name, state, route) ?? []) : [],
@@ -179,7 +182,7 @@ export function createEngine(options: EngineOptions): Engine {
       return create(RolloutProgressSchema, { state });
     const leader = others.leader();
     const words = leader
-      ? `what the replica ${leader} says, which leads and is not followed (--peers)`
+      ? `what the replica ${leader} says, which leads and is not followed (--peer)`
       : "a replica that leads: none does now";
     return create(RolloutProgressSchema, { state, waitingFor: [words] });
   }

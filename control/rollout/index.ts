@@ -2,7 +2,6 @@ export { begin, type Command, command } from "./commands.ts";
 export { parseRollout, parseRolloutText } from "./document.ts";
 export { createEngine, type Engine, type EngineOptions, nameOf } from "./engine.ts";
 export { hasEnded, type Phase, phases } from "./phase.ts";
-export type { PodLoads } from "./pod-loads.ts";
 export { madeUpFrames, ReplayError, readReplay } from "./replay.ts";
 export { type ReplayFrame, type Simulated, simulate } from "./simulate.ts";
 export { createSources, type SourceOptions } from "./sources.ts";

@@ -3,6 +3,7 @@ import { type Analysis, type Verdict, VerdictSchema } from "../gen/weir/v1/rollo
 import { counterNames, labelsOf, type Observation, quantile, totalOf } from "../report/index.ts";
 import {
   amountChecks,
+  hangs,
   hasData,
   type RateCheck,
   rateChecks,
@@ -10,8 +11,10 @@ import {
   type WantedCheck,
   wantedChecks,
 } from "./checks.ts";
-import { evidence, upperShare } from "./sequential.ts";
+import { hangsAmong, slowestKept, slowestOf } from "./hangs.ts";
+import { boundOfShare, evidence } from "./sequential.ts";
 import { above, below, sampleOf, type Tally, tally } from "./trials.ts";
+import { wordsOf } from "./words.ts";
 
 /** From this much evidence a check fails: one false alarm in 10,000, however often one looks. */
 export const failsAt = 10_000;
@@ -22,6 +25,11 @@ export const fewest = 20;
 const defaultMinimumSample = 200;
 /** Standard deviations that the stable variant's own numbers may be off. */
 const stableZ = 3;
+/**
+ * The same for who passes, where a little is enough that one in 20 at the limit does at
+ * the most: of shares, whose tolerance is added, and of values, by which it is multiplied.
+ */
+const passZ = { share: 0.5, value: 1 };
 /** Milliseconds that no one feels: no time is worse because of them. */
 const slackMs = 5;
 
@@ -74,6 +82,8 @@ interface Comparison {
   passShare: number;
   /** Tally against the limit to pass, where that is another one. */
   passSample?: Tally;
+  /** Share that a canary has which is as the stable variant is. */
+  expected?: number;
 }
 
 function comparisons(
@@ -81,6 +91,7 @@ function comparisons(
   window: Window,
   earlier: readonly Verdict[],
 ): Comparison[] {
+  if (check.metric === hangs) return [hangComparison(check, window, earlier)];
   const rate = rateChecks.get(check.metric);
   if (rate) {
     const { counter, bad } = rate;
@@ -101,18 +112,47 @@ function rateComparison(
   name: string,
   { tolerance }: WantedCheck,
   { canary, stable }: Window,
-  { counter, inverted }: RateCheck,
+  { counter, alsoBad, inverted }: RateCheck,
   labels: readonly string[],
   earlier: readonly Verdict[],
 ): Comparison {
+  const sample = tally(canary, counter, labels, alsoBad);
+  const base = tally(stable, counter, labels, alsoBad);
+  return shareComparison(name, sample, base, { tolerance, inverted: inverted === true, earlier });
+}
+
+/** Requests that wait for longer than the stable variant's slowest did: they are told before they end. */
+function hangComparison(
+  { tolerance }: WantedCheck,
+  { canary, stable }: Window,
+  earlier: readonly Verdict[],
+): Comparison {
+  const enough = totalOf(stable, counterNames.responses) >= fewest;
+  const slowest = (enough ? undefined : slowestKept(earlier)) ?? slowestOf(stable);
+  return shareComparison(
+    `${hangs} over ${slowest}`,
+    hangsAmong(canary, slowest),
+    hangsAmong(stable, slowest),
+    { tolerance, inverted: false, earlier },
+  );
+}
+
+function shareComparison(
+  name: string,
+  sample: Tally,
+  base: Tally,
+  {
+    tolerance,
+    inverted,
+    earlier,
+  }: { tolerance: number; inverted: boolean; earlier: readonly Verdict[] },
+): Comparison {
   const shown = (share: number) => 100 * (inverted ? 1 - share : share);
-  const sample = tally(canary, counter, labels);
-  const base = tally(stable, counter, labels);
   const kept = base.trials < fewest ? limitOf(earlier, name) : undefined;
   const share = base.trials > 0 ? base.hits / base.trials : 0;
   const failShare =
     kept === undefined
-      ? upperShare(base.hits, base.trials, stableZ) + tolerance / 100
+      ? boundOfShare(base.hits, base.trials, stableZ) + tolerance / 100
       : shown(kept.limit / 100) / 100;
   return {
     check: name,
@@ -123,8 +163,17 @@ function rateComparison(
     sample,
     stableSample: kept?.stableSample ?? base.trials,
     failShare,
-    passShare: kept === undefined ? share + tolerance / 100 : failShare,
+    passShare:
+      kept === undefined
+        ? boundOfShare(base.hits, base.trials, -passZ.share) + tolerance / 100
+        : failShare,
+    expected: kept === undefined ? expectedOf(base) : shown(kept.stable / 100) / 100,
   };
+}
+
+/** The share that answers like these have, of which none or all may happen to be of a kind. */
+function expectedOf({ hits, trials }: Tally): number {
+  return (hits + 0.5) / (trials + 1);
 }
 
 function timeComparison(
@@ -139,10 +188,11 @@ function timeComparison(
   const stable = sampleOf(window.stable, histogram);
   const kept = stable.answers < fewest ? limitOf(earlier, name) : undefined;
   const worse = (ms: number) => ms * (1 + tolerance / 100) + slackMs;
-  const upper = share + stableZ * Math.sqrt((share * (1 - share)) / Math.max(1, stable.answers));
-  const limit =
-    kept?.limit ?? worse(quantile(stable.values, Math.min(1, upper)) ?? Number.POSITIVE_INFINITY);
-  const passLimit = kept?.limit ?? worse(quantile(stable.values, share) ?? 0);
+  const deviation = Math.sqrt((share * (1 - share)) / Math.max(1, stable.answers));
+  const at = (z: number) =>
+    quantile(stable.values, Math.min(1, Math.max(0, share + z * deviation)));
+  const limit = kept?.limit ?? worse(at(stableZ) ?? Number.POSITIVE_INFINITY);
+  const passLimit = kept?.limit ?? worse(at(-passZ.value) ?? 0);
   return {
     check: name,
     unit: "ms",
@@ -154,6 +204,7 @@ function timeComparison(
     failShare: 1 - share,
     passShare: 1 - share,
     passSample: above(canary, passLimit),
+    ...(kept ? {} : { expected: expectedOf(above(stable, passLimit)) }),
   };
 }
 
@@ -170,13 +221,14 @@ function amountComparisons(
   };
   const canary = sampleOf(window.canary, histogram);
   const stable = sampleOf(window.stable, histogram);
-  const z = stableZ * Math.sqrt(0.25 / Math.max(1, stable.answers));
+  const deviation = Math.sqrt(0.25 / Math.max(1, stable.answers));
+  const [z, near] = [stableZ * deviation, passZ.value * deviation];
   const at = (share: number) => quantile(stable.values, Math.min(1, Math.max(0, share))) ?? 0;
   const factor = 1 + tolerance / 100;
   const sides = [
-    { side: "low", tally: below, fail: at(0.5 - z) / factor, pass: at(0.5) / factor },
+    { side: "low", tally: below, fail: at(0.5 - z) / factor, pass: at(0.5 + near) / factor },
     ...(worse === "either"
-      ? [{ side: "high", tally: above, fail: at(0.5 + z) * factor, pass: at(0.5) * factor }]
+      ? [{ side: "high", tally: above, fail: at(0.5 + z) * factor, pass: at(0.5 - near) * factor }]
       : []),
   ];
   return sides.map(({ side, tally, fail, pass }) => {
@@ -194,6 +246,7 @@ function amountComparisons(
       failShare: 0.5,
       passShare: 0.5,
       passSample: tally(canary, kept?.limit ?? pass),
+      ...(kept ? {} : { expected: expectedOf(tally(stable, pass)) }),
     };
   });
 }
@@ -205,11 +258,14 @@ function limitOf(earlier: readonly Verdict[], check: string): Verdict | undefine
 }
 
 function verdictOf(comparison: Comparison, minimum: number, answers: number): Verdict {
-  const { sample, stableSample, failShare, passShare, passSample = sample } = comparison;
+  const { sample, stableSample, failShare, passShare, expected } = comparison;
+  const { passSample = sample } = comparison;
   const against = evidence("above", sample.hits, sample.trials, failShare);
   // A share that may be 1 cannot be passed.
   const inFavour =
-    passShare >= 1 ? passesAt : evidence("below", passSample.hits, passSample.trials, passShare);
+    passShare >= 1
+      ? passesAt
+      : evidence("below", passSample.hits, passSample.trials, passShare, expected);
   const enough = sample.trials >= minimum && stableSample >= minimum;
   const fails = against >= failsAt && Math.min(sample.trials, stableSample) >= fewest;
   // Many answers, and of this kind nothing: it is not measured, which is no reason to trust it.
@@ -230,21 +286,4 @@ function verdictOf(comparison: Comparison, minimum: number, answers: number): Ve
   });
   verdict.words = wordsOf(verdict, minimum);
   return verdict;
-}
-
-/** A verdict in one sentence; `minimum` answers of each variant are needed. */
-export function wordsOf(verdict: Verdict, minimum: number): string {
-  const { check, outcome, canary, stable, limit, unit, canarySample, stableSample } = verdict;
-  const sign = unit === "percent" ? " %" : ` ${unit}`;
-  const numbers = `canary ${number(canary)}${sign}, stable ${number(stable)}${sign}, limit ${number(limit)}${sign}`;
-  const sizes = `${Math.round(canarySample)} and ${Math.round(stableSample)} answers`;
-  if (outcome === "missing") return `${check} missing: no answer of the canary was measured for it`;
-  if (outcome !== "inconclusive") return `${check} ${outcome}: ${numbers}, over ${sizes}`;
-  const fewer = Math.min(canarySample, stableSample);
-  if (fewer < minimum) return `${check}: ${numbers}, over ${sizes}; ${minimum} of each are needed`;
-  return `${check} not clear yet: ${numbers}, over ${sizes}`;
-}
-
-function number(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2);
 }

@@ -110,5 +110,8 @@ export function readAnswer(body: string, nowMs: number): QueryAnswer {
   const text = String(sample[1]).trim();
   // Number() takes nothing for 0.
   const value = words[text] ?? (text === "" ? Number.NaN : Number(text));
-  return { value, ageMs: Math.max(0, nowMs - Number(sample[0]) * 1000) };
+  const atMs = typeof sample[0] === "number" ? sample[0] * 1000 : Number.NaN;
+  // How old an answer without a time is nobody knows.
+  if (!Number.isFinite(atMs)) return { missing: "the answer has no time" };
+  return { value, ageMs: Math.max(0, nowMs - atMs) };
 }

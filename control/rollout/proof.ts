@@ -38,7 +38,8 @@ export function proofOf(
 ): ProofStatus {
   const { applied, wanted, behind } = fleet;
   const counts = { applied, wanted };
-  const refused = behind.filter((each) => each.refused);
+  // Whoever refused before says nothing about the step: it is one that does not run it.
+  const refused = behind.filter((each) => each.refused && !each.refusedBefore);
   if (refused.length > 0)
     return {
       ...counts,

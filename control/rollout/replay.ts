@@ -37,18 +37,22 @@ function readLine(line: string, number: number): { at: number; report: ReportReq
   } catch {
     throw new ReplayError(`line ${number} is not JSON`);
   }
-  const { at: given, report } = value ?? {};
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new ReplayError(`line ${number} must be an object with at and report`);
+  const { at: given, report } = value;
   const at = typeof given === "string" ? Date.parse(given) : given;
   if (typeof at !== "number" || !Number.isFinite(at))
-    throw new ReplayError(
-      `line ${number}: at must be milliseconds or a time, not ${String(given)}`,
-    );
+    throw new ReplayError(`line ${number}: at must be milliseconds or a time, not ${show(given)}`);
   try {
     return { at, report: fromJson(ReportRequestSchema, report as JsonValue) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ReplayError(`line ${number}: report cannot be read: ${why}`);
   }
+}
+
+function show(value: unknown): string {
+  return (JSON.stringify(value) ?? String(value)).slice(0, 64);
 }
 
 export interface MadeUp {
@@ -90,6 +94,6 @@ export function madeUpFrames({
     if (second >= seconds) return undefined;
     second++;
     synthetic.answer(perSecond, canaryPercent, pins);
-    return { atMs: second * 1000, reports: [synthetic.report("made-up")] };
+    return { atMs: second * 1000, reports: [synthetic.report(second * 1000, "made-up")] };
   };
 }

@@ -1,6 +1,6 @@
+import { createPodLoads, type PodLoads } from "../loads/index.ts";
 import { createCapacity } from "./capacity.ts";
 import type { EngineOptions } from "./engine.ts";
-import { createPodLoads, type PodLoads } from "./pod-loads.ts";
 import { createPrometheus } from "./prometheus.ts";
 import type { Sources } from "./validate.ts";
 import { createWebhooks } from "./webhook.ts";

@@ -6,6 +6,7 @@ import {
   ReportRequestSchema,
 } from "../gen/weir/v1/report_pb.ts";
 import { bucketOf, counterNames, histogramNames } from "../report/index.ts";
+import { waits } from "./hangs.ts";
 
 /** How answers of one variant are made up. */
 export interface Profile {
@@ -17,6 +18,12 @@ export interface Profile {
   spread: number;
   /** Shares, 0 to 1. */
   errors: number;
+  /** Begun with 200 and ended by an error in the stream. */
+  failed: number;
+  /** Answered with 4xx. */
+  refused: number;
+  /** Never answered. */
+  hangs: number;
   cut: number;
   /** Finish reason -> share; the rest is "stop". */
   finishes: Readonly<Record<string, number>>;
@@ -28,6 +35,9 @@ export const goodProfile: Profile = {
   tokens: 160,
   spread: 0.5,
   errors: 0.003,
+  failed: 0,
+  refused: 0.005,
+  hangs: 0,
   cut: 0.002,
   finishes: { length: 0.12, tool_calls: 0.05 },
 };
@@ -39,6 +49,9 @@ export const faults: Readonly<Record<string, Partial<Profile>>> = {
   "long-gaps": { gapMs: 60 },
   "cut-streams": { cut: 0.15 },
   errors: { errors: 0.15 },
+  "errors-within-200": { failed: 0.15 },
+  refusals: { refused: 0.15 },
+  hangs: { hangs: 0.3 },
   "wrong-finish-reasons": { finishes: { length: 0.5, tool_calls: 0.05 } },
   "short-answers": { tokens: 60 },
 };
@@ -63,12 +76,15 @@ export const faultNames: readonly string[] = [...Object.keys(faults), ...Object.
 export interface Synthetic {
   /** Adds this many answers; the canary's share in percent, and the tenants that it gets none of. */
   answer(count: number, canaryPercent: number, pins?: readonly string[]): void;
-  report(revision: string): ReportRequest;
+  /** @param atMs when it is sent; what waits has waited until then */
+  report(atMs: number, revision: string): ReportRequest;
 }
 
 /** What the filters count for each tenant too. */
 const ofTenants: ReadonlySet<string> = new Set([
   counterNames.responses,
+  counterNames.failedAnswers,
+  counterNames.waited,
   counterNames.streams,
   counterNames.finishes,
   histogramNames.timeToFirstToken,
@@ -98,6 +114,14 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
     string,
     { name: string; variant: string; tenant: string; buckets: Map<number, number> }
   >();
+  /** Requests that were never answered, and how long they have been seen to wait. */
+  const hung: {
+    variant: string;
+    caller: TenantProfile | undefined;
+    sinceMs: number;
+    seen: number;
+  }[] = [];
+  let nowMs = 0;
   /** Whose answer is made up; undefined: no one's who is told apart. */
   let caller: TenantProfile | undefined;
 
@@ -136,6 +160,14 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
   }
   function answer(variant: string, profile: Profile): void {
     count(counterNames.canaryRequests, variant, "");
+    if (profile.hangs > 0 && random() < profile.hangs) {
+      hung.push({ variant, caller, sinceMs: nowMs, seen: 0 });
+      return;
+    }
+    if (random() < profile.refused) {
+      count(counterNames.responses, "4xx", variant);
+      return;
+    }
     if (random() < profile.errors) {
       count(counterNames.responses, "5xx", variant);
       return;
@@ -144,6 +176,7 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
     const firstTokenMs = spread(profile.firstTokenMs, profile.spread);
     const gapMs = spread(profile.gapMs, profile.spread / 2);
     const tokens = Math.max(1, Math.round(spread(profile.tokens, profile.spread)));
+    countWaits(variant, 0, firstTokenMs);
     observe(histogramNames.timeToFirstByte, variant, firstTokenMs * 0.95);
     observe(histogramNames.timeToFirstToken, variant, firstTokenMs);
     // A few gaps stand for all of a stream: they are alike, and this has to be fast.
@@ -154,6 +187,10 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
       return;
     }
     count(counterNames.streams, "done", variant);
+    if (profile.failed > 0 && random() < profile.failed) {
+      count(counterNames.failedAnswers, "error", variant);
+      return;
+    }
     observe(histogramNames.outputTokens, variant, tokens);
     observe(histogramNames.tokensPerSecond, variant, 1000 / gapMs);
     observe(histogramNames.streamDuration, variant, firstTokenMs + tokens * gapMs);
@@ -163,6 +200,14 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
       return at < 0;
     })?.[0];
     count(counterNames.finishes, reason ?? "stop", variant);
+  }
+
+  /** Counts the waits that a request reached; returns how many it has by now. */
+  function countWaits(variant: string, seen: number, waitedMs: number): number {
+    let reached = seen;
+    for (; reached < waits.length && waitedMs >= 4000 * 2 ** reached; reached++)
+      count(counterNames.waited, waits[reached] ?? "", variant);
+    return reached;
   }
 
   return {
@@ -175,7 +220,12 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
         else answer(options.stable, options.stableProfile);
       }
     },
-    report(revision) {
+    report(atMs, revision) {
+      nowMs = atMs;
+      for (const each of hung) {
+        caller = each.caller;
+        each.seen = countWaits(each.variant, each.seen, nowMs - each.sinceMs);
+      }
       return create(ReportRequestSchema, {
         node,
         epoch,

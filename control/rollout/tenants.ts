@@ -2,7 +2,8 @@ import { clone, create } from "@bufbuild/protobuf";
 import { type Analysis, AnalysisSchema, type Verdict } from "../gen/weir/v1/rollout_pb.ts";
 import { counterNames, type Observation, totalOf, without } from "../report/index.ts";
 import { tenantMetrics } from "./checks.ts";
-import { failsAt, fewest, judge, passesAt, type Window, wordsOf } from "./judge.ts";
+import { failsAt, fewest, judge, passesAt, type Window } from "./judge.ts";
+import { wordsOf } from "./words.ts";
 
 /** The tenants that the canary is worse for than for the others. */
 export interface TenantSight {
@@ -32,6 +33,8 @@ export interface TenantFacts {
   counts(verdict: Verdict): boolean;
   /** Tenants that this rollout has pinned so far. */
   pinned: number;
+  /** Since when is counted, in ms. */
+  countedMs: number;
 }
 
 export const noTenants: TenantSight = { worse: [], suspects: [] };
@@ -110,11 +113,21 @@ function ownAnalysis(analysis: Analysis | undefined): Analysis {
   return own;
 }
 
-function isLesserPart({ window, tenants }: TenantFacts, verdicts: readonly Verdict[]): boolean {
+/** Proxies tell of tenants up to a report later than of the whole; by then that is a small part. */
+const youngMs = 5_000;
+
+function isLesserPart(
+  { window, tenants, countedMs }: TenantFacts,
+  verdicts: readonly Verdict[],
+): boolean {
   const answers = (side: Observation | undefined) =>
     side ? totalOf(side, counterNames.responses) : 0;
-  const theirs = verdicts.map(({ tenant }) => answers(tenants.get(tenant)?.canary));
-  return 2 * theirs.reduce((sum, each) => sum + each, 0) <= answers(window.canary);
+  const sum = (counts: readonly number[]) => counts.reduce((all, each) => all + each, 0);
+  const theirs = sum(verdicts.map(({ tenant }) => answers(tenants.get(tenant)?.canary)));
+  const all = answers(window.canary);
+  // Until then one who has all answers would look like one of many: tenants are held against each other.
+  const told = sum([...tenants.values()].map(({ canary }) => answers(canary)));
+  return 2 * theirs <= (countedMs < youngMs ? Math.min(all, told) : all);
 }
 
 /** The fewest of the suspects without whom nothing speaks against the canary; none where all of them are not enough. */

@@ -29,10 +29,21 @@ export function sideOf(
   };
 }
 
-/** The share that some labels have of a counter. */
-export function tally(side: Observation, name: string, labels: readonly string[]): Tally {
-  const hits = labels.reduce((sum, label) => sum + totalOf(side, name, { label }), 0);
-  return { hits, trials: totalOf(side, name) };
+/**
+ * The share that some labels have of a counter.
+ * @param also a counter of others of them that are hits as well
+ */
+export function tally(
+  side: Observation,
+  name: string,
+  labels: readonly string[],
+  also?: string,
+): Tally {
+  const labelled = labels.reduce((sum, label) => sum + totalOf(side, name, { label }), 0);
+  const trials = totalOf(side, name);
+  // A stream that began before the window may fail within it.
+  const hits = also === undefined ? labelled : Math.min(trials, labelled + totalOf(side, also));
+  return { hits, trials };
 }
 
 /** A distribution with the number of answers that it stands for. */

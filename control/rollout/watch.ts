@@ -1,16 +1,18 @@
 import type { RolloutSpec, RolloutState, Verdict } from "../gen/weir/v1/rollout_pb.ts";
 import type { Applied, RouteState } from "../gen/weir/v1/service_pb.ts";
-import { counterNames, during, type Observation, totalOf } from "../report/index.ts";
+import { counterNames, during, type Observation, totalOf, type Voices } from "../report/index.ts";
 import { agrees, type ShareAgreement } from "../route/index.ts";
 import { rateChecks } from "./checks.ts";
 import { showTime } from "./duration.ts";
 import { judge, type Window } from "./judge.ts";
+import { keepPasses } from "./kept-passes.ts";
 import type { GateStatus, Sight } from "./machine.ts";
 import { proofOf } from "./proof.ts";
 import { createSplit, type Split } from "./split.ts";
 import { type Stage, stageAt } from "./stages.ts";
 import { noTenants, type TenantWindow, tenantsIn } from "./tenants.ts";
 import { sideOf } from "./trials.ts";
+import { loneVoice, weigh } from "./voices.ts";
 
 /** No report for this long means that the proxies do not report, not that nothing happens. */
 const silenceMs = 10_000;
@@ -23,6 +25,8 @@ export interface Facts {
   observation: Observation;
   /** Of each tenant that is measured by itself. */
   tenants: ReadonlyMap<string, Observation>;
+  /** How much of the observation is the word of each proxy. */
+  voices?: Voices;
   /** Since any proxy's filters reported. */
   silentMs: number;
   queries: readonly Verdict[];
@@ -50,8 +54,11 @@ export function watchKey({ step, phase }: RolloutState, route: RouteState | unde
  */
 export function createWatch(key: string, startMs: number, agedMs: number): Watch {
   let mark: Observation | undefined;
+  let markMs = 0;
   let split: Split | undefined;
   let tenantMarks: ReadonlyMap<string, Observation> = new Map();
+  let voiceMarks: Voices = new Map();
+  const passed = new Set<string>();
   let provenAtMs: number | undefined;
   let lastProvenMs = startMs;
   let unclearSinceMs: number | undefined;
@@ -79,8 +86,10 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
       // From here on every request that is counted was sent by the step's own weights.
       if (enough && mark === undefined) {
         mark = facts.observation;
+        markMs = nowMs;
         split = createSplit(mark);
         tenantMarks = facts.tenants;
+        voiceMarks = facts.voices ?? voiceMarks;
       }
       const window = windowSince(spec, facts.observation, stage?.tiers);
       const share =
@@ -94,7 +103,7 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
       }
       const verdicts =
         window && stage && provenAtMs !== undefined
-          ? verdictsOf(state, spec, stage, window.sides, facts)
+          ? verdictsOf(state, spec, stage, window.sides, facts, { voices: voiceMarks, passed })
           : [];
       const tenants =
         window && stage && stage.weight > 0 && provenAtMs !== undefined
@@ -105,6 +114,7 @@ export function createWatch(key: string, startMs: number, agedMs: number): Watch
               judged: (sides) => judgedAt(state, spec, stage, sides),
               counts: (verdict) => countsAt(stage, verdict),
               pinned: state.pins.length,
+              countedMs: nowMs - markMs,
             })
           : noTenants;
       const unclear = verdicts.some(({ outcome }) => outcome === "inconclusive");
@@ -182,10 +192,13 @@ function verdictsOf(
   spec: RolloutSpec,
   stage: Stage,
   sides: Window,
-  { silentMs, queries }: Facts,
+  { applied: { wanted }, silentMs, queries, voices = new Map() }: Facts,
+  before: { voices: Voices; passed: Set<string> },
 ): Verdict[] {
   if (stage.weight === 0 && stage.kind !== "header-only") return [...queries];
   const verdicts = judgedAt(state, spec, stage, sides);
+  keepPasses(verdicts, before.passed);
+  weigh(verdicts, loneVoice(spec.analysis, spec.canary, before.voices, voices, wanted));
   if (silentMs > silenceMs)
     for (const verdict of verdicts) {
       verdict.outcome = "missing";

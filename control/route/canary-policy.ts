@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CanaryPolicySchema } from "../gen/weir/v1/filter_pb.ts";
 import type { Canary, KeySource, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { callerSources, tenantSources } from "./caller-sources.ts";
 
 const defaultConversationHeader = "x-session-id";
 const defaultIdleSeconds = 3600;
@@ -14,7 +15,7 @@ export function canaryPolicy(
   const spec = route?.spec;
   if (spec?.canary === undefined) return undefined;
   const { canary, rateLimit, shadow, variants } = spec;
-  const identity = rateLimit?.identity ?? [];
+  const identity = tenantSources(rateLimit);
   const pins = pinsOf(canary, rateLimit);
   const pinned = Object.keys(pins).length > 0;
   return {
@@ -53,6 +54,8 @@ function conversations({ header, idle }: NonNullable<Canary["conversations"]>) {
 }
 
 /** The filters are told where a tenant's name stands rather than that it is one. */
-function withoutTenant(sources: readonly KeySource[], identity: readonly KeySource[]): KeySource[] {
-  return sources.flatMap((each) => (each.source.case === "tenant" ? identity : [each]));
+function withoutTenant(sources: readonly KeySource[], identity: ReturnType<typeof tenantSources>) {
+  return sources.flatMap((each) =>
+    each.source.case === "tenant" ? identity : callerSources([each]),
+  );
 }

@@ -6,8 +6,9 @@ import {
   type RoutePolicySchema,
   type TokenLimitPolicySchema,
 } from "../gen/weir/v1/filter_pb.ts";
-import type { InferenceRoute, RouteSpec, Tier } from "../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RateLimit, RouteSpec, Tier } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { namedRanges, tenantSources, tokenSources } from "./caller-sources.ts";
 import { canaryPolicy } from "./canary-policy.ts";
 import { countsTokens, type FilterModule } from "./module.ts";
 import { routeName } from "./names.ts";
@@ -27,9 +28,15 @@ export type FilterName = (typeof filterNames)[number];
 type RoutePolicyInit = MessageInitShape<typeof RoutePolicySchema>;
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
-/** What the filters at one place do for a route; all of it where nothing else is said. */
-type Only = (state: RouteState) => readonly FilterName[];
-const everything: Only = () => filterNames;
+/** What is particular to one place where filters run. */
+export interface Place {
+  /** What the filters there do for a route. Absent: all of it. */
+  only?: (state: RouteState) => readonly FilterName[];
+  /** Names under which requests for a route come there. Absent: its hosts. */
+  hosts?: (state: RouteState) => readonly string[];
+  /** Other instances there look after hosts that are not in the configuration. */
+  shared?: boolean;
+}
 
 /** A configuration as the JSON that filters read, made once. */
 export type FilterConfigJson = JsonObject & {
@@ -45,7 +52,7 @@ export function filterConfig(
   states: readonly RouteState[],
   report?: ReportTarget,
 ): FilterConfigJson {
-  return withRevision(protoJson(FilterConfigSchema, contentOf(states, report, everything)));
+  return withRevision(protoJson(FilterConfigSchema, contentOf(states, report, {})));
 }
 
 /**
@@ -73,18 +80,15 @@ function forAnyHost(route: InferenceRoute, policy: RoutePolicyInit): FilterConfi
   return withRevision(protoJson(FilterConfigSchema, { routes }));
 }
 
-/**
- * The part of a configuration that a module reads, under a revision of its own;
- * `only` leaves a route to the filters that it names, where others run elsewhere.
- */
+/** The part of a configuration that a module reads at one place, under a revision of its own. */
 export function moduleConfig(
   states: readonly RouteState[],
   report?: ReportTarget,
-  only = everything,
+  place: Place = {},
   module: FilterModule = "weir",
 ): FilterConfigJson {
   return withRevision(
-    partFor(module, protoJson(FilterConfigSchema, contentOf(states, report, only))),
+    partFor(module, protoJson(FilterConfigSchema, contentOf(states, report, place))),
   );
 }
 
@@ -96,17 +100,18 @@ function withRevision(content: JsonObject): FilterConfigJson {
 interface Content {
   routes: RoutePolicyInit[];
   report?: ReportTarget;
+  shared?: boolean;
 }
 
 function contentOf(
   states: readonly RouteState[],
   report: ReportTarget | undefined,
-  only: Only,
+  { only = () => filterNames, hosts, shared }: Place,
 ): Content {
   const routes = [...states]
     .sort((a, b) => compare(nameOf(a), nameOf(b)))
-    .map((state) => policy(state, only(state)));
-  return { routes, ...(report ? { report } : {}) };
+    .map((state) => policy(state, only(state), hosts?.(state) ?? state.route?.spec?.hosts ?? []));
+  return { routes, ...(report ? { report } : {}), ...(shared ? { shared } : {}) };
 }
 
 function digest(content: JsonObject): string {
@@ -146,7 +151,11 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function policy(state: RouteState, only: readonly FilterName[]): RoutePolicyInit {
+function policy(
+  state: RouteState,
+  only: readonly FilterName[],
+  hosts: readonly string[],
+): RoutePolicyInit {
   const name = nameOf(state);
   const spec = state.route?.spec;
   if (spec === undefined) return { name };
@@ -156,17 +165,20 @@ function policy(state: RouteState, only: readonly FilterName[]): RoutePolicyInit
   const shadow = asked("shadow") ? shadowPolicy(spec) : undefined;
   return {
     name,
-    hosts: [...spec.hosts].sort(compare),
+    hosts: [...hosts].sort(compare),
     ...(canary ? { canary } : {}),
     ...(rateLimit && asked("rateLimit")
       ? {
           rateLimit: {
-            identity: rateLimit.identity,
+            identity: tenantSources(rateLimit),
             tiers: sorted(rateLimit.tiers),
             tenants: sorted(tenantsOf(rateLimit, spec.shadow)),
             default: rateLimit.default,
-            ...(rateLimit.forward ? { forward: rateLimit.forward } : {}),
+            ...forwarded(rateLimit, countsTokens(spec)),
             ...(rateLimit.concurrent === undefined ? {} : { concurrent: rateLimit.concurrent }),
+            ...(rateLimit.variantPercent === undefined
+              ? {}
+              : { variantPercent: rateLimit.variantPercent }),
             ...(rateLimit.overload ? { overload: rateLimit.overload } : {}),
             ...(rateLimit.fleet ? { fleet: rateLimit.fleet } : {}),
           },
@@ -187,6 +199,13 @@ function policy(state: RouteState, only: readonly FilterName[]): RoutePolicyInit
   };
 }
 
+/** What is told of the caller: also to token-limit.wasm, where it could not tell the tenant itself. */
+function forwarded(rateLimit: RateLimit, tokens: boolean) {
+  const { forward } = rateLimit;
+  if (tokens && namedRanges(rateLimit).length > 0) return { forward: { ...forward, tenant: true } };
+  return forward ? { forward } : {};
+}
+
 /** Proxies that share a fleet's limit where no number is named, as the filter has it. */
 const usualProxies = 10;
 
@@ -197,13 +216,16 @@ function tokenPolicy(spec: RouteSpec): MessageInitShape<typeof TokenLimitPolicyS
   );
   const diverted = divertedTokens(spec);
   return {
-    identity: rateLimit?.identity ?? [],
+    identity: tokenSources(rateLimit),
     tiers: sorted(Object.fromEntries(tiers)),
     tenants: rateLimit ? sorted(tenantsOf(rateLimit, shadow)) : {},
     default: rateLimit?.default ?? "",
     variants: variants.map(({ name }) => name),
     expectedTokens: tokens?.expected ?? 1024,
     overrun: tokens?.overrun || "pass",
+    ...(tokens?.maxTokens === undefined ? {} : { maxTokens: tokens.maxTokens }),
+    ...(tokens?.cachedPercent === undefined ? {} : { cachedPercent: tokens.cachedPercent }),
+    ...(tokens?.writtenPercent === undefined ? {} : { writtenPercent: tokens.writtenPercent }),
     ...(diverted ? { shadow: diverted } : {}),
     ...(rateLimit?.fleet ? { proxies: rateLimit.fleet.proxies || usualProxies } : {}),
   };

@@ -1,12 +1,13 @@
 import type { RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { namedRanges } from "./caller-sources.ts";
 
 /**
  * The modules of filters, by name: build/NAME.wasm. "weir" decides over request
  * headers. "weir-full" does the same and also follows streams to their end and
  * listens to the pods and the control service, for limits on requests in flight,
  * overload and the fleet; it knows certificates, schedulers' headers, baggage,
- * pinned tenants, conversations, and clients and times that are exceptions.
+ * ranges of addresses, pinned tenants, conversations, and clients and times that are exceptions.
  * "token-limit" reads bodies. One that lacks something refuses a configuration
  * that asks for it.
  */
@@ -35,7 +36,8 @@ function needsFull({ route }: RouteState): boolean {
       limitsInFlight(spec) ||
       followsShadow(spec) ||
       remembers(spec) ||
-      excepts(spec))
+      excepts(spec) ||
+      tellsRanges(spec))
   );
 }
 
@@ -66,6 +68,11 @@ function remembers({ canary }: RouteSpec): boolean {
 function tellsCertificates({ rateLimit, canary }: RouteSpec): boolean {
   const sources = [...(rateLimit?.identity ?? []), ...(canary?.stickyBy ?? [])];
   return sources.some(({ source }) => source.case === "san");
+}
+
+/** Knows tenants by ranges of addresses. */
+function tellsRanges({ rateLimit }: RouteSpec): boolean {
+  return rateLimit !== undefined && namedRanges(rateLimit).length > 0;
 }
 
 function limitsInFlight({ rateLimit: limit }: RouteSpec): boolean {

@@ -4,9 +4,17 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 /** Namespace of a document that names none. */
 export const defaultNamespace = "default";
 
-/** "namespace/name" of a route. */
-export function routeName(route: InferenceRoute): string {
+/** "namespace/name" of a route, or of the rollout of one. */
+export function routeName(route: Pick<InferenceRoute, "metadata">): string {
   return `${route.metadata?.namespace || defaultNamespace}/${route.metadata?.name ?? ""}`;
+}
+
+const label = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?";
+const wholeName = new RegExp(`^${label}/${label}$`);
+
+/** Whether a route can have this "namespace/name": any other is stored nowhere. */
+export function isRouteName(name: string): boolean {
+  return wholeName.test(name);
 }
 
 /**

@@ -58,7 +58,7 @@ export function planRoute(route: InferenceRoute, stored: RouteState | undefined)
   };
 }
 
-/** The document as people write it. */
+/** The document as people write it; kubectl, which reads YAML 1.1 in part, reads the same. */
 export function toYaml(route: InferenceRoute): string {
-  return stringify(toJson(InferenceRouteSchema, route), { lineWidth: 0 });
+  return stringify(toJson(InferenceRouteSchema, route), { lineWidth: 0, compat: "yaml-1.1" });
 }

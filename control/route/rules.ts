@@ -1,4 +1,5 @@
 import type { HeaderMatch, InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
+import { controlHeaders } from "./control-headers.ts";
 import { routeName } from "./names.ts";
 
 export const variantHeader = "x-weir-variant";
@@ -135,6 +136,12 @@ function weighted(spec: RouteSpec): Target[] {
 /** Headers that only Weir speaks in, in an answer a sign of a pod that pretends. */
 export function shadowHeaders(spec: RouteSpec): string[] {
   return [spec.shadow?.modeHeader || defaultModeHeader, spec.shadow?.tagHeader || defaultTagHeader];
+}
+
+/** What is taken out of answers: names that only Weir speaks in, but for the variant where a route tells it. */
+export function answerHeaders(spec: RouteSpec): string[] {
+  const spoken = [...controlHeaders, ...shadowHeaders(spec)];
+  return spec.tellVariant ? spoken.filter((name) => name !== variantHeader) : spoken;
 }
 
 /**

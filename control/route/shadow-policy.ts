@@ -5,6 +5,7 @@ import type {
   TokenShadowSchema,
 } from "../gen/weir/v1/filter_pb.ts";
 import type { RateLimit, RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import { tenantSources } from "./caller-sources.ts";
 
 type ShadowPolicyInit = MessageInitShape<typeof ShadowPolicySchema>;
 
@@ -40,7 +41,7 @@ export function shadowPolicy({ shadow, rateLimit }: RouteSpec): ShadowPolicyInit
     tag: shadow.tag,
     match: shadow.match,
     ...headers(shadow),
-    ...(shadow.from.length > 0 ? { from: shadow.from, identity: rateLimit?.identity ?? [] } : {}),
+    ...(shadow.from.length > 0 ? { from: shadow.from, identity: tenantSources(rateLimit) } : {}),
     ...(shadow.baggage ? { baggage: true } : {}),
     ...(shadow.yield ? { yield: true } : {}),
     ...(mirrors(shadow)

@@ -3,6 +3,9 @@ import { type InferenceRoute, InferenceRouteSchema } from "../gen/weir/v1/route_
 import type { Problem } from "./problem.ts";
 import { bucketCount, toBuckets, toPercent } from "./weights.ts";
 
+/** Variants of a route, as proto/weir/v1/route.proto limits them. */
+const maxVariants = 16;
+
 /** A route with new weights, or why it cannot have them. */
 export interface Shifted {
   route?: InferenceRoute;
@@ -20,6 +23,17 @@ export function shiftWeights(
 ): Shifted {
   const variants = route.spec?.variants ?? [];
   const shadow = route.spec?.shadow?.variant;
+  const count = Object.keys(weights).length;
+  if (count > maxVariants)
+    return {
+      problems: [
+        {
+          code: "too-many",
+          path: "weights",
+          message: `weights must name at most ${maxVariants} variants, not ${count}`,
+        },
+      ],
+    };
   const problems = Object.entries(weights).flatMap(([name, weight]) =>
     weightProblems(
       name,
@@ -28,7 +42,7 @@ export function shiftWeights(
       shadow,
     ),
   );
-  if (Object.keys(weights).length === 0)
+  if (count === 0)
     problems.push({
       code: "missing-field",
       path: "weights",
@@ -59,7 +73,8 @@ export function shiftWeights(
   const shifted = clone(InferenceRouteSchema, route);
   for (const variant of shifted.spec?.variants ?? []) {
     const given = weights[variant.name];
-    if (given !== undefined) variant.weight = given;
+    // What is stored has two decimals, however near to them what was given is.
+    if (given !== undefined) variant.weight = toPercent(toBuckets(given)) + 0;
     else if (variant.name !== shadow)
       variant.weight = toPercent(
         shares[others.findIndex((each) => each.name === variant.name)] ?? 0,

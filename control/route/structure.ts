@@ -38,16 +38,64 @@ export function checkStructure(
   document: unknown,
   message: DescMessage = InferenceRouteSchema,
 ): Problem[] {
+  return problemsOf(errorsOf(document, message));
+}
+
+/** The shape of a document, and what can be said of its meaning all the same. */
+export interface Structure {
+  problems: Problem[];
+  /** Paths of the values that are wrong. */
+  faults: string[];
+  /** The document without them; undefined where a list or an object is wrong as a whole. */
+  rest: unknown;
+}
+
+export function structureOf(
+  document: unknown,
+  message: DescMessage = InferenceRouteSchema,
+): Structure {
+  const errors = errorsOf(document, message);
+  const faults = errors.map((error) => toProblem(error).path);
+  // Every error counts here, however many are shown.
+  const rest = errors.every(isLeaf) ? structuredClone(document) : undefined;
+  if (rest !== undefined) for (const error of errors) removeFault(rest, error);
+  return { problems: problemsOf(errors), faults, rest };
+}
+
+function errorsOf(document: unknown, message: DescMessage): ErrorObject[] {
   const validate = validators.get(message.typeName) ?? createValidator(message);
   validators.set(message.typeName, validate);
   if (validate(document)) return [];
-  const problems = (validate.errors ?? [])
-    .filter((error) => error.keyword !== "propertyNames")
-    .map(toProblem);
+  return (validate.errors ?? []).filter((error) => error.keyword !== "propertyNames");
+}
+
+function problemsOf(errors: readonly ErrorObject[]): Problem[] {
+  const problems = errors.map(toProblem);
   const unique = new Map(
     problems.map((problem) => [`${problem.path} ${problem.message}`, problem]),
   );
   return [...unique.values()].slice(0, mostProblems);
+}
+
+/** Whether an error is about one value, without which the others keep their meaning. */
+function isLeaf({ data, keyword, propertyName }: ErrorObject): boolean {
+  if (keyword === "additionalProperties" || keyword === "required") return true;
+  return propertyName === undefined && (typeof data !== "object" || data === null);
+}
+
+function removeFault(document: unknown, error: ErrorObject): void {
+  const steps = error.instancePath.split("/").slice(1).map(unescaped);
+  if (error.keyword === "required") return;
+  if (error.keyword === "additionalProperties")
+    steps.push(String((error.params as { additionalProperty: string }).additionalProperty));
+  const last = steps.pop();
+  const parent = steps.reduce<unknown>(
+    (at, step) => (at as Record<string, unknown> | undefined)?.[step],
+    document,
+  );
+  // An element of a list keeps its place, or the paths of those behind it would be wrong.
+  if (last !== undefined && typeof parent === "object" && parent && !Array.isArray(parent))
+    delete (parent as Record<string, unknown>)[last];
 }
 
 function toProblem(error: ErrorObject): Problem {
@@ -128,8 +176,13 @@ function dotted(pointer: string): string {
   return pointer
     .split("/")
     .slice(1)
-    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .map(unescaped)
     .reduce((path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : join(path, part)), "");
+}
+
+/** A step of a JSON pointer (RFC 6901, section 4). */
+function unescaped(step: string): string {
+  return step.replaceAll("~1", "/").replaceAll("~0", "~");
 }
 
 function join(path: string, name: string): string {

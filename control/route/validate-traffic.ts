@@ -11,6 +11,12 @@ export function checkTraffic(spec: RouteSpec, report: Report): void {
     const operations = spec.headers?.[direction];
     if (operations) checkHeaders(operations, `spec.headers.${direction}`, spec, report);
   }
+  if (spec.cors?.allowCredentials && spec.cors.allowOrigins.includes("*"))
+    report(
+      "bad-value",
+      "spec.cors.allowCredentials",
+      'allowCredentials with origin "*" would let every page act in its visitors\' names: list the origins',
+    );
   if (spec.tls) checkTls(spec.tls, report);
   checkBalance(spec, report);
   if (spec.resilience?.locality) checkLocality(spec.resilience.locality, report);

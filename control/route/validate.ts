@@ -1,12 +1,13 @@
 import { isIP } from "node:net";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import type { InferenceRoute, KeySource, Resilience, RouteSpec } from "../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, KeySource, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 import { controlHeaders } from "./control-headers.ts";
 import { routeName } from "./names.ts";
 import type { Problem, Report } from "./problem.ts";
+import { rangesProblem, tenantProblem } from "./tenant-name.ts";
 import { stickinessProblems } from "./validate-canary.ts";
 import { checkCluster } from "./validate-cluster.ts";
 import { compressionProblems, matchProblems } from "./validate-compression.ts";
+import { checkResilience } from "./validate-resilience.ts";
 import { shadowProblems } from "./validate-shadow.ts";
 import { checkTraffic } from "./validate-traffic.ts";
 import { toBuckets } from "./weights.ts";
@@ -18,6 +19,7 @@ export function validateRoute(route: InferenceRoute): Problem[] {
   const spec = route.spec;
   if (spec === undefined)
     return [{ code: "missing-field", path: "spec", message: "spec is required" }];
+  checkService(spec, report);
   checkVariants(spec, report);
   checkRateLimit(spec, report);
   checkCanary(spec, report);
@@ -34,34 +36,46 @@ export function validateRoute(route: InferenceRoute): Problem[] {
   ];
 }
 
-/** validateRoute for each, and what is only wrong with them together. */
-export function validateAll(routes: readonly InferenceRoute[]): Problem[] {
-  const problems = routes.flatMap((route, index) =>
-    validateRoute(route).map((each) =>
-      index === 0 ? each : { ...each, path: `document ${index + 1}: ${each.path}` },
-    ),
-  );
+/**
+ * validateRoute for each, and what is only wrong with them together.
+ * @param prefixes what the paths of each route start with; "document N: " where none are given
+ */
+export function validateAll(
+  routes: readonly InferenceRoute[],
+  prefixes: readonly string[] = routes.map((_, index) =>
+    index === 0 ? "" : `document ${index + 1}: `,
+  ),
+): Problem[] {
+  const problems: Problem[] = [];
   const names = new Set<string>();
   const hosts = new Map<string, string>();
-  for (const route of routes) {
+  for (const [index, route] of routes.entries()) {
+    const add = (...found: Problem[]) => {
+      for (const each of found) problems.push({ ...each, path: prefixes[index] + each.path });
+    };
+    add(...validateRoute(route));
     const name = routeName(route);
     if (names.has(name))
-      problems.push({
+      add({
         code: "duplicate-route",
         path: "metadata.name",
         message: `${name} is described twice`,
       });
     names.add(name);
-    problems.push(...hostConflicts(route, hosts));
+    add(...hostConflicts(route, hosts));
     for (const host of route.spec?.hosts ?? []) hosts.set(host, name);
   }
   return problems;
 }
 
-/** Hosts of a route that another route (host -> name) already answers for. */
+/**
+ * Hosts of a route that another route (host -> name) already answers for.
+ * @param mayName whether who is told may know that there is a route of this name
+ */
 export function hostConflicts(
   route: InferenceRoute,
   taken: ReadonlyMap<string, string>,
+  mayName: (owner: string) => boolean = () => true,
 ): Problem[] {
   const name = routeName(route);
   return (route.spec?.hosts ?? []).flatMap((host, index) => {
@@ -72,10 +86,19 @@ export function hostConflicts(
           {
             code: "host-taken",
             path: `spec.hosts[${index}]`,
-            message: `host ${host} belongs to route ${owner}`,
+            message: `host ${host} belongs to ${mayName(owner) ? `route ${owner}` : "a route of another namespace"}`,
           },
         ];
   });
+}
+
+function checkService({ service, variants }: RouteSpec, report: Report): void {
+  if (service === undefined && variants.some(({ endpoints }) => endpoints.length === 0))
+    report(
+      "missing-field",
+      "spec.service",
+      "service is required where a variant has no endpoints: it names the Kubernetes Service of the pods",
+    );
 }
 
 function checkVariants(spec: RouteSpec, report: Report): void {
@@ -123,36 +146,31 @@ function endpointProblem(endpoint: string): string | undefined {
   return port >= 1 && port <= 65535 ? undefined : "has a port outside 1 to 65535";
 }
 
-function checkRateLimit({ rateLimit }: RouteSpec, report: Report): void {
+function checkRateLimit({ canary, rateLimit }: RouteSpec, report: Report): void {
   if (rateLimit === undefined) return;
   const tiers = Object.keys(rateLimit.tiers);
   const unknown = (name: string) => `tier "${name}" is not one of ${tiers.join(", ")}`;
   if (!tiers.includes(rateLimit.default))
     report("unknown-tier", "spec.rateLimit.default", unknown(rateLimit.default));
+  const bySourceIp = rateLimit.identity.some(({ source }) => source.case === "sourceIp");
   for (const [tenant, tier] of Object.entries(rateLimit.tenants)) {
-    const problem = tenantProblem(tenant);
+    const problem = tenantProblem(tenant, bySourceIp);
     // The name may be a key that was pasted in plain: it is not repeated.
     if (problem) report("bad-tenant", "spec.rateLimit.tenants", problem);
     else if (!tiers.includes(tier))
       report("unknown-tier", `spec.rateLimit.tenants.${tenant}`, unknown(tier));
   }
-  for (const [name, tier] of Object.entries(rateLimit.tiers)) {
-    if (tier.burst > 0 && tier.burst < tier.requestsPerSecond)
-      report(
-        "burst-too-small",
-        `spec.rateLimit.tiers.${name}.burst`,
-        `burst must be at least requestsPerSecond ${tier.requestsPerSecond}, not ${tier.burst}`,
-      );
-  }
+  const tooMany = rangesProblem(rateLimit);
+  if (tooMany) report("bad-tenant", "spec.rateLimit.tenants", tooMany);
   checkSources(rateLimit.identity, "spec.rateLimit.identity", report);
-}
-
-function tenantProblem(tenant: string): string | undefined {
-  if (tenant.startsWith("sha256:") && !/^sha256:[0-9a-f]{64}$/.test(tenant))
-    return 'a tenant that starts with "sha256:" must go on with 64 lower-case hex digits';
-  if (/^(sk|pk|key|token|bearer)[-_ ]/i.test(tenant))
-    return 'a tenant looks like an API key: write "sha256:" and the SHA-256 of the key, never the key';
-  return undefined;
+  const limits = [rateLimit, ...Object.values(rateLimit.tiers)];
+  const bounded = canary && limits.some(({ concurrent }) => concurrent !== undefined);
+  if (rateLimit.variantPercent !== undefined && !bounded)
+    report(
+      "no-effect",
+      "spec.rateLimit.variantPercent",
+      "variantPercent has no meaning without spec.canary and a limit of concurrent requests",
+    );
 }
 
 function checkSources(sources: readonly KeySource[], path: string, report: Report): void {
@@ -224,48 +242,6 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
       "spec.rateLimit",
       "shadow.from names tenants, which rateLimit.identity must tell apart",
     );
-}
-
-function checkResilience({ resilience }: RouteSpec, report: Report): void {
-  if (resilience === undefined) return;
-  const path = "spec.resilience";
-  const retries = resilience.retries;
-  if (
-    retries?.attempts === 0 &&
-    (retries.perTryTimeout ?? retries.backoff ?? retries.budget ?? retries.retryOn[0]) !== undefined
-  )
-    report(
-      "retries-off",
-      `${path}.retries`,
-      "perTryTimeout, retryOn, backoff and budget have no meaning with 0 attempts",
-    );
-  for (const [name, duration] of Object.entries(durationsOf(resilience)))
-    if (duration !== undefined && duration.seconds === 0n && duration.nanos < 1_000_000)
-      report(
-        "out-of-range",
-        `${path}.${name}`,
-        `${name.split(".").at(-1)} must be at least 0.001s`,
-      );
-}
-
-/** All durations of a route's resilience, by their path below it. */
-export function durationsOf(resilience: Resilience): Record<string, Duration | undefined> {
-  const { balance, connections, outlier, retries, warmup } = resilience;
-  const key = balance?.hash?.key;
-  return {
-    timeout: resilience.timeout,
-    "retries.perTryTimeout": retries?.perTryTimeout,
-    "retries.backoff": retries?.backoff,
-    "outlier.interval": outlier?.interval,
-    "outlier.baseEjectionTime": outlier?.baseEjectionTime,
-    "connections.connectTimeout": connections?.connectTimeout,
-    "connections.idleTimeout": connections?.idleTimeout,
-    "connections.maxConnectionDuration": connections?.maxConnectionDuration,
-    "connections.keepalive.time": connections?.keepalive?.time,
-    "connections.keepalive.interval": connections?.keepalive?.interval,
-    "warmup.duration": warmup?.duration,
-    "balance.hash.cookie.ttl": key?.case === "cookie" ? key.value.ttl : undefined,
-  };
 }
 
 /** Reports every name that is there for the second time. */

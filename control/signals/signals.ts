@@ -12,6 +12,7 @@ import {
   type Distribution,
   distributionIn,
   histogramNames,
+  labelsOf,
   type Observation,
   quantile,
   totalOf,
@@ -57,6 +58,7 @@ function signals(
   const failed =
     totalOf(window, counterNames.responses, { ...where, label: "5xx" }) +
     totalOf(window, counterNames.responses, { ...where, label: "none" }) +
+    totalOf(window, counterNames.failedAnswers, where) +
     totalOf(window, counterNames.streams, { ...where, label: "cut" });
   const values: MessageInitShape<typeof SignalsSchema> = {
     // A route without a canary has no choice to count: its answers say how many there were.
@@ -66,7 +68,17 @@ function signals(
     tokensPerSecond:
       totalOf(window, counterNames.tokens, { ...where, label: "completion" }) / seconds,
   };
-  if (answers > 0) values.errorPercent = Math.min(100, (100 * failed) / answers);
+  if (answers > 0) {
+    values.errorPercent = Math.min(100, (100 * failed) / answers);
+    const refused = ["4xx", "501"].map((label) =>
+      totalOf(window, counterNames.responses, { ...where, label }),
+    );
+    values.refusedPercent = (100 * refused.reduce((sum, each) => sum + each, 0)) / answers;
+  }
+  const waits = labelsOf(window, counterNames.waited).filter(
+    (label) => totalOf(window, counterNames.waited, { ...where, label }) > 0,
+  );
+  if (waits.length > 0) values.waitedSeconds = Math.max(...waits.map(Number.parseFloat));
   return create(SignalsSchema, values);
 }
 

@@ -7,7 +7,7 @@ import {
   type RouteState,
   RouteStateSchema,
 } from "../gen/weir/v1/service_pb.ts";
-import type { RouteDraft } from "../route/index.ts";
+import { type RouteDraft, routeName } from "../route/index.ts";
 import {
   type Author,
   FencedError,
@@ -114,6 +114,16 @@ export function eventOf(entry: AuditEntry): RouteEvent | undefined {
 /** The same of rollouts. */
 export function rolloutEventOf({ rolloutAfter, sequence }: AuditEntry): RolloutEvent | undefined {
   return rolloutAfter ? { state: rolloutAfter, sequence } : undefined;
+}
+
+/** Name of the route that an event is about. */
+export function eventName({ state }: RouteEvent): string {
+  return state.route ? routeName(state.route) : "";
+}
+
+/** The same of rollouts. */
+export function rolloutEventName({ state }: RolloutEvent): string {
+  return state.rollout ? routeName(state.rollout) : "";
 }
 
 /** The change that an entry of the audit records. */

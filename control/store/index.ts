@@ -8,7 +8,7 @@ export {
   routePath,
   stateAnnotation,
 } from "./kube/index.ts";
-export { openStore } from "./open.ts";
+export { defaultStore, type OpenOptions, openStore } from "./open.ts";
 export {
   type Author,
   FencedError,
@@ -20,4 +20,5 @@ export {
   type Store,
   StoreRefusedError,
   StoreUnavailableError,
+  WatchBehindError,
 } from "./store.ts";

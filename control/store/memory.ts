@@ -4,12 +4,14 @@ import { createBroadcast } from "./broadcast.ts";
 import {
   type Change,
   deleteChange,
+  eventName,
   eventOf,
   putChange,
   rolloutChange,
+  rolloutEventName,
   rolloutEventOf,
 } from "./change.ts";
-import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "./store.ts";
+import { type Store, StoreUnavailableError } from "./store.ts";
 
 /** A store that forgets everything when the process ends: for tests and for trying things out. */
 export function createMemoryStore(now: () => Date = () => new Date()): Store {
@@ -17,8 +19,8 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
   const rollouts = new Map<string, RolloutState>();
   const log: AuditEntry[] = [];
   let fence = 0n;
-  const routeEvents = createBroadcast<RouteEvent>();
-  const rolloutEvents = createBroadcast<RolloutEvent>();
+  const routeEvents = createBroadcast({ nameOf: eventName });
+  const rolloutEvents = createBroadcast({ nameOf: rolloutEventName });
   const next = () => BigInt(log.length + 1);
 
   function commit(name: string, change: Change): void {

@@ -1,31 +1,57 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { EtcdAddressError } from "../etcd/index.ts";
 import { createKubeClient, KubeUnreachableError, loadClusterConfig } from "../kube/index.ts";
 import { createEtcdStore } from "./etcd/store.ts";
-import { createKubeStore } from "./kube/index.ts";
-import { createLmdbStore } from "./lmdb.ts";
+import { createKubeStore, type KubeStoreOptions } from "./kube/index.ts";
+import { createLmdbStore } from "./lmdb/index.ts";
 import { createMemoryStore } from "./memory.ts";
 import { type Store, StoreUnavailableError } from "./store.ts";
+
+export interface OpenOptions {
+  make?: boolean;
+  acceptEmpty?: boolean;
+  /** Told of what a store that others write to too cannot follow. */
+  log?(line: string, code?: string): void;
+}
+
+/**
+ * The store where none is named: below $XDG_STATE_HOME, or else ~/.local/state, wherever
+ * the process was started.
+ */
+export function defaultStore(env: NodeJS.ProcessEnv = process.env): string {
+  // The specification has relative paths ignored.
+  const state = env.XDG_STATE_HOME?.startsWith("/")
+    ? env.XDG_STATE_HOME
+    : join(homedir(), ".local", "state");
+  return `lmdb:${join(state, "weir")}`;
+}
 
 /**
  * Opens a store by its address: "memory", "lmdb:DIRECTORY", "etcd://HOST:PORT[,...]"
  * or "kube[:NAMESPACE]".
+ * @param options make: false refuses an lmdb store that is not there, in place of making it;
+ *   acceptEmpty: with Kubernetes, routes whose kind is gone from the cluster are gone
  * @throws StoreUnavailableError for an unknown kind or a store that cannot be used
  */
-export function openStore(address: string): Store {
+export function openStore(
+  address: string,
+  { make = true, acceptEmpty = false, log }: OpenOptions = {},
+): Store {
   if (address === "memory") return createMemoryStore();
   if (address.startsWith("lmdb:") && address.length > "lmdb:".length)
-    return createLmdbStore(address.slice("lmdb:".length));
-  if (address.startsWith("etcd://")) return openEtcd(address);
+    return createLmdbStore(address.slice("lmdb:".length), { make });
+  if (address.startsWith("etcd://")) return openEtcd(address, log);
   if (address === "kube" || address.startsWith("kube:"))
-    return openKube(address.slice("kube:".length));
+    return openKube(address.slice("kube:".length), { acceptEmpty, ...(log ? { log } : {}) });
   throw new StoreUnavailableError(
     `unknown store "${address}": known are memory, lmdb:DIRECTORY, etcd://HOST:PORT and kube[:NAMESPACE]`,
   );
 }
 
-function openEtcd(address: string): Store {
+function openEtcd(address: string, log: OpenOptions["log"]): Store {
   try {
-    return createEtcdStore(address);
+    return createEtcdStore(address, log);
   } catch (error) {
     if (error instanceof EtcdAddressError) throw new StoreUnavailableError(error.message);
     throw error;
@@ -33,10 +59,13 @@ function openEtcd(address: string): Store {
 }
 
 /** In the cluster that KUBECONFIG names, or that this process is a pod of. */
-function openKube(namespace: string): Store {
+function openKube(
+  namespace: string,
+  options: Pick<KubeStoreOptions, "acceptEmpty" | "log">,
+): Store {
   try {
     const client = createKubeClient(loadClusterConfig());
-    return createKubeStore({ client, namespace: namespace || client.namespace });
+    return createKubeStore({ client, namespace: namespace || client.namespace, ...options });
   } catch (error) {
     if (error instanceof KubeUnreachableError) throw new StoreUnavailableError(error.message);
     throw error;

@@ -91,6 +91,11 @@ export interface Store {
    */
   staleSince?(): Date | undefined;
   /**
+   * What in the store cannot be read, and why: it stays as it was last known, and
+   * keeps nothing else from being read and written. Absent where that cannot be.
+   */
+  damaged?(): ReadonlyMap<string, string>;
+  /**
    * Fills an empty store with everything of another, etags, numbers and audit as
    * they were. Absent where that cannot be.
    * @throws StoreUnavailableError when the store is not empty
@@ -104,7 +109,8 @@ export class StaleEtagError extends Error {
   override name = "StaleEtagError";
   readonly current: string;
   constructor(route: string, given: string, current: string) {
-    super(`etag "${given}" of ${route} is stale: the current one is "${current}"`);
+    const shown = given.length > 64 ? `${given.slice(0, 64)}...` : given;
+    super(`etag "${shown}" of ${route} is stale: the current one is "${current}"`);
     this.current = current;
   }
 }
@@ -125,6 +131,16 @@ export class NotStoredError extends Error {
 /** The store cannot be read or written now (disk full, closed, unreachable). */
 export class StoreUnavailableError extends Error {
   override name = "StoreUnavailableError";
+}
+
+/** Too much changed while a watch was not read: what it was to tell is not kept any longer. */
+export class WatchBehindError extends Error {
+  override name = "WatchBehindError";
+  constructor(maxNames: number) {
+    super(
+      `the watch is read too slowly: more than ${maxNames} routes changed since its reader took the last change; watch again to be told what is stored now`,
+    );
+  }
 }
 
 /** The store is reachable and does not take the write (no such namespace, not allowed). */

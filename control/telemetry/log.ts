@@ -1,4 +1,5 @@
 import { type DestinationStream, pino } from "pino";
+import { plain } from "./plain.ts";
 
 /** Writes a line for whoever runs the service; `code` names what happened for programs (docs/error-codes.md). */
 export type Log = (line: string, code?: string) => void;
@@ -40,7 +41,7 @@ export function createLog({ format, to: given = process.stderr }: LogOptions) {
     to,
   );
   const log: Log = (line, code) => {
-    if (format === "text") to.write(`${line}\n`);
+    if (format === "text") to.write(`${plain(line)}\n`);
     else if (code === undefined) logger.info(line);
     else logger.warn({ code }, line);
   };

@@ -1,5 +1,6 @@
-import { isIP } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { stringify } from "yaml";
+import { overloadManager, type ProxyLimits } from "./overload-manager.ts";
 import type { Address } from "./resources/options.ts";
 
 export interface BootstrapOptions {
@@ -16,6 +17,7 @@ export interface BootstrapOptions {
   ca?: string;
   cert?: string;
   key?: string;
+  limits?: ProxyLimits;
 }
 
 /** Labels in the names of the filters' metrics, as Envoy's statistics shall show them. */
@@ -31,7 +33,8 @@ export function bootstrap(options: BootstrapOptions): string {
   const source = { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "0s" };
   return stringify({
     node: { id: node, cluster: "weir" },
-    admin: { address: socketAddress(admin) },
+    admin: { address: socketAddress(admin), ...adminPaths(admin) },
+    overload_manager: overloadManager(options.limits),
     stats_config: {
       stats_tags: tags.map((tag) => ({ tag_name: tag, regex: `(${tag}=\\.=(.*?);\\.;)` })),
     },
@@ -83,6 +86,13 @@ export function bootstrap(options: BootstrapOptions): string {
       ],
     },
   });
+}
+
+/** Beyond this machine nobody may see tokens in a dump of the configuration, or end the proxy. */
+function adminPaths({ host }: Address): object {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))
+    ? {}
+    : { allow_paths: [{ exact: "/ready" }, { prefix: "/stats" }, { exact: "/server_info" }] };
 }
 
 function transport(options: BootstrapOptions): object {

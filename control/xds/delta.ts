@@ -1,42 +1,56 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { DeltaDiscoveryRequestSchema } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { deltaResponse } from "./encode.ts";
-import type { Incoming } from "./incoming.ts";
+import { type Incoming, refusalIn } from "./incoming.ts";
+import { reportSecretName } from "./resources/options.ts";
+import { secretUrl } from "./secret.ts";
 import type { Protocol } from "./stream.ts";
 import { deltaSubscription, wants } from "./subscription.ts";
 import { typeOfUrl } from "./types.ts";
 
-/** Incremental: every response is what changed since the last one. */
+/** Incremental: every response is what changed since the last one, and what was asked for. */
 export const deltaProtocol: Protocol = {
-  respond(type, state, published, nonce) {
-    const selection = published.select(type, state.subscription);
-    const present = new Map(selection.resources.map((resource) => [resource.name, resource]));
-    for (const name of state.known.keys())
-      if (!wants(state.subscription, name)) state.known.delete(name);
+  respond(type, state, _published, selection, nonce) {
+    const { known, sentIn, asked, subscription } = state;
+    const present = new Set(selection.resources.map(({ name }) => name));
+    for (const name of known.keys())
+      if (!wants(subscription, name) && !asked.has(name)) {
+        known.delete(name);
+        sentIn.delete(name);
+      }
+    // "The server must still provide those resources": a name that is asked for is sent, whatever
+    // the server believes the client to have ("Subscribing to Resources").
     const changed = selection.resources.filter(
-      ({ name, version }) => state.due || state.known.get(name) !== version,
+      ({ name, version }) =>
+        state.due || state.askedAll || asked.has(name) || known.get(name) !== version,
     );
-    const removed = [...state.known.keys()].filter((name) => !present.has(name));
+    // What is gone, and what was asked for and is not there
+    // ("Knowing When a Requested Resource Does Not Exist").
+    const removed = [...new Set([...known.keys(), ...asked])].filter((name) => !present.has(name));
     // A wildcard subscriber waits for its first answer even when there is nothing.
-    const firstOfAll = state.sentVersion === "" && state.subscription.wildcard;
-    if (changed.length === 0 && removed.length === 0 && !firstOfAll) return undefined;
-    for (const { name, version } of changed) state.known.set(name, version);
-    for (const name of removed) state.known.delete(name);
-    if (nonce !== String(published.number)) state.resends++;
+    const waits = subscription.wildcard && state.version === "" && !state.resumed.resources;
+    if (changed.length === 0 && removed.length === 0 && !waits) return undefined;
+    for (const { name, version } of changed) known.set(name, version);
+    for (const name of removed) {
+      known.delete(name);
+      sentIn.delete(name);
+    }
     return {
       frame: deltaResponse(type.url, selection.version, nonce, changed, removed),
-      version: selection.version,
+      names: changed.map(({ name }) => name),
     };
   },
-  resume(state, request, published) {
-    for (const [name, version] of Object.entries(request.initialVersions ?? {}))
+  // Nothing was to be sent, so what it named is what it wants.
+  hasAll: (state) => state.resumed.resources,
+  resume(state, { initialVersions = {} }) {
+    for (const [name, version] of Object.entries(initialVersions)) {
+      if (!wants(state.subscription, name)) continue;
       state.known.set(name, version);
-    const { version, resources } = published.select(request.type, state.subscription);
-    const complete =
-      state.known.size > 0 &&
-      state.known.size === resources.length &&
-      resources.every((resource) => state.known.get(resource.name) === resource.version);
-    if (complete) state.sentVersion = version;
+      // "To avoid resending them over the network" ("Incremental xDS"): sent only if it differs.
+      state.asked.delete(name);
+      state.resumed.resources = true;
+    }
+    if (state.resumed.resources) state.askedAll = false;
   },
 };
 
@@ -48,14 +62,22 @@ export function readDelta(message: Uint8Array): Incoming {
   return {
     node: request.node,
     names: [...subscribe, ...unsubscribe, ...Object.keys(request.initialResourceVersions)],
-    ...(type
+    request: {
+      type,
+      nonce: request.responseNonce,
+      ...refusalIn(request.errorDetail),
+      subscribe: (before) => deltaSubscription(before, subscribe, unsubscribe, type.wildcard),
+      initialVersions: request.initialResourceVersions,
+    },
+    ...(request.typeUrl === secretUrl
       ? {
-          request: {
-            type,
+          secret: {
+            delta: true,
             nonce: request.responseNonce,
-            ...(request.errorDetail ? { refusal: request.errorDetail.message } : {}),
-            subscribe: (before) => deltaSubscription(before, subscribe, unsubscribe, type.wildcard),
-            initialVersions: request.initialResourceVersions,
+            names: subscribe,
+            unsubscribed: unsubscribe,
+            version: request.initialResourceVersions[reportSecretName] ?? "",
+            ...refusalIn(request.errorDetail),
           },
         }
       : {}),

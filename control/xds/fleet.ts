@@ -1,49 +1,64 @@
-import { create } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { type Proxy, ProxyResourceSchema, ProxySchema } from "../gen/weir/v1/service_pb.ts";
+import type { Proxy } from "../gen/weir/v1/service_pb.ts";
+import { type Held, type NodeInfo, type Refusal, toProxy } from "./shown.ts";
 import { resourceTypes, type TypeName } from "./types.ts";
+import {
+  type Answer,
+  answerOf,
+  createStreamAnswers,
+  type Nack,
+  type Refused,
+  type StreamAnswers,
+  worstOf,
+} from "./verdicts.ts";
 
-/** Who a proxy says it is, in the first request of its stream. */
-export interface NodeInfo {
-  id: string;
-  cluster: string;
-  version: string;
-  /** Namespaces whose routes it gets; ["*"] means all. */
-  scope: readonly string[];
+/** One stream of a proxy; each of them tells for itself. */
+export interface ProxyStream {
+  sent(type: TypeName, version: string): void;
+  acked(type: TypeName, version: string): void;
+  nacked(type: TypeName, version: string, message: string): void;
+  closed(): void;
 }
 
-interface TypeState {
-  sent: string;
-  acked: string;
-  /** Every version this proxy refused, and why: Envoy acknowledges a refused extension when it comes again. */
-  refused: Map<string, string>;
-  nackedVersion: string;
-  nackMessage: string;
+/** A proxy: a node id with the namespaces whose routes it gets, and all its streams together. */
+export interface Member {
+  readonly node: string;
+  readonly scope: readonly string[];
+  isConnected(): boolean;
+  /** What it says to a version of a type; "runs" only where every stream that asks for the type does. */
+  answer(type: TypeName, version: string): Answer;
+  /** What it says no to now. */
+  refusal(): (Nack & { type: TypeName }) | undefined;
+  /** Answers that it gave so far: whoever is silent gives none. */
+  answers(): number;
+  /** How many of them were refusals. */
+  refusals(): number;
+  /** Revision that its filters reported; empty where none was. */
+  reportedRevision(): string;
 }
 
-interface ProxyState {
-  node: NodeInfo;
-  streams: number;
+interface ProxyState extends Member {
+  info: NodeInfo;
+  streams: Set<StreamAnswers>;
+  /** Of the stream that closed last; there is none before the first. */
+  last: StreamAnswers | undefined;
+  /** What its process refused on streams that have closed. */
+  refused: Refused;
+  answered: number;
+  nacks: number;
   since: Date;
-  types: Map<TypeName, TypeState>;
-  reportedRevision: string;
+  revision: string;
   reportedAt?: Date;
-}
-
-/** Unasked: the proxy wants nothing of the type. */
-export interface Answer {
-  state: "runs" | "refused" | "waiting" | "unasked";
-  /** The proxy's own words where it refused. */
-  message: string;
 }
 
 /** What is known of every proxy that has been seen. */
 export interface Fleet {
-  /** A stream of the proxy opened; call the result when it closes. */
-  connected(node: NodeInfo): () => void;
-  sent(node: string, type: TypeName, version: string): void;
-  acked(node: string, type: TypeName, version: string): void;
-  nacked(node: string, type: TypeName, version: string, message: string): void;
+  /**
+   * A stream of a proxy opened.
+   * @param resumes the proxy says what it has: its process is not a new one
+   */
+  connected(node: NodeInfo, resumes?: boolean): ProxyStream;
+  /** The connected proxies, in the order they came. */
+  members(): Member[];
   /** The filters of the proxy say which revision they run; also of one that Istio configures, and no stream. */
   reported(node: string, revision: string): void;
   /** Milliseconds since any proxy's filters reported; endless before the first report. */
@@ -52,19 +67,10 @@ export interface Fleet {
   scope(node: string): readonly string[];
   /** Whether the proxy runs exactly this version of the type. */
   runs(node: string, type: TypeName, version: string): boolean;
-  /** What the proxy says to a version of a type. */
-  answer(node: string, type: TypeName, version: string): Answer;
-  isConnected(node: string): boolean;
-  /** Ids of the connected proxies, in the order they came. */
-  connectedNodes(): string[];
-  /** What the proxy said no to, if that is what it was sent last. */
-  refusal(node: string): { type: TypeName; message: string } | undefined;
-  /** Revision that the proxy's filters reported; empty where none was. */
-  reportedRevision(node: string): string;
   /** The proxies that Istio configures: nothing is known of them but what their filters report. */
   reporters(): { node: string; revision: string; silentMs: number }[];
-  /** The first connected proxy, in the order they came, that a condition holds for. */
-  first(condition: (node: string) => boolean): string | undefined;
+  /** Changes that are kept from a scope because one of its proxies refused them: they are shown with that proxy. */
+  held(scope: readonly string[], refusals: readonly Refusal[]): void;
   list(): Proxy[];
   /** Calls back, at most once per turn of the event loop, after something changed. */
   onChange(listener: () => void): () => void;
@@ -72,11 +78,15 @@ export interface Fleet {
 
 /** Proxies that are gone are forgotten beyond this number, the ones gone longest first. */
 const mostRemembered = 20_000;
+/** More of a refusal's message is not kept. */
+const mostMessage = 2_000;
 /** Filters report about once a second. */
 const silentGoneMs = 60_000;
 
 export function createFleet(now: () => Date = () => new Date()): Fleet {
-  const proxies = new Map<string, ProxyState>();
+  /** By node id; several under one id where their namespaces differ. */
+  const proxies = new Map<string, ProxyState[]>();
+  const held = new Map<string, Held>();
   const listeners = new Set<() => void>();
   let scheduled = false;
   // By a clock that never jumps, as it is only ever compared with itself.
@@ -91,18 +101,10 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
     });
   }
 
-  function typeState(node: string, type: TypeName): TypeState | undefined {
-    const proxy = proxies.get(node);
-    if (proxy === undefined) return undefined;
-    let state = proxy.types.get(type);
-    if (state === undefined) {
-      state = { sent: "", acked: "", refused: new Map(), nackedVersion: "", nackMessage: "" };
-      proxy.types.set(type, state);
-    }
-    return state;
+  function* all(): Generator<ProxyState> {
+    for (const states of proxies.values()) yield* states;
   }
-
-  const isReporter = ({ streams, types }: ProxyState) => streams === 0 && types.size === 0;
+  const isReporter = ({ streams, last }: ProxyState) => streams.size === 0 && last === undefined;
 
   /** A proxy that only reports is there as long as it does. */
   function isGone(state: ProxyState): boolean {
@@ -110,154 +112,153 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
   }
 
   function dropGone(): void {
-    for (const [node, state] of proxies) if (isGone(state)) proxies.delete(node);
+    for (const [node, states] of proxies) if (states.every(isGone)) proxies.delete(node);
   }
 
   function forget(): void {
     if (proxies.size < mostRemembered) return;
-    for (const [id, { streams }] of proxies) {
-      if (streams > 0) continue;
+    for (const [id, states] of proxies) {
+      if (states.some(({ streams }) => streams.size > 0)) continue;
       proxies.delete(id);
       return;
     }
   }
 
+  function add(info: NodeInfo): ProxyState {
+    const streams = new Set<StreamAnswers>();
+    const state: ProxyState = {
+      info,
+      node: info.id,
+      scope: info.scope,
+      streams,
+      last: undefined,
+      refused: new Map(),
+      answered: 0,
+      nacks: 0,
+      since: now(),
+      revision: "",
+      isConnected: () => streams.size > 0,
+      answer: (type, version) => answerOf(streams, type, version),
+      refusal() {
+        for (const { name: type } of resourceTypes) {
+          const nack = worstOf(streams, type)?.nack;
+          if (nack) return { type, ...nack };
+        }
+        return undefined;
+      },
+      answers: () => state.answered,
+      refusals: () => state.nacks,
+      reportedRevision: () => state.revision,
+    };
+    proxies.set(info.id, [...(proxies.get(info.id) ?? []), state]);
+    return state;
+  }
+
+  /** The proxy that a stream is of. One that only reported until now has no namespaces yet. */
+  function stateOf(info: NodeInfo): ProxyState {
+    const known = proxies.get(info.id) ?? [];
+    const same = known.find(({ scope }) => scope.join() === info.scope.join());
+    if (same) return same;
+    const reporter = known.find(isReporter);
+    const state = add(info);
+    if (reporter) {
+      state.revision = reporter.revision;
+      if (reporter.reportedAt) state.reportedAt = reporter.reportedAt;
+      proxies.set(info.id, [...known.filter((each) => each !== reporter), state]);
+    }
+    return state;
+  }
+
+  /** Of several proxies under one id the one that is there; else the one that was first. */
+  function named(node: string): ProxyState | undefined {
+    const states = proxies.get(node);
+    return states?.find(({ streams }) => streams.size > 0) ?? states?.[0];
+  }
+
   return {
-    connected(node) {
+    connected(info, resumes = false) {
       forget();
-      const known = proxies.get(node.id);
-      const proxy = known ?? {
-        node,
-        streams: 0,
-        since: now(),
-        types: new Map(),
-        reportedRevision: "",
-      };
-      proxy.node = node;
-      if (proxy.streams === 0) {
-        proxy.since = now();
-        // A new stream may be a new process: what the old one acknowledged proves nothing.
-        for (const state of proxy.types.values()) Object.assign(state, { sent: "", acked: "" });
-      }
-      proxy.streams++;
-      proxies.delete(node.id);
-      proxies.set(node.id, proxy);
+      const state = stateOf(info);
+      // A new process looks at everything anew: its yes counts.
+      if (state.streams.size === 0 && (!resumes || state.info.version !== info.version))
+        state.refused = new Map();
+      if (state.streams.size === 0) state.since = now();
+      state.info = info;
+      const stream = createStreamAnswers(state.refused);
+      state.streams.add(stream);
+      const states = proxies.get(info.id) ?? [];
+      proxies.delete(info.id);
+      proxies.set(info.id, states);
       changed();
-      return () => {
-        proxy.streams--;
+      const answered = () => {
+        state.answered++;
         changed();
       };
+      return {
+        sent(type, version) {
+          stream.sent(type, version);
+          changed();
+        },
+        acked(type, version) {
+          stream.acked(type, version, now());
+          answered();
+        },
+        nacked(type, version, message) {
+          const words = message.slice(0, mostMessage) || "it gives no reason";
+          stream.nacked(type, version, words, now());
+          state.nacks++;
+          answered();
+        },
+        closed() {
+          if (!state.streams.delete(stream)) return;
+          state.last = stream;
+          state.refused = stream.refused;
+          changed();
+        },
+      };
     },
-    sent(node, type, version) {
-      const state = typeState(node, type);
-      if (state === undefined) return;
-      state.sent = version;
-      changed();
-    },
-    acked(node, type, version) {
-      const state = typeState(node, type);
-      if (state === undefined || state.refused.has(version)) return;
-      state.acked = version;
-      state.nackedVersion = "";
-      state.nackMessage = "";
-      changed();
-    },
-    nacked(node, type, version, message) {
-      const state = typeState(node, type);
-      if (state === undefined) return;
-      state.refused.set(version, message);
-      state.nackedVersion = version;
-      state.nackMessage = message;
-      changed();
-    },
+    members: () => [...all()].filter(({ streams }) => streams.size > 0),
     silentMs: () =>
       heardAt === undefined ? Number.POSITIVE_INFINITY : performance.now() - heardAt,
     reported(node, revision) {
       heardAt = performance.now();
-      let proxy = proxies.get(node);
-      if (proxy === undefined) {
+      if (!proxies.has(node)) {
         forget();
-        const named = { id: node, cluster: "", version: "", scope: [] };
-        proxy = { node: named, streams: 0, since: now(), types: new Map(), reportedRevision: "" };
-        proxies.set(node, proxy);
+        add({ id: node, cluster: "", version: "", scope: [] });
       }
-      proxy.reportedAt = now();
-      if (proxy.reportedRevision === revision) return;
-      proxy.reportedRevision = revision;
-      changed();
+      for (const state of proxies.get(node) ?? []) {
+        state.reportedAt = now();
+        if (state.revision !== revision) changed();
+        state.revision = revision;
+      }
     },
-    scope: (node) => proxies.get(node)?.node.scope ?? [],
-    runs(node, type, version) {
-      const proxy = proxies.get(node);
-      return proxy !== undefined && proxy.streams > 0 && proxy.types.get(type)?.acked === version;
-    },
-    answer(node, type, version) {
-      const state = proxies.get(node)?.types.get(type);
-      if (state === undefined) return { state: "unasked", message: "" };
-      const message = state.refused.get(version);
-      if (message !== undefined) return { state: "refused", message };
-      return { state: state.acked === version ? "runs" : "waiting", message: "" };
-    },
-    isConnected: (node) => (proxies.get(node)?.streams ?? 0) > 0,
-    connectedNodes: () =>
-      [...proxies].flatMap(([node, { streams }]) => (streams > 0 ? [node] : [])),
-    refusal(node) {
-      for (const [type, { nackMessage, nackedVersion, sent }] of proxies.get(node)?.types ?? [])
-        if (nackMessage !== "" && nackedVersion === sent) return { type, message: nackMessage };
-      return undefined;
-    },
-    reportedRevision: (node) => proxies.get(node)?.reportedRevision ?? "",
+    scope: (node) => named(node)?.scope ?? [],
+    runs: (node, type, version) => named(node)?.answer(type, version).state === "runs",
     reporters() {
       dropGone();
       const nowMs = now().getTime();
-      return [...proxies].flatMap(([node, state]) =>
-        isReporter(state)
-          ? [
-              {
-                node,
-                revision: state.reportedRevision,
-                silentMs: nowMs - (state.reportedAt?.getTime() ?? 0),
-              },
-            ]
-          : [],
-      );
+      return [...all()].filter(isReporter).map(({ node, revision, reportedAt }) => ({
+        node,
+        revision,
+        silentMs: nowMs - (reportedAt?.getTime() ?? 0),
+      }));
     },
-    first(condition) {
-      for (const [node, { streams }] of proxies) if (streams > 0 && condition(node)) return node;
-      return undefined;
+    held(scope, refusals) {
+      const key = scope.join();
+      const since = held.get(key)?.since ?? now();
+      if (refusals.length > 0) held.set(key, { refusals, since });
+      else if (!held.delete(key)) return;
+      changed();
     },
     list() {
       dropGone();
-      return [...proxies.values()].map(toProxy).sort((a, b) => (a.node < b.node ? -1 : 1));
+      return [...all()]
+        .map((state) => toProxy(state, state.streams, held.get(state.scope.join())))
+        .sort((a, b) => (a.node < b.node ? -1 : 1));
     },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
   };
-}
-
-function toProxy(state: ProxyState): Proxy {
-  const resources = resourceTypes.flatMap(({ name }) => {
-    const type = state.types.get(name);
-    if (type === undefined) return [];
-    return create(ProxyResourceSchema, {
-      type: name,
-      sentVersion: type.sent,
-      ackedVersion: type.acked,
-      nackedVersion: type.nackedVersion,
-      nackMessage: type.nackMessage,
-    });
-  });
-  return create(ProxySchema, {
-    node: state.node.id,
-    cluster: state.node.cluster,
-    version: state.node.version,
-    connected: state.streams > 0,
-    since: timestampFromDate(state.since),
-    resources,
-    reportedRevision: state.reportedRevision,
-    ...(state.reportedAt ? { reportedAt: timestampFromDate(state.reportedAt) } : {}),
-    inSync: state.streams > 0 && resources.every((each) => each.sentVersion === each.ackedVersion),
-  });
 }

@@ -1,14 +1,16 @@
 export { type BootstrapOptions, bootstrap } from "./bootstrap.ts";
-export { createFleet, type Fleet } from "./fleet.ts";
+export { createFleet, type Fleet, type Member } from "./fleet.ts";
 export { withoutRemovals } from "./removal.ts";
+export { edgeDefaults } from "./resources/edge.ts";
 export {
   buildResources,
   type FilterCode,
   type ResourceOptions,
   reportClusterName,
 } from "./resources/index.ts";
-export type { Address } from "./resources/options.ts";
+export type { Address, EdgeOptions } from "./resources/options.ts";
 export { createXdsServer, type ScopeOf, type XdsLog, type XdsServer } from "./serve.ts";
+export type { Refusal } from "./shown.ts";
 export { createSnapshot, type Snapshot } from "./snapshot.ts";
-export { createStagedPush, type Refusal, type StagedPush } from "./staged.ts";
+export { createStagedPush, type Push, type StagedPush } from "./staged.ts";
 export { resourceTypes, type TypeName } from "./types.ts";

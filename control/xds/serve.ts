@@ -1,11 +1,15 @@
+import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { acceptCall, type GrpcCall } from "./call.ts";
 import { deltaProtocol, readDelta } from "./delta.ts";
-import type { Fleet } from "./fleet.ts";
-import { createFrameReader } from "./frames.ts";
-import { type Incoming, readNode } from "./incoming.ts";
+import type { Fleet, ProxyStream } from "./fleet.ts";
+import { createFrameReader, type FrameReader } from "./frames.ts";
+import { bringsSomething, type Incoming, readNode, resumes } from "./incoming.ts";
 import { createPublished, type Published } from "./published.ts";
+import { createSecretStream, type SecretOf, type SecretStream } from "./secret.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { readSotw, sotwProtocol } from "./sotw.ts";
+import { grpcCode, StatusError } from "./status.ts";
 import { type AdsStream, createAdsStream, type Protocol } from "./stream.ts";
 import { namesProblem } from "./subscription.ts";
 
@@ -18,17 +22,19 @@ const methods: Record<string, { protocol: Protocol; read: (message: Buffer) => I
 const mostRequestBytes = 4 << 20;
 /** Streams that get a push before other work may run in between. */
 const slice = 500;
-/** A proxy that reads nothing for this long is cut off; it comes back when it is well. */
+/**
+ * A proxy that reads nothing, says nothing at first, or does not finish what it began to say for
+ * this long is cut off; it comes back when it is well.
+ */
 const defaultStuckMs = 60_000;
-
-const grpcInvalidArgument = 3;
-const grpcPermissionDenied = 7;
-const grpcResourceExhausted = 8;
-const grpcUnavailable = 14;
 
 /** What the xDS server tells whoever runs it. */
 export interface XdsLog {
   nack(node: string, type: string, version: string, message: string): void;
+  /** A proxy came with something that it runs already. */
+  runs?(node: string): void;
+  /** Whether no proxy is sent anything for now. */
+  holds?(): boolean;
 }
 
 /** The xDS server, to be mounted on an HTTP/2 server. */
@@ -39,30 +45,27 @@ export interface XdsServer {
    */
   handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, scope?: ScopeOf): boolean;
   /**
-   * Sends to every stream what it has not and wants, of the snapshot for its scope.
-   * @param snapshot for all of them, or asked for once for each scope that a stream has
-   * @param only to the streams of this node; the others keep what was published to all
+   * Sends to every stream what it has not and wants.
+   * @param snapshot for all of them, or asked for each proxy by its scope and node
    */
-  publish(snapshot: Snapshot | SnapshotOf, only?: string): void;
-  /** What was published last to all. */
-  current(): SnapshotOf | undefined;
+  publish(snapshot: Snapshot | SnapshotOf): void;
   /** Ends all streams; proxies keep what they have and reconnect. */
   close(): void;
 }
 
-/** The snapshot for proxies with these namespaces. */
-export type SnapshotOf = (scope: readonly string[]) => Snapshot;
+/** The snapshot for a proxy with these namespaces. */
+export type SnapshotOf = (scope: readonly string[], node: string) => Snapshot;
 
 /** Namespaces that the peer of a stream may have for a node. */
 export type ScopeOf = (node: string) => readonly string[] | undefined;
 
 const everything: ScopeOf = () => ["*"];
 
-/** What streams are being sent, by their scope. */
+/** What streams are being sent. */
 interface Push {
   number: number;
   snapshotOf: SnapshotOf;
-  published: Map<string, Published>;
+  published: Map<Snapshot, Published>;
 }
 
 interface Connection {
@@ -70,38 +73,64 @@ interface Connection {
   node: string;
   scope: readonly string[];
   ads: AdsStream;
-  stream: ServerHttp2Stream;
+  /** Absent before the first request, and where nobody is asked. */
+  secret?: SecretStream;
+  call: GrpcCall;
   /** When the write that has not left this process yet was made; 0: there is none. */
   writingSinceMs: number;
+  frames: FrameReader;
+  /** What its streams were looked at for last. */
+  snapshot: Snapshot | undefined;
   /** There may be something newer than what is being written. */
   behind: boolean;
   written: () => void;
 }
 
+export interface XdsOptions {
+  /** Who reads nothing for this long is cut off. */
+  stuckMs?: number;
+  /** What each node shows when it reports; absent where nobody is asked. */
+  secretOf?: SecretOf;
+}
+
 export function createXdsServer(
   fleet: Fleet,
   log: XdsLog,
-  stuckMs: number = defaultStuckMs,
+  { stuckMs = defaultStuckMs, secretOf }: XdsOptions = {},
 ): XdsServer {
+  /** Every open call, also of proxies that have not said who they are. */
   const connections = new Set<Connection>();
-  let toAll: Push | undefined;
-  /** What one node is sent before the others. */
-  let trial: (Push & { node: string }) | undefined;
+  /** Proxies that come from another process may still hold its nonces. */
+  const processId = randomBytes(4).toString("hex");
+  let current: Push | undefined;
   let pushes = 0;
-  const sweep = setInterval(cutStuck, stuckMs / 4);
+  const sweep = setInterval(() => {
+    cutStuck();
+    // Secrets are renewed from time to time, each node's at a time of its own.
+    if (secretOf) flushAll([...connections], () => true);
+  }, stuckMs / 4);
   sweep.unref();
 
   function cutStuck(): void {
-    for (const { stream, writingSinceMs } of connections)
-      if (writingSinceMs > 0 && performance.now() - writingSinceMs > stuckMs) stream.close(8);
+    const sinceMs = performance.now() - stuckMs;
+    for (const { call, node, writingSinceMs, frames } of connections) {
+      const endedMs = call.endedMs();
+      const stuck = writingSinceMs > 0 && writingSinceMs < sinceMs;
+      const stays = endedMs !== undefined && endedMs < sinceMs;
+      if (stuck || stays) call.stream.close(8);
+      else if (node === "" && call.beganMs < sinceMs)
+        call.end(grpcCode.deadlineExceeded, `no request within ${stuckMs} ms`);
+      else if (frames.partial() && frames.sinceMs() < sinceMs)
+        call.end(grpcCode.deadlineExceeded, `a request was not whole within ${stuckMs} ms`);
+    }
   }
 
   function publishedFor({ node, scope }: Connection): Published | undefined {
-    const push = trial?.node === node ? trial : toAll;
-    if (push === undefined) return undefined;
-    const key = scope.join(",");
-    const found = push.published.get(key) ?? createPublished(push.number, push.snapshotOf(scope));
-    push.published.set(key, found);
+    if (current === undefined || log.holds?.()) return undefined;
+    const { number, published, snapshotOf } = current;
+    const snapshot = snapshotOf(scope, node);
+    const found = published.get(snapshot) ?? createPublished(number, snapshot, processId);
+    published.set(snapshot, found);
     return found;
   }
 
@@ -111,57 +140,73 @@ export function createXdsServer(
    * it, of what is newest then.
    */
   function flush(connection: Connection): void {
-    const current = publishedFor(connection);
-    if (current === undefined || connection.stream.destroyed) return;
+    if (connection.node === "" || isOver(connection.call)) return;
+    const published = publishedFor(connection);
+    if (published === undefined) return;
+    connection.snapshot = published.snapshot;
     connection.behind = connection.writingSinceMs > 0;
     if (connection.behind) return;
     const frames: Buffer[] = [];
-    connection.ads.flush(current, (frame) => {
+    connection.ads.flush(published, (frame) => {
       frames.push(frame);
       return true;
     });
+    const secret = connection.secret?.next();
+    if (secret) frames.push(secret);
     const [first] = frames;
     if (first === undefined) return;
     connection.writingSinceMs = performance.now();
-    connection.stream.write(
+    connection.call.stream.write(
       frames.length === 1 ? first : Buffer.concat(frames),
       connection.written,
     );
   }
 
-  function push(): void {
-    const pushed = toAll;
-    const waiting = [...connections];
+  /** Flushes every stream that it is wanted for, with pauses for other work. */
+  function flushAll(waiting: Connection[], wanted: () => boolean): void {
     const next = () => {
-      // A newer snapshot has its own push; this one would only do its work twice.
-      if (pushed !== toAll) return;
+      if (!wanted()) return;
       for (const connection of waiting.splice(0, slice)) flush(connection);
       if (waiting.length > 0) setImmediate(next);
     };
     next();
   }
 
+  function push(): void {
+    const pushed = current;
+    // Whoever is sent the same as before needs nothing.
+    const waiting = [...connections].filter(
+      ({ scope, node, snapshot }) => node !== "" && pushed?.snapshotOf(scope, node) !== snapshot,
+    );
+    // A newer push has its own walk; this one would only do its work twice.
+    flushAll(waiting, () => pushed === current);
+  }
+
   function open(
-    stream: ServerHttp2Stream,
+    call: GrpcCall,
     protocol: Protocol,
     read: (message: Buffer) => Incoming,
     scopeOf: ScopeOf,
   ): void {
+    const { stream } = call;
     let node = "";
-    let leave: (() => void) | undefined;
+    let told: ProxyStream | undefined;
     const ads = createAdsStream(protocol, {
-      sent: (type, version) => fleet.sent(node, type.name, version),
-      acked: (type, version) => fleet.acked(node, type.name, version),
+      sent: (type, version) => told?.sent(type.name, version),
+      acked: (type, version) => told?.acked(type.name, version),
       nacked: (type, version, message) => {
-        fleet.nacked(node, type.name, version, message);
+        told?.nacked(type.name, version, message);
         log.nack(node, type.name, version, message);
       },
     });
+    const frames = createFrameReader(mostRequestBytes);
     const connection: Connection = {
       node,
       ads,
-      stream,
+      frames,
+      call,
       scope: [],
+      snapshot: undefined,
       writingSinceMs: 0,
       behind: false,
       written: () => {
@@ -169,53 +214,64 @@ export function createXdsServer(
         if (connection.behind) flush(connection);
       },
     };
-    const frames = createFrameReader(mostRequestBytes);
+    connections.add(connection);
+
+    /** The first request says who the proxy is; what later ones say of it is not looked at. */
+    function enter(incoming: Incoming): void {
+      const info = readNode(incoming.node);
+      if (typeof info === "string") throw new StatusError(grpcCode.invalidArgument, info);
+      const scope = scopeOf(info.id);
+      if (scope === undefined)
+        throw new StatusError(
+          grpcCode.permissionDenied,
+          `not allowed to speak for the node ${info.id}`,
+        );
+      node = info.id;
+      connection.node = node;
+      connection.scope = scope;
+      if (secretOf)
+        connection.secret = createSecretStream(
+          () => secretOf(node, scope),
+          (version, message) => log.nack(node, "SDS", version, message),
+        );
+      told = fleet.connected({ ...info, scope }, resumes(incoming.request));
+    }
+
+    /** @returns what is wrong with what a request asks for, if anything is */
+    function take({ request, secret }: Incoming): string | undefined {
+      if (bringsSomething(request)) log.runs?.(node);
+      if (secret === undefined || connection.secret === undefined) return ads.receive(request);
+      connection.secret.receive(secret);
+      return undefined;
+    }
 
     function receive(message: Buffer): void {
       const incoming = read(message);
-      if (leave === undefined) {
-        const info = readNode(incoming.node);
-        if (typeof info === "string") {
-          fail(stream, grpcInvalidArgument, info);
-          return;
-        }
-        const scope = scopeOf(info.id);
-        if (scope === undefined) {
-          fail(stream, grpcPermissionDenied, `not allowed to speak for the node ${info.id}`);
-          return;
-        }
-        node = info.id;
-        connection.node = node;
-        connection.scope = scope;
-        leave = fleet.connected({ ...info, scope });
-        connections.add(connection);
-      }
-      const problem = namesProblem(incoming.names);
-      if (problem !== undefined) fail(stream, grpcResourceExhausted, problem);
-      else if (incoming.request) ads.receive(incoming.request, publishedFor(connection));
+      if (told === undefined) enter(incoming);
+      const problem = namesProblem(incoming.names) ?? take(incoming);
+      if (problem !== undefined) throw new StatusError(grpcCode.resourceExhausted, problem);
     }
 
-    stream.respond(
-      { ":status": 200, "content-type": "application/grpc" },
-      { waitForTrailers: true },
-    );
-    stream.on("wantTrailers", () =>
-      stream.sendTrailers({ "grpc-status": String(grpcUnavailable), "grpc-message": "closing" }),
-    );
     stream.on("data", (chunk: Buffer) => {
+      if (isOver(call)) return;
       try {
         for (const message of frames.push(chunk)) receive(message);
         flush(connection);
       } catch (error) {
-        fail(stream, grpcInvalidArgument, error instanceof Error ? error.message : String(error));
+        const code = error instanceof StatusError ? error.code : grpcCode.invalidArgument;
+        call.end(code, error instanceof Error ? error.message : String(error));
       }
     });
-    stream.on("end", () => stream.end());
+    // The client has said all it wanted to: the call is over, and nothing went wrong.
+    stream.on("end", () => {
+      if (frames.partial()) call.end(grpcCode.internal, "the stream ended within a message");
+      else call.end(grpcCode.ok);
+    });
     // The peer's resets arrive here as well; the close event does the rest.
     stream.on("error", () => {});
     stream.on("close", () => {
       connections.delete(connection);
-      leave?.();
+      told?.closed();
     });
   }
 
@@ -223,38 +279,20 @@ export function createXdsServer(
     handle(stream, headers, scopeOf = everything) {
       const method = methods[headers[":path"] as string];
       if (method === undefined) return false;
-      open(stream, method.protocol, method.read, scopeOf);
+      const call = acceptCall(stream, headers);
+      if (call) open(call, method.protocol, method.read, scopeOf);
       return true;
     },
-    publish(snapshot, only) {
+    publish(snapshot) {
       const snapshotOf = typeof snapshot === "function" ? snapshot : () => snapshot;
-      const next = { number: ++pushes, snapshotOf, published: new Map() };
-      if (only !== undefined) {
-        trial = { ...next, node: only };
-        for (const connection of connections) if (connection.node === only) flush(connection);
-        return;
-      }
-      trial = undefined;
-      toAll = next;
+      current = { number: ++pushes, snapshotOf, published: new Map() };
       push();
     },
-    current: () => toAll?.snapshotOf,
     close() {
       clearInterval(sweep);
-      for (const { stream } of connections) stream.end();
+      for (const { call } of connections) call.end(grpcCode.unavailable, "closing");
     },
   };
 }
 
-/** Ends a stream with a gRPC status. */
-function fail(stream: ServerHttp2Stream, status: number, message: string): void {
-  if (stream.destroyed || stream.writableEnded) return;
-  stream.removeAllListeners("wantTrailers");
-  stream.on("wantTrailers", () =>
-    stream.sendTrailers({
-      "grpc-status": String(status),
-      "grpc-message": encodeURIComponent(message),
-    }),
-  );
-  stream.end();
-}
+const isOver = ({ stream, endedMs }: GrpcCall) => stream.destroyed || endedMs() !== undefined;

@@ -1,151 +1,263 @@
-import type { Fleet } from "./fleet.ts";
-import type { SnapshotOf, XdsServer } from "./serve.ts";
-import { resourceTypes } from "./types.ts";
+import type { Fleet, Member } from "./fleet.ts";
+import type { XdsServer } from "./serve.ts";
+import type { Refusal } from "./shown.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { type Edition, leastRefusing, refusalOf, runs, takes } from "./trial.ts";
+import { type ResourceType, resourceTypes } from "./types.ts";
 
-/** Why a push was stopped. */
-export interface Refusal {
-  node: string;
-  /** "CDS" ... "ECDS". */
-  type: string;
-  /** The proxy's own words. */
-  message: string;
+export type { Edition };
+
+/** A new edition for the proxies of one scope. */
+export interface Push<E extends Edition> {
+  scope: readonly string[];
+  edition: E;
+  /** False: to all at once, as what leads back to what ran before. */
+  tried: boolean;
 }
 
-/** Sends snapshots canary-wise: to one proxy, and to all others once that one runs it. */
-export interface StagedPush {
+/**
+ * Sends editions canary-wise, each scope for itself: to one proxy, and to all
+ * others of the scope once that one runs it.
+ */
+export interface StagedPush<E extends Edition> {
   /**
-   * Takes the place of a push that is still under way.
-   * @param urgent to all at once: what leads back to what ran before
+   * What leads back takes the place of all that is under way in its scope. Any other
+   * edition waits for the one that is being tried, so that changes that come faster
+   * than a slow proxy answers still reach the others; of those that wait the newest is tried.
    */
-  push(snapshotOf: SnapshotOf, urgent: boolean): void;
-  /** Set while the newest snapshot is kept from all proxies but the one that refused it. */
-  refused(): Refusal | undefined;
+  push(pushes: readonly Push<E>[]): void;
+  /** What the proxies of a scope run or should run by now; undefined for a scope that none has. */
+  settled(scope: readonly string[]): E | undefined;
+  /** The same, or what one of them is trying, or what waits for its turn. */
+  newest(scope: readonly string[]): E | undefined;
+  /** Forgets a scope that has no proxy; one that comes begins with the initial edition. */
+  forget(scope: readonly string[]): void;
   close(): void;
 }
 
-export interface StagedPushOptions {
+export interface StagedPushOptions<E extends Edition> {
   /** A proxy that says nothing for this long is passed over, and the next one is first. */
   silentMs: number;
-  /** The first proxy refused; the others keep what they have. */
-  onRefusal(refusal: Refusal): void;
+  /** What the first proxy of a scope is sent that no proxy had until now. */
+  initial(scope: readonly string[]): E;
+  /** An edition that waited, made again: other things run by now than when it was made. */
+  renew(scope: readonly string[], waiting: E, settled: E): E;
+  /** An edition is for all proxies of its scope now, in the place of the one before. */
+  onSettled(scope: readonly string[], edition: E, before: E | undefined): void;
+  /** The proxy that tried an edition refused what is new in it; all of its scope go on with the one before. */
+  onRefusal(scope: readonly string[], refusal: Refusal, edition: E): void;
   /** A first proxy was passed over. */
   onSilence(node: string): void;
 }
 
-interface Trial {
-  snapshotOf: SnapshotOf;
-  node: string;
-  /** Proxies that were first and said nothing. */
-  passedOver: Set<string>;
-  timer: NodeJS.Timeout;
+interface Lane<E> {
+  scope: readonly string[];
+  settled: E;
+  trial?: Trial<E>;
+  /** The newest that came while another was tried. */
+  waiting?: E;
 }
 
-export function createStagedPush(
+interface Trial<E> {
+  edition: E;
+  changed: readonly ResourceType[];
+  /** Undefined: no proxy could be first, all of them were sent it. */
+  first: Member | undefined;
+  judges: readonly Member[];
+  /** Proxies that were first and left. */
+  passedOver: Set<Member>;
+  timer?: NodeJS.Timeout;
+  /** Whoever has not answered yet is not waited for any more. */
+  overdue?: boolean;
+}
+
+export function createStagedPush<E extends Edition>(
   xds: XdsServer,
   fleet: Fleet,
-  { silentMs, onRefusal, onSilence }: StagedPushOptions,
-): StagedPush {
-  let trial: Trial | undefined;
-  let refused: Refusal | undefined;
+  { silentMs, initial, renew, onSettled, onRefusal, onSilence }: StagedPushOptions<E>,
+): StagedPush<E> {
+  const lanes = new Map<string, Lane<E>>();
+  /** How many answers a proxy had given when it was passed over: it is not first until it gives another. */
+  const silent = new WeakMap<Member, number>();
+  /** Refusals that were known before an edition was sent; they are told in a turn of their own. */
+  const known = new Set<NodeJS.Immediate>();
   const stopListening = fleet.onChange(look);
 
-  function end(): void {
-    if (trial) clearTimeout(trial.timer);
-    trial = undefined;
+  function snapshotOf(scope: readonly string[], node: string): Snapshot {
+    const lane = laneOf(scope);
+    const { trial } = lane;
+    const tries = trial && (trial.first === undefined || trial.first.node === node);
+    return (tries ? trial.edition : lane.settled).snapshot;
   }
 
-  function begin(snapshotOf: SnapshotOf, passedOver: Set<string>): void {
-    // What one proxy refused before is not tried on the next one.
-    const known = refusalOf(fleet, snapshotOf);
-    if (known) {
-      refused = known;
-      onRefusal(known);
+  function laneOf(scope: readonly string[]): Lane<E> {
+    const key = scope.join();
+    let lane = lanes.get(key);
+    if (lane === undefined) {
+      lane = { scope, settled: initial(scope) };
+      lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  function membersOf({ scope }: Lane<E>): Member[] {
+    const key = scope.join();
+    return fleet.members().filter((member) => member.scope.join() === key);
+  }
+
+  function end(lane: Lane<E>): void {
+    clearTimeout(lane.trial?.timer);
+    delete lane.trial;
+  }
+
+  function settle(lane: Lane<E>, edition: E): void {
+    end(lane);
+    const before = lane.settled;
+    lane.settled = edition;
+    onSettled(lane.scope, edition, before);
+  }
+
+  /** The turn of what waited while another was tried. */
+  function next(lane: Lane<E>): void {
+    const { waiting, scope, settled } = lane;
+    delete lane.waiting;
+    if (waiting) begin(lane, renew(scope, waiting, settled), new Set());
+  }
+
+  function begin(lane: Lane<E>, edition: E, passedOver: Set<Member>): void {
+    end(lane);
+    const changed = resourceTypes.filter(
+      ({ name }) => lane.settled.snapshot[name].version !== edition.snapshot[name].version,
+    );
+    const asking = membersOf(lane).filter((member) =>
+      changed.some(({ name }) => member.answer(name, "").state !== "unasked"),
+    );
+    if (asking.length === 0) {
+      settle(lane, edition);
       return;
     }
-    const node = firstOf(fleet, xds.current(), passedOver);
-    if (node === undefined) {
-      xds.publish(snapshotOf);
-      return;
-    }
-    const timer = setTimeout(() => {
-      trial = undefined;
-      onSilence(node);
-      begin(snapshotOf, passedOver.add(node));
+    const able = asking.filter(
+      (member) =>
+        !passedOver.has(member) &&
+        silent.get(member) !== member.answers() &&
+        // Only one that runs what is there says anything about what is new.
+        runs(member, lane.settled.snapshot),
+    );
+    const first = leastRefusing(able);
+    const judges = first ? [first] : asking;
+    const trial: Trial<E> = {
+      edition,
+      changed,
+      first,
+      judges,
+      passedOver,
+    };
+    trial.timer = setTimeout(() => {
+      if (first === undefined) {
+        trial.overdue = true;
+        look();
+        return;
+      }
+      silent.set(first, first.answers());
+      onSilence(first.node);
+      again(lane, trial);
+      send();
     }, silentMs);
-    timer.unref();
-    trial = { snapshotOf, node, passedOver, timer };
-    xds.publish(snapshotOf, node);
-    // It may run it already: then nothing is sent, and no answer comes.
-    look();
+    trial.timer.unref();
+    lane.trial = trial;
+    // It may run it already, or have refused it: then nothing is sent, and no answer comes.
+    judge(lane, trial, tellLater);
   }
 
-  /** Something in the fleet changed: perhaps the first proxy answered, or went away. */
-  function look(): void {
-    if (trial === undefined) return;
-    const { snapshotOf, node, passedOver } = trial;
-    if (!fleet.isConnected(node)) {
-      end();
-      begin(snapshotOf, passedOver.add(node));
-      return;
-    }
-    const snapshot = snapshotOf(fleet.scope(node));
-    const answers = resourceTypes.map(({ name }) => ({
-      type: name,
-      ...fleet.answer(node, name, snapshot[name].version),
-    }));
-    const no = answers.find(({ state }) => state === "refused");
-    if (no) {
-      end();
-      refused = { node, type: no.type, message: no.message };
-      onRefusal(refused);
-    } else if (answers.every(({ state }) => state === "runs" || state === "unasked")) {
-      end();
-      xds.publish(snapshotOf);
-    }
+  /** What is told causes the next push, which may be refused already as well: no push is made within another. */
+  function tellLater(...told: Parameters<typeof onRefusal>): void {
+    const turn = setImmediate(() => {
+      known.delete(turn);
+      onRefusal(...told);
+    });
+    known.add(turn);
   }
+
+  /** Ends a trial that is decided; false when it goes on. */
+  function judge(lane: Lane<E>, trial: Trial<E>, tell: typeof onRefusal): boolean {
+    const { edition, changed, first, judges, passedOver } = trial;
+    const there = judges.filter((member) => member.isConnected());
+    // Where all were sent it, anyone's yes will do, also that of one who came later.
+    if ((first ? there : membersOf(lane)).some((member) => takes(member, changed, edition))) {
+      settle(lane, edition);
+      next(lane);
+      return true;
+    }
+    if (there.length === 0) {
+      if (first) {
+        passedOver.add(first);
+        again(lane, trial);
+      } else {
+        settle(lane, edition);
+        next(lane);
+      }
+      return true;
+    }
+    const refusals = there.map((member) => refusalOf(member, changed, edition));
+    const refusal = refusals.find((each) => each !== undefined);
+    if (refusal === undefined) return false;
+    // Where all were sent it, one that refuses whatever it is sent must not be faster than one that does not.
+    if (!trial.overdue && refusals.includes(undefined)) return false;
+    end(lane);
+    // Whoever is told makes all that is newer again, without what was refused.
+    delete lane.waiting;
+    tell(lane.scope, refusal, edition);
+    return true;
+  }
+
+  /** Tries with another proxy, and the newest at once. */
+  function again(lane: Lane<E>, { edition, passedOver }: Trial<E>): void {
+    const { waiting } = lane;
+    delete lane.waiting;
+    begin(lane, waiting ?? edition, passedOver);
+  }
+
+  /** Something in the fleet changed: perhaps one that tries an edition answered, or went away. */
+  function look(): void {
+    let decided = false;
+    for (const lane of [...lanes.values()])
+      if (lane.trial && judge(lane, lane.trial, onRefusal)) decided = true;
+    if (decided) send();
+  }
+
+  const send = () => xds.publish(snapshotOf);
 
   return {
-    push(snapshotOf, urgent) {
-      end();
-      refused = undefined;
-      if (urgent || xds.current() === undefined) xds.publish(snapshotOf);
-      else begin(snapshotOf, new Set());
+    push(pushes) {
+      for (const { scope, edition, tried } of pushes) {
+        const key = scope.join();
+        const lane = lanes.get(key);
+        if (lane === undefined) {
+          lanes.set(key, { scope, settled: edition });
+          onSettled(scope, edition, undefined);
+        } else if (!tried) {
+          delete lane.waiting;
+          settle(lane, edition);
+        } else if (lane.trial?.first) lane.waiting = edition;
+        else begin(lane, edition, new Set());
+      }
+      send();
     },
-    refused: () => refused,
+    settled: (scope) => lanes.get(scope.join())?.settled,
+    newest(scope) {
+      const lane = lanes.get(scope.join());
+      return lane?.waiting ?? lane?.trial?.edition ?? lane?.settled;
+    },
+    forget(scope) {
+      const lane = lanes.get(scope.join());
+      if (lane === undefined) return;
+      end(lane);
+      lanes.delete(scope.join());
+    },
     close() {
-      end();
+      for (const lane of lanes.values()) end(lane);
+      for (const turn of known) clearImmediate(turn);
       stopListening();
     },
   };
-}
-
-/** A connected proxy that refused a part of the snapshot at any time, if there is one. */
-function refusalOf(fleet: Fleet, snapshotOf: SnapshotOf): Refusal | undefined {
-  let found: Refusal | undefined;
-  fleet.first((node) => {
-    const snapshot = snapshotOf(fleet.scope(node));
-    for (const { name: type } of resourceTypes) {
-      const { state, message } = fleet.answer(node, type, snapshot[type].version);
-      if (state === "refused") found = { node, type, message };
-    }
-    return found !== undefined;
-  });
-  return found;
-}
-
-/** A proxy that runs what is published now: what it says about the next is not about something older. */
-function firstOf(
-  fleet: Fleet,
-  current: SnapshotOf | undefined,
-  passedOver: ReadonlySet<string>,
-): string | undefined {
-  if (current === undefined) return undefined;
-  return fleet.first((node) => {
-    if (passedOver.has(node)) return false;
-    const snapshot = current(fleet.scope(node));
-    return resourceTypes.every(({ name }) => {
-      const { state } = fleet.answer(node, name, snapshot[name].version);
-      return state === "runs" || state === "unasked";
-    });
-  });
 }

@@ -1,60 +1,41 @@
-import type { Published } from "./published.ts";
-import type { Subscription } from "./subscription.ts";
-import { type ResourceType, resourceTypes } from "./types.ts";
+import { type AnswerEvents, createAnswers } from "./answers.ts";
+import type { Published, Selection } from "./published.ts";
+import { apply, emptyState, type Request, type TypeStream } from "./state.ts";
+import { subscriptionProblem } from "./subscription.ts";
+import { type ResourceType, resourceTypes, type StreamType } from "./types.ts";
 
-/** A request of either protocol, reduced to what the stream's story needs. */
-export interface Request {
-  type: ResourceType;
-  /** Empty in the first request of a type. */
-  nonce: string;
-  /** A refusal in the proxy's own words. */
-  refusal?: string;
-  /** The subscription that results, given the one before. */
-  subscribe(before: Subscription | undefined): Subscription;
-  /** SotW: version the proxy says it runs. */
-  version?: string;
-  /** Delta: versions of single resources it says it has. */
-  initialVersions?: Readonly<Record<string, string>>;
-}
-
-/** What one stream was told of one type. */
-export interface TypeStream {
-  subscription: Subscription;
-  /** Content that was sent last, refused or not; it is not sent again until it changes. */
-  sentVersion: string;
-  nonce: string;
-  /** Number of the snapshot that the nonce is of; 0 before the first. */
-  number: number;
-  /** Send even if nothing changed: a cluster that changed waits for its endpoints. */
-  due: boolean;
-  /** Delta: what the proxy has, by name. */
-  known: Map<string, string>;
-  resends: number;
+/** A response of either protocol. */
+export interface Reply {
+  frame: Buffer;
+  /** Delta: names of the resources in it, which an answer to it is about. */
+  names: readonly string[];
 }
 
 /** The half of a protocol that differs: how a response is made. */
 export interface Protocol {
-  /** The frame to send for a type, or undefined when the proxy has everything it wants. */
+  /** What to send of a type, or undefined when the proxy has everything it wants. */
   respond(
-    type: ResourceType,
+    type: StreamType,
     state: TypeStream,
     published: Published,
+    selection: Selection,
     nonce: string,
-  ): { frame: Buffer; version: string } | undefined;
+  ): Reply | undefined;
+  /** Whether the proxy came with all that it wants, so that its first request needs no response. */
+  hasAll(state: TypeStream, selection: Selection): boolean;
   /** Takes over what the proxy says it already has, on the first request of a type. */
-  resume(state: TypeStream, request: Request, published: Published): void;
+  resume(state: TypeStream, request: Request): void;
 }
 
 /** What a stream tells the outside. */
-export interface StreamEvents {
+export interface StreamEvents extends AnswerEvents {
   sent(type: ResourceType, version: string): void;
-  acked(type: ResourceType, version: string): void;
-  nacked(type: ResourceType, version: string, message: string): void;
 }
 
 /** One ADS stream: requests in, frames out, without any I/O of its own. */
 export interface AdsStream {
-  receive(request: Request, published: Published | undefined): void;
+  /** @returns what is wrong with the request's subscription, if anything is */
+  receive(request: Request): string | undefined;
   /**
    * Sends what is due, in the order of the types, until nothing is or the
    * writer is full. What was left out is looked at anew on the next call, so a
@@ -63,70 +44,108 @@ export interface AdsStream {
   flush(published: Published, write: (frame: Buffer) => boolean): void;
 }
 
-export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsStream {
-  const types = new Map<string, TypeStream>();
+/** Types that Weir has nothing of and a stream may ask for nevertheless. */
+const maxUnknownTypes = 32;
 
-  function first(request: Request, published: Published | undefined): TypeStream {
-    const state: TypeStream = {
-      subscription: request.subscribe(undefined),
-      sentVersion: "",
-      nonce: "",
-      number: 0,
-      due: false,
-      known: new Map(),
-      resends: 0,
-    };
-    types.set(request.type.name, state);
-    if (published) {
-      protocol.resume(state, request, published);
-      if (state.sentVersion !== "") {
-        events.sent(request.type, state.sentVersion);
-        events.acked(request.type, state.sentVersion);
-      }
-    }
-    return state;
+export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsStream {
+  const types = new Map<string, { type: StreamType; state: TypeStream }>();
+  const answers = createAnswers(events);
+  let unknownTypes = 0;
+
+  function stateOf(request: Request): { state: TypeStream; first: boolean } | undefined {
+    const { type } = request;
+    const found = types.get(type.url);
+    if (found) return { state: found.state, first: false };
+    if (type.name === undefined && ++unknownTypes > maxUnknownTypes) return undefined;
+    const state = emptyState();
+    types.set(type.url, { type, state });
+    return { state, first: true };
   }
 
-  function acknowledge(state: TypeStream, { type, refusal }: Request): void {
-    if (refusal === undefined) events.acked(type, state.sentVersion);
-    else events.nacked(type, state.sentVersion, refusal);
+  /** Content went out of the subscription, or the proxy came with what it wants: it has this version now. */
+  function settle(type: StreamType, state: TypeStream, selection: Selection): void {
+    const before = state.version;
+    state.sent = selection.resources;
+    if (before === selection.version) return;
+    if (before === "") {
+      if (!protocol.hasAll(state, selection)) return;
+      state.answer = "acked";
+    }
+    state.version = selection.version;
+    if (!isKnown(type)) return;
+    events.sent(type, state.version);
+    if (state.answer === "acked") answers.repeat(type, state);
+  }
+
+  function look(type: StreamType, state: TypeStream, published: Published): Buffer | undefined {
+    if (state.looked === published && !state.stale && !state.due) return undefined;
+    if (state.number !== published.number) state.responses = 0;
+    state.number = published.number;
+    state.looked = published;
+    state.stale = false;
+    const selection = published.select(type, state.subscription);
+    const nonce =
+      state.responses === 0 ? published.nonce : `${published.nonce}.${state.responses + 1}`;
+    const reply = protocol.respond(type, state, published, selection, nonce);
+    state.due = false;
+    state.asked.clear();
+    state.askedAll = false;
+    if (reply === undefined) {
+      settle(type, state, selection);
+      return undefined;
+    }
+    // "EDS updates (if any) must arrive after CDS updates for the respective clusters":
+    // Envoy warms a changed cluster until its endpoints come, changed or not ("Resource warming").
+    const endpoints = types.get(endpointsUrl)?.state;
+    if (type.name === "CDS" && state.version !== selection.version && endpoints)
+      endpoints.due = true;
+    Object.assign(state, {
+      version: selection.version,
+      responseVersion: selection.version,
+      nonce,
+      answer: "waiting",
+      responses: state.responses + 1,
+      sent: selection.resources,
+    });
+    answers.expect(state, nonce, reply.names);
+    if (isKnown(type)) events.sent(type, selection.version);
+    return reply.frame;
   }
 
   return {
-    receive(request, published) {
-      const state = types.get(request.type.name);
-      if (state === undefined) {
-        first(request, published);
-        return;
+    receive(request) {
+      const entry = stateOf(request);
+      if (entry === undefined)
+        return `more than ${maxUnknownTypes} types that are not served: ${request.type.url.slice(0, 100)}`;
+      const { state, first } = entry;
+      if (!first) {
+        if (isKnown(request.type)) answers.take(request.type, state, request);
+        // "The management server should not send a DiscoveryResponse for any DiscoveryRequest that
+        // has a stale nonce" ("Resource updates"); the answer to the newest response carries the names
+        // again. Delta: "the server must honor changes to the subscription state even if the nonce is
+        // stale" ("Incremental xDS"). Nothing is stale before the first response.
+        const overtaken = request.nonce !== "" && request.nonce !== state.nonce;
+        if (overtaken && state.nonce !== "" && request.version !== undefined) return undefined;
       }
-      // An answer to something older than what was sent last is overtaken.
-      if (request.nonce !== "" && request.nonce !== state.nonce) return;
-      if (request.nonce !== "") acknowledge(state, request);
-      state.subscription = request.subscribe(state.subscription);
+      const change = request.subscribe(state.subscription, first);
+      const problem = subscriptionProblem(change.subscription);
+      if (problem !== undefined) return problem;
+      apply(state, change);
+      if (first) protocol.resume(state, request);
+      return undefined;
     },
 
     flush(published, write) {
-      for (const type of resourceTypes) {
-        const state = types.get(type.name);
-        if (state === undefined) continue;
-        const nonce = nonceFor(state, published);
-        const response = protocol.respond(type, state, published, nonce);
-        if (response === undefined) continue;
-        const clustersChanged = type.name === "CDS" && state.sentVersion !== response.version;
-        state.sentVersion = response.version;
-        state.nonce = nonce;
-        state.number = published.number;
-        state.due = false;
-        const endpoints = types.get("EDS");
-        if (clustersChanged && endpoints) endpoints.due = true;
-        events.sent(type, response.version);
-        if (!write(response.frame)) return;
+      const served = resourceTypes.flatMap(({ url }) => types.get(url) ?? []);
+      const others = unknownTypes > 0 ? [...types.values()].filter(({ type }) => !type.name) : [];
+      for (const { type, state } of [...served, ...others]) {
+        const frame = look(type, state, published);
+        if (frame && !write(frame)) return;
       }
     },
   };
 }
 
-/** The snapshot's number; with a suffix where the stream has had a response of that number already. */
-function nonceFor(state: TypeStream, { number, nonce }: Published): string {
-  return state.number === number ? `${nonce}.${state.resends + 1}` : nonce;
-}
+const endpointsUrl = resourceTypes.find(({ name }) => name === "EDS")?.url ?? "";
+
+const isKnown = (type: StreamType): type is ResourceType => type.name !== undefined;

@@ -6,47 +6,72 @@ export const mostNameLength = 1024;
 export interface Subscription {
   readonly wildcard: boolean;
   readonly names: ReadonlySet<string>;
+  /**
+   * The client has named something on this stream, if only "*". From then on an
+   * empty list means nothing, before it means everything
+   * (xds_protocol.rst, "How the client specifies what resources to return").
+   */
+  readonly explicit: boolean;
 }
 
-export const nothing: Subscription = { wildcard: false, names: new Set() };
+/** What a request does to a subscription. */
+export interface SubscriptionChange {
+  subscription: Subscription;
+  /** Names that the client asks for now: they are sent whether or not they were sent before. */
+  asked: readonly string[];
+  /** "*" is asked for now: so is everything. */
+  askedAll: boolean;
+  /** Delta: names that the client lets go of, and whether it had named them. */
+  released: readonly { name: string; named: boolean }[];
+}
+
+export const nothing: Subscription = { wildcard: false, names: new Set(), explicit: false };
 
 /**
- * The subscription after a state-of-the-world request. The first request of a
- * type with no names means all of them, if the type allows it; after any
- * explicit list it means none (xds_protocol.rst, "wildcard subscriptions").
+ * A state-of-the-world request: its names are the whole subscription, and an
+ * empty list means all of them only while nothing was ever named.
  */
 export function sotwSubscription(
-  before: Subscription | undefined,
+  before: Subscription,
+  first: boolean,
   names: readonly string[],
   allowsWildcard: boolean,
-): Subscription {
-  const explicit = names.filter((name) => name !== "*");
-  const wildcard =
-    allowsWildcard &&
-    (names.length > explicit.length ||
-      (names.length === 0 &&
-        (before === undefined || (before.wildcard && before.names.size === 0))));
-  return { wildcard, names: new Set(explicit) };
+): SubscriptionChange {
+  const explicit = before.explicit || names.length > 0;
+  const wildcard = allowsWildcard && (names.includes("*") || !explicit);
+  const after = new Set(names);
+  after.delete("*");
+  const asked = [...after].filter((name) => !before.names.has(name));
+  return {
+    subscription: { wildcard, names: after, explicit },
+    asked,
+    askedAll: wildcard && (first || !before.wildcard),
+    released: [],
+  };
 }
 
-/** The subscription after a delta request; unsubscribing from the unknown does nothing. */
+/**
+ * A delta request: names come and go one by one, and letting go of the unknown
+ * does nothing (xds_protocol.rst, "Unsubscribing from Resources").
+ */
 export function deltaSubscription(
-  before: Subscription | undefined,
+  before: Subscription,
   subscribe: readonly string[],
   unsubscribe: readonly string[],
   allowsWildcard: boolean,
-): Subscription {
-  const names = new Set(before?.names);
-  let wildcard = before?.wildcard ?? (allowsWildcard && subscribe.length === 0);
-  for (const name of subscribe) {
-    if (name === "*") wildcard = allowsWildcard;
-    else names.add(name);
-  }
-  for (const name of unsubscribe) {
-    if (name === "*") wildcard = false;
-    else names.delete(name);
-  }
-  return { wildcard, names };
+): SubscriptionChange {
+  // Changed in place: a request of one name must not cost a copy of thousands.
+  const names = before.names.size === 0 ? new Set<string>() : (before.names as Set<string>);
+  const legacy = !before.explicit && subscribe.length === 0 && unsubscribe.length === 0;
+  const askedAll = allowsWildcard && (subscribe.includes("*") || (legacy && !before.wildcard));
+  const wildcard = (before.wildcard || askedAll) && !unsubscribe.includes("*");
+  const asked = subscribe.filter((name) => name !== "*");
+  for (const name of asked) names.add(name);
+  const released = unsubscribe.flatMap((name) =>
+    name === "*" ? [] : [{ name, named: names.delete(name) }],
+  );
+  const explicit = before.explicit || subscribe.length > 0 || unsubscribe.includes("*");
+  return { subscription: { wildcard, names, explicit }, asked, askedAll, released };
 }
 
 /** Whether a resource is wanted. */
@@ -56,10 +81,18 @@ export function wants(subscription: Subscription, name: string): boolean {
 
 /** What is wrong with a list of names from a proxy; undefined when nothing is. */
 export function namesProblem(names: readonly string[]): string | undefined {
-  if (names.length > mostNames)
-    return `${names.length} resource names: at most ${mostNames} are allowed`;
+  if (names.length > mostNames) return tooMany(names.length);
   const long = names.find((name) => name.length > mostNameLength);
   return long === undefined
     ? undefined
     : `a resource name of ${long.length} characters: at most ${mostNameLength} are allowed`;
+}
+
+/** What is wrong with a subscription that grew over many requests; undefined when nothing is. */
+export function subscriptionProblem({ names }: Subscription): string | undefined {
+  return names.size > mostNames ? tooMany(names.size) : undefined;
+}
+
+function tooMany(count: number): string {
+  return `${count} resource names: at most ${mostNames} are allowed`;
 }

@@ -1,19 +1,25 @@
-/** One xDS resource type. */
-export interface ResourceType {
-  /** Short name, for people. */
-  name: "CDS" | "EDS" | "LDS" | "RDS" | "ECDS";
+/** What a stream subscribes to. */
+export interface StreamType {
+  /** Short name, for people; absent for a type that Weir has nothing of. */
+  name?: TypeName;
   url: string;
-  /** An empty first subscription means all resources (xds_protocol.rst, "how the client specifies what resources to return"). */
+  /** "*" and an empty first subscription mean all resources (xds_protocol.rst, "How the client specifies what resources to return"). */
   wildcard: boolean;
+}
+
+/** One xDS resource type that Weir serves. */
+export interface ResourceType extends StreamType {
+  name: "CDS" | "EDS" | "LDS" | "RDS" | "ECDS";
 }
 
 const prefix = "type.googleapis.com/";
 
 /**
  * The types in the order in which they must be sent so that nothing is named
- * before it exists: a route names clusters, a listener names routes and
- * extensions. The filters' configuration comes last because it chooses among
- * variants that the routes must know by then.
+ * before it exists (xds_protocol.rst, "Eventual consistency considerations"): a
+ * route names clusters, a listener names routes and extensions. The filters'
+ * configuration comes last because it chooses among variants that the routes
+ * must know by then.
  */
 export const resourceTypes: readonly ResourceType[] = [
   { name: "CDS", url: `${prefix}envoy.config.cluster.v3.Cluster`, wildcard: true },
@@ -25,7 +31,7 @@ export const resourceTypes: readonly ResourceType[] = [
 
 export type TypeName = ResourceType["name"];
 
-/** The type of a URL; undefined for one that Weir has nothing of. */
-export function typeOfUrl(url: string): ResourceType | undefined {
-  return resourceTypes.find((type) => type.url === url);
+/** The type of a URL; one without a name when Weir has nothing of it. */
+export function typeOfUrl(url: string): StreamType {
+  return resourceTypes.find((type) => type.url === url) ?? { url, wildcard: false };
 }

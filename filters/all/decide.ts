@@ -1,5 +1,5 @@
-import { CanaryPolicy } from "../canary/config";
-import { applyCanary } from "../canary/filter";
+import { CanaryPolicy, variantName, variantWeight } from "../canary/config";
+import { applyCanary, chooseVariant, writeVariant } from "../canary/filter";
 import { CompressionPolicy } from "../compression/config";
 import { applyCompression } from "../compression/filter";
 import { CANARY, COMPRESSION, policyOf, RATE_LIMIT, Route, SHADOW } from "../document";
@@ -15,6 +15,7 @@ import {
 import { notePods } from "../pressure";
 import { RateLimitPolicy } from "../rate-limit/config";
 import { applyRateLimit, podsOpen } from "../rate-limit/filter";
+import { takePart } from "../rate-limit/places";
 import { CONTINUE, STOP_ITERATION } from "../sdk";
 import { stampArrival } from "../shadow/arrival";
 import { ShadowPolicy } from "../shadow/config";
@@ -50,14 +51,32 @@ export function decide(at: usize, bodiless: bool, context: u32): i32 {
   else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit), context, diverted))
     return STOP_ITERATION;
 
+  // Places go by variant, so that is chosen while the request can still be refused.
+  const canary = policyOf(route, CANARY);
+  let variant: i32 = -1;
+  if (FULL && canary != 0 && rateLimit != 0 && !diverted) {
+    const policy = changetype<CanaryPolicy>(canary);
+    variant = chooseVariant(policy);
+    if (
+      policy.variantCount > 1 &&
+      !takePart(
+        changetype<RateLimitPolicy>(rateLimit),
+        context,
+        variantName(policy, variant),
+        variantWeight(policy, variant),
+      )
+    )
+      return STOP_ITERATION;
+  }
+
   if (shadow == 0) cleanShadow();
   else if (!diverts) applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
 
-  const canary = policyOf(route, CANARY);
   if (canary == 0) removeClaimed(variantHeader);
   else {
     noteClaimed(variantHeader);
-    applyCanary(changetype<CanaryPolicy>(canary));
+    if (FULL && variant >= 0) writeVariant(changetype<CanaryPolicy>(canary), variant);
+    else applyCanary(changetype<CanaryPolicy>(canary));
   }
 
   const compression = policyOf(route, COMPRESSION);

@@ -16,8 +16,8 @@ import {
 import { readHeaderName, readLabel, readText, readTexts } from "../format/values";
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
-import { countedBy } from "../report";
-import { copyText, isLiteral, isText, Metric, Region, Text, textBytes, textPtr } from "../sdk";
+import { Counter, countedBy } from "../report";
+import { copyText, isLiteral, isText, Region, Text, textBytes, textPtr } from "../sdk";
 import { BUCKETS } from "./choice";
 
 const MOST_VARIANTS: i32 = 16;
@@ -46,6 +46,8 @@ export class CanaryPolicy {
   conversationHeader: Text;
   /** Pause that ends a conversation. */
   conversationIdleS: u32;
+  /** How many buckets each variant has. */
+  weights: usize;
   /** One bit per variant that has a bucket. */
   live: u32;
 }
@@ -63,8 +65,12 @@ export class Pin {
 export function variantName(policy: CanaryPolicy, index: i32): Text {
   return load<usize>(policy.variants + ((<usize>index) << 3));
 }
-export function variantMetric(policy: CanaryPolicy, index: i32): Metric {
-  return changetype<Metric>(load<usize>(policy.variants + ((<usize>index) << 3), 4));
+/** The variant's share of the 10,000 buckets; weir-full.wasm alone keeps it. */
+export function variantWeight(policy: CanaryPolicy, index: i32): u32 {
+  return load<u32>(policy.weights + ((<usize>index) << 2));
+}
+export function variantMetric(policy: CanaryPolicy, index: i32): Counter {
+  return changetype<Counter>(load<usize>(policy.variants + ((<usize>index) << 3), 4));
 }
 
 /** Number of a variant; -1 when the policy has none of that name. */
@@ -80,6 +86,7 @@ let runNames: usize = 0;
 export function parseCanary(region: Region): usize {
   const policy = changetype<CanaryPolicy>(region.alloc(offsetof<CanaryPolicy>()));
   policy.variants = region.alloc((<usize>MOST_VARIANTS) << 3);
+  if (FULL) policy.weights = region.alloc((<usize>MOST_VARIANTS) << 2);
   openObject();
   while (nextMember()) {
     if (member("stickyBy")) policy.stickyBy = readSources(region);
@@ -186,7 +193,13 @@ function layOut(policy: CanaryPolicy, region: Region): void {
     slot -= 8;
     store<u32>(slot, load<u32>(run, 8));
     store<i32>(slot, index, 4);
-    if (FULL && index >= 0) policy.live |= 1 << index;
+    if (FULL && index >= 0) {
+      policy.live |= 1 << index;
+      const before = load<usize>(run);
+      const weight = policy.weights + ((<usize>index) << 2);
+      const count = load<u32>(run, 8) - (before == 0 ? 0 : load<u32>(before, 8));
+      store<u32>(weight, load<u32>(weight) + count);
+    }
   }
   if (FULL) resolvePins(policy);
 }
@@ -209,7 +222,7 @@ function isStar(text: Text): bool {
 export function bindCanary(at: usize, route: Route): void {
   const policy = changetype<CanaryPolicy>(at);
   for (let i = 0; i < policy.variantCount; i++) {
-    const metric = countedBy("canary_requests", route.name, "variant", variantName(policy, i));
+    const metric = countedBy("canary_requests", route, "variant", variantName(policy, i));
     store<usize>(policy.variants + ((<usize>i) << 3), changetype<usize>(metric), 4);
   }
 }

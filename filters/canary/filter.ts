@@ -22,7 +22,11 @@ const clock: usize = memory.data(8, 8);
 
 /** Chooses the request's variant and writes it. */
 export function applyCanary(policy: CanaryPolicy): void {
-  const index = chooseVariant(policy);
+  writeVariant(policy, chooseVariant(policy));
+}
+
+/** Writes the variant that was chosen. */
+export function writeVariant(policy: CanaryPolicy, index: i32): void {
   variantMetric(policy, index).pending++;
   const name = variantName(policy, index);
   setHeader(REQUEST_HEADERS, variantHeader, textPtr(name), textBytes(name));
@@ -32,7 +36,7 @@ export function applyCanary(policy: CanaryPolicy): void {
  * Who may force a variant gets it; then a pin holds, then the conversation's
  * beginning, then the buckets.
  */
-function chooseVariant(policy: CanaryPolicy): i32 {
+export function chooseVariant(policy: CanaryPolicy): i32 {
   const forced = forcedVariant(policy);
   if (forced >= 0) return forced;
   if (FULL && policy.pins != 0) {

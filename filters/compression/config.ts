@@ -15,8 +15,8 @@ import {
   unknownField,
 } from "../format/json";
 import { readMatches } from "../match";
-import { countedBy } from "../report";
-import { isLiteral, Metric, Region } from "../sdk";
+import { Counter, countedBy } from "../report";
+import { isLiteral, Region } from "../sdk";
 
 /** When answers to requests are compressed that carry what a browser adds by itself. */
 export const NEVER: u32 = 0;
@@ -33,8 +33,8 @@ export class CompressionPolicy {
   exceptions: usize;
   /** No compression while the pods or the worker are saturated. */
   brownout: bool;
-  allowed: Metric;
-  denied: Metric;
+  allowed: Counter;
+  denied: Counter;
 }
 
 /** Message CompressionException. */
@@ -119,6 +119,6 @@ function readSecrets(): u32 {
 
 export function bindCompression(at: usize, route: Route): void {
   const policy = changetype<CompressionPolicy>(at);
-  policy.allowed = countedBy("compression_allowed", route.name, "", 0);
-  policy.denied = countedBy("compression_denied", route.name, "", 0);
+  policy.allowed = countedBy("compression_allowed", route, "", 0);
+  policy.denied = countedBy("compression_denied", route, "", 0);
 }

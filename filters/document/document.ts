@@ -1,4 +1,4 @@
-import { Region, Text } from "../sdk";
+import { Region, Table, Text } from "../sdk";
 
 /** The members of a route that filters read; each filter registers a parser for its own. */
 export const CANARY: i32 = 0;
@@ -13,10 +13,10 @@ export const MEMBERS: i32 = 5;
 export class Route {
   /** "namespace/name". */
   name: Text;
-  /** Text pointers of its hosts, side by side. */
+  /** Linked list of its hosts; see ./hosts. */
   hosts: usize;
-  hostCount: i32;
   next: usize;
+  document: Document;
   // MEMBERS pointers to the parsed policies follow; 0 where the route has none.
 }
 
@@ -27,8 +27,12 @@ export function policyOf(route: Route, member: i32): usize {
 export function setPolicy(route: Route, member: i32, policy: usize): void {
   store<usize>(changetype<usize>(route) + offsetof<Route>() + ((<usize>member) << 2), policy);
 }
-export function createRoute(region: Region): Route {
-  return changetype<Route>(region.alloc(offsetof<Route>() + ((<usize>MEMBERS) << 2)));
+export function createRoute(document: Document): Route {
+  const route = changetype<Route>(
+    document.region.alloc(offsetof<Route>() + ((<usize>MEMBERS) << 2)),
+  );
+  route.document = document;
+  return route;
 }
 
 /** One whole configuration: message FilterConfig of proto/weir/v1/filter.proto. */
@@ -39,11 +43,14 @@ export class Document {
   /** Linked list of Route, in reverse order of the document. */
   routes: usize;
   /** See ./hosts. */
-  hostSlots: usize;
-  hostMask: usize;
+  hosts: Table;
   anyHost: usize;
+  /** Linked list of what is counted; see ../report/counters. */
+  counters: usize;
   /** 0 where the filters report to no one. */
   reportCluster: Text;
   reportAuthority: Text;
   reportIntervalMs: u32;
+  /** Whether other instances on the same proxy look after the hosts that are not in here. */
+  shared: bool;
 }

@@ -1,82 +1,70 @@
 import { xxh64 } from "../format/xxh64";
-import { isText, Text, textBytes, textPtr } from "../sdk";
+import { addTo, openTable, sameBytes, Text, textBytes, textPtr, valueIn } from "../sdk";
 import { Document, Route } from "./document";
 
-// Hosts are looked up in one open-addressing table per document: exact names
-// under one seed, the suffix of "*.example.com" (".example.com") under another.
-const EXACT: u64 = 1;
-const SUFFIX: u64 = 2;
+// Hosts are looked up by hash: exact names under one seed, the suffix of
+// "*.example.com" (".example.com") under another.
+const EXACT: u64 = 0;
+const SUFFIX: u64 = 1;
 const MOST_HOST_BYTES: usize = 255;
 
-/** u64 hash | host text | route */
-const SLOT: usize = 16;
+/** What is known of a host: next | text | route. */
+const HOST: usize = 12;
 
 const lowered: usize = memory.data(256, 8);
 
+/** Notes a host of a route. */
+export function addHost(route: Route, host: Text): void {
+  const at = route.document.region.alloc(HOST);
+  store<usize>(at, route.hosts);
+  store<usize>(at, host, 4);
+  route.hosts = at;
+}
+
 /** Builds the table; false when two routes claim one host. */
-export function indexHosts(document: Document, hostCount: usize): bool {
-  let size: usize = 8;
-  while (size < hostCount << 1) size <<= 1;
-  document.hostSlots = document.region.alloc(size * SLOT);
-  document.hostMask = size - 1;
+export function indexHosts(document: Document): bool {
+  document.hosts = openTable(document.region);
   for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
     const route = changetype<Route>(at);
-    for (let i: usize = 0; i < <usize>route.hostCount; i++)
-      if (!insert(document, load<usize>(route.hosts + (i << 2)), at)) return false;
+    for (let host = route.hosts; host != 0; host = load<usize>(host))
+      if (!insert(document, host, at)) return false;
   }
   return true;
 }
 
-function insert(document: Document, host: Text, route: usize): bool {
-  const ptr = textPtr(host);
-  const bytes = textBytes(host);
-  if (bytes == 1 && load<u8>(ptr) == 0x2a) {
+function insert(document: Document, host: usize, route: usize): bool {
+  const text: Text = load<usize>(host, 4);
+  const ptr = textPtr(text);
+  const bytes = textBytes(text);
+  const isStar = load<u8>(ptr) == 0x2a;
+  if (isStar && bytes == 1) {
     if (document.anyHost != 0) return false;
     document.anyHost = route;
     return true;
   }
-  const hash = isWildcard(ptr, bytes)
-    ? xxh64(ptr + 1, bytes - 1, SUFFIX)
-    : xxh64(ptr, bytes, EXACT);
-  let slot = <usize>hash & document.hostMask;
-  while (true) {
-    const entry = document.hostSlots + slot * SLOT;
-    const there = load<usize>(entry, 8);
-    if (there == 0) {
-      store<u64>(entry, hash);
-      store<usize>(entry, host, 8);
-      store<usize>(entry, route, 12);
-      return true;
-    }
-    if (load<u64>(entry) == hash && isText(there, ptr, bytes)) return false;
-    slot = (slot + 1) & document.hostMask;
-  }
-}
-
-function isWildcard(ptr: usize, bytes: usize): bool {
-  return bytes > 2 && load<u8>(ptr) == 0x2a;
+  const seed = isStar && bytes > 2 ? SUFFIX : EXACT;
+  const hash = xxh64(ptr + <usize>seed, bytes - <usize>seed, seed);
+  if (valueIn(document.hosts, hash) != 0) return false;
+  store<usize>(host, route, 8);
+  addTo(document.hosts, hash, host);
+  return true;
 }
 
 function find(document: Document, ptr: usize, bytes: usize, seed: u64): usize {
-  const hash = xxh64(ptr, bytes, seed);
-  let slot = <usize>hash & document.hostMask;
-  while (true) {
-    const entry = document.hostSlots + slot * SLOT;
-    const host = load<usize>(entry, 8);
-    if (host == 0) return 0;
-    if (load<u64>(entry) == hash) {
-      const wildcard = isWildcard(textPtr(host), textBytes(host));
-      if (seed == EXACT && !wildcard && isText(host, ptr, bytes)) return load<usize>(entry, 12);
-      // The stored text has one byte more in front: the "*".
-      if (seed == SUFFIX && wildcard && textBytes(host) == bytes + 1) return load<usize>(entry, 12);
-    }
-    slot = (slot + 1) & document.hostMask;
-  }
+  const host = valueIn(document.hosts, xxh64(ptr, bytes, seed));
+  if (host == 0) return 0;
+  // A suffix's text has one byte more in front: the "*".
+  const text: Text = load<usize>(host, 4);
+  const before = <usize>seed;
+  const found = textBytes(text) == bytes + before && sameBytes(textPtr(text) + before, ptr, bytes);
+  return found ? load<usize>(host, 8) : 0;
 }
 
 /** Route of an :authority value: the exact host, else its longest wildcard, else "*"; 0 when there is none. */
 export function routeOfHost(document: Document, ptr: usize, bytes: usize): usize {
-  const length = withoutPort(ptr, bytes);
+  let length = withoutPort(ptr, bytes);
+  // The same name, written to its root (RFC 1034, section 3.1).
+  if (length > 1 && load<u8>(ptr + length - 1) == 0x2e) length--;
   if (length == 0 || length > MOST_HOST_BYTES) return document.anyHost;
   for (let i: usize = 0; i < length; i++) {
     const c = load<u8>(ptr + i);

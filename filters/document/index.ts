@@ -10,4 +10,11 @@ export {
 } from "./document";
 export { routeOfHost } from "./hosts";
 export { registerMember } from "./parse";
-export { configureRoot, currentDocument, deleteRoot, documentOfRoot } from "./roots";
+export {
+  configureRoot,
+  currentDocument,
+  deleteRoot,
+  documentOfRoot,
+  eachDocument,
+  isRoot,
+} from "./roots";

@@ -9,6 +9,7 @@ import {
   openArray,
   openJson,
   openObject,
+  readBool,
   readInteger,
   skipValue,
   unknownField,
@@ -16,7 +17,7 @@ import {
 import { readText } from "../format/values";
 import { Region, Text } from "../sdk";
 import { createRoute, Document, MEMBERS, policyOf, Route, setPolicy } from "./document";
-import { indexHosts } from "./hosts";
+import { addHost, indexHosts } from "./hosts";
 
 const MOST_ROUTES: i32 = 2000;
 const MOST_HOSTS: i32 = 64;
@@ -45,23 +46,20 @@ export function registerMember(
   store<usize>(row, changetype<usize>(releaser), 8);
 }
 
-let hostCount: usize = 0;
-
 /** Parses a configuration that lies in memory of its own region; null after a failure, told by jsonFailure. */
 export function parseDocument(region: Region, ptr: usize, bytes: usize): Document | null {
   const document = changetype<Document>(region.alloc(offsetof<Document>()));
   document.region = region;
-  hostCount = 0;
   openJson(ptr, bytes) && openObject();
   while (nextMember()) {
     if (member("revision")) document.revision = readText(region, 128);
     else if (member("routes")) parseRoutes(document);
     else if (member("report")) parseReport(document);
+    else if (member("shared")) document.shared = readBool();
     else unknownField();
   }
   if (jsonFailure.length == 0 && document.revision == 0) failJson("has no revision");
-  if (jsonFailure.length == 0 && !indexHosts(document, hostCount))
-    failJson("has two routes for one host");
+  if (jsonFailure.length == 0 && !indexHosts(document)) failJson("has two routes for one host");
   return closeJson() ? document : null;
 }
 
@@ -76,7 +74,7 @@ function parseRoutes(document: Document): void {
 
 function parseRoute(document: Document): void {
   const region = document.region;
-  const route = createRoute(region);
+  const route = createRoute(document);
   openObject();
   while (nextMember()) {
     if (member("name")) route.name = readText(region, 256);
@@ -90,7 +88,7 @@ function parseRoute(document: Document): void {
   }
   if (jsonFailure.length > 0) return;
   if (route.name == 0) failJson("has no name");
-  else if (route.hostCount == 0) failJson("has no hosts");
+  else if (route.hosts == 0) failJson("has no hosts");
   route.next = document.routes;
   document.routes = changetype<usize>(route);
 }
@@ -102,18 +100,16 @@ function parseMember(route: Route, member: i32, region: Region): void {
 }
 
 function parseHosts(route: Route, region: Region): void {
-  route.hosts = region.alloc((<usize>MOST_HOSTS) << 2);
+  let count = 0;
   openArray();
   while (nextElement()) {
-    if (route.hostCount >= MOST_HOSTS) {
+    if (++count > MOST_HOSTS) {
       failJson("has more than 64 hosts");
       return;
     }
     const host: Text = readText(region, 255);
     if (host == 0) return;
-    store<usize>(route.hosts + ((<usize>route.hostCount) << 2), host);
-    route.hostCount++;
-    hostCount++;
+    addHost(route, host);
   }
 }
 

@@ -28,7 +28,9 @@ import { logRefusal } from "./refusal";
 class Root {
   next: usize;
   id: u32;
-  document: Document | null;
+  document: Document;
+  /** Whether it is the newest of its plug-in. */
+  current: bool;
   /** Envoy's name of the plug-in, bytes behind this struct. */
   nameBytes: u32;
 }
@@ -83,44 +85,59 @@ function addRoot(id: u32, document: Document): void {
   root.document = document;
   root.nameBytes = <u32>nameBytes;
   if (nameBytes > 0) memory.copy(nameOf(root), propertyPtr, nameBytes);
+  const before = newestOf(nameOf(root), nameBytes);
+  if (before == 0) plugins++;
+  else changetype<Root>(before).current = false;
+  root.current = true;
   root.next = newest;
   newest = changetype<usize>(root);
-  countPlugins();
 }
 
-/** Forgets a root context; false for ids of streams and unknown ones. */
-export function deleteRoot(id: u32): bool {
-  let before: usize = 0;
-  for (let at = newest; at != 0; at = changetype<Root>(at).next) {
-    const root = changetype<Root>(at);
-    if (root.id != id) {
-      before = at;
-      continue;
-    }
-    if (before == 0) newest = root.next;
-    else changetype<Root>(before).next = root.next;
-    const document = root.document;
-    if (document !== null) {
-      releaseDocument(document);
-      document.region.free();
-    }
-    release(at);
-    countPlugins();
-    return true;
+/** The newest root of a plug-in, or 0. */
+function newestOf(name: usize, nameBytes: usize): usize {
+  let at = newest;
+  while (at != 0 && !samePlugin(changetype<Root>(at), name, nameBytes))
+    at = changetype<Root>(at).next;
+  return at;
+}
+
+function rootOf(id: u32): usize {
+  let at = newest;
+  while (at != 0 && changetype<Root>(at).id != id) at = changetype<Root>(at).next;
+  return at;
+}
+
+/** Whether a context is a root rather than a stream. */
+export function isRoot(id: u32): bool {
+  return rootOf(id) != 0;
+}
+
+/** Forgets a root context; streams and unknown ones are none. */
+export function deleteRoot(id: u32): void {
+  const at = rootOf(id);
+  if (at == 0) return;
+  const root = changetype<Root>(at);
+  if (at == newest) newest = root.next;
+  else {
+    let before = newest;
+    while (changetype<Root>(before).next != at) before = changetype<Root>(before).next;
+    changetype<Root>(before).next = root.next;
   }
-  return false;
+  if (root.current) {
+    const heir = newestOf(nameOf(root), root.nameBytes);
+    if (heir == 0) plugins--;
+    else changetype<Root>(heir).current = true;
+  }
+  const document = root.document;
+  releaseDocument(document);
+  document.region.free();
+  release(at);
 }
 
-function countPlugins(): void {
-  plugins = 0;
+/** Calls back with each configuration that is still there. */
+export function eachDocument(visit: (document: Document) => void): void {
   for (let at = newest; at != 0; at = changetype<Root>(at).next)
-    if (isNewest(changetype<Root>(at))) plugins++;
-}
-
-function isNewest(root: Root): bool {
-  for (let at = newest; at != changetype<usize>(root); at = changetype<Root>(at).next)
-    if (samePlugin(changetype<Root>(at), nameOf(root), root.nameBytes)) return false;
-  return true;
+    visit(changetype<Root>(at).document);
 }
 
 /**
@@ -129,19 +146,12 @@ function isNewest(root: Root): bool {
  */
 export function currentDocument(): Document | null {
   if (newest == 0) return null;
-  const root = changetype<Root>(newest);
-  if (plugins <= 1 || !readProperty(pluginName)) return root.document;
-  for (let at = newest; at != 0; at = changetype<Root>(at).next)
-    if (samePlugin(changetype<Root>(at), propertyPtr, propertyBytes))
-      return changetype<Root>(at).document;
-  return root.document;
+  const known = plugins > 1 && readProperty(pluginName) ? newestOf(propertyPtr, propertyBytes) : 0;
+  return changetype<Root>(known == 0 ? newest : known).document;
 }
 
 /** The document of a root context, if it is the newest of its plug-in. */
 export function documentOfRoot(id: u32): Document | null {
-  for (let at = newest; at != 0; at = changetype<Root>(at).next) {
-    const root = changetype<Root>(at);
-    if (root.id == id) return isNewest(root) ? root.document : null;
-  }
-  return null;
+  const at = rootOf(id);
+  return at != 0 && changetype<Root>(at).current ? changetype<Root>(at).document : null;
 }

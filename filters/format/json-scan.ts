@@ -1,3 +1,6 @@
+import { isDense } from "./dense";
+import { decodeNumber, numberEnd, numberValue } from "./json-number";
+
 // A JSON scanner for bodies that come in pieces, split at any byte, and are not
 // kept: a state machine of a few words per stream that tells one token at a
 // time. It checks only as much as keeps it in step; what is not JSON leaves it
@@ -8,7 +11,7 @@ export const NO_TOKEN: i32 = 0;
 export const KEY: i32 = 1;
 export const STRING: i32 = 2;
 export const NUMBER: i32 = 3;
-/** true, false or null. */
+/** true, false, null, and what Python reads beside them: NaN, Infinity. */
 export const WORD: i32 = 4;
 export const OPEN_OBJECT: i32 = 5;
 export const OPEN_ARRAY: i32 = 6;
@@ -17,7 +20,9 @@ export const CLOSE: i32 = 7;
 /** Deeper documents break the scanner. */
 export const MOST_SCAN_DEPTH: i32 = 64;
 /** So much of a key, string, number or word is kept for whoever asks. */
-export const KEPT_BYTES: u32 = 24;
+export const KEPT_BYTES: u32 = 32;
+/** Shorter texts are not looked at for whether they are dense. */
+export const LEAST_DENSE: u32 = 512;
 
 const VALUE: u8 = 0;
 const VALUE_OR_END: u8 = 1;
@@ -39,16 +44,21 @@ export class JsonScan {
   depth: i32;
   state: u8;
   isKey: bool;
+  /** A text has had no space nor any other letter that data lacks, as far as it is long. */
+  isDense: bool;
   /** The escape being read: digits to come and their value. */
   hexLeft: u8;
   hex: u16;
   /** Bytes of the token as they stood in the text, quotes not counted. */
   bytes: u32;
-  /** Bytes kept of it, escapes of ASCII resolved; they stand in the last members. */
+  /** How many of them are there only because of escapes. */
+  escaped: u32;
+  /** Bytes kept of it, escapes of ASCII resolved and zeros behind them; they stand in the last members. */
   kept: u32;
   text0: u64;
   text1: u64;
   text2: u64;
+  text3: u64;
 }
 
 export let token: i32 = NO_TOKEN;
@@ -60,6 +70,11 @@ export function resetScan(scan: JsonScan): void {
 /** Whether it met something that is not JSON, or is too deep. */
 export function isBroken(scan: JsonScan): bool {
   return scan.state == BROKEN;
+}
+
+/** Whether a string that is no key is only begun. */
+export function isInText(scan: JsonScan): bool {
+  return scan.state >= IN_STRING && scan.state <= HEX && !scan.isKey;
 }
 
 /** Whether a number is only begun: its end is in a piece to come. */
@@ -80,10 +95,26 @@ function keep(scan: JsonScan, byte: u8): void {
   if (scan.kept < KEPT_BYTES) store<u8>(keptText(scan) + scan.kept++, byte);
 }
 
+/** Keeps as much of plain bytes as there is room for. */
+function keepPlain(scan: JsonScan, from: usize, end: usize): void {
+  const room = min<usize>(end - from, KEPT_BYTES - scan.kept);
+  if (room == 0) return;
+  const to = keptText(scan) + scan.kept;
+  scan.kept += <u32>room;
+  let i: usize = 0;
+  for (; i + 8 <= room; i += 8) store<u64>(to + i, load<u64>(from + i));
+  for (; i < room; i++) store<u8>(to + i, load<u8>(from + i));
+}
+
 function begin(scan: JsonScan, state: u8): void {
   scan.state = state;
   scan.bytes = 0;
+  scan.escaped = 0;
   scan.kept = 0;
+  scan.text0 = 0;
+  scan.text1 = 0;
+  scan.text2 = 0;
+  scan.text3 = 0;
 }
 
 /** Reads on to the next token or to the end of the piece; `token` says which. Returns where to go on. */
@@ -95,8 +126,10 @@ export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
     if (state == IN_STRING) {
       const start = at;
       at = plainEnd(at, end);
-      for (let p = start; p < at && scan.kept < KEPT_BYTES; p++) keep(scan, load<u8>(p));
-      scan.bytes += <u32>(at - start);
+      keepPlain(scan, start, at);
+      const bytes = scan.bytes + <u32>(at - start);
+      scan.bytes = bytes;
+      if (bytes >= LEAST_DENSE && scan.isDense) scan.isDense = isDense(start, at);
       if (at == end) return at;
       if (load<u8>(at++) == 0x5c) {
         scan.state = ESCAPE;
@@ -148,18 +181,24 @@ function structure(scan: JsonScan, state: u8, c: u8): bool {
   else if (c == 0x22) {
     begin(scan, IN_STRING);
     scan.isKey = false;
+    scan.isDense = true;
   } else if (c == 0x7b || c == 0x5b) return open(scan, c == 0x7b);
   else if (c == 0x2d || (c >= 0x30 && c <= 0x39)) {
     begin(scan, IN_NUMBER);
     scan.bytes = 1;
     keep(scan, c);
-  } else if (c == 0x74 || c == 0x66 || c == 0x6e) {
+  } else if (c == 0x74 || c == 0x66 || c == 0x6e || c == 0x4e || c == 0x49) {
     begin(scan, IN_WORD);
     scan.bytes = 1;
     keep(scan, c);
   } else if (state == VALUE_OR_END) return close(scan, c);
-  else scan.state = BROKEN;
+  else if (scan.depth > 0 || !isMark(c)) scan.state = BROKEN;
   return false;
+}
+
+/** A byte order mark of UTF-8 before a document. */
+function isMark(c: u8): bool {
+  return c == 0xef || c == 0xbb || c == 0xbf;
 }
 
 function inObject(scan: JsonScan): bool {
@@ -190,7 +229,7 @@ function close(scan: JsonScan, c: u8): bool {
   return true;
 }
 
-/** Escapes matter only in what is kept: a name may be spelled with them. */
+/** Escapes matter in what is kept, for a name may be spelled with them, and in what a text really has. */
 function readEscape(scan: JsonScan, c: u8): void {
   if (scan.state == ESCAPE) {
     if (c == 0x75) {
@@ -200,14 +239,19 @@ function readEscape(scan: JsonScan, c: u8): void {
       return;
     }
     scan.state = IN_STRING;
-    keep(scan, c);
+    scan.escaped++;
+    // Line ends and the like: which one of them a name never asks.
+    keep(scan, c >= 0x61 ? 0xff : c);
     return;
   }
   const lower = c | 0x20;
   scan.hex = (scan.hex << 4) | <u16>((c <= 0x39 ? c - 0x30 : lower - 0x57) & 15);
   if (--scan.hexLeft > 0) return;
   scan.state = IN_STRING;
-  keep(scan, scan.hex < 0x80 ? <u8>scan.hex : 0xff);
+  const hex = scan.hex;
+  // Six bytes for one of one, two or three; a pair of surrogates is four in UTF-8.
+  scan.escaped += hex < 0x80 ? 5 : hex < 0x800 || (hex & 0xf800) == 0xd800 ? 4 : 3;
+  keep(scan, hex - 1 < 0x7f ? <u8>hex : 0xff);
 }
 
 /** First quote or backslash; eight bytes at a time (Mycroft's zero-byte test). */
@@ -237,14 +281,14 @@ function isWordByte(c: u8): bool {
   );
 }
 
-/** The number told last, if it is plain digits up to `most`; -1 otherwise. */
-export function wholeNumber(scan: JsonScan, most: i64): i64 {
-  if (scan.bytes > scan.kept || scan.kept == 0 || scan.kept > 18) return -1;
-  let value: i64 = 0;
-  for (let i: u32 = 0; i < scan.kept; i++) {
-    const digit = load<u8>(keptText(scan) + i);
-    if (digit < 0x30 || digit > 0x39) return -1;
-    value = value * 10 + (digit - 0x30);
-  }
-  return value <= most ? value : -1;
+/** The number told last, or a string that is one, in `scanned`; false where it is none that is written out here. */
+export function scanNumber(scan: JsonScan): bool {
+  const text = keptText(scan);
+  // No number that means anything is longer than what is kept.
+  if (scan.bytes > KEPT_BYTES) scanned = load<u8>(text) == 0x2d ? -f64.MAX_VALUE : f64.MAX_VALUE;
+  else if (decodeNumber(text, text + scan.kept) && numberEnd == text + scan.kept)
+    scanned = numberValue;
+  else return false;
+  return true;
 }
+export let scanned: f64 = 0;

@@ -80,6 +80,13 @@ export function decodeString(from: usize, end: usize): bool {
     }
     if (c < 0x20) return false;
     if (c != 0x5c) {
+      // Most bytes are ASCII, and a copy of one byte is dear.
+      if (c < 0x80) {
+        store<u8>(out, c);
+        at++;
+        out++;
+        continue;
+      }
       const length = utf8Length(at, end);
       if (length == 0) return false;
       memory.copy(out, at, length);

@@ -1,7 +1,7 @@
 import { Ascii, isLiteral } from "../sdk";
 import { decodeNumber, numberEnd, numberValue } from "./json-number";
 import { decodedEnd, decodeString, stringEnd } from "./json-text";
-import { addName, closeNameSet, openNameSet } from "./name-set";
+import { addName, closeNameSet } from "./name-set";
 import { xxh64 } from "./xxh64";
 
 // A strict pull parser for one document at a time (RFC 8259): what asks for a
@@ -55,9 +55,6 @@ export function openJson(ptr: usize, bytes: usize): bool {
   if (bytes > MOST_BYTES) return failJson("is over 1048576 bytes");
   if (bytes >= 3 && load<u8>(ptr) == 0xef && load<u8>(ptr, 1) == 0xbb && load<u8>(ptr, 2) == 0xbf)
     at += 3;
-  let names: usize = 0;
-  for (let p = at; p < end; p++) if (load<u8>(p) == 0x3a) names++;
-  openNameSet(names);
   return true;
 }
 

@@ -1,4 +1,4 @@
-import { isText, Region, Text, textBytes, textPtr } from "../sdk";
+import { addTo, isText, openTable, Region, Table, Text, textBytes, textPtr, valueIn } from "../sdk";
 import { xxh64 } from "./xxh64";
 
 /** Names with a value each, found in constant time; lives as long as its region. */
@@ -6,8 +6,7 @@ import { xxh64 } from "./xxh64";
 export class NameTable {
   list: usize;
   count: usize;
-  slots: usize;
-  mask: usize;
+  byName: Table;
 }
 
 /** next | name | value */
@@ -38,31 +37,18 @@ export function setValueOfEntry(entry: usize, value: usize): void {
   store<usize>(entry, value, 8);
 }
 
-/** Builds the index over all names added; at most half of its slots are taken. */
+/** Builds the index over all names added. */
 export function indexNames(table: NameTable, region: Region): void {
-  let size: usize = 8;
-  while (size < table.count << 1) size <<= 1;
-  table.slots = region.alloc(size << 2);
-  table.mask = size - 1;
+  table.byName = openTable(region);
   for (let entry = table.list; entry != 0; entry = load<usize>(entry)) {
     const name = load<usize>(entry, 4);
-    let slot = slotOf(table, textPtr(name), textBytes(name));
-    while (load<usize>(table.slots + (slot << 2)) != 0) slot = (slot + 1) & table.mask;
-    store<usize>(table.slots + (slot << 2), entry);
+    addTo(table.byName, xxh64(textPtr(name), textBytes(name), 0), entry);
   }
-}
-
-function slotOf(table: NameTable, ptr: usize, bytes: usize): usize {
-  return <usize>(xxh64(ptr, bytes, 0) >> 32) & table.mask;
 }
 
 /** The value of a name, or 0. */
 export function valueOfName(table: NameTable, ptr: usize, bytes: usize): usize {
-  let slot = slotOf(table, ptr, bytes);
-  while (true) {
-    const entry = load<usize>(table.slots + (slot << 2));
-    if (entry == 0) return 0;
-    if (isText(load<usize>(entry, 4), ptr, bytes)) return load<usize>(entry, 8);
-    slot = (slot + 1) & table.mask;
-  }
+  const entry = valueIn(table.byName, xxh64(ptr, bytes, 0));
+  // Names are of the client's making, and so are their hashes.
+  return entry != 0 && isText(load<usize>(entry, 4), ptr, bytes) ? load<usize>(entry, 8) : 0;
 }

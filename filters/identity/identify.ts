@@ -11,9 +11,12 @@ import {
   readProperty,
   sameBytes,
   Text,
+  textBytes,
+  textPtr,
   valueBytes,
   valuePtr,
 } from "../sdk";
+import { isRangeIn, Range, rangeOf } from "./ranges";
 import { findSan, sanBytes, sanPtr } from "./san";
 import { API_KEY, HEADER, KeySource, SOURCE_IP } from "./sources";
 
@@ -47,7 +50,7 @@ export function findKey(sources: usize): bool {
     else if (source.kind == API_KEY) {
       addHeader(authorization, true);
       addHeader(xApiKey, false);
-    } else if (!FULL || source.kind == SOURCE_IP) addAddress();
+    } else if (!FULL || source.kind == SOURCE_IP) addAddress(source);
     else if (findSan(source.kind)) {
       keyPtr = sanPtr;
       keyBytes = sanBytes;
@@ -101,30 +104,57 @@ function isBearer(ptr: usize): bool {
   );
 }
 
-/** "ip:port" or "[ip]:port" without the port, which changes with every connection. */
-function addAddress(): void {
+/**
+ * "ip:port" or "[ip]:port" without the port, which changes with every connection, without
+ * brackets, and without what marks an address of IPv4 that came as one of IPv6; or the
+ * name of the range that it is in.
+ */
+function addAddress(source: KeySource): void {
   if (!readProperty(sourceAddress)) return;
   let bytes = propertyBytes;
   while (bytes > 0 && load<u8>(propertyPtr + bytes - 1) != 0x3a) bytes--;
   keyPtr = propertyPtr;
   keyBytes = bytes > 1 ? bytes - 1 : propertyBytes;
+  if (keyBytes > 2 && load<u8>(keyPtr) == 0x5b) {
+    keyPtr++;
+    keyBytes -= 2;
+    // "::ffff:"
+    if (load<u64>(keyPtr) << 8 == 0x3a666666663a3a00) {
+      keyPtr += 7;
+      keyBytes -= 7;
+    }
+  }
+  if (!RANGES) return;
+  const range = rangeOf(source.ranges, keyPtr, keyBytes);
+  if (range == 0) return;
+  const name = changetype<Range>(range).name;
+  keyPtr = textPtr(name);
+  keyBytes = textBytes(name);
 }
 
 /**
  * Finds the caller as configurations name tenants: API keys by "sha256:" and
  * their digest. A header that claims such a name identifies no one, for the
- * digest is no secret.
+ * digest is no secret; nor does one that claims a range of addresses.
  */
 export function findTenant(sources: usize): bool {
   if (!findKey(sources)) return false;
   if (FULL && keyKind > SOURCE_IP) return nameSan();
   if (FULL && keyBytes > 4 && isLiteral("san:", keyPtr, 4)) return false;
+  if (RANGES && keyKind == HEADER && claimsRange(sources)) return false;
   if (keyKind != API_KEY) return keyBytes < 7 || !isLiteral("sha256:", keyPtr, 7);
   store<u64>(hashed, 0x3a363532616873); // "sha256:"
   sha256Hex(keyPtr, keyBytes, hashed + 7);
   keyPtr = hashed;
   keyBytes = HASH_BYTES;
   return true;
+}
+
+/** Whether a header says what only the connection tells where ranges are named. */
+function claimsRange(sources: usize): bool {
+  for (let at = sources; at != 0; at = changetype<KeySource>(at).next)
+    if (isRangeIn(changetype<KeySource>(at).ranges, keyPtr, keyBytes)) return true;
+  return false;
 }
 
 /** "san:" and the name, as tenants that certificates tell are written. */

@@ -14,6 +14,7 @@ import {
 } from "../format/json";
 import { readHeaderName } from "../format/values";
 import { isLiteral, Region, Text } from "../sdk";
+import { readRanges } from "./ranges";
 
 export const HEADER: i32 = 0;
 export const API_KEY: i32 = 1;
@@ -32,6 +33,8 @@ export class KeySource {
   kind: i32;
   /** Name of the header, for HEADER. */
   header: Text;
+  /** Ranges of addresses that have a name in common, for SOURCE_IP. */
+  ranges: usize;
 }
 
 /** Reads a list of sources in its order; 0 when it is empty or wrong. */
@@ -56,6 +59,10 @@ function readSource(region: Region): usize {
   let members = 0;
   openObject();
   while (nextMember()) {
+    if (RANGES && member("ranges")) {
+      source.ranges = readRanges(region);
+      continue;
+    }
     members++;
     if (member("header")) {
       source.kind = HEADER;

@@ -1,5 +1,5 @@
 import { xxh64 } from "../format/xxh64";
-import { allocate, sameBytes, Text, textBytes, textPtr } from "../sdk";
+import { addTo, allocate, Table, Text, textBytes, textPtr, valueIn, writeSafe } from "../sdk";
 import { countValue, createHistogram } from "./histogram";
 
 // A cell is what is counted of one route, variant and tier, or, beside it and of
@@ -8,21 +8,25 @@ import { countValue, createHistogram } from "./histogram";
 // shared data (./shared-cells). Nothing on a stream's way touches the host.
 
 /** Counters of a cell, in the order of ./names. */
-export const COUNTERS: i32 = 25;
+export const COUNTERS: i32 = 36;
+/** So many of them stand before the distributions in shared data, where older versions look for these. */
+export const FIRST_COUNTERS: i32 = 25;
 /** Distributions of a cell, in the order of ./names. */
 export const HISTOGRAMS: i32 = 6;
-/** A proxy counts so many cells; what comes beyond is not told apart any more. */
+/** A proxy counts so many cells; what comes beyond shares one that is not reported, see ./beyond. */
 export const MOST_CELLS: i32 = 1024;
 /** From this many on there is no room for further tenants. */
 const MOST_WITH_TENANTS: i32 = 768;
 
+/** Places of a cell that has none yet, and of one for which the proxy has none left. */
+export const UNPLACED: i32 = -1;
+export const BEYOND: i32 = -2;
+
 @unmanaged
 export class Cell {
-  /** In the list of all, and in its chain. */
   nextOfAll: usize;
-  nextInChain: usize;
   fingerprint: u64;
-  /** Place among the proxy's cells; -1 until it has one. */
+  /** Place among the proxy's cells, or UNPLACED or BEYOND. */
   place: i32;
   changed: bool;
   routeBytes: u32;
@@ -38,35 +42,45 @@ const COUNTS: usize = offsetof<Cell>();
 const POINTERS: usize = COUNTS + ((<usize>COUNTERS) << 2);
 const NAMES: usize = POINTERS + ((<usize>HISTOGRAMS) << 2);
 
-const CHAINS: usize = 256;
-const chains: usize = memory.data(1024, 8);
-let cellCount: i32 = 0;
+const cells = changetype<Table>(memory.data(16, 8));
 export let firstCell: usize = 0;
 
-/** The cell of a route, a variant and a tier (0 where unknown); it lives as long as the VM. */
+/** The cell of a route, a variant and a tier (0 where unknown), or the one that all share who come beyond the bound; it lives as long as the VM. */
 export function cellOf(route: Text, variant: Text, tier: Text): Cell {
-  const at = findCell(route, variant, tier == 0 ? 0 : textPtr(tier), bytesOf(tier), 0);
-  return changetype<Cell>(at == 0 ? firstCell : at);
+  const bytes = bytesOf(tier);
+  let at = findCell(route, variant, tier == 0 ? 0 : textPtr(tier), bytes, 0, MOST_CELLS);
+  if (at == 0) {
+    // No route has no name.
+    at = findCell(0, 0, 0, 0, 0, MOST_CELLS + 1);
+    changetype<Cell>(at).place = BEYOND;
+  }
+  return changetype<Cell>(at);
 }
 
 /** The cell of a route, a variant and a tenant, whom the configuration has to name; 0 where there is no room. */
 export function cellOfTenant(route: Text, variant: Text, tenant: usize, bytes: usize): usize {
-  return findCell(route, variant, tenant, bytes, 1);
+  return findCell(route, variant, tenant, bytes, 1, MOST_WITH_TENANTS);
 }
 
-function findCell(route: Text, variant: Text, last: usize, lastBytes: usize, ofTenant: u32): usize {
+/** The cell of that name, made where there are fewer than `most`; else 0. */
+function findCell(
+  route: Text,
+  variant: Text,
+  last: usize,
+  lastBytes: usize,
+  ofTenant: u32,
+  most: u32,
+): usize {
   const seed = hash(variant, hash(route, (<u64>ofTenant) << 32));
   const fingerprint = last == 0 ? seed + 1 : xxh64(last, lastBytes, seed);
-  const chain = chains + ((<usize>fingerprint & (CHAINS - 1)) << 2);
-  for (let at = load<usize>(chain); at != 0; at = changetype<Cell>(at).nextInChain)
-    if (changetype<Cell>(at).fingerprint == fingerprint) return at;
-  if (cellCount >= (ofTenant == 0 ? MOST_CELLS : MOST_WITH_TENANTS)) return 0;
+  const known = valueIn(cells, fingerprint);
+  if (known != 0 || cells.count >= most) return known;
   const names = bytesOf(route) + bytesOf(variant) + lastBytes;
   const at = allocate(NAMES + names);
   memory.fill(at, 0, NAMES);
   const cell = changetype<Cell>(at);
   cell.fingerprint = fingerprint;
-  cell.place = -1;
+  cell.place = UNPLACED;
   cell.routeBytes = <u32>bytesOf(route);
   cell.variantBytes = <u32>bytesOf(variant);
   cell.lastBytes = <u32>lastBytes;
@@ -74,11 +88,9 @@ function findCell(route: Text, variant: Text, last: usize, lastBytes: usize, ofT
   copy(at + NAMES, route);
   copy(at + NAMES + bytesOf(route), variant);
   memory.copy(at + NAMES + bytesOf(route) + bytesOf(variant), last, lastBytes);
-  cell.nextInChain = load<usize>(chain);
-  store<usize>(chain, at);
   cell.nextOfAll = firstCell;
   firstCell = at;
-  cellCount++;
+  addTo(cells, fingerprint, at);
   return at;
 }
 
@@ -118,10 +130,10 @@ export function histogramAt(cell: Cell, histogram: i32): usize {
 export function namesOf(cell: Cell): usize {
   return changetype<usize>(cell) + NAMES;
 }
+/** Writes the name of its tier or tenant. */
+export function writeLastName(cell: Cell): void {
+  writeSafe(namesOf(cell) + cell.routeBytes + cell.variantBytes, cell.lastBytes);
+}
 export function namesBytes(cell: Cell): usize {
   return cell.routeBytes + cell.variantBytes + cell.lastBytes;
-}
-/** Whether a cell has these names. */
-export function isNamed(cell: Cell, names: usize, bytes: usize): bool {
-  return namesBytes(cell) == bytes && sameBytes(namesOf(cell), names, bytes);
 }

@@ -1,4 +1,4 @@
-export { Cell, cellOf, cellOfTenant, count, observe } from "./cells";
+export { Cell, cellOf, cellOfTenant, count, observe, writeLastName } from "./cells";
 export * from "./names";
 export { writeCellCounters, writeCellHistograms } from "./report";
 export { mergeCells } from "./shared-cells";

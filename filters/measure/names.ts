@@ -29,6 +29,17 @@ export const LIMIT_REFUSED: i32 = 21;
 export const LIMIT_CLAMPED: i32 = 22;
 export const LIMIT_OVERRUN: i32 = 23;
 export const LIMIT_FINISHED: i32 = 24;
+/** Answers that told in the midst of a success that they failed. */
+export const ANSWERS_FAILED: i32 = 25;
+/** Tokens of the above that came from a cache, were written to one, or were thought only. */
+export const CACHED_TOKENS: i32 = 26;
+export const WRITTEN_TOKENS: i32 = 27;
+export const REASONING_TOKENS: i32 = 28;
+/** Answers of 501, which are in no class: the server has no such endpoint. */
+export const RESPONSE_501: i32 = 29;
+/** Requests that have waited for 4 seconds for their answer to begin, and for twice as long each. */
+export const WAITED: i32 = 30;
+export const WAITS: i32 = 6;
 
 export const FIRST_BYTE_MS: i32 = 0;
 export const FIRST_TOKEN_MS: i32 = 1;
@@ -39,17 +50,19 @@ export const TOKENS_PER_SECOND: i32 = 5;
 
 /** Writes the name of a counter; its label is labelled apart. */
 export function writeCounterName(counter: i32): void {
-  if (counter < STREAM_DONE) write("responses");
+  if (counter < STREAM_DONE || counter == RESPONSE_501) write("responses");
   else if (counter < FINISH_STOP) write("streams");
   else if (counter < PROMPT_TOKENS) write("finishes");
   else if (counter < USAGE_REPORTED) write("tokens");
   else if (counter < LIMIT_ADMITTED) write("usage");
-  else write("token_limit");
+  else if (counter < ANSWERS_FAILED) write("token_limit");
+  else if (counter < CACHED_TOKENS) write("failed_answers");
+  else write(counter < RESPONSE_501 ? "token_details" : "waited");
 }
 
 export function writeCounterLabel(counter: i32): void {
   writeWord(
-    "none 1xx 2xx 3xx 4xx 5xx done cut aborted stop length tool_calls content_filter function_call other prompt completion reported estimated unreadable admitted refused clamped overrun finished ",
+    "none 1xx 2xx 3xx 4xx 5xx done cut aborted stop length tool_calls content_filter function_call other prompt completion reported estimated unreadable admitted refused clamped overrun finished error cached written reasoning 501 4s 8s 16s 32s 64s 128s ",
     counter,
   );
 }

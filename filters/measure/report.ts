@@ -7,76 +7,96 @@ import {
   writeUint,
   writtenBytes,
 } from "../sdk";
-import { COUNTERS, HISTOGRAMS } from "./cells";
+import { COUNTERS, FIRST_COUNTERS, HISTOGRAMS } from "./cells";
 import { writeCounterLabel, writeCounterName, writeHistogramName } from "./names";
 import { readSharedCell, sharedCellCount } from "./shared-cells";
 
-/** Room for distributions in one report; proxies with more tell them by turns. */
-const ROOM: usize = 160_000;
+/**
+ * Bytes of a report after which no counter and no distribution of another cell
+ * is begun; a proxy with more tells them by turns. A cell has at most 20 KB of
+ * counters and 86 KB of distributions, so that a report always has room for both.
+ */
+const COUNTERS_END: usize = 80_000;
+const HISTOGRAMS_END: usize = 170_000;
 const HEADER: usize = 16;
 
-/** Cells of tenants beyond so many in all are told by turns, counts and distributions of one together. */
+/** Cells of tenants beyond so many in all are told by turns. */
 const AT_ONCE: i32 = 32;
 
-/** Where the next report's distributions begin. */
-let turn: i32 = 0;
-/** Number of the report. */
-let round: u32 = 0;
+/** Where the next report goes on: i32 place | u32 number of the walk over all places. */
+const counterTurn: usize = memory.data(8, 8);
+const histogramTurn: usize = memory.data(8, 8);
 
-function isDue(cell: usize, place: i32, cells: i32): bool {
+function isDue(cell: usize, place: i32, cells: i32, walk: u32): bool {
   if (load<u32>(cell, 12) == 0) return true;
-  const rounds = <u32>((cells + AT_ONCE - 1) / AT_ONCE);
-  return <u32>place % rounds == round % rounds;
+  const walks = <u32>((cells + AT_ONCE - 1) / AT_ONCE);
+  return <u32>place % walks == walk % walks;
 }
 
-/** Writes the counters of all cells, a comma first where one came before. */
+/** Writes the counters of the cells whose turn it is, a comma first where one came before. */
 export function writeCellCounters(before: bool): void {
-  let any = before;
-  const cells = sharedCellCount();
-  for (let place = 0; place < cells; place++) {
-    resetArena();
-    const cell = readSharedCell(place);
-    if (cell == 0 || !isDue(cell, place, cells)) continue;
-    const end = cell + sharedBytes;
-    let at = cell + HEADER + namesRoom(cell);
-    for (let i = 0; i < COUNTERS && at + 8 <= end; i++) {
-      const total = load<u64>(at);
-      at += 8;
-      if (total == 0) continue;
-      write(any ? ',{"name":"' : '{"name":"');
-      any = true;
-      writeCounterName(i);
-      write('","label":"');
-      writeCounterLabel(i);
-      write('","value":"');
-      writeUint(total);
-      writeByte(0x22);
-      writeNames(cell);
-      writeByte(0x7d);
-    }
-  }
+  writeCells(counterTurn, COUNTERS_END, before);
 }
 
-/** Writes as many distributions as there is room for, beginning where the last report ended. */
+/** Writes the distributions of the cells whose turn it is. */
 export function writeCellHistograms(): void {
   write(',"histograms":[');
-  const cells = sharedCellCount();
-  const start = writtenBytes();
-  let any = false;
-  for (let i = 0; i < cells && writtenBytes() - start < ROOM; i++) {
-    turn = turn + 1 < cells ? turn + 1 : 0;
-    resetArena();
-    const cell = readSharedCell(turn);
-    if (cell != 0 && isDue(cell, turn, cells)) any = writeCell(cell, any);
-  }
-  round++;
+  writeCells(histogramTurn, HISTOGRAMS_END, false);
   writeByte(0x5d);
 }
 
-function writeCell(cell: usize, before: bool): bool {
+function writeCells(turn: usize, end: usize, before: bool): void {
+  let any = before;
+  const cells = sharedCellCount();
+  let place = load<i32>(turn);
+  for (; place < cells && writtenBytes() < end; place++) {
+    resetArena();
+    const cell = readSharedCell(place);
+    if (cell == 0 || !isDue(cell, place, cells, load<u32>(turn, 4))) continue;
+    any = turn == counterTurn ? writeCounters(cell, any) : writeHistograms(cell, any);
+  }
+  if (place >= cells) {
+    place = 0;
+    store<u32>(turn, load<u32>(turn, 4) + 1, 4);
+  }
+  store<i32>(turn, place);
+}
+
+function writeCounters(cell: usize, before: bool): bool {
   let any = before;
   const end = cell + sharedBytes;
-  let at = cell + HEADER + namesRoom(cell) + ((<usize>COUNTERS) << 3);
+  let at = cell + HEADER + namesRoom(cell);
+  for (let i = 0; i < COUNTERS && at + 8 <= end; i++) {
+    if (i == FIRST_COUNTERS) at = histogramsEnd(at, end);
+    if (at + 8 > end) break;
+    const total = load<u64>(at);
+    at += 8;
+    if (total == 0) continue;
+    write(any ? ',{"name":"' : '{"name":"');
+    any = true;
+    writeCounterName(i);
+    write('","label":"');
+    writeCounterLabel(i);
+    write('","value":"');
+    writeUint(total);
+    writeByte(0x22);
+    writeNames(cell);
+    writeByte(0x7d);
+  }
+  return any;
+}
+
+/** Where the distributions that begin at `at` are behind. */
+function histogramsEnd(at: usize, end: usize): usize {
+  for (let i = 0; i < HISTOGRAMS && at + 16 <= end; i++)
+    at += 16 + ((<usize>load<u32>(at, 12)) << 3);
+  return at;
+}
+
+function writeHistograms(cell: usize, before: bool): bool {
+  let any = before;
+  const end = cell + sharedBytes;
+  let at = cell + HEADER + namesRoom(cell) + ((<usize>FIRST_COUNTERS) << 3);
   for (let i = 0; i < HISTOGRAMS && at + 16 <= end; i++) {
     const zeros = load<u64>(at);
     const first = load<i32>(at, 8);

@@ -12,16 +12,20 @@ import {
   textPtr,
   writeShared,
 } from "../sdk";
+import { countBeyond } from "./beyond";
 import {
+  BEYOND,
   Cell,
   COUNTERS,
   counterAt,
+  FIRST_COUNTERS,
   firstCell,
   HISTOGRAMS,
   histogramAt,
   MOST_CELLS,
   namesBytes,
   namesOf,
+  UNPLACED,
 } from "./cells";
 import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } from "./histogram";
 
@@ -29,8 +33,9 @@ import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } fr
 // order of arrival; "weir.m" and the place hold the cell itself:
 //
 //   u32 bytes of route | of variant | of tier or tenant | 1 for a tenant's | names, padded to 8
-//   u64 x COUNTERS
+//   u64 x FIRST_COUNTERS
 //   HISTOGRAMS x (u64 zeros | i32 first bucket | u32 buckets | u64 x buckets)
+//   u64 x the other counters, which came later
 //
 // Workers add to them by compare-and-set. What fails stays with the worker for
 // its next tick, so that nothing is lost but what a worker counted in the last
@@ -46,7 +51,10 @@ const KEY: usize = 8;
 export function mergeCells(): void {
   for (let at = firstCell; at != 0; at = changetype<Cell>(at).nextOfAll) {
     const cell = changetype<Cell>(at);
-    if (cell.changed && placed(cell) && merged(cell)) clear(cell);
+    if (!cell.changed) continue;
+    if (placed(cell) ? !merged(cell) : cell.place != BEYOND) continue;
+    if (cell.place == BEYOND) countBeyond(cell);
+    clear(cell);
   }
 }
 
@@ -63,7 +71,7 @@ export function readSharedCell(place: i32): usize {
 
 /** Finds the cell's place in the list, or takes the next one. */
 function placed(cell: Cell): bool {
-  for (let i = 0; cell.place < 0 && i < MOST_TRIES; i++) {
+  for (let i = 0; cell.place == UNPLACED && i < MOST_TRIES; i++) {
     resetArena();
     const status = readShared(textPtr(listKey), textBytes(listKey));
     if (status != OK && status != NOT_FOUND) return false;
@@ -73,7 +81,10 @@ function placed(cell: Cell): bool {
         cell.place = <i32>place;
         return true;
       }
-    if (count >= <usize>MOST_CELLS) return false;
+    if (count >= <usize>MOST_CELLS) {
+      cell.place = BEYOND;
+      return false;
+    }
     const longer = arenaAlloc((count + 1) << 3);
     if (longer == 0) return false;
     memory.copy(longer, sharedPtr, count << 3);
@@ -124,19 +135,27 @@ function add(cell: Cell, before: usize, end: usize, sum: usize): usize {
   memory.copy(to, namesOf(cell), namesBytes(cell));
   to += paddedNames(cell);
   let from = before == 0 ? end : before + HEADER + paddedNames(cell);
-  for (let i = 0; i < COUNTERS; i++) {
-    const had = from + 8 <= end ? load<u64>(from) : 0;
-    store<u64>(to, had + <u64>load<u32>(counterAt(cell, i)));
-    from += 8;
-    to += 8;
-  }
+  to = addCounters(cell, 0, FIRST_COUNTERS, from, end, to);
+  from += (<usize>FIRST_COUNTERS) << 3;
   for (let i = 0; i < HISTOGRAMS; i++) {
     const had = from + 16 <= end ? from : 0;
     const hadBuckets: usize = had == 0 ? 0 : <usize>load<u32>(had, 12);
     to = addHistogram(load<usize>(histogramAt(cell, i)), had, to);
     from += 16 + (hadBuckets << 3);
   }
-  return to - sum;
+  return addCounters(cell, FIRST_COUNTERS, COUNTERS, from, end, to) - sum;
+}
+
+function addCounters(cell: Cell, first: i32, last: i32, had: usize, end: usize, to: usize): usize {
+  let from = had;
+  let at = to;
+  for (let i = first; i < last; i++) {
+    const before = from + 8 <= end ? load<u64>(from) : 0;
+    store<u64>(at, before + <u64>load<u32>(counterAt(cell, i)));
+    from += 8;
+    at += 8;
+  }
+  return at;
 }
 
 function addHistogram(own: usize, had: usize, to: usize): usize {

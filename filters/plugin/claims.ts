@@ -1,14 +1,15 @@
+import { metricOf } from "../report";
 import {
-  counter,
+  addToMetric,
+  beginText,
+  COUNTER,
   hasHeader,
   literal,
-  Metric,
   REQUEST_HEADERS,
   readHeaders,
   removeHeader,
   Text,
-  textBytes,
-  textPtr,
+  write,
 } from "../sdk";
 import { othersHost } from "./request";
 
@@ -20,19 +21,22 @@ export const tierHeader = literal("x-weir-tier");
 export const modeHeader = literal("x-shadow-mode");
 export const tagHeader = literal("x-traffic-tag");
 
-const spoofedName = literal("weir_spoofed_headers_total");
-let spoofed: usize = 0;
+/** Removed claims that the host was not yet told of. */
+let spoofed: i64 = 0;
 
-/** Defines the counter of removed claims; call it while a configuration is taken. */
-export function countClaims(): void {
-  spoofed = changetype<usize>(counter(textPtr(spoofedName), textBytes(spoofedName)));
+/** Tells the host of the claims that were removed since the last time. */
+export function flushClaims(): void {
+  if (spoofed == 0) return;
+  beginText();
+  write("weir_spoofed_headers_total");
+  if (addToMetric(metricOf(COUNTER), spoofed)) spoofed = 0;
 }
 
 /** Removes a control header that the client sent, from requests that are this instance's. */
 export function removeClaimed(name: Text): void {
   if (othersHost || !hasHeader(name)) return;
   removeHeader(REQUEST_HEADERS, name);
-  if (spoofed != 0) changetype<Metric>(spoofed).pending++;
+  spoofed++;
 }
 
 // What inference schedulers take a request's priority and fairness from
@@ -52,7 +56,7 @@ export function removeSchedulerClaims(): void {
 
 /** Counts a claim that is overwritten rather than removed. */
 export function noteClaimed(name: Text): void {
-  if (spoofed != 0 && hasHeader(name)) changetype<Metric>(spoofed).pending++;
+  if (hasHeader(name)) spoofed++;
 }
 
 /** Removes control headers from trailers, which no filter decides on but a pod may read. */

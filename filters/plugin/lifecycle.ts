@@ -1,11 +1,11 @@
-import { configureRoot, Document, deleteRoot, documentOfRoot } from "../document";
+import { configureRoot, Document, deleteRoot, documentOfRoot, isRoot } from "../document";
 import { xxh64 } from "../format/xxh64";
-import { flushCounts, onReportTick } from "../report";
+import { flushCounts, metricOf, onReportTick } from "../report";
 import {
   Ascii,
+  beginText,
   CONTINUE,
-  gauge,
-  literal,
+  GAUGE,
   REQUEST_TRAILERS,
   RESPONSE_TRAILERS,
   resetArena,
@@ -13,12 +13,12 @@ import {
   setTick,
   textBytes,
   textPtr,
+  write,
 } from "../sdk";
-import { cleanTrailers, countClaims } from "./claims";
+import { cleanTrailers, flushClaims } from "./claims";
 
 /** Period of the ticks. */
 export const TICK_MS: u32 = 1000;
-const revisionName = literal("weir_config_revision");
 
 let filterName: Ascii = "";
 
@@ -30,8 +30,9 @@ export function nameFilter(name: Ascii): void {
 /** A new configuration for a root context: 1 takes it, 0 refuses it and leaves what ran before. */
 export function proxy_on_configure(root: u32, bytes: u32): i32 {
   resetArena();
+  // What this root counted by the configuration before goes with it.
+  flushCounts();
   if (!configureRoot(root, bytes, filterName)) return 0;
-  countClaims();
   showRevision(documentOfRoot(root));
   setTick(TICK_MS);
   return 1;
@@ -41,23 +42,27 @@ export function proxy_on_configure(root: u32, bytes: u32): i32 {
 function showRevision(document: Document | null): void {
   if (document === null) return;
   const revision = document.revision;
-  const metric = gauge(textPtr(revisionName), textBytes(revisionName));
-  setGauge(metric, xxh64(textPtr(revision), textBytes(revision), 0) >> 12);
+  beginText();
+  write("weir_config_revision");
+  setGauge(metricOf(GAUGE), xxh64(textPtr(revision), textBytes(revision), 0) >> 12);
 }
 
 export function proxy_on_tick(root: u32): void {
   resetArena();
+  flushClaims();
   onReportTick(documentOfRoot(root));
 }
 
 /** Roots and streams end here; only roots hold anything. */
 export function proxy_on_delete(context: u32): void {
-  if (!deleteRoot(context)) return;
+  if (!isRoot(context)) return;
+  resetArena();
+  // What the configuration counted goes with it, and the VM may go before another tick.
+  flushClaims();
+  flushCounts();
+  deleteRoot(context);
   // Envoy keeps the timer of a root context that is gone and lets it fire for ever.
   setTick(0);
-  // The VM may go with it, before another tick.
-  resetArena();
-  flushCounts();
 }
 
 export function proxy_on_request_trailers(_context: u32, _count: u32): i32 {

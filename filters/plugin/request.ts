@@ -12,9 +12,8 @@ import {
 const authority = literal(":authority");
 
 /**
- * Whether the request is for a host that this configuration says nothing about
- * although it has routes. On a shared proxy another instance may look after it,
- * before this one or behind it: what that one wrote is not this one's to remove.
+ * Whether the request is for a host that another instance on this proxy may look
+ * after, before this one or behind it: what that one wrote is not this one's to remove.
  */
 export let othersHost: bool = false;
 
@@ -27,6 +26,6 @@ export function openRequest(): usize {
   if (document === null) return 0;
   const row = findHeader(authority);
   const route = row == 0 ? document.anyHost : routeOfHost(document, valuePtr(row), valueBytes(row));
-  othersHost = route == 0 && document.routes != 0;
+  othersHost = route == 0 && document.shared;
   return route;
 }

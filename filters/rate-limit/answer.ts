@@ -16,10 +16,12 @@ import {
   written,
   writtenBytes,
 } from "../sdk";
+import { notePod } from "./ask";
+import { noteBegun } from "./estimate";
 import { drainNs, Flow } from "./flow";
 import { gpuUse, kvCacheUse, queueDepth, readLoad } from "./orca";
-import { noteSaturation } from "./overload";
-import { flowOf } from "./slots";
+import { ANSWERED, noteSaturation } from "./overload";
+import { beganMs, flowOf } from "./slots";
 
 const status = literal(":status");
 const retryAfter = literal("retry-after");
@@ -35,10 +37,15 @@ export function readAnswer(context: u32): void {
   if (at == 0) return;
   const flow = changetype<Flow>(at);
   if (!flow.listens || !readHeaders(RESPONSE_HEADERS)) return;
+  const now = nowNs();
+  const since = beganMs(context);
+  if (since > 0) noteBegun(flow, since, now);
   const load = findHeader(loadMetrics);
   if (load != 0) {
-    if (readLoad(valuePtr(load), valueBytes(load)))
-      noteSaturation(flow, saturationOf(flow), nowNs());
+    if (readLoad(valuePtr(load), valueBytes(load))) {
+      notePod(flow, now);
+      noteSaturation(flow, ANSWERED, saturationOf(flow), now);
+    }
     // It was asked for here and is no client's business.
     removeHeader(RESPONSE_HEADERS, loadMetrics);
   }

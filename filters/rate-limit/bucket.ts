@@ -1,5 +1,5 @@
-import { allocate, release, reserve } from "../sdk";
-import { InFlight, openInFlight } from "./in-flight";
+import { addTo, allocateZeroed, dropFrom, eachIn, release, Table, valueIn } from "../sdk";
+import { closeInFlight, InFlight, openInFlight } from "./in-flight";
 
 /**
  * What this worker knows of one token bucket. Kept for the whole VM, not in a
@@ -7,7 +7,6 @@ import { InFlight, openInFlight } from "./in-flight";
  */
 @unmanaged
 export class Bucket {
-  next: usize;
   /** Hash of route and tenant: the bucket's name in shared data. */
   fingerprint: u64;
   /** Configurations that use it. */
@@ -34,49 +33,37 @@ export class Bucket {
   quiet: u32;
 }
 
-const CHAINS: usize = 1024;
-const chains: usize = reserve(CHAINS << 2);
+const buckets = changetype<Table>(memory.data(16, 8));
 
 /** The bucket of that fingerprint, made if needed; give it back with releaseBucket. */
 export function acquireBucket(fingerprint: u64): Bucket {
-  const chain = chains + ((<usize>fingerprint & (CHAINS - 1)) << 2);
-  for (let at = load<usize>(chain); at != 0; at = changetype<Bucket>(at).next) {
-    const known = changetype<Bucket>(at);
-    if (known.fingerprint != fingerprint) continue;
-    known.users++;
-    return known;
+  const known = bucketOf(fingerprint);
+  if (known != 0) {
+    changetype<Bucket>(known).users++;
+    return changetype<Bucket>(known);
   }
-  const made = changetype<Bucket>(allocate(offsetof<Bucket>()));
-  memory.fill(changetype<usize>(made), 0, offsetof<Bucket>());
+  const made = changetype<Bucket>(allocateZeroed(offsetof<Bucket>()));
   made.fingerprint = fingerprint;
   made.users = 1;
   if (FULL) made.inFlight = openInFlight();
-  made.next = load<usize>(chain);
-  store<usize>(chain, changetype<usize>(made));
+  addTo(buckets, fingerprint, changetype<usize>(made));
   return made;
 }
 
 /** The bucket of that fingerprint, or 0. */
 export function bucketOf(fingerprint: u64): usize {
-  let at = load<usize>(chains + ((<usize>fingerprint & (CHAINS - 1)) << 2));
-  while (at != 0 && changetype<Bucket>(at).fingerprint != fingerprint)
-    at = changetype<Bucket>(at).next;
-  return at;
+  return valueIn(buckets, fingerprint);
 }
 
 /** Calls back with each bucket. */
-export function eachBucket(visit: (bucket: Bucket) => void): void {
-  for (let chain: usize = 0; chain < CHAINS; chain++)
-    for (let at = load<usize>(chains + (chain << 2)); at != 0; at = changetype<Bucket>(at).next)
-      visit(changetype<Bucket>(at));
+export function eachBucket(visit: (bucket: usize) => void): void {
+  eachIn(buckets, visit);
 }
 
 /** Frees the bucket when no configuration uses it any more. */
 export function releaseBucket(bucket: Bucket): void {
   if (--bucket.users > 0) return;
-  let link = chains + ((<usize>bucket.fingerprint & (CHAINS - 1)) << 2);
-  while (load<usize>(link) != changetype<usize>(bucket)) link = load<usize>(link);
-  store<usize>(link, bucket.next);
-  if (FULL) release(changetype<usize>(bucket.inFlight));
+  dropFrom(buckets, bucket.fingerprint);
+  if (FULL) closeInFlight(bucket.inFlight);
   release(changetype<usize>(bucket));
 }

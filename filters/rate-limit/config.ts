@@ -15,8 +15,8 @@ import {
 } from "../format/json";
 import { isLabel, readLabel, readText } from "../format/values";
 import { readSources } from "../identity";
-import { countedBy } from "../report";
-import { copyText, Metric, Region, Text } from "../sdk";
+import { Counter, countedBy } from "../report";
+import { copyText, Region, Text } from "../sdk";
 import { acquireFlow, Flow, releaseFlow } from "./flow";
 import { NO_LIMIT } from "./in-flight";
 import { bindOverload, parseOverload } from "./overload-config";
@@ -43,13 +43,15 @@ export class RateLimitPolicy {
   forwardTier: bool;
   /** Requests in flight on the whole route; NO_LIMIT where there is no such limit. */
   concurrent: i32;
+  /** The most of a limit's requests in flight that go to one variant, of 10,000. */
+  variantShare: u32;
   /** Whether streams are followed to their end. */
   tracked: bool;
   /** Name of the route. */
   route: Text;
   /** The route's Flow, or 0. */
   flow: usize;
-  refusedFull: Metric;
+  refusedFull: Counter;
   /** Whether schedulers are told the tier and the tenant. */
   forwardScheduler: bool;
   /** Message OverloadPolicy, or 0. */
@@ -61,7 +63,10 @@ export class RateLimitPolicy {
 export function parseRateLimit(region: Region): usize {
   const policy = changetype<RateLimitPolicy>(region.alloc(offsetof<RateLimitPolicy>()));
   policy.tenants = openTenants(region);
-  if (FULL) policy.concurrent = NO_LIMIT;
+  if (FULL) {
+    policy.concurrent = NO_LIMIT;
+    policy.variantShare = 5000;
+  }
   openObject();
   while (nextMember()) {
     if (member("identity")) policy.identity = readSources(region);
@@ -70,7 +75,9 @@ export function parseRateLimit(region: Region): usize {
     else if (member("default")) policy.defaultTier = readLabel(region);
     else if (member("forward")) readForward(policy);
     else if (FULL && member("concurrent")) policy.concurrent = readConcurrent();
-    else if (FULL && member("overload")) policy.overload = parseOverload(region);
+    else if (FULL && member("variantPercent")) {
+      if (readInteger(1, 100)) policy.variantShare = <u32>numberRead * 100;
+    } else if (FULL && member("overload")) policy.overload = parseOverload(region);
     else if (FULL && member("fleet")) policy.proxies = readFleet();
     else unknownField();
   }
@@ -119,10 +126,6 @@ function readTier(tier: Tier, region: Region): void {
   // proto JSON leaves out a rate of 0, which refuses all.
   if (rate <= 0) return;
   if (burst == 0) burst = Math.ceil(rate);
-  if (burst < rate) {
-    failJson("has a burst below its requestsPerSecond");
-    return;
-  }
   tier.burst = <u32>burst;
   tier.intervalNs = <u64>Math.round(1000000000 / rate);
   tier.windowNs = tier.intervalNs * <u64>burst;
@@ -166,13 +169,13 @@ export function bindRateLimit(at: usize, route: Route): void {
   const policy = changetype<RateLimitPolicy>(at);
   for (let tier = policy.tiers; tier != 0; tier = changetype<Tier>(tier).next) {
     const each = changetype<Tier>(tier);
-    each.admitted = countedBy("rate_limit_admitted", route.name, "tier", each.name);
-    each.refused = countedBy("rate_limit_refused", route.name, "tier", each.name);
+    each.admitted = countedBy("rate_limit_admitted", route, "tier", each.name);
+    each.refused = countedBy("rate_limit_refused", route, "tier", each.name);
   }
   if (FULL && policy.proxies > 0)
     for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
       changetype<Tier>(at).startNs = changetype<Tier>(at).intervalNs * policy.proxies;
-  takeBuckets(policy.tenants, route.name);
+  takeBuckets(policy.tenants, route);
   if (FULL) bindPlaces(policy, route);
 }
 
@@ -180,10 +183,9 @@ export function bindRateLimit(at: usize, route: Route): void {
 function bindPlaces(policy: RateLimitPolicy, route: Route): void {
   policy.route = route.name;
   policy.flow = changetype<usize>(acquireFlow(route.name));
-  bindOverload(policy.overload, changetype<Flow>(policy.flow), route);
+  bindOverload(policy.overload, changetype<Flow>(policy.flow));
   policy.tracked = policy.concurrent != NO_LIMIT || policy.overload != 0;
-  if (policy.concurrent != NO_LIMIT)
-    policy.refusedFull = countedBy("route_full", route.name, "tier", 0);
+  if (policy.concurrent != NO_LIMIT) policy.refusedFull = countedBy("route_full", route, "tier", 0);
   let least: u32 = u32.MAX_VALUE;
   for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
     least = min(least, max(changetype<Tier>(at).priority, 1));
@@ -192,10 +194,10 @@ function bindPlaces(policy: RateLimitPolicy, route: Route): void {
     tier.weight = <f64>max(tier.priority, 1) / <f64>least;
     if (tier.objective == 0) tier.objective = tier.name;
     if (policy.overload != 0)
-      tier.refusedOverload = countedBy("overload_refused", route.name, "tier", tier.name);
+      tier.refusedOverload = countedBy("overload_refused", route, "tier", tier.name);
     if (tier.concurrent == NO_LIMIT) continue;
     policy.tracked = true;
-    tier.refusedConcurrent = countedBy("concurrency_refused", route.name, "tier", tier.name);
+    tier.refusedConcurrent = countedBy("concurrency_refused", route, "tier", tier.name);
   }
 }
 

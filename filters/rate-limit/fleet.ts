@@ -4,9 +4,11 @@ import {
   member,
   nextElement,
   nextMember,
+  numberRead,
   openArray,
   openJson,
   openObject,
+  readNumber,
   readString,
   skipValue,
   stringBytes,
@@ -14,22 +16,25 @@ import {
 } from "../format/json";
 import { decodeNumber, numberValue } from "../format/json-number";
 import { xxh64 } from "../format/xxh64";
-import { alsoReport } from "../report";
+import { alsoReport, metricOf } from "../report";
 import {
+  arenaUsed,
   beginText,
   CALL_HEADERS,
   callBodyBytes,
   callBodyPtr,
   findHeader,
-  gauge,
+  GAUGE,
   isLiteral,
   literal,
   logWarning,
-  Metric,
   nowNs,
   readCallBody,
   readHeaders,
+  resetArena,
+  rewindArena,
   setGauge,
+  spilledCount,
   Text,
   textBytes,
   textPtr,
@@ -39,11 +44,14 @@ import {
   writeByte,
   writeText,
   writeUint,
+  writtenBytes,
 } from "../sdk";
 import { Bucket, bucketOf, eachBucket } from "./bucket";
 import { RateLimitPolicy } from "./config";
+import { Flow, flowNamed } from "./flow";
 import { writeJsonText } from "./json-text";
 import { collectNeeds, handOverNeeds } from "./needs";
+import { noteSaturation, TOLD, writeSaturations } from "./overload";
 import { assignShare, shareOf } from "./shared-bucket";
 import { Tenant } from "./tenants";
 
@@ -54,15 +62,15 @@ import { Tenant } from "./tenants";
 //   requests -> wanted (worker) -> list in shared data -> asked (reporter)
 //            -> report -> control service -> lease -> share in shared data
 
-/** Tenants that one report can tell of. */
+/** Tenants that one report can tell of, and bytes of it after which none is begun; a proxy with more goes by turns. */
 const MOST_NEEDS: i32 = 1000;
+const NEEDS_END: usize = 240_000;
 /** Reports without a request until a bucket's share is given back. */
 const MOST_QUIET: u32 = 60;
 /** The control service counts as away after so long without an answer. */
 const AWAY_NS: u64 = 5_000_000_000;
 
 const status = literal(":status");
-const awayName = literal("weir_fleet_control_away");
 /** Name of the strangers' bucket; see ./tenants. */
 const anonymous = literal("\0");
 
@@ -70,10 +78,22 @@ let reportedNs: u64 = 0;
 let answeredNs: u64 = 0;
 let away: bool = false;
 let needs: i32 = 0;
+/** Number of the bucket at hand, and of the one that the next report begins with. */
+let place: u32 = 0;
+let turn: u32 = 0;
+/** Where this report came to its bounds; 0: it has room. */
+let stopped: u32 = 0;
 
-/** Has the module's reports tell what fleet-wide limits need. */
+/** Has the module's reports tell what fleet-wide limits need, and how busy pods seem to be. */
 export function reportNeeds(): void {
-  alsoReport(handOverNeeds, (_comma: bool): void => {}, writeNeeds);
+  alsoReport(
+    handOverNeeds,
+    (_comma: bool): void => {},
+    (): void => {
+      writeNeeds();
+      writeSaturations();
+    },
+  );
 }
 
 /** Writes the member "needs" of message ReportRequest; only the worker that reports comes here. */
@@ -89,6 +109,8 @@ function writeNeeds(): void {
   reportedNs = now;
   collectNeeds();
   needs = 0;
+  place = 0;
+  stopped = 0;
   let any = false;
   for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
     const policy = policyOf(changetype<Route>(at), RATE_LIMIT);
@@ -96,11 +118,14 @@ function writeNeeds(): void {
     any = true;
     writeRoute(changetype<Route>(at), changetype<RateLimitPolicy>(policy), now);
   }
+  turn = stopped;
   if (needs > 0) writeByte(0x5d);
   if (any) showAway(now);
 }
 
-function recall(bucket: Bucket): void {
+function recall(at: usize): void {
+  resetArena();
+  const bucket = changetype<Bucket>(at);
   if (bucket.startNs != 0 && shareOf(bucket.fingerprint) != 0) bucket.quiet = 1;
 }
 
@@ -112,7 +137,13 @@ function writeRoute(route: Route, policy: RateLimitPolicy, now: u64): void {
 
 function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
   if (bucket.asked > 0) bucket.quiet = 1;
-  if (bucket.quiet == 0 || needs >= MOST_NEEDS) return;
+  // Requests of those whose turn it is not add up until it is.
+  if (place++ < turn || stopped != 0 || bucket.quiet == 0) return;
+  if (needs >= MOST_NEEDS || writtenBytes() > NEEDS_END) {
+    stopped = place - 1;
+    return;
+  }
+  resetArena();
   if (bucket.quiet > MOST_QUIET) {
     if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now)) bucket.quiet = 0;
     return;
@@ -141,13 +172,38 @@ export function readLeases(bytes: u32): void {
   if (!readCallBody(bytes)) return;
   openJson(callBodyPtr, callBodyBytes) && openObject();
   while (nextMember()) {
-    if (!member("leases")) skipValue();
+    const loads = member("loads");
+    if (!loads && !member("leases")) skipValue();
     else {
       openArray();
-      while (nextElement()) readLease();
+      // The answer itself lies in the arena, and what is read of shared data comes to it.
+      const used = arenaUsed;
+      const spills = spilledCount;
+      while (nextElement()) {
+        if (loads) readPodLoad();
+        else readLease();
+        rewindArena(used, spills);
+      }
     }
   }
   closeJson();
+}
+
+/** Message Load: how saturated the pods of a route are, of which each has been asked. */
+function readPodLoad(): void {
+  let route: u64 = 0;
+  let permille: f64 = 0;
+  openObject();
+  while (nextMember()) {
+    if (member("route")) {
+      if (readString()) route = xxh64(stringPtr, stringBytes, 0);
+    } else if (member("saturationPermille")) {
+      if (readNumber(0, 100_000)) permille = numberRead;
+    } else skipValue();
+  }
+  const flow = flowNamed(route);
+  if (flow != 0 && changetype<Flow>(flow).listens)
+    noteSaturation(changetype<Flow>(flow), TOLD, permille / 1000, answeredNs);
 }
 
 function readLease(): void {
@@ -183,17 +239,18 @@ function showAway(now: u64): void {
   const silent = now > answeredNs && now - answeredNs > AWAY_NS;
   if (silent == away) return;
   away = silent;
-  const metric: Metric = gauge(textPtr(awayName), textBytes(awayName));
-  setGauge(metric, silent ? 1 : 0);
   sayAway = true;
 }
 
 let sayAway: bool = false;
 
-/** Logs what changed; call it once the report is on its way, for both are built in one place. */
+/** Shows and logs what changed; call it once the report is on its way, for all are built in one place. */
 export function logAway(): void {
   if (!sayAway) return;
   sayAway = false;
+  beginText();
+  write("weir_fleet_control_away");
+  setGauge(metricOf(GAUGE), away ? 1 : 0);
   beginText();
   write("weir fleet limits: ");
   write(

@@ -1,6 +1,18 @@
 import { xxh64 } from "../format/xxh64";
-import { allocate, nowNs, release, Text, textBytes, textPtr } from "../sdk";
-import { InFlight, openInFlight } from "./in-flight";
+import {
+  addTo,
+  allocateZeroed,
+  dropFrom,
+  eachIn,
+  nowNs,
+  release,
+  Table,
+  Text,
+  textBytes,
+  textPtr,
+  valueIn,
+} from "../sdk";
+import { closeInFlight, InFlight, openInFlight } from "./in-flight";
 
 /**
  * What this worker knows of the requests that run on one route. As a bucket, it
@@ -8,7 +20,13 @@ import { InFlight, openInFlight } from "./in-flight";
  */
 @unmanaged
 export class Flow {
-  next: usize;
+  /** What was noted since sharedNs: a sum and a count for each source of ./overload, which finds them here. */
+  gathered: f64;
+  gathered1: f64;
+  gathered2: f64;
+  gathered3: f64;
+  gathered4: f64;
+  gathered5: f64;
   /** Hash of the route's name. */
   fingerprint: u64;
   /** Configurations and streams that use it. */
@@ -28,68 +46,95 @@ export class Flow {
   queueMark: f64;
   kvCacheMark: f64;
   gpuMark: f64;
-  saturationSum: f64;
-  saturationCount: f64;
   sharedNs: u64;
   saturation: f64;
   share: f64;
-  /** Metrics, or 0. */
-  shareGauge: usize;
-  saturationGauge: usize;
+  /** When the next answer is asked for its pod's load. */
+  askNs: u64;
+  /** A bit for each pod that told its load lately, and before that; see ./ask. */
+  pods: u64;
+  podsBefore: u64;
+  podsNs: u64;
+  /** Streams of this worker without the headers of an answer, and the sum of when they began, in ms. */
+  waiting: u32;
+  waitingSince: f64;
+  /** Answers that began since the last tick and how long they took in all, and how long they usually take, in ms. */
+  begun: u32;
+  begunMs: f64;
+  usualMs: f64;
+  // The route's name follows, as a text.
 }
 
-let first: usize = 0;
+const flows = changetype<Table>(memory.data(16, 8));
+
+/** Name of the flow's route. */
+export function routeOfFlow(flow: Flow): Text {
+  return changetype<usize>(flow) + offsetof<Flow>();
+}
 
 /** The flow of a route, made if needed; give it back with releaseFlow. */
 export function acquireFlow(route: Text): Flow {
   const fingerprint = xxh64(textPtr(route), textBytes(route), 0);
-  for (let at = first; at != 0; at = changetype<Flow>(at).next) {
-    const known = changetype<Flow>(at);
-    if (known.fingerprint != fingerprint) continue;
-    known.users++;
-    return known;
+  const known = valueIn(flows, fingerprint);
+  if (known != 0) {
+    changetype<Flow>(known).users++;
+    return changetype<Flow>(known);
   }
-  const made = changetype<Flow>(allocate(offsetof<Flow>()));
-  memory.fill(changetype<usize>(made), 0, offsetof<Flow>());
+  // Bytes before a text's own say how many there are.
+  const nameBytes = textPtr(route) - route + textBytes(route);
+  const made = changetype<Flow>(allocateZeroed(offsetof<Flow>() + nameBytes));
+  memory.copy(routeOfFlow(made), route, nameBytes);
   made.fingerprint = fingerprint;
   made.users = 1;
   made.sampledNs = nowNs();
   made.share = 1;
   made.inFlight = openInFlight();
-  made.next = first;
-  first = changetype<usize>(made);
+  addTo(flows, fingerprint, changetype<usize>(made));
   return made;
+}
+
+/** The flow of the route whose name has this hash, or 0. */
+export function flowNamed(fingerprint: u64): usize {
+  return valueIn(flows, fingerprint);
 }
 
 /** Frees the flow when nothing uses it any more. */
 export function releaseFlow(flow: Flow): void {
   if (--flow.users > 0) return;
-  let before: usize = 0;
-  for (let at = first; at != changetype<usize>(flow); at = changetype<Flow>(at).next) before = at;
-  if (before == 0) first = flow.next;
-  else changetype<Flow>(before).next = flow.next;
-  release(changetype<usize>(flow.inFlight));
+  dropFrom(flows, flow.fingerprint);
+  closeInFlight(flow.inFlight);
   release(changetype<usize>(flow));
 }
 
 const SAMPLE_NS: u64 = 900_000_000;
 const MOST_SAMPLES: f64 = 10;
 
+let sampledAt: u64 = 0;
+
 /** Measures how fast each route's streams end; call it on each tick. */
 export function sampleFlows(now: u64): void {
-  for (let at = first; at != 0; at = changetype<Flow>(at).next) {
-    const flow = changetype<Flow>(at);
-    // A clock that jumped back starts a new sample.
-    if (now < flow.sampledNs) flow.sampledNs = now;
-    const elapsed = now - flow.sampledNs;
-    if (elapsed < SAMPLE_NS) continue;
-    const rate = (<f64>flow.ended * 1e9) / <f64>elapsed;
-    // The mean of all samples first, then of about the last ten seconds.
-    flow.samples = min(flow.samples + 1, MOST_SAMPLES);
-    flow.endsPerSecond += (rate - flow.endsPerSecond) / flow.samples;
-    flow.ended = 0;
-    flow.sampledNs = now;
-  }
+  sampledAt = now;
+  eachIn(flows, sample);
+}
+
+/** Calls for each flow. */
+export function eachFlow(call: (flow: usize) => void): void {
+  eachIn(flows, call);
+}
+
+function sample(at: usize): void {
+  const flow = changetype<Flow>(at);
+  const now = sampledAt;
+  // A clock that jumped back starts a new sample.
+  if (now < flow.sampledNs) flow.sampledNs = now;
+  const elapsed = now - flow.sampledNs;
+  if (elapsed < SAMPLE_NS) return;
+  const rate = (<f64>flow.ended * 1e9) / <f64>elapsed;
+  // The mean of all samples first, then of about the last ten seconds.
+  flow.samples = min(flow.samples + 1, MOST_SAMPLES);
+  flow.endsPerSecond += (rate - flow.endsPerSecond) / flow.samples;
+  flow.ended = 0;
+  flow.sampledNs = now;
 }
 
 const MOST_WAIT_NS: f64 = 60e9;

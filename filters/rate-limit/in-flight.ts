@@ -1,19 +1,18 @@
 import { xxh64 } from "../format/xxh64";
+import { ownMetricOf, writeTag } from "../report";
 import {
-  Ascii,
-  addToGauge,
-  allocate,
+  addToMetric,
+  allocateZeroed,
   beginText,
-  defineGauge,
-  gaugeValue,
+  GAUGE,
+  metricValue,
+  release,
   Text,
   textBytes,
   textPtr,
   write,
   writeHex,
   writeText,
-  written,
-  writtenBytes,
 } from "../sdk";
 
 /** A limit that is not there. */
@@ -25,7 +24,8 @@ const UNDEFINED: u32 = 0;
  * Requests in flight of one tenant or route. A gauge counts them for the whole
  * proxy: the host adds to it atomically, so each of two workers that race for
  * the last place sees both and none goes over the limit. Where the host keeps
- * no such gauge (statistics switched off), each worker limits for itself.
+ * no such gauge (statistics switched off, or too many metrics), each worker
+ * limits for itself.
  */
 @unmanaged
 export class InFlight {
@@ -33,48 +33,78 @@ export class InFlight {
   gauge: u32;
   /** Those of this worker. */
   held: u32;
+  /** The same by variant, the first of them; see ./parts. */
+  parts: usize;
+}
+
+/** Those of them that go to one variant. */
+@unmanaged
+export class Part extends InFlight {
+  next: usize;
+  /** Hash of the variant's name. */
+  variant: u64;
+  /** When this worker last let a request to it in, and when it last saw that there are others. */
+  usedNs: u64;
+  othersNs: u64;
 }
 
 export function openInFlight(): InFlight {
-  const made = changetype<InFlight>(allocate(offsetof<InFlight>()));
-  made.gauge = UNDEFINED;
-  made.held = 0;
-  return made;
+  return changetype<InFlight>(allocateZeroed(offsetof<InFlight>()));
 }
 
-/** Counts one more request, unless that is more than `limit`. `key` and `label` name the gauge beside the route. */
-export function enter(it: InFlight, limit: u32, route: Text, key: Ascii, label: Text): bool {
-  if (it.gauge == UNDEFINED) it.gauge = define(route, key, label) + 1;
-  it.held++;
-  addToGauge(it.gauge - 1, 1);
-  const all = max(gaugeValue(it.gauge - 1), <i64>it.held);
-  if (all <= <i64>limit) return true;
+/** Frees what openInFlight made; no stream may hold a place of it any more. */
+export function closeInFlight(it: InFlight): void {
+  for (let at = it.parts; at != 0; ) {
+    const next = changetype<Part>(at).next;
+    release(at);
+    at = next;
+  }
+  release(changetype<usize>(it));
+}
+
+/** Counts one more request, unless that is more than `limit`. The tenant names the gauge beside the route, if it is one's. */
+export function enter(it: InFlight, limit: u32, route: Text, tenant: Text): bool {
+  if (it.gauge == UNDEFINED) it.gauge = define(route, tenant, 0) + 1;
+  count(it);
+  if (inFlight(it) <= <i64>limit) return true;
   leave(it);
   return false;
+}
+
+/** Counts one more. */
+export function count(it: InFlight): void {
+  it.held++;
+  addToMetric(it.gauge - 1, 1);
+}
+
+/** How many are counted on the whole proxy. */
+export function inFlight(it: InFlight): i64 {
+  return max(metricValue(it.gauge - 1), <i64>it.held);
 }
 
 /** Counts one less. */
 export function leave(it: InFlight): void {
   it.held--;
-  addToGauge(it.gauge - 1, -1);
+  addToMetric(it.gauge - 1, -1);
 }
 
-/** "route=.=inference/chat;.;tenant=.=acme;.;weir_in_flight", as counters are named. */
-function define(route: Text, key: Ascii, label: Text): u32 {
+/**
+ * "route=.=inference/chat;.;tenant=.=acme;.;weir_in_flight", as counters are
+ * named; of one variant "...;variant=.=canary;.;weir_variant_in_flight".
+ */
+export function define(route: Text, tenant: Text, variant: Text): u32 {
   beginText();
-  write("route=.=");
-  writeText(route);
-  write(";.;");
-  if (label != 0) {
-    write(key);
-    write("=.=");
+  writeTag("route", route);
+  if (tenant != 0) {
+    write("tenant=.=");
     // A name that means something to whoever reads statistics stands there as its hash.
-    if (isPlain(label)) writeText(label);
-    else writeHex(xxh64(textPtr(label), textBytes(label), 0));
+    if (isPlain(tenant)) writeText(tenant);
+    else writeHex(xxh64(textPtr(tenant), textBytes(tenant), 0));
     write(";.;");
   }
-  write("weir_in_flight");
-  return defineGauge(written(), writtenBytes());
+  if (variant != 0) writeTag("variant", variant);
+  write(variant != 0 ? "weir_variant_in_flight" : "weir_in_flight");
+  return ownMetricOf(GAUGE);
 }
 
 function isPlain(label: Text): bool {

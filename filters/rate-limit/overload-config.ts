@@ -1,4 +1,3 @@
-import { Route } from "../document";
 import {
   member,
   nextMember,
@@ -7,7 +6,7 @@ import {
   readNumber,
   unknownField,
 } from "../format/json";
-import { beginText, gauge, Region, write, writeText, written, writtenBytes } from "../sdk";
+import { Region } from "../sdk";
 import { Flow } from "./flow";
 
 /** Message OverloadPolicy: the marks at which a pod counts as saturated. */
@@ -36,7 +35,7 @@ export function parseOverload(region: Region): usize {
 }
 
 /** Has a route's flow listen to what pods say, or no longer. */
-export function bindOverload(at: usize, flow: Flow, route: Route): void {
+export function bindOverload(at: usize, flow: Flow): void {
   flow.listens = at != 0;
   if (at == 0) {
     flow.share = 1;
@@ -46,17 +45,4 @@ export function bindOverload(at: usize, flow: Flow, route: Route): void {
   flow.queueMark = policy.queueDepth;
   flow.kvCacheMark = policy.kvCachePercent / 100;
   flow.gpuMark = policy.gpuPercent / 100;
-  beginGauge(route);
-  write("weir_overload_open_permille");
-  flow.shareGauge = changetype<usize>(gauge(written(), writtenBytes()));
-  beginGauge(route);
-  write("weir_saturation_permille");
-  flow.saturationGauge = changetype<usize>(gauge(written(), writtenBytes()));
-}
-
-function beginGauge(route: Route): void {
-  beginText();
-  write("route=.=");
-  writeText(route.name);
-  write(";.;");
 }

@@ -1,17 +1,21 @@
-import { literal, nowNs, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
+import { literal, nowNs, Text } from "../sdk";
+import { askForLoad } from "./ask";
 import { RateLimitPolicy } from "./config";
 import { drainNs, Flow } from "./flow";
 import { enter, leave, NO_LIMIT } from "./in-flight";
 import { giveBack } from "./limiter";
 import { letIn, refresh, reliefNs } from "./overload";
+import { enterPart, FULL_PART, most } from "./parts";
 import { CONCURRENT, OVERLOAD, ROUTE_FULL, refuse } from "./refusal";
-import { openSlot } from "./slots";
-import { Tenant } from "./tenants";
+import { endSlot, openSlot, Slot, slotOf } from "./slots";
+import { countRefused, Tenant } from "./tenants";
 
-const loadFormat: Text = FULL ? literal("endpoint-load-metrics-format") : 0;
-const asText: Text = FULL ? literal("TEXT") : 0;
 /** What strangers are called where a name is needed. */
 export const others: Text = FULL ? literal("others") : 0;
+
+function nameOf(policy: RateLimitPolicy, tenant: Tenant): Text {
+  return tenant == policy.tenants.others ? others : tenant.name;
+}
 
 /**
  * Takes a place among the tenant's and the route's requests in flight until the
@@ -21,8 +25,9 @@ export const others: Text = FULL ? literal("others") : 0;
 export function takePlace(policy: RateLimitPolicy, tenant: Tenant, context: u32): bool {
   const flow = changetype<Flow>(policy.flow);
   const tier = tenant.tier;
+  const now = policy.tracked ? nowNs() : 0;
   if (flow.listens) {
-    refresh(flow, nowNs());
+    refresh(flow, now);
     if (!letIn(flow, tier)) {
       tier.refusedOverload.pending++;
       giveBack(tenant.bucket, tier);
@@ -31,15 +36,15 @@ export function takePlace(policy: RateLimitPolicy, tenant: Tenant, context: u32)
     }
   }
   const ofRoute = policy.concurrent;
-  if (ofRoute != NO_LIMIT && !enter(flow.inFlight, ofRoute, policy.route, "", 0)) {
+  if (ofRoute != NO_LIMIT && !enter(flow.inFlight, ofRoute, policy.route, 0)) {
     policy.refusedFull.pending++;
     giveBack(tenant.bucket, tier);
     refuse(ROUTE_FULL, tier, drainNs(flow, ofRoute), ofRoute);
     return false;
   }
   const own = tier.concurrent;
-  const label = tenant == policy.tenants.others ? others : tenant.name;
-  if (own != NO_LIMIT && !enter(tenant.bucket.inFlight, own, policy.route, "tenant", label)) {
+  const label = nameOf(policy, tenant);
+  if (own != NO_LIMIT && !enter(tenant.bucket.inFlight, own, policy.route, label)) {
     if (ofRoute != NO_LIMIT) leave(flow.inFlight);
     tier.refusedConcurrent.pending++;
     giveBack(tenant.bucket, tier);
@@ -52,8 +57,50 @@ export function takePlace(policy: RateLimitPolicy, tenant: Tenant, context: u32)
       own == NO_LIMIT ? 0 : changetype<usize>(tenant.bucket),
       flow,
       ofRoute != NO_LIMIT,
+      now,
     );
-  // Model servers tell their load only where they are asked to.
-  if (flow.listens) setHeader(REQUEST_HEADERS, loadFormat, textPtr(asText), textBytes(asText));
+  if (flow.listens) askForLoad(flow, now);
+  placed = tenant;
+  placedNs = now;
   return true;
+}
+
+/** Whose the request is that took its place last, and when. */
+let placed: Tenant = changetype<Tenant>(0);
+let placedNs: u64 = 0;
+
+/**
+ * Counts the request that took its place last among those to its variant, or
+ * answers it and frees the place; false when it was answered.
+ *
+ * @param weight the variant's, of 10,000
+ */
+export function takePart(policy: RateLimitPolicy, context: u32, variant: Text, weight: u32): bool {
+  const at = slotOf(context);
+  if (at == 0) return true;
+  const slot = changetype<Slot>(at);
+  const flow = slot.flow;
+  const tier = placed.tier;
+  const bucket = placed.bucket;
+  const share = max(policy.variantShare, weight);
+  const route = policy.route;
+  let cause = ROUTE_FULL;
+  slot.flowPart = enterPart(flow.inFlight, policy.concurrent, share, placedNs, route, 0, variant);
+  if (slot.flowPart == FULL_PART) policy.refusedFull.pending++;
+  else {
+    const tenant = nameOf(policy, placed);
+    const own = tier.concurrent;
+    slot.bucketPart = enterPart(bucket.inFlight, own, share, placedNs, route, tenant, variant);
+    if (slot.bucketPart != FULL_PART) return true;
+    tier.refusedConcurrent.pending++;
+    cause = CONCURRENT;
+  }
+  tier.admitted.pending--;
+  countRefused(placed);
+  giveBack(bucket, tier);
+  endSlot(context);
+  // It never was under way, and says nothing of how long others are.
+  flow.ended--;
+  refuse(cause, tier, drainNs(flow, most), most);
+  return false;
 }

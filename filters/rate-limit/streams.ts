@@ -4,6 +4,7 @@ import { logAway } from "./fleet";
 export { readAnswer } from "./answer";
 export { readLeases, reportNeeds } from "./fleet";
 
+import { estimateFlows } from "./estimate";
 import { sampleFlows } from "./flow";
 import { endSlot } from "./slots";
 
@@ -15,5 +16,7 @@ export function endStream(context: u32): void {
 /** Measures and says what changed; call it after each tick. */
 export function onStreamsTick(): void {
   logAway();
-  sampleFlows(nowNs());
+  const now = nowNs();
+  estimateFlows(now);
+  sampleFlows(now);
 }

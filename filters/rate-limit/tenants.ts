@@ -1,6 +1,18 @@
+import { Route } from "../document";
 import { xxh64 } from "../format/xxh64";
-import { countedBy } from "../report";
-import { isText, literal, Metric, Region, Text, textBytes, textPtr } from "../sdk";
+import { Counter, countedBy } from "../report";
+import {
+  addTo,
+  isText,
+  literal,
+  openTable,
+  Region,
+  Table,
+  Text,
+  textBytes,
+  textPtr,
+  valueIn,
+} from "../sdk";
 import { acquireBucket, Bucket, releaseBucket } from "./bucket";
 import { Tier, tierNamed } from "./tier";
 
@@ -20,9 +32,7 @@ export class Tenant {
 @unmanaged
 export class Tenants {
   list: usize;
-  count: usize;
-  slots: usize;
-  mask: usize;
+  byName: Table;
   /** Everyone else; one bucket for all of them. */
   others: Tenant;
 }
@@ -43,7 +53,6 @@ export function addTenant(tenants: Tenants, name: Text, tierName: Text, region: 
   tenant.tierName = tierName;
   tenant.next = tenants.list;
   tenants.list = changetype<usize>(tenant);
-  tenants.count++;
 }
 
 /** Resolves the tiers and builds the index; false when a tier is not there. */
@@ -53,16 +62,11 @@ export function closeTenants(
   defaultTier: Text,
   region: Region,
 ): bool {
-  let size: usize = 8;
-  while (size < tenants.count << 1) size <<= 1;
-  tenants.slots = region.alloc(size << 2);
-  tenants.mask = size - 1;
+  tenants.byName = openTable(region);
   for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next) {
     const tenant = changetype<Tenant>(at);
     if (!resolve(tenant, tiers)) return false;
-    let slot = slotOf(tenants, textPtr(tenant.name), textBytes(tenant.name));
-    while (load<usize>(tenants.slots + (slot << 2)) != 0) slot = (slot + 1) & tenants.mask;
-    store<usize>(tenants.slots + (slot << 2), at);
+    addTo(tenants.byName, xxh64(textPtr(tenant.name), textBytes(tenant.name), 0), at);
   }
   const others = changetype<Tenant>(region.alloc(offsetof<Tenant>()));
   others.name = anonymous;
@@ -77,24 +81,18 @@ function resolve(tenant: Tenant, tiers: usize): bool {
   return tier != 0;
 }
 
-function slotOf(tenants: Tenants, ptr: usize, bytes: usize): usize {
-  return <usize>(xxh64(ptr, bytes, 0) >> 32) & tenants.mask;
-}
-
 /** The tenant of that name, or the others. */
 export function tenantNamed(tenants: Tenants, ptr: usize, bytes: usize): Tenant {
-  let slot = slotOf(tenants, ptr, bytes);
-  while (true) {
-    const at = load<usize>(tenants.slots + (slot << 2));
-    if (at == 0) return tenants.others;
-    if (isText(changetype<Tenant>(at).name, ptr, bytes)) return changetype<Tenant>(at);
-    slot = (slot + 1) & tenants.mask;
-  }
+  const at = valueIn(tenants.byName, xxh64(ptr, bytes, 0));
+  // Names are of the client's making, and so are their hashes.
+  return at != 0 && isText(changetype<Tenant>(at).name, ptr, bytes)
+    ? changetype<Tenant>(at)
+    : tenants.others;
 }
 
 /** Takes each tenant's bucket, and counters for some of them; routes do not share them. */
-export function takeBuckets(tenants: Tenants, route: Text): void {
-  const seed = xxh64(textPtr(route), textBytes(route), 0);
+export function takeBuckets(tenants: Tenants, route: Route): void {
+  const seed = xxh64(textPtr(route.name), textBytes(route.name), 0);
   let counted: i32 = 0;
   for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next) {
     const tenant = changetype<Tenant>(at);
@@ -116,7 +114,7 @@ function takeBucket(tenant: Tenant, seed: u64): void {
 
 /** Counts a request of the tenant that was refused, for whatever reason. */
 export function countRefused(tenant: Tenant): void {
-  if (tenant.refused != 0) changetype<Metric>(tenant.refused).pending++;
+  if (tenant.refused != 0) changetype<Counter>(tenant.refused).pending++;
 }
 
 export function releaseBuckets(tenants: Tenants): void {

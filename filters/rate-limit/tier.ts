@@ -1,4 +1,5 @@
-import { isText, Metric, Text } from "../sdk";
+import { Counter } from "../report";
+import { isText, Text } from "../sdk";
 
 /** Message Tier, with what follows from it. */
 @unmanaged
@@ -21,10 +22,10 @@ export class Tier {
   credit: f64;
   /** What inference schedulers know the tier by. */
   objective: Text;
-  admitted: Metric;
-  refused: Metric;
-  refusedConcurrent: Metric;
-  refusedOverload: Metric;
+  admitted: Counter;
+  refused: Counter;
+  refusedConcurrent: Counter;
+  refusedOverload: Counter;
 }
 
 /** The tier of that name, or 0. */

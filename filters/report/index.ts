@@ -1,3 +1,4 @@
-export { countedBy } from "./counters";
+export { Counter, countedBy, writeTag } from "./counters";
 export { electUnder } from "./election";
+export { metricOf, ownMetricOf } from "./metric-ids";
 export { alsoReport, flushCounts, onReportTick } from "./report";

@@ -6,10 +6,8 @@ import {
   beginPairs,
   beginText,
   endPair,
-  flushMetrics,
   httpCall,
   literal,
-  metricTotal,
   nowNs,
   overflowed,
   propertyBytes,
@@ -20,11 +18,10 @@ import {
   writeHex,
   writeSafe,
   writeText,
-  writeUint,
   written,
   writtenBytes,
 } from "../sdk";
-import { Counted, firstCounted } from "./counters";
+import { flushCounters, writeCounters } from "./counters";
 import { epoch, isReporter } from "./election";
 
 const TIMEOUT_MS: u32 = 2000;
@@ -52,16 +49,24 @@ export function alsoReport(
 
 /** Hands over what the worker counted since the last time. */
 export function flushCounts(): void {
-  flushMetrics();
+  flush(false);
+}
+
+function flush(all: bool): void {
+  flushCounters(all);
   if (merge != 0) changetype<() => void>(merge)();
 }
 
 /** Flushes the worker's counters and, on the elected worker, reports the proxy's; call it on each tick. */
 export function onReportTick(document: Document | null): void {
-  flushCounts();
-  if (document === null || document.reportCluster == 0) return;
+  if (document === null || document.reportCluster == 0) {
+    flushCounts();
+    return;
+  }
   const now = nowNs();
-  if (isReporter(now)) post(document, epoch(now));
+  const reports = isReporter(now);
+  flush(reports);
+  if (reports) post(document, epoch(now));
 }
 
 /** Posts message ReportRequest as Connect's unary JSON; the answer is not waited for. */
@@ -99,32 +104,9 @@ function writeReport(document: Document, epoch: u64): void {
   write('","revision":"');
   writeText(document.revision);
   write('","counters":[');
-  let any = false;
-  for (let at = firstCounted; at != 0; at = changetype<Counted>(at).next) {
-    const counted = changetype<Counted>(at);
-    const total = metricTotal(counted.metric);
-    if (total == 0) continue;
-    if (any) writeByte(0x2c);
-    any = true;
-    writeCounter(counted, total);
-  }
+  const any = writeCounters(document);
   if (moreCounters != 0) changetype<(comma: bool) => void>(moreCounters)(any);
   writeByte(0x5d);
   if (moreMembers != 0) changetype<() => void>(moreMembers)();
   writeByte(0x7d);
-}
-
-function writeCounter(counted: Counted, total: u64): void {
-  let at = changetype<usize>(counted) + offsetof<Counted>();
-  write('{"name":"');
-  writeSafe(at, counted.nameBytes);
-  at += counted.nameBytes;
-  write('","route":"');
-  writeSafe(at, counted.routeBytes);
-  at += counted.routeBytes;
-  write('","label":"');
-  writeSafe(at, counted.labelBytes);
-  write('","value":"');
-  writeUint(total);
-  write('"}');
 }

@@ -20,7 +20,14 @@ export function allocate(bytes: usize): usize {
   return ptr;
 }
 
-/** The same, but 0 when the host has none left. */
+/** The same, zeroed. */
+export function allocateZeroed(bytes: usize): usize {
+  const ptr = allocate(bytes);
+  memory.fill(ptr, 0, bytes);
+  return ptr;
+}
+
+/** The same, not zeroed, but 0 when the host has none left. */
 export function tryAllocate(bytes: usize): usize {
   const need = <u32>(bytes + HEADER);
   const shift = max<u32>(SMALLEST_SHIFT, 32 - clz<u32>(need - 1));

@@ -26,25 +26,26 @@ export {
   valueBytes,
   valuePtr,
 } from "./headers";
-export { allocate, canReserve, release, reserve } from "./heap";
+export { allocate, allocateZeroed, canReserve, release, reserve } from "./heap";
 export { CALL_HEADERS, callBodyBytes, callBodyPtr, httpCall, readCallBody } from "./http-call";
 export { logError, logWarning } from "./log";
 export {
   arenaAlloc,
+  arenaUsed,
   proxy_abi_version_0_2_1,
   proxy_on_memory_allocate,
   resetArena,
+  rewindArena,
   sameBytes,
+  spilledCount,
 } from "./memory";
 export {
-  addToGauge,
-  counter,
-  defineGauge,
-  flushMetrics,
-  gauge,
-  gaugeValue,
-  Metric,
-  metricTotal,
+  addToMetric,
+  COUNTER,
+  defineMetric,
+  GAUGE,
+  metricValue,
+  NO_METRIC,
   setGauge,
 } from "./metrics";
 export { propertyBytes, propertyPtr, readProperty } from "./property";
@@ -52,9 +53,11 @@ export { Region } from "./region";
 export { reply } from "./reply";
 export { readShared, sharedBytes, sharedPtr, writeShared } from "./shared-data";
 export { CAS_MISMATCH, CONTINUE, NOT_FOUND, OK, STOP_ITERATION } from "./status";
+export { addTo, clearTable, dropFrom, eachIn, openTable, Table, valueIn } from "./table";
 export { copyText, isLiteral, isText, literal, Text, tagOf, textBytes, textPtr } from "./text";
 export {
   beginPair,
+  beginPairOf,
   beginPairs,
   beginText,
   endPair,

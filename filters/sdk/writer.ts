@@ -87,8 +87,13 @@ let pairStart: usize = 0;
 
 /** Writes the key of pair number `index`; its value is what is written until endPair. */
 export function beginPair(index: u32, key: Ascii): void {
-  store<u32>(buffer + 4 + ((<usize>index) << 3), <u32>key.length);
-  write(key);
+  beginPairOf(index, key.ptr, key.length);
+}
+
+/** The same for a key that is no literal. */
+export function beginPairOf(index: u32, key: usize, keyBytes: usize): void {
+  store<u32>(buffer + 4 + ((<usize>index) << 3), <u32>keyBytes);
+  writeBytes(key, keyBytes);
   writeByte(0);
   pairStart = used;
 }

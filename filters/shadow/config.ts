@@ -16,8 +16,8 @@ import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
 import { readMatches } from "../match";
 import { modeHeader, tagHeader } from "../plugin";
-import { countedBy } from "../report";
-import { Metric, Region, Text, textBytes, textPtr } from "../sdk";
+import { Counter, countedBy } from "../report";
+import { Region, Text, textBytes, textPtr } from "../sdk";
 
 /** Message ShadowPolicy. */
 @unmanaged
@@ -41,7 +41,7 @@ export class ShadowPolicy {
   yields: bool;
   /** Tell services behind the pods. */
   baggage: bool;
-  tagged: Metric;
+  tagged: Counter;
 }
 
 export function parseShadow(region: Region): usize {
@@ -74,5 +74,5 @@ export function parseShadow(region: Region): usize {
 }
 
 export function bindShadow(at: usize, route: Route): void {
-  changetype<ShadowPolicy>(at).tagged = countedBy("shadow_tagged", route.name, "", 0);
+  changetype<ShadowPolicy>(at).tagged = countedBy("shadow_tagged", route, "", 0);
 }

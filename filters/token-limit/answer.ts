@@ -9,173 +9,180 @@ import {
   OPEN_ARRAY,
   OPEN_OBJECT,
   resetScan,
-  STRING,
+  scanNumber,
+  scanned,
   token,
-  wholeNumber,
+  WORD,
 } from "../format/json-scan";
-import {
-  FINISH_CONTENT_FILTER,
-  FINISH_FUNCTION_CALL,
-  FINISH_LENGTH,
-  FINISH_OTHER,
-  FINISH_STOP,
-  FINISH_TOOL_CALLS,
-} from "../measure";
-import { Ascii, isLiteral } from "../sdk";
-import { jsonOf, Stream, UNKNOWN } from "./stream";
+import { findScanned, meaningOf } from "./apis";
+import { enter, levelAt } from "./levels";
+import { clearToldNow, jsonOf, Stream, setToldNow } from "./stream";
 
 // What an answer, or one event of it, says about tokens. The path to a value
-// decides what it means, so nothing that a model writes can pass for usage.
-// Read are OpenAI's chat completions, completions, embeddings and responses,
-// and Anthropic's messages.
+// decides what it means, so nothing that a model writes can pass for usage. What
+// names mean is said in ./apis.
 
-// Kinds of levels.
-const OTHER: u64 = 0;
-const ROOT: u64 = 1;
-const CHOICES: u64 = 2;
-const CHOICE: u64 = 3;
-/** A message or the next part of one. */
-const DELTA: u64 = 4;
-const USAGE: u64 = 5;
-/** The answer as a member of an event: "response", "message". */
-const WRAPPED: u64 = 6;
+// Levels and letters of answers, as ./apis has them.
+const ROOT: u32 = 1;
+const LIST: u32 = 2; // b
+const CHOICE: u32 = 3;
+/** What is written, or the next part of it. */
+const DELTA: u32 = 4;
+const USAGE: u32 = 5;
+const FAILURE: u32 = 8;
+const STATUSES: u32 = 13;
+const REASONS: u32 = 14;
+const TYPES: u32 = 15;
+const DONE: u8 = 0x44; // D
+const FAILED: u8 = 0x45; // E
+const REASON: u8 = 0x46; // F
+const INCOMPLETE: u8 = 0x47; // G
+const INDEX: u8 = 0x49; // I
+const NUMBER_OF_EVENT: u8 = 0x51; // Q
+const STATUS: u8 = 0x56; // V
+const TEXT: u8 = 0x58; // X
+const TYPE: u8 = 0x59; // Y
+const TO_DELTA: u8 = 0x64;
+const TO_FAILURE: u8 = 0x68;
 
-// Keys that mean something where they stand.
-const NOTHING: u8 = 0;
-const TO_CHOICES: u8 = 1;
-const TO_USAGE: u8 = 2;
-const TO_DELTA: u8 = 3;
-const TO_WRAPPED: u8 = 4;
-const FINISH_REASON: u8 = 5;
-const CONTENT: u8 = 6;
-const PROMPT: u8 = 7;
-const COMPLETION: u8 = 8;
-const TYPE: u8 = 9;
-const TEXT: u8 = 10;
-
-/** Levels that are told apart; deeper ones are OTHER. */
-const MOST_LEVELS: i32 = 16;
 /** More tokens than any answer has: what is beyond is no usage. */
-const MOST_TOKENS: i64 = 100_000_000;
+const MOST_TOKENS: f64 = 100_000_000;
 
 /** Forgets what the event before said. */
 export function beginAnswer(stream: Stream): void {
   resetScan(jsonOf(stream));
   stream.where = 0;
-  stream.key = NOTHING;
+  stream.key = 0;
   stream.hasContent = false;
   stream.hasChoices = false;
+  stream.hasList = false;
   stream.hasUsage = false;
+  stream.hasFailed = false;
+  stream.isLast = false;
   stream.hasData = false;
   stream.passes = false;
-  stream.finish = 0;
-  stream.eventPrompt = UNKNOWN;
-  stream.eventCompletion = UNKNOWN;
+  stream.finishes = 0;
 }
 
-/** Where the key of the choices ended in the piece read last; 0 when it was not in it. */
-export let choicesEnd: usize = 0;
+/** Where the head of an event begins and ends in the piece read last; 0 where it is not in it. */
+export let headFrom: usize = 0;
+export let headTo: usize = 0;
 
 /** Reads a piece of an answer or of an event's data. */
 export function readAnswer(stream: Stream, from: usize, end: usize): void {
   const scan = jsonOf(stream);
+  const api = stream.api;
   let at = from;
-  choicesEnd = 0;
+  headFrom = 0;
+  headTo = 0;
   while (true) {
     at = nextToken(scan, at, end);
     if (token == NO_TOKEN) return;
     if (token == KEY) {
-      stream.key = keyOf(levelOf(stream, scan.depth), scan);
-      if (stream.key == TO_CHOICES) choicesEnd = at;
-      else if (stream.key == TEXT) stream.isText = true;
+      const level = levelAt(stream.where, scan.depth);
+      const entry = findScanned(api.answer, level, scan);
+      stream.key = entry != 0 ? <u8>meaningOf(entry) : level == DELTA ? TEXT : 0;
+      if (stream.key == api.headEnd && headTo == 0) headTo = at - scan.bytes - 2;
     } else {
-      if (token == OPEN_OBJECT || token == OPEN_ARRAY) enter(stream, scan.depth);
-      else if (token != CLOSE) readValue(stream, scan);
-      stream.key = NOTHING;
+      if (token == OPEN_OBJECT || token == OPEN_ARRAY) {
+        const level = opened(stream, scan.depth);
+        if (level == api.headLevel) headFrom = at;
+      } else if (token != CLOSE) readValue(stream, scan);
+      stream.key = 0;
     }
   }
 }
 
 /** Whether the whole of an object was read. */
 export function isWhole(stream: Stream): bool {
-  return jsonOf(stream).depth == 0 && levelOf(stream, 1) == ROOT;
+  const scan = jsonOf(stream);
+  return scan.depth == 0 && levelAt(stream.where, 1) == ROOT;
 }
 
-function levelOf(stream: Stream, depth: i32): u64 {
-  return depth < 1 || depth > MOST_LEVELS
-    ? OTHER
-    : (stream.where >> ((<u64>(depth - 1)) << 2)) & 15;
-}
-
-/** A level opened, which is now number `depth`. */
-function enter(stream: Stream, depth: i32): void {
-  const parent = levelOf(stream, depth - 1);
-  let kind = OTHER;
-  if (depth == 1) kind = token == OPEN_OBJECT ? ROOT : OTHER;
-  else if (parent == CHOICES) {
+/** A level opened, which is now number `depth`; returns its kind. */
+function opened(stream: Stream, depth: i32): u32 {
+  const parent = levelAt(stream.where, depth - 1);
+  let kind: u32 = 0;
+  if (depth == 1) kind = token == OPEN_OBJECT ? ROOT : 0;
+  else if (parent == LIST) {
     stream.hasChoices = true;
     kind = CHOICE;
-  } else if (stream.key == TO_CHOICES) kind = CHOICES;
-  else if (stream.key == TO_USAGE) {
-    kind = USAGE;
-    stream.hasUsage = true;
-  } else if (stream.key == TO_DELTA) kind = DELTA;
-  else if (stream.key == TO_WRAPPED) kind = WRAPPED;
-  else if (parent == DELTA) {
-    // Calls of tools and parts of content: that they are there is what counts.
-    kind = DELTA;
-    stream.hasContent = true;
-  }
-  if (depth > MOST_LEVELS) return;
-  const shift = (<u64>(depth - 1)) << 2;
-  stream.where = (stream.where & ~(15 << shift)) | (kind << shift);
-}
-
-function is(scan: JsonScan, name: Ascii): bool {
-  return isLiteral(name, keptText(scan), scan.kept);
-}
-
-function keyOf(level: u64, scan: JsonScan): u8 {
-  if (level == OTHER) return NOTHING;
-  if (level == DELTA) return is(scan, "role") || is(scan, "type") ? NOTHING : CONTENT;
-  if (level == CHOICE) {
-    if (is(scan, "delta") || is(scan, "message")) return TO_DELTA;
-    if (is(scan, "finish_reason")) return FINISH_REASON;
-    return is(scan, "text") ? TEXT : NOTHING;
-  }
-  if (level == USAGE) {
-    if (is(scan, "prompt_tokens") || is(scan, "input_tokens")) return PROMPT;
-    return is(scan, "completion_tokens") || is(scan, "output_tokens") ? COMPLETION : NOTHING;
-  }
-  if (is(scan, "usage")) return TO_USAGE;
-  if (level == WRAPPED) return NOTHING;
-  if (is(scan, "choices")) return TO_CHOICES;
-  if (is(scan, "response") || is(scan, "message")) return TO_WRAPPED;
-  if (is(scan, "delta")) return TO_DELTA;
-  return is(scan, "type") ? TYPE : NOTHING;
+  } else if (stream.key >= 0x61) {
+    kind = stream.key - 0x60;
+    if (kind == LIST) stream.hasList = true;
+    else if (kind == FAILURE) stream.hasFailed = true;
+    else if (kind == USAGE) {
+      stream.hasUsage = true;
+      clearToldNow(stream);
+    }
+  } else if (parent == DELTA) kind = DELTA;
+  stream.where = enter(stream.where, depth, kind);
+  return kind;
 }
 
 function readValue(stream: Stream, scan: JsonScan): void {
-  const level = levelOf(stream, scan.depth);
-  if (level == CHOICES) stream.hasChoices = true;
-  if (token == NUMBER) {
-    if (stream.key == PROMPT) stream.eventPrompt = wholeNumber(scan, MOST_TOKENS);
-    else if (stream.key == COMPLETION) stream.eventCompletion = wholeNumber(scan, MOST_TOKENS);
-    return;
-  }
-  if (token != STRING || scan.bytes == 0) return;
-  if (stream.key == CONTENT || stream.key == TEXT || (stream.key == TO_DELTA && level == ROOT)) {
-    stream.hasContent = true;
-    stream.contentBytes += scan.bytes;
-  } else if (stream.key == FINISH_REASON) stream.finish = finishOf(scan);
-  else if (stream.key == TYPE)
-    stream.isDone = stream.isDone || is(scan, "response.completed") || is(scan, "message_stop");
+  const key = stream.key;
+  // What stands in the list itself is a choice as well.
+  if (key == 0) {
+    if (levelAt(stream.where, scan.depth) == LIST) stream.hasChoices = true;
+  } else if (key <= 0x39) readUsage(stream, scan, key - 0x30);
+  else if (token == WORD) {
+    if (key == DONE && load<u8>(keptText(scan)) == 0x74) stream.isLast = true;
+  } else if (token == NUMBER) {
+    if (key == INDEX && scanNumber(scan)) stream.block = <u32>scanned;
+    else if (key == NUMBER_OF_EVENT && scanNumber(scan)) stream.sequence = <u32>scanned;
+  } else if (scan.bytes > 0) readString(stream, scan, key);
 }
 
-function finishOf(scan: JsonScan): u8 {
-  if (is(scan, "stop")) return <u8>FINISH_STOP;
-  if (is(scan, "length")) return <u8>FINISH_LENGTH;
-  if (is(scan, "tool_calls")) return <u8>FINISH_TOOL_CALLS;
-  if (is(scan, "content_filter")) return <u8>FINISH_CONTENT_FILTER;
-  return <u8>(is(scan, "function_call") ? FINISH_FUNCTION_CALL : FINISH_OTHER);
+function readString(stream: Stream, scan: JsonScan, key: u8): void {
+  if (key == TEXT || key == TO_DELTA) {
+    stream.hasContent = true;
+    stream.contentBytes += scan.bytes - scan.escaped;
+  } else if (key == REASON) stream.finishes += finishOf(stream, scan, REASONS, 0x6f);
+  else if (key == INCOMPLETE) stream.finishes = finishOf(stream, scan, REASONS, 0x6f);
+  else if (key == STATUS) {
+    if (stream.finishes == 0) stream.finishes = finishOf(stream, scan, STATUSES, 0);
+  } else if (key == TYPE) readWord(stream, wordOf(stream, scan, TYPES));
+  else if (key == TO_FAILURE) stream.hasFailed = true;
+}
+
+function readUsage(stream: Stream, scan: JsonScan, usage: i32): void {
+  if (token == WORD || !scanNumber(scan) || scanned < 0 || scanned > MOST_TOKENS) return;
+  stream.hasUsage = true;
+  setToldNow(stream, usage, <i64>Math.ceil(scanned));
+}
+
+/** The letter of a word at this level; 0 for none. */
+function wordOf(stream: Stream, scan: JsonScan, level: u32): u8 {
+  const entry = findScanned(stream.api.answer, level, scan);
+  return entry == 0 ? 0 : <u8>meaningOf(entry);
+}
+
+function readWord(stream: Stream, word: u8): void {
+  if (word == DONE) stream.isLast = true;
+  else if (word == FAILED) {
+    stream.isLast = true;
+    stream.hasFailed = true;
+  }
+}
+
+/** One finish reason, as it is added up in `finishes`; see ./events for their order. */
+function finishOf(stream: Stream, scan: JsonScan, level: u32, other: u8): u64 {
+  const word = wordOf(stream, scan, level);
+  readWord(stream, word);
+  switch (word == 0 ? other : word) {
+    case 0x73:
+      return 1; // s
+    case 0x6c:
+      return 1 << 8; // l
+    case 0x74:
+      return 1 << 16; // t
+    case 0x63:
+      return 1 << 24; // c
+    case 0x66:
+      return (<u64>1) << 32; // f
+    case 0x6f:
+      return (<u64>1) << 40; // o
+  }
+  return 0;
 }

@@ -13,12 +13,15 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
+import { MOST_DEBT_NS, SHARED_DEBT_NS } from "./budget";
 import { MEASURED, TokenLimitPolicy } from "./config";
 import { Tier } from "./tier";
 
 /** Tier of the caller found last, and the bucket's name. */
 export let callerTier: usize = 0;
 export let callerBucket: u64 = 0;
+/** How far that bucket may go into debt. */
+export let callerDebtNs: u64 = 0;
 /** Whether the caller found last is a tenant that is measured by itself: the key found is its name. */
 let isMeasured: bool = false;
 
@@ -35,6 +38,7 @@ const yes = literal("true");
 export function findCaller(policy: TokenLimitPolicy): void {
   callerTier = policy.defaultTier;
   callerBucket = policy.seed;
+  callerDebtNs = SHARED_DEBT_NS;
   isShadow = policy.shadows && isMarked(policy.shadowHeader);
   isMeasured = false;
   if (isShadow) findTier(policy, textPtr(shadowTenant), textBytes(shadowTenant));
@@ -48,6 +52,7 @@ function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize): bool {
   if (tier == 0) return false;
   callerTier = tier & ~MEASURED;
   callerBucket = xxh64(name, bytes, policy.seed);
+  callerDebtNs = MOST_DEBT_NS;
   return (tier & MEASURED) != 0;
 }
 

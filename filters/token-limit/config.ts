@@ -55,6 +55,11 @@ export class TokenLimitPolicy {
   variants: usize;
   variantCount: i32;
   expectedTokens: u32;
+  /** Most tokens of an answer to a tenant whose tokens are limited; 0: as many as it can pay for. */
+  maxTokens: u32;
+  /** Hundredths of a token that one of the prompt costs which came from a cache, or was written to one. */
+  cachedPercent: u32;
+  writtenPercent: u32;
   /** A stream that goes beyond its limit is ended. */
   finishOverrun: bool;
   route: Text;
@@ -76,6 +81,8 @@ export function parseTokenLimit(region: Region): usize {
   policy.tenants = openNameTable(region);
   policy.variants = region.alloc((<usize>MOST_VARIANTS) << 2);
   policy.expectedTokens = EXPECTED_TOKENS;
+  policy.cachedPercent = 100;
+  policy.writtenPercent = 100;
   openObject();
   while (nextMember()) {
     if (member("identity")) policy.identity = readSources(region);
@@ -85,6 +92,12 @@ export function parseTokenLimit(region: Region): usize {
     else if (member("variants")) readVariants(policy, region);
     else if (member("expectedTokens")) {
       if (readInteger(1, 1000000)) policy.expectedTokens = <u32>numberRead;
+    } else if (member("maxTokens")) {
+      if (readInteger(1, 1000000)) policy.maxTokens = <u32>numberRead;
+    } else if (member("cachedPercent")) {
+      if (readInteger(0, 1000)) policy.cachedPercent = <u32>numberRead;
+    } else if (member("writtenPercent")) {
+      if (readInteger(0, 1000)) policy.writtenPercent = <u32>numberRead;
     } else if (member("overrun")) policy.finishOverrun = readOverrun();
     else if (member("shadow")) readShadow(policy, region);
     else if (member("proxies")) {

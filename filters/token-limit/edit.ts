@@ -4,7 +4,7 @@ import { Ascii, arenaAlloc, replaceBody } from "../sdk";
 // changes nothing is copied, and the host keeps its own bytes.
 
 /** Room for what edits add to a piece. */
-const MOST_ADDED: usize = 1024;
+const MOST_ADDED: usize = 2048;
 
 let from: usize = 0;
 let end: usize = 0;
@@ -13,7 +13,10 @@ let outBytes: usize = 0;
 let capacity: usize = 0;
 let edited: bool = false;
 
-/** Begins with a piece; `more` is what may be put besides a little. False when there is no memory for edits. */
+/** Whether an edit of this piece came to nothing: there was no memory, or the host did not take it. */
+export let editFailed: bool = false;
+
+/** Begins with a piece; `more` is what may be put besides a little. */
 export function beginEdit(ptr: usize, bytes: usize, more: usize): void {
   from = ptr;
   end = ptr + bytes;
@@ -21,6 +24,7 @@ export function beginEdit(ptr: usize, bytes: usize, more: usize): void {
   outBytes = 0;
   capacity = bytes + more + MOST_ADDED;
   edited = false;
+  editFailed = false;
 }
 
 /** Keeps what stands before `at`. */
@@ -40,9 +44,14 @@ export function dropTo(at: usize): void {
 
 /** Puts bytes where the edit stands. */
 export function putBytes(ptr: usize, bytes: usize): void {
-  if (!ready() || outBytes + bytes + (end - from) > capacity) return;
+  if (!fits(bytes)) return;
   memory.copy(out + outBytes, ptr, bytes);
   outBytes += bytes;
+}
+
+export function putByte(byte: u8): void {
+  if (!fits(1)) return;
+  store<u8>(out + outBytes++, byte);
 }
 
 export function put(text: Ascii): void {
@@ -51,15 +60,23 @@ export function put(text: Ascii): void {
 
 /** Puts spaces, which mean nothing in JSON. */
 export function putSpaces(count: usize): void {
-  if (!ready() || outBytes + count + (end - from) > capacity) return;
+  if (!fits(count)) return;
   memory.fill(out + outBytes, 0x20, count);
   outBytes += count;
+}
+
+function fits(bytes: usize): bool {
+  if (!ready()) return false;
+  if (outBytes + bytes + (end - from) <= capacity) return true;
+  editFailed = true;
+  return false;
 }
 
 function ready(): bool {
   if (!edited) {
     out = arenaAlloc(capacity);
     edited = out != 0;
+    editFailed = !edited;
   }
   return edited;
 }
@@ -68,5 +85,7 @@ function ready(): bool {
 export function endEdit(body: i32, bytes: usize): usize {
   if (!edited) return bytes;
   keepTo(end);
-  return replaceBody(body, bytes, out, outBytes) ? outBytes : bytes;
+  if (replaceBody(body, bytes, out, outBytes)) return outBytes;
+  editFailed = true;
+  return bytes;
 }

@@ -1,9 +1,12 @@
 import {
+  ANSWERS_FAILED,
+  CACHED_TOKENS,
   COMPLETION_TOKENS,
   count,
   OUTPUT_TOKENS,
   observe,
   PROMPT_TOKENS,
+  REASONING_TOKENS,
   RESPONSES,
   STREAM_ABORTED,
   STREAM_CUT,
@@ -13,10 +16,30 @@ import {
   USAGE_ESTIMATED,
   USAGE_REPORTED,
   USAGE_UNREADABLE,
+  WRITTEN_TOKENS,
 } from "../measure";
 import { nowNs } from "../sdk";
+import { FLAT, UNKNOWN_CALL } from "./apis";
+import { FLAT_TOKENS } from "./insertions";
+import { answersOf } from "./maximum";
 import { BYTES_PER_TOKEN, settle } from "./reservation";
-import { countOfTenant, Stream, UNKNOWN } from "./stream";
+import {
+  CACHED,
+  COMPLETION,
+  countOfTenant,
+  PROMPT,
+  READ_BESIDE,
+  REASONING,
+  SECONDS,
+  Stream,
+  TOTAL,
+  told,
+  UNKNOWN,
+  WRITTEN_BESIDE,
+} from "./stream";
+
+/** Sound costs as much where its server tells how long it is. */
+const TOKENS_PER_SECOND_OF_SOUND: i64 = 10;
 
 /**
  * A stream is over: what it was is counted, once. `byPod` says that the pod ended
@@ -28,13 +51,18 @@ export function endStream(stream: Stream, byPod: bool): void {
   const now = nowNs();
   if (stream.statusClass == 0) countOfTenant(stream, RESPONSES);
   if (stream.isStream) {
-    countOfTenant(stream, stream.isDone ? STREAM_DONE : byPod ? STREAM_CUT : STREAM_ABORTED);
+    countOfTenant(
+      stream,
+      stream.isDone || stream.failed ? STREAM_DONE : byPod ? STREAM_CUT : STREAM_ABORTED,
+    );
     observe(stream.cell, STREAM_MS, ms(stream.startNs, now));
   }
   settle(stream, used(stream));
+  // Of any other status its class says it.
   if (stream.statusClass != 2) return;
+  if (stream.failed) countOfTenant(stream, ANSWERS_FAILED);
   const completion = completionOf(stream);
-  const reported = stream.promptTokens != UNKNOWN || stream.completionTokens != UNKNOWN;
+  const reported = isReported(stream);
   if (!reported && !stream.isCompletion) return;
   count(
     stream.cell,
@@ -42,6 +70,9 @@ export function endStream(stream: Stream, byPod: bool): void {
   );
   count(stream.cell, PROMPT_TOKENS, promptOf(stream));
   count(stream.cell, COMPLETION_TOKENS, completion);
+  countDetail(stream, CACHED_TOKENS, cachedOf(stream));
+  countDetail(stream, WRITTEN_TOKENS, max<i64>(told(stream, WRITTEN_BESIDE), 0));
+  countDetail(stream, REASONING_TOKENS, max<i64>(told(stream, REASONING), 0));
   if (!stream.isCompletion) return;
   observe(stream.cell, OUTPUT_TOKENS, <f64>completion);
   const seconds = ms(stream.firstTokenNs, stream.lastTokenNs) / 1000;
@@ -50,11 +81,48 @@ export function endStream(stream: Stream, byPod: bool): void {
     observe(stream.cell, TOKENS_PER_SECOND, <f64>(completion - 1) / seconds);
 }
 
+function countDetail(stream: Stream, counter: i32, tokens: i64): void {
+  if (tokens > 0) count(stream.cell, counter, <u32>tokens);
+}
+
+/** Whether the pod told any usage. */
+function isReported(stream: Stream): bool {
+  return (
+    told(stream, PROMPT) != UNKNOWN ||
+    told(stream, COMPLETION) != UNKNOWN ||
+    told(stream, TOTAL) != UNKNOWN ||
+    told(stream, SECONDS) != UNKNOWN
+  );
+}
+
 /** Tokens to pay: all of a success, the prompt where the client left before the answer, nothing of a failure. */
 function used(stream: Stream): u64 {
   if (stream.statusClass == 0) return promptOf(stream);
-  const told = stream.promptTokens != UNKNOWN || stream.completionTokens != UNKNOWN;
-  return stream.statusClass == 2 || told ? <u64>promptOf(stream) + completionOf(stream) : 0;
+  const tokens = <u64>promptOf(stream) + completionOf(stream);
+  if (isReported(stream)) return weighed(stream, tokens);
+  // 101: a connection of its own.
+  if (stream.statusClass > 2) return 0;
+  // What cannot be read, or is told elsewhere, costs all that it may have cost.
+  const hidden = (stream.unreadable && stream.api.price < FLAT) || stream.isLater;
+  return hidden ? max<u64>(tokens, stream.reserved) : tokens;
+}
+
+/** Tokens from a cache and tokens written to one have prices of their own. */
+function weighed(stream: Stream, tokens: u64): u64 {
+  const cached = <u64>cachedOf(stream);
+  const written = <u64>max<i64>(told(stream, WRITTEN_BESIDE), 0);
+  return (
+    tokens -
+    cached -
+    written +
+    (cached * stream.cachedPercent + written * stream.writtenPercent + 99) / 100
+  );
+}
+
+/** Tokens of the prompt that came from a cache: some APIs count them in it, others beside it. */
+function cachedOf(stream: Stream): i64 {
+  const beside = max<i64>(told(stream, READ_BESIDE), 0);
+  return beside + min<i64>(max<i64>(told(stream, CACHED), 0), <i64>promptOf(stream) - beside);
 }
 
 function ms(fromNs: u64, toNs: u64): f64 {
@@ -63,11 +131,27 @@ function ms(fromNs: u64, toNs: u64): f64 {
 
 /** Tokens of the prompt: as the pod told, else as estimated. */
 export function promptOf(stream: Stream): u32 {
-  return stream.promptTokens != UNKNOWN ? <u32>stream.promptTokens : stream.promptEstimate;
+  const beside = max<i64>(told(stream, READ_BESIDE), 0) + max<i64>(told(stream, WRITTEN_BESIDE), 0);
+  let prompt = told(stream, PROMPT);
+  if (prompt == UNKNOWN && told(stream, TOTAL) != UNKNOWN)
+    prompt = max<i64>(told(stream, TOTAL) - max<i64>(told(stream, COMPLETION), 0), 0);
+  if (prompt == UNKNOWN && told(stream, SECONDS) != UNKNOWN)
+    prompt = told(stream, SECONDS) * TOKENS_PER_SECOND_OF_SOUND;
+  return <u32>((prompt == UNKNOWN ? <i64>stream.promptEstimate : prompt) + beside);
 }
 
-/** Tokens written so far: as the pod told, else by events and bytes seen. */
+/** Tokens written so far: as the pod told, else by what was seen of them. */
 export function completionOf(stream: Stream): u32 {
-  if (stream.completionTokens != UNKNOWN) return <u32>stream.completionTokens;
-  return max(stream.tokenEvents, (stream.contentBytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN);
+  const completion = told(stream, COMPLETION);
+  if (completion != UNKNOWN) return <u32>completion;
+  const price = stream.api.price;
+  if (price == FLAT) return isReported(stream) ? 0 : <u32>min(FLAT_TOKENS * answersOf(stream), 1e9);
+  const seen = tokensIn(stream.contentBytes);
+  if (price == UNKNOWN_CALL && stream.limited)
+    return min(max(seen, tokensIn(stream.answerBytes)), stream.reserved - stream.reservedPrompt);
+  return max(stream.tokenEvents, seen);
+}
+
+function tokensIn(bytes: u32): u32 {
+  return (bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
 }

@@ -9,12 +9,30 @@ import {
   pieceFrom,
   pieceTo,
 } from "../format/sse";
-import { Cell, count, FIRST_TOKEN_MS, LIMIT_OVERRUN, observe, TOKEN_GAP_MS } from "../measure";
+import {
+  Cell,
+  count,
+  FINISH_STOP,
+  FIRST_TOKEN_MS,
+  LIMIT_OVERRUN,
+  observe,
+  TOKEN_GAP_MS,
+} from "../measure";
 import { beginAnswer, isWhole, readAnswer } from "./answer";
 import { dropTo } from "./edit";
 import { finish, keepHead } from "./finish";
 import { reserveCompletion } from "./reservation";
-import { countOfTenant, Stream, sseOf, UNKNOWN } from "./stream";
+import {
+  COMPLETION,
+  countOfTenant,
+  Stream,
+  setTold,
+  sseOf,
+  told,
+  toldNow,
+  UNKNOWN,
+  USAGES,
+} from "./stream";
 import { hold, passHeld, takeOut } from "./trim";
 
 /** Tokens that a stream beyond its reservation takes at once. */
@@ -33,16 +51,13 @@ export function readEvents(stream: Stream, from: usize, end: usize, nowNs: u64):
     at = nextPiece(sse, at, end);
     if (piece == NO_PIECE) break;
     if (piece == DATA) {
-      stream.hasData = true;
       matchDone(stream, pieceFrom, pieceTo);
-      readAnswer(stream, pieceFrom, pieceTo);
-      if (stream.finishOverrun && !stream.headDone) keepHead(stream, pieceFrom, pieceTo);
+      readData(stream, pieceFrom, pieceTo);
       // A choice in it: not the event that only tells usage.
       if (stream.trims && !stream.passes && stream.hasChoices) passHeld(stream, eventFrom);
     } else if (piece == DATA_END) endData(stream);
     else if (piece == EVENT_END) {
-      const over = endOfEvent(stream, eventFrom, at, nowNs);
-      if (over) {
+      if (endOfEvent(stream, eventFrom, at, nowNs)) {
         finish(stream, at);
         dropTo(end);
         return;
@@ -52,6 +67,28 @@ export function readEvents(stream: Stream, from: usize, end: usize, nowNs: u64):
   }
   if (stream.trims && !stream.passes && (stream.hasData || !isBetweenLines(sse)))
     hold(stream, eventFrom, end);
+}
+
+/** Reads a piece of a stream in which each line is an event. */
+export function readLines(stream: Stream, from: usize, end: usize, nowNs: u64): void {
+  let lineFrom = from;
+  for (let at = from; at < end; ) {
+    while (at < end && load<u8>(at) != 0x0a) at++;
+    readData(stream, lineFrom, at);
+    if (at == end) return;
+    lineFrom = ++at;
+    if (endOfEvent(stream, at, at, nowNs)) {
+      finish(stream, at);
+      dropTo(end);
+      return;
+    }
+  }
+}
+
+function readData(stream: Stream, from: usize, to: usize): void {
+  stream.hasData = true;
+  readAnswer(stream, from, to);
+  if (stream.finishOverrun && !stream.headDone) keepHead(stream, from, to);
 }
 
 /** An event ended; true when the stream shall end with it. */
@@ -85,11 +122,11 @@ export function endData(stream: Stream): void {
 
 /** What an event or a whole answer said counts; of usage the last word. */
 export function endEvent(stream: Stream, nowNs: u64): void {
-  if (stream.finish != 0) countOfTenant(stream, stream.finish);
-  if (stream.hasUsage) {
-    if (stream.eventPrompt != UNKNOWN) stream.promptTokens = stream.eventPrompt;
-    if (stream.eventCompletion != UNKNOWN) stream.completionTokens = stream.eventCompletion;
-  }
+  for (let i = 0, rest = stream.finishes; rest != 0; i++, rest >>= 8)
+    if ((rest & 255) != 0) countOfTenant(stream, FINISH_STOP + i, <u32>(rest & 255));
+  if (stream.hasUsage) takeUsage(stream);
+  if (stream.isLast) stream.isDone = true;
+  if (stream.hasFailed) stream.failed = true;
   if (!stream.hasContent || !stream.isStream) return;
   stream.tokenEvents++;
   if (stream.firstTokenNs == 0) {
@@ -100,6 +137,17 @@ export function endEvent(stream: Stream, nowNs: u64): void {
       observe(changetype<Cell>(stream.tenantCell), FIRST_TOKEN_MS, waitedMs);
   } else observe(stream.cell, TOKEN_GAP_MS, sinceMs(stream.lastTokenNs, nowNs));
   stream.lastTokenNs = nowNs;
+}
+
+/** The last word counts, but where a server tells usage of each choice apart. */
+function takeUsage(stream: Stream): void {
+  const alone = stream.choices > 1 && stream.hasList && !stream.hasChoices;
+  const before = alone && stream.toldAlone ? max<i64>(told(stream, COMPLETION), 0) : 0;
+  stream.toldAlone = alone;
+  for (let i = 0; i < USAGES; i++) {
+    const now = toldNow(stream, i);
+    if (now != UNKNOWN) setTold(stream, i, now + (i == COMPLETION ? before : 0));
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { registerMember, TOKEN_LIMIT } from "../document";
-import { mergeCells, writeCellCounters, writeCellHistograms } from "../measure";
+import { writeCellCounters, writeCellHistograms } from "../measure";
 import {
   nameFilter,
   proxy_on_delete as onRootDelete,
@@ -16,14 +16,14 @@ import {
   STOP_ITERATION,
   write,
 } from "../sdk";
+import { beginDenial, denyBody, finishDenial, isDenied } from "./body-refusal";
 import { bindTokenLimit, parseTokenLimit } from "./config";
 import { endStream } from "./end";
 import { onRequestBody, owesBytes } from "./prompt";
-import { refuseBody } from "./refusal";
 import { onRequest } from "./request";
-import { needPrompt } from "./reservation";
 import { onResponse, onResponseBody } from "./response";
 import { dropStream, findStream, Stream } from "./stream";
+import { mergeWaits } from "./waits";
 
 export {
   proxy_on_configure,
@@ -34,7 +34,7 @@ export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "../sdk";
 
 nameFilter("token-limit");
 electUnder(literal("weir.reporter.token-limit"));
-alsoReport(mergeCells, writeCellCounters, writeMembers);
+alsoReport(mergeWaits, writeCellCounters, writeMembers);
 registerMember(TOKEN_LIMIT, parseTokenLimit, bindTokenLimit);
 
 function writeMembers(): void {
@@ -55,12 +55,11 @@ export function proxy_on_request_trailers(context: u32, count: u32): i32 {
   const at = findStream(context);
   if (at == 0 || !changetype<Stream>(at).readsPrompt) return onTrailers(context, count);
   const stream = changetype<Stream>(at);
-  if (!owesBytes(stream)) {
-    needPrompt(stream);
-    return onTrailers(context, count);
-  }
   resetArena();
-  refuseBody();
+  beginDenial();
+  if (owesBytes(stream) || (stream.limited && !stream.isRead && stream.seenBytes > 0)) denyBody();
+  if (!isDenied()) return onTrailers(context, count);
+  finishDenial(stream);
   return STOP_ITERATION;
 }
 

@@ -1,24 +1,25 @@
-import { decodeNumber, numberEnd, numberValue } from "../format/json-number";
 import {
   CLOSE,
+  isBroken,
   isInNumber,
+  isInText,
   isInWord,
   JsonScan,
   KEPT_BYTES,
   KEY,
   keptText,
   NO_TOKEN,
-  NUMBER,
   nextToken,
+  OPEN_ARRAY,
   OPEN_OBJECT,
   STRING,
+  scanNumber,
+  scanned,
   token,
   WORD,
 } from "../format/json-scan";
-import { count, LIMIT_CLAMPED } from "../measure";
 import {
   Ascii,
-  beginText,
   bodyBytes,
   bodyPtr,
   CONTINUE,
@@ -26,33 +27,50 @@ import {
   REQUEST_BODY,
   readBody,
   resetArena,
-  writeUint,
-  written,
-  writtenBytes,
+  STOP_ITERATION,
 } from "../sdk";
-import { beginEdit, dropTo, endEdit, keepTo, put, putBytes, putSpaces } from "./edit";
-import { needPrompt, reserveCompletion } from "./reservation";
+import { isAlike } from "./alike";
+import { findScanned, meaningOf, nameBytesOf, nameOf, placeOf, UNKNOWN_CALL } from "./apis";
+import {
+  beginDenial,
+  denyBody,
+  denyField,
+  denyPiece,
+  denyRepeated,
+  finishDenial,
+  isDenied,
+} from "./body-refusal";
+import { beginEdit, dropTo, editFailed, endEdit, keepTo, put, putBytes, putSpaces } from "./edit";
+import { endInner, endRoot, include, nullInner, reserveUnread } from "./insertions";
+import { enter, levelAt } from "./levels";
+import { bindMaximum, limitMaximum, MAXIMUM, nullMaximum } from "./maximum";
+import { notePrompt } from "./reservation";
 import { findStream, promptJsonOf, Stream } from "./stream";
+import { MESSAGES, PROMPTS, readText, TOKENS } from "./text";
 
 // Reads a request's body as it passes, for what it costs: how much text there
-// is to read and how much may be written. Edits it on the way: max_tokens down
+// is to read and how much may be written. Edits it on the way: maxima down
 // to what the tenant can pay, stream_options so that the answer tells its usage.
-// A number or word that may be edited is held back until its end has come; all
-// else goes on at once.
+// A value that may be edited is held back until its end has come; all else goes
+// on at once. What names mean is said in ./apis.
 
-// Keys that mean something where they stand.
-const NOTHING: u8 = 0;
-const MAXIMUM: u8 = 1;
-const STREAM: u8 = 2;
-const OPTIONS: u8 = 3;
-const INCLUDE_USAGE: u8 = 4;
-const CHOICES: u8 = 5;
-/** Text that is no text: images, sounds and files. */
-const DATA: u8 = 6;
+// Levels and letters of requests, as ./apis has them.
+const ROOT: u32 = 1;
+const OPTIONS: u32 = 2; // b
+const INNER: u32 = 4; // d
+const LETTER_B: u8 = 0x62;
+const LETTER_D: u8 = 0x64;
+const LATER: u8 = 0x6b; // k
+const BOUND: u8 = 0x6c; // l
+const SOME_MAXIMUM: u8 = 0x6a; // j
+const CHOICES: u8 = 0x6e; // n
+const PROMPT_LIST: u8 = 0x70; // p
+const MESSAGE_LIST: u8 = 0x71; // q
+const STREAM: u8 = 0x73; // s
+const THINKING: u8 = 0x74; // t
+const INCLUDE: u8 = 0x75; // u
 
-/** Bytes that all insertions together may have; see contentLengthWith. */
-export const ROOM: u32 = 96;
-/** A piece larger than this is passed unread. */
+/** A piece larger than this is not read. */
 const MOST_PIECE: u32 = 4 << 20;
 
 /** A piece of the request's body passes by. */
@@ -61,213 +79,203 @@ export function onRequestBody(context: u32, bytes: u32, last: bool): i32 {
   const at = findStream(context);
   if (at == 0) return CONTINUE;
   const stream = changetype<Stream>(at);
-  if (!stream.readsPrompt) return CONTINUE;
-  if (bytes > MOST_PIECE || !readBody(REQUEST_BODY, bytes)) stream.readsPrompt = false;
-  else {
-    const scan = promptJsonOf(stream);
-    beginEdit(bodyPtr, bodyBytes, scan.bytes);
-    readPrompt(stream, bodyPtr, bodyPtr + bodyBytes);
-    if (last) flush(stream, bodyPtr + bodyBytes);
-    endEdit(REQUEST_BODY, bodyBytes);
+  if (stream.readsPrompt) {
+    beginDenial();
+    readPiece(stream, bytes, last);
+    if (isDenied()) {
+      finishDenial(stream);
+      return STOP_ITERATION;
+    }
   }
-  if (last) needPrompt(stream);
+  notePrompt(stream, bytes);
   return CONTINUE;
+}
+
+function readPiece(stream: Stream, bytes: u32, last: bool): void {
+  if (bytes > MOST_PIECE || !readBody(REQUEST_BODY, bytes)) {
+    denyPiece();
+    return;
+  }
+  const scan = promptJsonOf(stream);
+  const end = bodyPtr + bodyBytes;
+  beginEdit(bodyPtr, bodyBytes, min(scan.bytes, KEPT_BYTES));
+  readPrompt(stream, bodyPtr, end);
+  if (isDenied()) return;
+  if (isBroken(scan) || (last && scan.depth > 0)) giveUp(stream);
+  if (last) {
+    flush(stream, end);
+    if (!stream.isRead) reserveUnread(stream);
+  }
+  endEdit(REQUEST_BODY, bodyBytes);
+  if (editFailed && stream.limited) denyPiece();
+}
+
+/** What is no JSON is refused where tokens are limited, but for calls that may be anything. */
+function giveUp(stream: Stream): void {
+  if (stream.limited && stream.api.price != UNKNOWN_CALL) denyBody();
 }
 
 function readPrompt(stream: Stream, from: usize, end: usize): void {
   const scan = promptJsonOf(stream);
-  // What is left of a number or word that was held back begins this piece.
-  let held = isHeld(stream, scan) ? scan.bytes : 0;
+  // What is left of a value that was held back begins this piece.
+  let held = heldBytes(stream, scan);
   let at = from;
-  while (true) {
+  while (!isDenied()) {
     at = nextToken(scan, at, end);
     if (token == NO_TOKEN) break;
     if (token == KEY) {
-      stream.promptKey = keyOf(stream, scan);
-      if (scan.depth == 1) stream.hasMembers = true;
-      else if (stream.inOptions && scan.depth == 2) stream.optionsHaveMembers = true;
+      readKey(stream, scan);
       continue;
     }
-    if (token == NUMBER && stream.promptKey == MAXIMUM) limitMaximum(stream, scan, at, held);
-    else if (token == WORD && stream.promptKey == INCLUDE_USAGE) include(stream, scan, at, held);
-    else readValue(stream, scan, at);
+    if (token == OPEN_OBJECT || token == OPEN_ARRAY) open(stream, scan);
+    else if (token == CLOSE) close(stream, scan, at - 1);
+    else readValue(stream, scan, at, held);
     held = 0;
-    stream.promptKey = NOTHING;
+    stream.promptKey = 0;
   }
-  if (isHeld(stream, scan)) {
-    const begun = scan.bytes - held;
-    keepTo(end - begun);
-    dropTo(end);
-  }
+  const begun = heldBytes(stream, scan);
+  if (begun == 0) return;
+  if (scan.bytes > KEPT_BYTES || scan.escaped > 0) denyValue(stream, " is no number");
+  keepTo(end - (begun - held));
+  dropTo(end);
 }
 
-function isHeld(stream: Stream, scan: JsonScan): bool {
-  return (
-    (stream.promptKey == MAXIMUM && isInNumber(scan)) ||
-    (stream.promptKey == INCLUDE_USAGE && isInWord(scan))
-  );
+function isMaximum(key: u8): bool {
+  return key == MAXIMUM || key == SOME_MAXIMUM;
+}
+
+/** Bytes of a value that may be edited and is only begun, with the quote before a text. */
+function heldBytes(stream: Stream, scan: JsonScan): u32 {
+  const key = stream.promptKey;
+  if (key == 0) return 0;
+  const maximum = isMaximum(key);
+  if (maximum && isInText(scan)) return scan.bytes + 1;
+  const held =
+    (maximum && (isInNumber(scan) || isInWord(scan))) ||
+    ((key == INCLUDE || key == LETTER_B || key == LETTER_D) && isInWord(scan));
+  return held ? scan.bytes : 0;
+}
+
+function readKey(stream: Stream, scan: JsonScan): void {
+  const level = levelAt(stream.promptWhere, scan.depth);
+  stream.promptKey = 0;
+  if (level == ROOT) stream.hasMembers = true;
+  else if (level == OPTIONS || level == INNER) stream.hasInner = true;
+  const entry = findScanned(stream.api.request, level, scan);
+  if (entry == 0) {
+    if (level != 0 && isAlike(stream, scan, level))
+      denyField(keptText(scan), scan.kept, " is spelled in a way that servers read differently");
+    return;
+  }
+  const bit = (<u64>1) << placeOf(entry);
+  if ((stream.seen & bit) != 0) denyRepeated(scan);
+  stream.seen |= bit;
+  stream.named = entry;
+  stream.promptKey = <u8>meaningOf(entry);
 }
 
 function is(scan: JsonScan, name: Ascii): bool {
   return isLiteral(name, keptText(scan), scan.kept);
 }
 
-function keyOf(stream: Stream, scan: JsonScan): u8 {
+/** Refuses the value of the name read last. */
+function denyValue(stream: Stream, reason: Ascii): void {
+  denyField(nameOf(stream.named), nameBytesOf(stream.named), reason);
+}
+
+function open(stream: Stream, scan: JsonScan): void {
+  const key = stream.promptKey;
+  const parent = levelAt(stream.promptWhere, scan.depth - 1);
+  const isArray = token == OPEN_ARRAY;
+  let level: u32 = 0;
   if (scan.depth == 1) {
-    if (is(scan, "stream")) return STREAM;
-    if (is(scan, "stream_options")) return OPTIONS;
-    if (is(scan, "n")) return CHOICES;
-    if (is(scan, "max_tokens") || is(scan, "max_completion_tokens")) return MAXIMUM;
-    if (is(scan, "max_output_tokens")) return MAXIMUM;
-  } else if (scan.depth == 2 && stream.inOptions)
-    return is(scan, "include_usage") ? INCLUDE_USAGE : NOTHING;
-  if (is(scan, "url") || is(scan, "data") || is(scan, "file_data") || is(scan, "b64_json"))
-    return DATA;
-  return NOTHING;
+    if (!isArray) level = ROOT;
+    else giveUp(stream);
+  } else if (key == LETTER_B || key == 0x63 || key == LETTER_D) {
+    if (isArray) denyValue(stream, " is no object");
+    stream.hasInner = false;
+    level = key - 0x60;
+  } else if (key == PROMPT_LIST) {
+    if (isArray) level = PROMPTS;
+  } else if (key == MESSAGE_LIST) {
+    if (isArray) level = MESSAGES;
+  } else if (isMaximum(key) || key == CHOICES || key == BOUND || key == THINKING)
+    denyValue(stream, " is no number");
+  else if (parent == PROMPTS || (parent == MESSAGES && isArray)) {
+    stream.prompts++;
+    if (isArray) level = TOKENS;
+  } else if (parent == TOKENS && isArray) level = TOKENS;
+  stream.promptWhere = enter(stream.promptWhere, scan.depth, level);
 }
 
-function readValue(stream: Stream, scan: JsonScan, at: usize): void {
-  if (token == STRING) {
-    if (stream.promptKey != DATA) stream.promptBytes += scan.bytes;
-  } else if (token == WORD) {
-    if (stream.promptKey == STREAM) stream.streams = is(scan, "true");
-  } else if (token == NUMBER) {
-    if (stream.promptKey == CHOICES) stream.choices = <u32>min(max(numberOf(scan), 1), 128);
-  } else if (token == OPEN_OBJECT) {
-    if (scan.depth == 2) {
-      stream.inOptions = stream.promptKey == OPTIONS;
-      stream.optionsHaveMembers = false;
-    }
-  } else if (token == CLOSE) {
-    if (scan.depth == 1 && stream.inOptions) endOptions(stream, at - 1);
-    else if (scan.depth == 0) endRoot(stream, at - 1);
-  }
+function close(stream: Stream, scan: JsonScan, at: usize): void {
+  const level = levelAt(stream.promptWhere, scan.depth + 1);
+  if (level == OPTIONS || level == INNER) endInner(stream, level == OPTIONS, at);
+  else if (scan.depth == 0 && level == ROOT) endRoot(stream, at);
 }
 
-/** The number told last; beyond all bounds when it is longer than any sensible one. */
-function numberOf(scan: JsonScan): f64 {
-  if (scan.bytes > KEPT_BYTES) return f64.MAX_VALUE;
-  const text = keptText(scan);
-  const plain = decodeNumber(text, text + scan.kept) && numberEnd == text + scan.kept;
-  return plain ? numberValue : 0;
-}
-
-/** A maximum ends before `at`: lowers it to what there is, in as many bytes as it had. */
-function limitMaximum(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
-  stream.hasMaximum = true;
-  const choices = max(stream.choices, 1);
-  const asked = numberOf(scan);
-  const wanted = stream.most == 0 ? asked : min(asked, <f64>stream.most);
-  const most = wanted >= 1 ? <u32>min(wanted * <f64>choices, 1_000_000_000) : 0;
-  const granted = max(reserveCompletion(stream, most) / choices, 1);
-  const fits = asked == wanted && (!stream.limited || wanted <= <f64>granted);
-  if (fits && held == 0) return;
-  keepTo(at - (scan.bytes - held));
-  dropTo(at);
-  if (fits) putBytes(keptText(scan), scan.kept);
-  else {
-    count(stream.cell, LIMIT_CLAMPED);
-    putNumber(min(granted, largestOf(scan.bytes)));
-    putSpaces(scan.bytes - writtenBytes());
-  }
-}
-
-/** The largest number of that many digits: "1e9" has no room for more than 999. */
-function largestOf(digits: u32): u32 {
-  let largest: u32 = 9;
-  for (let i: u32 = 1; i < min<u32>(digits, 9); i++) largest = largest * 10 + 9;
-  return largest;
-}
-
-function putNumber(value: u64): void {
-  beginText();
-  writeUint(value);
-  putBytes(written(), writtenBytes());
-}
-
-/** include_usage ends before `at`: true stays, all else becomes true where usage is wanted. */
-function include(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
-  stream.optionsTellUsage = true;
-  const asks = is(scan, "true");
-  stream.clientAsks = asks;
-  const change = !asks && stream.wantsUsage && (is(scan, "false") || is(scan, "null"));
-  if (!change && held == 0) return;
-  keepTo(at - (scan.bytes - held));
-  dropTo(at);
-  if (!change) {
-    putBytes(keptText(scan), scan.kept);
+function readValue(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
+  const key = stream.promptKey;
+  if (key == 0) {
+    readText(stream, scan);
     return;
   }
-  put(scan.bytes == 5 ? "true " : "true");
-  stream.trims = true;
-}
-
-/** stream_options ends with the brace at `at`. */
-function endOptions(stream: Stream, at: usize): void {
-  stream.inOptions = false;
-  stream.hasOptions = true;
-  if (stream.optionsTellUsage || !stream.wantsUsage) return;
-  keepTo(at);
-  insert(stream, stream.optionsHaveMembers ? ',"include_usage":true' : '"include_usage":true');
-  stream.optionsTellUsage = true;
-  stream.trims = true;
-}
-
-/** The document ends with the brace at `at`: what the client left out goes before it. */
-function endRoot(stream: Stream, at: usize): void {
-  if (stream.hasMembers) {
-    if (stream.isCompletion && !stream.hasMaximum) reserveExpected(stream, at);
-    if (stream.streams && stream.wantsUsage && !stream.hasOptions) {
-      keepTo(at);
-      insert(stream, ',"stream_options":{"include_usage":true}');
-      stream.trims = true;
-    }
+  if (token == WORD) {
+    readWord(stream, scan, at, held);
+    return;
   }
-  if (stream.room == 0) return;
-  keepTo(at);
-  fill(stream);
+  if (isMaximum(key) || key == CHOICES || key == BOUND || key == THINKING) {
+    const isText = token == STRING;
+    if (!scanNumber(scan) || (isText && (scan.bytes != scan.kept || scan.bytes > 15)))
+      denyValue(stream, " is no number");
+    else if (isMaximum(key)) limitMaximum(stream, scan, at, held, isText);
+    else if (key == CHOICES) stream.choices = max(stream.choices, Math.ceil(scanned));
+    else bindMaximum(stream, scanned + (key == THINKING ? 1 : 0));
+  } else if (key == STREAM) {
+    // Whatever is not plainly no asks for a stream in pydantic's eyes.
+    const first = load<u8>(keptText(scan)) | 0x20;
+    stream.streams = scan.bytes > 0 && first != 0x66 && first != 0x6e && first != 0x30;
+  } else if (key == LETTER_D) denyValue(stream, " is no object");
+  else if (token == STRING && (key == PROMPT_LIST || key == MESSAGE_LIST)) readText(stream, scan);
 }
 
-/** No maximum was named: reserves what is usual, and names one where there is less or where it is clamped. */
-function reserveExpected(stream: Stream, at: usize): void {
-  const most = stream.most;
-  if (!stream.limited && most == 0) return;
-  const choices = max(stream.choices, 1);
-  const wanted = (most == 0 ? stream.expectedTokens : most) * choices;
-  const granted = reserveCompletion(stream, wanted);
-  if ((granted >= wanted && most == 0) || !stream.inserts) return;
-  keepTo(at);
-  insert(stream, stream.isResponses ? ',"max_output_tokens":' : ',"max_tokens":');
-  putNumber(max(granted / choices, 1));
-  stream.room -= min(stream.room, <u32>writtenBytes());
-  count(stream.cell, LIMIT_CLAMPED);
-}
-
-function insert(stream: Stream, text: Ascii): void {
-  put(text);
-  stream.room -= min(stream.room, <u32>text.length);
-}
-
-/** Makes the body as long as its content-length says. */
-function fill(stream: Stream): void {
-  if (stream.room == 0) return;
-  putSpaces(stream.room);
-  stream.room = 0;
+/** true, false or null. */
+function readWord(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
+  const key = stream.promptKey;
+  const isNull = is(scan, "null");
+  const isTrue = is(scan, "true");
+  if (isMaximum(key)) {
+    if (isNull) nullMaximum(stream, scan, at, held);
+    else denyValue(stream, " is no number");
+  } else if (key == INCLUDE) include(stream, scan, at, held, isTrue);
+  else if (key == LETTER_B || key == LETTER_D) {
+    if (isNull) nullInner(stream, scan, at, held, key == LETTER_B);
+    else if (key == LETTER_D) denyValue(stream, " is no object");
+    else {
+      keepTo(at - (scan.bytes - held));
+      if (held > 0) putBytes(keptText(scan), held);
+    }
+  } else if (key == STREAM) stream.streams = isTrue;
+  else if (key == LATER) stream.isLater = isTrue;
+  else if (!isNull && !isTrue && key == CHOICES && !is(scan, "false"))
+    denyValue(stream, " is no number");
 }
 
 /** The body ends, perhaps in the middle of a document: nothing of it may be missing. */
 function flush(stream: Stream, end: usize): void {
   const scan = promptJsonOf(stream);
-  if (isHeld(stream, scan)) {
+  if (heldBytes(stream, scan) > 0) {
     keepTo(end);
+    if (isInText(scan)) put('"');
     putBytes(keptText(scan), scan.kept);
-    putSpaces(scan.bytes - scan.kept);
   }
-  if (stream.room > 0) keepTo(end);
-  fill(stream);
+  if (stream.room == 0) return;
+  keepTo(end);
+  putSpaces(stream.room);
+  stream.room = 0;
 }
 
 /** Whether bytes of the body are still owed to the pods. */
 export function owesBytes(stream: Stream): bool {
-  return stream.readsPrompt && (stream.room > 0 || isHeld(stream, promptJsonOf(stream)));
+  return stream.readsPrompt && (stream.room > 0 || heldBytes(stream, promptJsonOf(stream)) > 0);
 }

@@ -1,4 +1,6 @@
 import { writeGoDuration } from "../format/duration";
+import { xxh64 } from "../format/xxh64";
+import { writeLastName } from "../measure";
 import {
   endProblem,
   keepHeaders,
@@ -8,25 +10,55 @@ import {
   retryAfterS,
 } from "../refusal";
 import {
-  beginPair,
+  Ascii,
+  arenaAlloc,
+  beginPairOf,
   beginPairs,
   beginText,
   endPair,
+  findHeader,
+  hasHeader,
   literal,
   reply,
+  Text,
+  textBytes,
+  textPtr,
+  valueBytes,
+  valuePtr,
   write,
-  writeText,
+  writeByte,
+  writeBytes,
+  writeSafe,
   writeUint,
   written,
   writtenBytes,
 } from "../sdk";
-import { Stream } from "./stream";
-import { Tier } from "./tier";
+import { ANTHROPIC, OLLAMA, OPENAI } from "./apis";
+import {
+  limitRequests,
+  limitTokens,
+  remainingRequests,
+  remainingTokens,
+  resetRequests,
+  resetTokens,
+} from "./header-names";
+import { ID_BYTES, idOf, Stream } from "./stream";
 
+// Refusals are problems (RFC 9457), and within them, or around them, what clients
+// of the API at hand look for.
 const MINUTE_MS: u64 = 60_000;
+const RESOURCE_EXHAUSTED: i32 = 8;
+const INVALID_ARGUMENT: i32 = 3;
 
+const requestId = literal("x-request-id");
+const retryAfter = literal("retry-after");
+const policy = literal("ratelimit-policy");
+const rateLimit = literal("ratelimit");
+const contentType = literal("content-type");
+const acceptEncoding = literal("accept-encoding");
+const shouldRetry = literal("x-should-retry");
 const limited = literal("weir_tokens_limited");
-const malformed = literal("weir_body_malformed");
+const unread = literal("weir_body_refused");
 
 /** Time until a bucket is full, in milliseconds. */
 export function resetMs(left: u64, perMinute: u64): u64 {
@@ -34,85 +66,182 @@ export function resetMs(left: u64, perMinute: u64): u64 {
 }
 
 /** Refuses the request with 429: its tenant has too few tokens left. */
-export function refuseTokens(stream: Stream, tier: Tier, left: u64, waitNs: u64): void {
-  const retryS = retryAfterS(waitNs, requestSeed());
-  writeHeaders(stream, tier, left, retryS);
+export function refuseTokens(stream: Stream, left: u64, waitNs: u64): void {
+  const retryS = retryAfterS(waitNs, seedOf(stream));
+  writeHeaders(stream, left, retryS);
   keepHeaders();
-  writeProblem(tier, left, retryS);
-  reply(429, limited, keptHeaders, keptBytes, written(), writtenBytes(), -1);
+  beginText();
+  write("token limit of tier ");
+  writeLastName(stream.cell);
+  write(" reached: ");
+  writeUint(left);
+  write(" of ");
+  writeUint(stream.perMinute);
+  write(" tokens a minute are left, retry in ");
+  writeUint(retryS);
+  write(" s");
+  keepDetail();
+  writeProblem(
+    stream,
+    '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",',
+    '"title":"Request cannot be satisfied as assigned quota has been exceeded","violated-policies":["tokens"],"status":429,"code":"tokens_limited"',
+    stream.api.errors == ANTHROPIC ? "rate_limit_error" : "tokens",
+    "tokens_limited",
+  );
+  reply(429, limited, keptHeaders, keptBytes, written(), writtenBytes(), RESOURCE_EXHAUSTED);
+}
+
+/**
+ * Refuses a body that cannot be read, or a field of it, which `name` then is.
+ *
+ * @param status of the answer, and within its members `title`, `status` and `code`
+ */
+export function refuseBody(
+  stream: Stream,
+  status: i32,
+  members: Ascii,
+  code: Ascii,
+  name: usize,
+  bytes: usize,
+  reason: Ascii,
+): void {
+  next = 0;
+  const encoding = status == 415;
+  beginPairs(encoding ? 2 : 1);
+  tellType(stream.api.errors);
+  if (encoding) {
+    begin(acceptEncoding);
+    write("identity");
+    end();
+  }
+  keepHeaders();
+  beginText();
+  writeSafe(name, bytes);
+  write(reason);
+  keepDetail();
+  writeProblem(stream, "{", members, "invalid_request_error", code);
+  reply(status, unread, keptHeaders, keptBytes, written(), writtenBytes(), INVALID_ARGUMENT);
+}
+
+let detail: usize = 0;
+let detailBytes: usize = 0;
+
+/** Puts the words of a refusal aside, which its body has twice. */
+function keepDetail(): void {
+  detailBytes = writtenBytes();
+  detail = arenaAlloc(detailBytes);
+  if (detail == 0) detailBytes = 0;
+  else memory.copy(detail, written(), detailBytes);
+}
+
+function writeProblem(
+  stream: Stream,
+  start: Ascii,
+  members: Ascii,
+  type: Ascii,
+  code: Ascii,
+): void {
+  const errors = stream.api.errors;
+  beginText();
+  // Anthropic's clients look for the type of an error where problems have a URI of theirs.
+  write(errors == ANTHROPIC ? '{"type":"error",' : start);
+  write(members);
+  write(',"detail":"');
+  writeBytes(detail, detailBytes);
+  write('","error":');
+  if (errors != OLLAMA) {
+    write('{"type":"');
+    write(type);
+    write('","code":"');
+    write(code);
+    write('","message":');
+  }
+  writeByte(0x22);
+  writeBytes(detail, detailBytes);
+  writeByte(0x22);
+  if (errors != OLLAMA) writeByte(0x7d);
+  if (hasHeader(requestId) || stream.idBytes == 0) {
+    endProblem();
+    return;
+  }
+  write(',"request_id":"');
+  writeSafe(idOf(stream), stream.idBytes);
+  write('"}');
+}
+
+/** A seed of the request: of its id, which is out of the headers' reach once its body passes. */
+function seedOf(stream: Stream): u64 {
+  return hasHeader(requestId) ? requestSeed() : xxh64(idOf(stream), stream.idBytes, 1) >> 32;
+}
+
+/** Keeps the id of a request whose body may be refused. */
+export function keepId(stream: Stream): void {
+  const row = findHeader(requestId);
+  if (row == 0) return;
+  stream.idBytes = <u32>min<usize>(valueBytes(row), ID_BYTES);
+  memory.copy(idOf(stream), valuePtr(row), stream.idBytes);
+}
+
+/** Number of the header that is written next. */
+let next: u32 = 0;
+
+function begin(name: Text): void {
+  beginPairOf(next, textPtr(name), textBytes(name));
+}
+
+function end(): void {
+  endPair(next++);
+}
+
+function tell(name: Text, value: u64): void {
+  begin(name);
+  writeUint(value);
+  end();
+}
+
+function tellReset(name: Text, ms: u64): void {
+  begin(name);
+  writeGoDuration(ms);
+  end();
+}
+
+function tellType(errors: u8): void {
+  begin(contentType);
+  write(errors == OPENAI ? "application/problem+json" : "application/json");
+  end();
 }
 
 // draft-ietf-httpapi-ratelimit-headers-11 knows no unit for tokens; the
 // parameter says which one is meant. OpenAI's names are what clients read.
-function writeHeaders(stream: Stream, tier: Tier, left: u64, retryS: u64): void {
-  const limit = tier.tokensPerMinute;
+function writeHeaders(stream: Stream, left: u64, retryS: u64): void {
+  const limit = stream.perMinute;
   const stop = limit == 0;
   const tells = stream.burst != 0;
+  next = 0;
   beginPairs(7 + (stop ? 1 : 0) + (tells ? 3 : 0));
-  beginPair(0, "retry-after");
-  writeUint(retryS);
-  endPair(0);
-  beginPair(1, "ratelimit-policy");
+  tell(retryAfter, retryS);
+  begin(policy);
   write('"tokens";q=');
   writeUint(limit);
   write(';w=60;weir-unit="tokens"');
-  endPair(1);
-  beginPair(2, "ratelimit");
+  end();
+  begin(rateLimit);
   write('"tokens";r=');
   writeUint(left);
   write(";t=");
   writeUint(retryS);
-  endPair(2);
-  beginPair(3, "x-ratelimit-limit-tokens");
-  writeUint(limit);
-  endPair(3);
-  beginPair(4, "x-ratelimit-remaining-tokens");
-  writeUint(left);
-  endPair(4);
-  beginPair(5, "x-ratelimit-reset-tokens");
-  writeGoDuration(stop ? MINUTE_MS : resetMs(left, limit));
-  endPair(5);
-  beginPair(6, "content-type");
-  write("application/problem+json");
-  endPair(6);
-  let next: u32 = 7;
+  end();
+  tell(limitTokens, limit);
+  tell(remainingTokens, left);
+  tellReset(resetTokens, stop ? MINUTE_MS : resetMs(left, limit));
+  tellType(stream.api.errors);
   if (stop) {
-    beginPair(next, "x-should-retry");
+    begin(shouldRetry);
     write("false");
-    endPair(next++);
+    end();
   }
   if (!tells) return;
-  beginPair(next, "x-ratelimit-limit-requests");
-  writeUint(stream.burst);
-  endPair(next++);
-  beginPair(next, "x-ratelimit-remaining-requests");
-  writeUint(stream.requestsLeft);
-  endPair(next++);
-  beginPair(next, "x-ratelimit-reset-requests");
-  writeGoDuration(stream.requestsResetMs);
-  endPair(next);
-}
-
-/** RFC 9457, with the problem type and member of the RateLimit draft. */
-function writeProblem(tier: Tier, left: u64, retryS: u64): void {
-  beginText();
-  write(
-    '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"tokens_limited","detail":"token limit of tier ',
-  );
-  writeText(tier.name);
-  write(" reached: ");
-  writeUint(left);
-  write(" of ");
-  writeUint(tier.tokensPerMinute);
-  write(" tokens a minute are left, retry in ");
-  writeUint(retryS);
-  write(' s","violated-policies":["tokens"]');
-  endProblem();
-}
-
-/** Refuses a body that broke off in the middle of a document and has trailers behind it. */
-export function refuseBody(): void {
-  beginText();
-  write('{"title":"The body is not a whole JSON document","status":400,"code":"body_malformed"}');
-  reply(400, malformed, 0, 0, written(), writtenBytes(), -1);
+  tell(limitRequests, stream.burst);
+  tell(remainingRequests, stream.requestsLeft);
+  tellReset(resetRequests, stream.requestsResetMs);
 }

@@ -1,7 +1,6 @@
 import { policyOf, Route, TOKEN_LIMIT } from "../document";
 import { openRequest } from "../plugin";
 import {
-  Ascii,
   beginText,
   CONTINUE,
   findHeader,
@@ -19,10 +18,13 @@ import {
   written,
   writtenBytes,
 } from "../sdk";
+import { Api, apiOf, FREE, unknownApi, WRITES } from "./apis";
+import { beginDenial, denyEncoding, finishDenial } from "./body-refusal";
 import { left, waitNs } from "./budget";
 import {
   bucketOfRequests,
   callerBucket,
+  callerDebtNs,
   callerTier,
   cellOfCaller,
   cellOfRequest,
@@ -30,8 +32,9 @@ import {
   isShadow,
 } from "./caller";
 import { TokenLimitPolicy } from "./config";
-import { ROOM } from "./prompt";
-import { refuseTokens } from "./refusal";
+import { isEncoded } from "./encoding";
+import { ROOM, reserveUnread } from "./insertions";
+import { keepId, refuseTokens } from "./refusal";
 import { lookAtRequests, requestsLeft, requestsResetMs } from "./requests-left";
 import { admit } from "./reservation";
 import { dropStream, openStream, Stream } from "./stream";
@@ -40,7 +43,7 @@ import { Tier } from "./tier";
 const method = literal(":method");
 const path = literal(":path");
 const contentType = literal("content-type");
-const contentEncoding = literal("content-encoding");
+const upgrade = literal("upgrade");
 const contentLength = literal("content-length");
 const acceptEncoding = literal("accept-encoding");
 
@@ -55,32 +58,64 @@ export function onRequest(context: u32, last: bool): i32 {
   stream.startNs = nowNs();
   stream.cell = cellOfRequest(policy, callerTier);
   stream.tenantCell = cellOfCaller(policy);
-  stream.isCompletion = false;
-  if (!isPost()) return CONTINUE;
-  const completions = isPath("completions");
-  stream.isResponses = isPath("responses");
-  stream.isCompletion = completions || stream.isResponses || isPath("messages");
-  const limited = callerTier != 0 && changetype<Tier>(callerTier).limited;
+  stream.api = unknownApi;
+  if (!mayRunModel()) return CONTINUE;
+  const api = apiOfRequest();
+  stream.api = api;
+  stream.isCall = true;
+  stream.isCompletion = api.price == WRITES;
+  const limited = callerTier != 0 && changetype<Tier>(callerTier).limited && api.price != FREE;
   if (callerTier != 0) tellRequests(policy, stream, changetype<Tier>(callerTier));
-  if (limited && !admitted(stream, changetype<Tier>(callerTier))) {
+  const unread = last || (api.takesForms && !isJson());
+  if (limited && !admitted(stream, changetype<Tier>(callerTier), unread)) {
     dropStream(context);
     return STOP_ITERATION;
   }
-  if (stream.isCompletion) removePresent();
-  stream.most = isShadow && stream.isCompletion ? policy.shadowMost : 0;
-  const clamps = stream.most != 0;
-  stream.readsPrompt = (limited || clamps) && !last && !hasHeader(contentEncoding);
-  stream.wantsUsage = limited && completions && stream.readsPrompt;
-  stream.inserts = (stream.wantsUsage || clamps) && stream.readsPrompt;
+  if (api.price != FREE) removePresent();
+  stream.clamps = isShadow && stream.isCompletion && policy.shadowMost != 0;
+  stream.most = mostTokens(policy, stream, limited);
   stream.expectedTokens = policy.expectedTokens;
-  stream.finishOverrun = limited && policy.finishOverrun;
-  if (stream.inserts) makeRoom(stream);
+  stream.cachedPercent = policy.cachedPercent;
+  stream.writtenPercent = policy.writtenPercent;
+  if (!(limited || stream.clamps)) return CONTINUE;
+  if (unread) {
+    reserveUnread(stream);
+    return CONTINUE;
+  }
+  if (isEncoded()) {
+    if (!limited) return CONTINUE;
+    beginDenial();
+    denyEncoding();
+    finishDenial(stream);
+    return STOP_ITERATION;
+  }
+  stream.readsPrompt = true;
+  keepId(stream);
+  stream.wantsUsage = limited && api.asksUsage;
+  stream.inserts = true;
+  stream.finishOverrun = limited && policy.finishOverrun && api.end.length > 0;
+  makeRoom(stream);
   return CONTINUE;
 }
 
-function admitted(stream: Stream, tier: Tier): bool {
-  if (admit(stream, callerBucket, tier, max<i64>(lengthOfBody(), 0))) return true;
-  refuseTokens(stream, tier, left, waitNs);
+/** The API that the path leads to; calls that nothing is known of where it leads nowhere. */
+function apiOfRequest(): Api {
+  const row = findHeader(path);
+  const at: usize = row == 0 || hasHeader(upgrade) ? 0 : apiOf(valuePtr(row), valueBytes(row));
+  return at == 0 ? unknownApi : changetype<Api>(at);
+}
+
+/** Most tokens of each answer: the lowest of what the route says; 0: any. */
+function mostTokens(policy: TokenLimitPolicy, stream: Stream, limited: bool): u32 {
+  const most = limited ? policy.maxTokens : 0;
+  if (!stream.clamps) return most;
+  return most == 0 ? policy.shadowMost : min(most, policy.shadowMost);
+}
+
+function admitted(stream: Stream, tier: Tier, unread: bool): bool {
+  stream.mostDebtNs = callerDebtNs;
+  if (admit(stream, callerBucket, tier, unread ? 0 : max<i64>(lengthOfBody(), 0))) return true;
+  refuseTokens(stream, left, waitNs);
   return false;
 }
 
@@ -98,30 +133,30 @@ function tellRequests(policy: TokenLimitPolicy, stream: Stream, tier: Tier): voi
   stream.requestsResetMs = requestsResetMs;
 }
 
-/** What calls a model is posted; gRPC has bodies of its own. */
-function isPost(): bool {
+/** What only reads or takes away runs no model, unless it becomes a connection of its own. */
+function mayRunModel(): bool {
   const row = findHeader(method);
-  if (row == 0 || !isLiteral("POST", valuePtr(row), valueBytes(row))) return false;
-  const type = findHeader(contentType);
-  return type == 0 || valueBytes(type) < 16 || !isLiteral("application/grpc", valuePtr(type), 16);
-}
-
-/** Whether the path's last segment has this name. */
-function isPath(name: Ascii): bool {
-  const row = findHeader(path);
   if (row == 0) return false;
-  const start = valuePtr(row);
-  let end = start;
-  while (end < start + valueBytes(row) && !endsPath(load<u8>(end))) end++;
-  while (end > start && load<u8>(end - 1) == 0x2f) end--;
-  let from = end;
-  while (from > start && load<u8>(from - 1) != 0x2f) from--;
-  return isLiteral(name, from, end - from);
+  const ptr = valuePtr(row);
+  const bytes = valueBytes(row);
+  if (isLiteral("POST", ptr, bytes)) return true;
+  if (isLiteral("GET", ptr, bytes)) return hasHeader(upgrade);
+  return !(
+    isLiteral("HEAD", ptr, bytes) ||
+    isLiteral("OPTIONS", ptr, bytes) ||
+    isLiteral("DELETE", ptr, bytes)
+  );
 }
 
-/** A query, a fragment, or parameters of the last segment. */
-function endsPath(byte: u8): bool {
-  return byte == 0x3f || byte == 0x23 || byte == 0x3b;
+/** Whether the body says that it is JSON; what neither does nor has to be is left as it is. */
+function isJson(): bool {
+  const row = findHeader(contentType);
+  if (row == 0 || hasHeader(upgrade)) return false;
+  const end = valuePtr(row) + valueBytes(row);
+  if (valueBytes(row) >= 16 && isLiteral("application/grpc", valuePtr(row), 16)) return false;
+  for (let at = valuePtr(row); at + 4 <= end; at++)
+    if ((load<u32>(at) | 0x20202020) == 0x6e6f736a) return true; // json
+  return false;
 }
 
 /** content-length; -1 when there is none that can be read. */
@@ -141,11 +176,11 @@ function lengthOfBody(): i64 {
 function makeRoom(stream: Stream): void {
   const length = lengthOfBody();
   if (length < 0) {
-    if (!hasHeader(contentLength)) return;
-    stream.wantsUsage = false;
-    stream.inserts = false;
+    // Without a length the body ends where it ends; Envoy lets no other length by.
+    if (hasHeader(contentLength)) removeHeader(REQUEST_HEADERS, contentLength);
     return;
   }
+  stream.sized = true;
   stream.room = ROOM;
   beginText();
   writeUint(<u64>length + ROOM);

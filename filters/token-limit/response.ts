@@ -1,5 +1,5 @@
 import { writeGoDuration } from "../format/duration";
-import { FIRST_BYTE_MS, observe, RESPONSES } from "../measure";
+import { FIRST_BYTE_MS, observe, RESPONSE_501, RESPONSES } from "../measure";
 import {
   beginText,
   bodyBytes,
@@ -25,23 +25,26 @@ import {
   writtenBytes,
 } from "../sdk";
 import { beginAnswer, isWhole, readAnswer } from "./answer";
+import { FREE } from "./apis";
 import { beginEdit, dropTo, endEdit } from "./edit";
+import { isEncoded } from "./encoding";
 import { endStream } from "./end";
-import { endData, endEvent, readEvents, sinceMs } from "./events";
+import { endData, endEvent, readEvents, readLines, sinceMs } from "./events";
+import {
+  limitRequests,
+  limitTokens,
+  remainingRequests,
+  remainingTokens,
+  resetRequests,
+  resetTokens,
+} from "./header-names";
 import { resetMs } from "./refusal";
-import { countOfTenant, EVENTS, findStream, JSON, Stream, UNREAD } from "./stream";
+import { countOfTenant, EVENTS, findStream, JSON, LINES, Stream, UNREAD, UNTOLD } from "./stream";
 import { passHeld } from "./trim";
 
 const statusName = literal(":status");
 const contentType = literal("content-type");
-const contentEncoding = literal("content-encoding");
 const contentLength = literal("content-length");
-const limitTokens = literal("x-ratelimit-limit-tokens");
-const remainingTokens = literal("x-ratelimit-remaining-tokens");
-const resetTokens = literal("x-ratelimit-reset-tokens");
-const limitRequests = literal("x-ratelimit-limit-requests");
-const remainingRequests = literal("x-ratelimit-remaining-requests");
-const resetRequests = literal("x-ratelimit-reset-requests");
 
 /** Nothing of this piece goes on, and nothing waits for it. */
 const STOP_NO_BUFFER: i32 = 3;
@@ -54,8 +57,7 @@ export function onResponse(context: u32, last: bool): i32 {
   const at = findStream(context);
   if (at == 0 || !readHeaders(RESPONSE_HEADERS)) return CONTINUE;
   const stream = changetype<Stream>(at);
-  stream.statusClass = statusClass();
-  countOfTenant(stream, RESPONSES + <i32>stream.statusClass);
+  countOfTenant(stream, readStatus(stream));
   observe(stream.cell, FIRST_BYTE_MS, sinceMs(stream.startNs, nowNs()));
   if (!last) beginBody(stream);
   if (stream.limited) tellTokens(stream);
@@ -65,40 +67,49 @@ export function onResponse(context: u32, last: bool): i32 {
 }
 
 function beginBody(stream: Stream): void {
-  stream.reading = readingOf();
-  stream.isStream = stream.reading == EVENTS;
-  if (stream.reading != UNREAD && isEncoded()) {
-    stream.reading = UNREAD;
-    stream.unreadable = true;
-  }
+  const reading = readingOf(stream);
+  stream.isStream = reading == EVENTS || reading == LINES;
+  // What writes tokens where they cannot be seen, and what is compressed although nobody asked.
+  stream.unreadable = reading == UNREAD ? stream.isCompletion : isEncoded();
+  stream.reading = stream.unreadable ? UNREAD : reading;
   // An event stream that is edited is not as long as the pod says.
-  if (stream.isStream && (stream.trims || stream.finishOverrun) && hasHeader(contentLength))
+  if (
+    (stream.isStream || reading == UNTOLD) &&
+    (stream.trims || stream.finishOverrun) &&
+    hasHeader(contentLength)
+  )
     removeHeader(RESPONSE_HEADERS, contentLength);
   beginAnswer(stream);
 }
 
-/** 1 to 5 for 1xx to 5xx; 0 for what is no status. */
-function statusClass(): u8 {
+/** Notes the class of the status, 1 to 5 for 1xx to 5xx and 0 for what is none; returns what counts it. */
+function readStatus(stream: Stream): i32 {
   const row = findHeader(statusName);
-  if (row == 0 || valueBytes(row) != 3) return 0;
+  if (row == 0 || valueBytes(row) != 3) return RESPONSES;
   const digit = load<u8>(valuePtr(row)) - 0x30;
-  return digit >= 1 && digit <= 5 ? digit : 0;
+  if (digit >= 1 && digit <= 5) stream.statusClass = digit;
+  return isLiteral("501", valuePtr(row), 3) ? RESPONSE_501 : RESPONSES + <i32>stream.statusClass;
 }
 
-function readingOf(): u8 {
+function readingOf(stream: Stream): u8 {
   const row = findHeader(contentType);
-  if (row == 0) return UNREAD;
+  if (row == 0) return stream.isCall && stream.api.price != FREE ? UNTOLD : UNREAD;
   const ptr = valuePtr(row);
   let bytes: usize = 0;
   while (bytes < valueBytes(row) && load<u8>(ptr + bytes) != 0x3b) bytes++;
   while (bytes > 0 && load<u8>(ptr + bytes - 1) == 0x20) bytes--;
   if (isLiteral("text/event-stream", ptr, bytes)) return EVENTS;
+  if (isLiteral("application/x-ndjson", ptr, bytes) || isLiteral("application/jsonl", ptr, bytes))
+    return LINES;
   return isLiteral("application/json", ptr, bytes) ? JSON : UNREAD;
 }
 
-function isEncoded(): bool {
-  const row = findHeader(contentEncoding);
-  return row != 0 && !isLiteral("identity", valuePtr(row), valueBytes(row));
+/** How an answer is read that does not say what it is: by its first letter. */
+function readingBy(stream: Stream, first: u8): u8 {
+  if (first == 0x7b) return stream.api.isLines ? LINES : JSON;
+  // data, event, id, retry, or a comment.
+  const isField = first == 0x64 || first == 0x65 || first == 0x69 || first == 0x72 || first == 0x3a;
+  return isField ? EVENTS : UNREAD;
 }
 
 /** OpenAI's three headers about tokens; the reset is when the bucket is full. */
@@ -134,6 +145,7 @@ export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
   if (at == 0) return CONTINUE;
   const stream = changetype<Stream>(at);
   let goesOn: usize = bytes;
+  stream.answerBytes += bytes;
   if (stream.reading != UNREAD && (bytes > 0 || stream.heldBytes > 0)) {
     if (bytes <= MOST_PIECE && readBody(RESPONSE_BODY, bytes)) goesOn = readPiece(stream, last);
     else {
@@ -146,12 +158,23 @@ export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
 }
 
 function readPiece(stream: Stream, last: bool): usize {
+  if (stream.reading == UNTOLD) {
+    if (bodyBytes == 0) return 0;
+    const first = load<u8>(bodyPtr);
+    // Spaces and line ends say nothing yet.
+    if (first <= 0x20) return bodyBytes;
+    stream.reading = readingBy(stream, first);
+    stream.isStream = stream.reading == EVENTS || stream.reading == LINES;
+    stream.unreadable = stream.reading == UNREAD && stream.isCompletion;
+    if (stream.reading == UNREAD) return bodyBytes;
+  }
   if (stream.reading == JSON) {
     readAnswer(stream, bodyPtr, bodyPtr + bodyBytes);
     return bodyBytes;
   }
   beginEdit(bodyPtr, bodyBytes, stream.heldBytes + 2 * stream.headBytes);
   if (stream.isFinished) dropTo(bodyPtr + bodyBytes);
+  else if (stream.reading == LINES) readLines(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
   else readEvents(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
   if (last) passHeld(stream, bodyPtr + bodyBytes);
   return endEdit(RESPONSE_BODY, bodyBytes);
@@ -163,7 +186,7 @@ function endAnswer(stream: Stream): void {
   if (stream.reading != UNREAD && !stream.isFinished) {
     endData(stream);
     if (isWhole(stream)) endEvent(stream, nowNs());
-    else if (stream.reading == JSON) stream.unreadable = true;
+    else if (stream.reading == JSON || stream.reading == UNTOLD) stream.unreadable = true;
   }
   endStream(stream, true);
 }

@@ -2,14 +2,30 @@ import { JsonScan } from "../format/json-scan";
 import { SseScan } from "../format/sse";
 import { Cell, count } from "../measure";
 import { allocate, release } from "../sdk";
+import { Api } from "./apis";
 
 /** How an answer's body is read. */
 export const UNREAD: u8 = 0;
 export const JSON: u8 = 1;
 export const EVENTS: u8 = 2;
 
+/** Events that are lines. */
+export const LINES: u8 = 3;
+/** As JSON, lines or events, as it begins. */
+export const UNTOLD: u8 = 4;
+
 /** Not told by the pod. */
 export const UNKNOWN: i64 = -1;
+/** Kinds of usage that answers tell, as the digits of ./apis have them. */
+export const USAGES: i32 = 8;
+export const PROMPT: i32 = 0;
+export const COMPLETION: i32 = 1;
+export const TOTAL: i32 = 2;
+export const CACHED: i32 = 3;
+export const READ_BESIDE: i32 = 4;
+export const WRITTEN_BESIDE: i32 = 5;
+export const REASONING: i32 = 6;
+export const SECONDS: i32 = 7;
 
 /**
  * What is known of one request and its answer. Nothing in it points into a
@@ -26,9 +42,6 @@ export class Stream {
   startNs: u64;
   firstTokenNs: u64;
   lastTokenNs: u64;
-  /** Usage as the pod told it last, or UNKNOWN. */
-  promptTokens: i64;
-  completionTokens: i64;
   /** The bucket its tokens come from, and what it gives a minute. */
   bucket: u64;
   perMinute: u64;
@@ -37,6 +50,10 @@ export class Stream {
   /** Tokens taken for it, and how many of them for the prompt. */
   reserved: u32;
   reservedPrompt: u32;
+  /** Tokens there were when it was admitted. */
+  had: u64;
+  /** How far its bucket may go into debt. */
+  mostDebtNs: u64;
   /** Most tokens that each answer may have; 0: any. */
   most: u32;
   /** Limit on requests that the client is told: requests at once, how many are left, and when all are; 0: none. */
@@ -45,21 +62,43 @@ export class Stream {
   requestsResetMs: u64;
   /** Tokens that an answer is taken to have when no one says how many it may have. */
   expectedTokens: u32;
-  /** Tokens that the prompt is taken to have, and the bytes of its texts. */
+  /** What a token from a cache costs, or one written to it, in hundredths of a token. */
+  cachedPercent: u32;
+  writtenPercent: u32;
+  /** Tokens that the prompt is taken to have as far as it came by, and the bytes of its texts. */
   promptEstimate: u32;
   promptBytes: u32;
-  /** Answers asked for: "n". */
-  choices: u32;
-  /** Bytes the request's content-length promises beyond what the client sends. */
+  /** Bytes of the request's body that came by. */
+  seenBytes: u32;
+  /** Answers asked for to each prompt, and prompts. */
+  choices: f64;
+  prompts: u32;
+  /** What answers may have as the pods are told; the least of what was lowered, and what no maximum may be below. */
+  maximum: u32;
+  lowered: u32;
+  bound: u32;
+  /** Names of the table that the request has, by their places, and the one whose value is read. */
+  seen: u64;
+  named: usize;
+  promptWhere: u64;
+  /** Bytes the request's content-length promises beyond what the client sends, where it has one. */
   room: u32;
+  sized: bool;
   /** Events with content so far, and the bytes of all content. */
   tokenEvents: u32;
   contentBytes: u32;
+  /** Bytes of the answer's body. */
+  answerBytes: u32;
+  /** What it is asked through. */
+  api: Api;
+  /** Waits of ../measure that it has reached without a first byte or token. */
+  waits: i32;
   /** Class of the answer's status, 0 before it came. */
   statusClass: u8;
   /** How its body is read. */
   reading: u8;
-  /** A request that makes a model write. */
+  /** A request that may run a model, and one that makes it write. */
+  isCall: bool;
   isCompletion: bool;
   /** The body is there but cannot be read: compressed, or broken. */
   unreadable: bool;
@@ -67,6 +106,10 @@ export class Stream {
   isStream: bool;
   /** The stream told its end itself. */
   isDone: bool;
+  /** It told that it failed, in spite of its status. */
+  failed: bool;
+  /** Its tokens are told by the answer to another request. */
+  isLater: bool;
   ended: bool;
   /** Whether a bucket limits it, until it is settled. */
   limited: bool;
@@ -81,15 +124,15 @@ export class Stream {
   clientAsks: bool;
   /** What the client left out may be put in: there is room for it. */
   inserts: bool;
-  /** The maximum has another name in OpenAI's Responses API. */
-  isResponses: bool;
+  /** What it asks for is lowered because it is shadow traffic. */
+  clamps: bool;
+  /** The whole of its document was read. */
+  isRead: bool;
   streams: bool;
   promptKey: u8;
   hasMembers: bool;
   hasMaximum: bool;
-  hasOptions: bool;
-  inOptions: bool;
-  optionsHaveMembers: bool;
+  hasInner: bool;
   optionsTellUsage: bool;
   // Taking an event out; see ./trim. The bytes held back are allocated.
   heldBytes: u32;
@@ -98,7 +141,7 @@ export class Stream {
   hasData: bool;
   // Ending a stream; see ./finish. The head of an event is allocated.
   isFinished: bool;
-  isText: bool;
+  headBegun: bool;
   headDone: bool;
   headBytes: u32;
   head: usize;
@@ -106,28 +149,45 @@ export class Stream {
   key: u8;
   hasContent: bool;
   hasChoices: bool;
+  hasList: bool;
   hasUsage: bool;
-  finish: u8;
+  hasFailed: bool;
+  /** It is the stream's last. */
+  isLast: bool;
+  /** It told usage alone before. */
+  toldAlone: bool;
   /** Bytes of "[DONE]" matched in the event being read; 255 when it is another. */
   doneMatched: u8;
-  eventPrompt: i64;
-  eventCompletion: i64;
+  /** Finish reasons of the event: eight bits for how many there are of each. */
+  finishes: u64;
+  /** Numbers of the event and of the block it is about. */
+  sequence: u32;
+  block: u32;
   /** Kinds of the open levels, four bits each; see ./answer. */
   where: u64;
-  // An SseScan and two JsonScans follow.
+  /** The first bytes of the request's id. */
+  idBytes: u32;
+  // They follow, and an SseScan, two JsonScans, and usage as told and as the event tells it follow.
 }
 
 /** Adds to a counter that is also kept for each tenant that is measured. */
-export function countOfTenant(stream: Stream, counter: i32): void {
-  count(stream.cell, counter);
-  if (stream.tenantCell != 0) count(changetype<Cell>(stream.tenantCell), counter);
+export function countOfTenant(stream: Stream, counter: i32, by: u32 = 1): void {
+  count(stream.cell, counter, by);
+  if (stream.tenantCell != 0) count(changetype<Cell>(stream.tenantCell), counter, by);
 }
 
-const SSE: usize = offsetof<Stream>();
+const ID: usize = offsetof<Stream>();
+export const ID_BYTES: usize = 40;
+const SSE: usize = (ID + ID_BYTES + 7) & ~7;
 const JSON_SCAN: usize = (SSE + offsetof<SseScan>() + 7) & ~7;
 const PROMPT_SCAN: usize = JSON_SCAN + offsetof<JsonScan>();
-const STREAM_BYTES: usize = PROMPT_SCAN + offsetof<JsonScan>();
+const TOLD: usize = PROMPT_SCAN + offsetof<JsonScan>();
+const TOLD_BYTES: usize = (<usize>USAGES) << 3;
+const STREAM_BYTES: usize = TOLD + 2 * TOLD_BYTES;
 
+export function idOf(stream: Stream): usize {
+  return changetype<usize>(stream) + ID;
+}
 export function sseOf(stream: Stream): SseScan {
   return changetype<SseScan>(changetype<usize>(stream) + SSE);
 }
@@ -136,6 +196,25 @@ export function jsonOf(stream: Stream): JsonScan {
 }
 export function promptJsonOf(stream: Stream): JsonScan {
   return changetype<JsonScan>(changetype<usize>(stream) + PROMPT_SCAN);
+}
+
+/** Usage as the pod told it last, or UNKNOWN. */
+export function told(stream: Stream, usage: i32): i64 {
+  return load<i64>(changetype<usize>(stream) + TOLD + ((<usize>usage) << 3));
+}
+export function setTold(stream: Stream, usage: i32, value: i64): void {
+  store<i64>(changetype<usize>(stream) + TOLD + ((<usize>usage) << 3), value);
+}
+/** Usage as the event being read tells it. */
+export function toldNow(stream: Stream, usage: i32): i64 {
+  return load<i64>(changetype<usize>(stream) + TOLD + TOLD_BYTES + ((<usize>usage) << 3));
+}
+export function setToldNow(stream: Stream, usage: i32, value: i64): void {
+  store<i64>(changetype<usize>(stream) + TOLD + TOLD_BYTES + ((<usize>usage) << 3), value);
+}
+/** Forgets usage that the event told so far. */
+export function clearToldNow(stream: Stream): void {
+  memory.fill(changetype<usize>(stream) + TOLD + TOLD_BYTES, 0xff, TOLD_BYTES);
 }
 
 // Open streams by context id; as many chains as keep them short at a thousand
@@ -154,8 +233,9 @@ export function openStream(context: u32): Stream {
   memory.fill(at, 0, STREAM_BYTES);
   const stream = changetype<Stream>(at);
   stream.context = context;
-  stream.promptTokens = UNKNOWN;
-  stream.completionTokens = UNKNOWN;
+  // All of them UNKNOWN.
+  memory.fill(at + TOLD, 0xff, 2 * TOLD_BYTES);
+  stream.lowered = u32.MAX_VALUE;
   const chain = chainOf(context);
   stream.next = load<usize>(chain);
   store<usize>(chain, at);
@@ -167,6 +247,13 @@ export function findStream(context: u32): usize {
   for (let at = load<usize>(chainOf(context)); at != 0; at = changetype<Stream>(at).next)
     if (changetype<Stream>(at).context == context) return at;
   return 0;
+}
+
+/** Calls for each open stream. */
+export function eachStream(call: (stream: Stream) => void): void {
+  for (let i: usize = 0; i < CHAINS; i++)
+    for (let at = load<usize>(chains + (i << 2)); at != 0; at = changetype<Stream>(at).next)
+      call(changetype<Stream>(at));
 }
 
 /** Forgets a stream. */

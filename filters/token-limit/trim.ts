@@ -1,4 +1,6 @@
-import { allocate } from "../sdk";
+import { JsonScan, KEY, NO_TOKEN, nextToken, resetScan, token } from "../format/json-scan";
+import { allocate, arenaAlloc, reserve } from "../sdk";
+import { addNames, findScanned, meaningOf, openTable } from "./apis";
 import { dropTo, keepTo, putBytes } from "./edit";
 import { Stream } from "./stream";
 
@@ -18,11 +20,61 @@ export function passHeld(stream: Stream, from: usize): void {
   stream.heldBytes = 0;
 }
 
-/** The event from `from` to `end` does not go on, nor does what was held back of it. */
+/**
+ * The event from `from` to `end` does not go on, nor does what was held back of it,
+ * but for what it says beside usage.
+ */
 export function takeOut(stream: Stream, from: usize, end: usize): void {
+  const had = <usize>stream.heldBytes;
   stream.heldBytes = 0;
   keepTo(from);
   dropTo(end);
+  const event = arenaAlloc(had + (end - from));
+  if (event == 0) return;
+  memory.copy(event, stream.held, had);
+  memory.copy(event + had, from, end - from);
+  putRest(event, event + had + (end - from));
+}
+
+/** Members of an event that tells usage alone. */
+const plain: usize = openTable();
+addNames(
+  plain,
+  "a service_tier:Z system_fingerprint:Z model:Z created:Z object:Z id:Z choices:Z usage:e",
+);
+const aside = changetype<JsonScan>(reserve(offsetof<JsonScan>()));
+
+/** Puts an event without its usage, where it has members that no such event has. */
+function putRest(event: usize, end: usize): void {
+  let usageFrom: usize = 0;
+  let usageTo: usize = 0;
+  let hasMore = false;
+  let at = event;
+  while (at < end && load<u8>(at) != 0x7b) at++;
+  resetScan(aside);
+  while (true) {
+    at = nextToken(aside, at, end);
+    if (token == NO_TOKEN) break;
+    if (aside.depth != 1) continue;
+    if (token != KEY) {
+      if (usageFrom != 0 && usageTo == 0) usageTo = at;
+      continue;
+    }
+    const entry = findScanned(plain, 1, aside);
+    if (entry == 0) hasMore = true;
+    else if (meaningOf(entry) == 0x65) usageFrom = at - aside.bytes - 2;
+  }
+  if (!hasMore || usageTo == 0 || usageTo < usageFrom) return;
+  // A comma goes with it, before or behind.
+  let before = usageFrom;
+  while (load<u8>(before - 1) <= 0x20) before--;
+  if (load<u8>(before - 1) == 0x2c) usageFrom = before - 1;
+  else {
+    while (load<u8>(usageTo) <= 0x20) usageTo++;
+    if (load<u8>(usageTo) == 0x2c) usageTo++;
+  }
+  putBytes(event, usageFrom - event);
+  putBytes(usageTo, end - usageTo);
 }
 
 /** The event at `from` may be the one; its bytes to `end` wait. */

@@ -17,19 +17,31 @@ const mesh: MeshFilters = {
 function world() {
   let nowMs = 1_000_000;
   const fleet = createFleet(() => new Date(nowMs));
+  const namespaces = new Map<string, Set<string>>();
+  const spoken = (node: string) => namespaces.get(node);
   return {
     fleet,
+    namespaces,
     later(ms: number) {
       nowMs += ms;
     },
     applied: (etag = "7") =>
-      appliedIn({
-        fleet,
-        peers: { sights: () => [], proxies: () => [], leases: () => [], onChange: () => () => {} },
-        published: () => undefined,
-        scope: fleet.scope,
-        mesh: () => mesh,
-      })(name, state(etag)),
+      appliedIn(
+        {
+          fleet,
+          peers: {
+            sights: () => [],
+            proxies: () => [],
+            has: () => false,
+            granted: () => ({ leases: [], loads: [] }),
+            onChange: () => () => {},
+          },
+          published: () => undefined,
+          mesh: () => mesh,
+          spoken,
+        },
+        () => true,
+      )(name, state(etag)),
   };
 }
 
@@ -48,9 +60,12 @@ describe("a route on proxies that Istio configures", () => {
   });
 
   it("is not wanted on proxies that run other routes alone, and is in doubt where no one knows what runs", () => {
-    const { fleet, applied } = world();
+    const { fleet, applied, namespaces } = world();
     fleet.reported("a", "new");
     fleet.reported("b", "other");
+    // What no route ever had is in doubt for routes of the namespaces that it speaks of alone.
+    fleet.reported("stranger", "from before this service started");
+    namespaces.set("stranger", new Set(["teamb"]));
     expect(applied()).toMatchObject({ wanted: 1, applied: 1 });
     fleet.reported("c", "from before this service started");
     expect(applied()).toMatchObject({ wanted: 2, applied: 1, behind: [{ node: "c" }] });

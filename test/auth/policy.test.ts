@@ -109,15 +109,49 @@ describe("a principal", () => {
 
 describe("a report token", () => {
   it("says its namespaces, opens no stream, and cannot be made up", () => {
-    const token = reports.tokenFor(["a", "b"]);
+    const token = reports.tokenFor("edge-1", ["a", "b"]);
     const principal = reports.verify(token) as Principal;
+    expect(principal.report).toEqual({ node: "edge-1", namespaces: ["a", "b"] });
     expect(may(principal, "proxy", "a")).toBe(true);
     expect(may(principal, "viewer")).toBe(false);
     expect(scopeOf(principal, "edge-1")).toBeUndefined();
     const [kind, , mac] = token.split(".");
-    const widened = [kind, Buffer.from("*").toString("base64url"), mac].join(".");
+    const claims = JSON.stringify({ e: 9e9, n: ["*"], s: "edge-1" });
+    const widened = [kind, Buffer.from(claims).toString("base64url"), mac].join(".");
     expect(reports.verify(widened)).toBeUndefined();
     expect(createReportTokens(Buffer.from("other")).verify(token)).toBeUndefined();
+  });
+
+  it.each([
+    ["a node's", 3_600_000, (each: typeof reports) => each.tokenFor("edge-1", ["a"])],
+    ["a mesh's", 24 * 3_600_000, (each: typeof reports) => each.meshToken(["a"])],
+  ])(
+    "%s is followed by another, and ends after at least one and at most two such times",
+    (_name, slotMs, make) => {
+      let nowMs = 1_700_000_000_000;
+      const startMs = nowMs;
+      const each = createReportTokens(Buffer.from("secret"), () => nowMs);
+      const first = make(each);
+      const lives: number[] = [];
+      const kinds = new Set<string>();
+      for (; nowMs < startMs + 3 * slotMs; nowMs += slotMs / 64) {
+        kinds.add(make(each));
+        // Whatever is shown now is right now, and for a whole time more.
+        expect(each.verify(make(each))).toBeDefined();
+        if (each.verify(first)) lives.push(nowMs - startMs);
+      }
+      expect(Math.max(...lives)).toBeGreaterThanOrEqual(slotMs - slotMs / 64);
+      expect(Math.max(...lives)).toBeLessThanOrEqual(2 * slotMs);
+      expect(kinds.size).toBe(4);
+    },
+  );
+
+  it("changes at another time on each node", () => {
+    const ends = Array.from({ length: 200 }, (_, i) => {
+      const [, claims = ""] = reports.tokenFor(`edge-${i}`, ["a"]).split(".");
+      return JSON.parse(Buffer.from(claims, "base64url").toString()).e;
+    });
+    expect(new Set(ends).size).toBeGreaterThan(150);
   });
 });
 

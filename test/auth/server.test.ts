@@ -1,15 +1,20 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256Hex } from "../../control/auth/index.ts";
+import { PeerService } from "../../control/gen/weir/v1/peer_pb.ts";
 import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
-import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
+import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
+import { type InferenceRoute, TokensSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { AuditService, FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
+import { SignalService } from "../../control/gen/weir/v1/signals_pb.ts";
 import type { ControlServer } from "../../control/server.ts";
 import { startQuietServer } from "../api/control-server.ts";
+import { rolloutOf } from "../rollout/world.ts";
 import { exampleRoute } from "../route/documents.ts";
 import { type Certificates, makeCertificates } from "../store/certificates.ts";
 import { sotw } from "../xds/fake-envoy.ts";
@@ -87,6 +92,37 @@ function withCertificate(name: string): Transport {
 }
 const routesOf = (transport: Transport) => createClient(RouteService, transport);
 
+/** A request over TLS without a body of its own: its status, and all that is said. */
+function ask(path: string, method = "GET", token = ""): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const session = connect(`https://127.0.0.1:${server.listen.port}`, {
+      ca: readFileSync(files.ca),
+    });
+    session.on("error", reject);
+    const request = session.request({
+      ":path": path,
+      ":method": method,
+      ...(method === "POST" ? { "content-type": "application/json" } : {}),
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    });
+    let status = 0;
+    let text = "";
+    request.on("response", (headers) => {
+      status = Number(headers[":status"]);
+      text += JSON.stringify(headers);
+    });
+    request.on("data", (chunk) => {
+      text += chunk;
+    });
+    request.on("end", () => {
+      resolve({ status, text });
+      setImmediate(() => session.destroy());
+    });
+    request.on("error", reject);
+    request.end(method === "POST" ? "{}" : undefined);
+  });
+}
+
 async function codeOf(work: Promise<unknown>): Promise<string> {
   try {
     await work;
@@ -106,14 +142,89 @@ describe("who is not known", () => {
     expect(await codeOf(routesOf(transport()).listRoutes({}))).toBe("Unauthenticated");
   });
 
+  it("gets an answer from no method of any service, from no metrics and no unknown path", async () => {
+    const services = [
+      ...[AuditService, FleetService, PeerService, ReportService],
+      ...[RolloutService, RouteService, SignalService],
+    ];
+    const methods = services.flatMap(({ typeName, methods }) =>
+      methods.map(({ name }) => `/${typeName}/${name}`),
+    );
+    expect(methods.length).toBeGreaterThan(20);
+    for (const path of methods)
+      expect([path, (await ask(path, "POST")).status]).toEqual([path, 401]);
+    for (const path of ["/metrics", "/nothing", "/weir.v1.RouteService/ListRoutes"])
+      expect([path, (await ask(path)).status]).toEqual([path, 401]);
+    for (const path of ["/healthz", "/readyz", "/", "/app.js"])
+      expect([path, (await ask(path)).status]).toEqual([path, 200]);
+  });
+
   it("gets no plain text on a TLS port", async () => {
     await expect(fetch(`http://127.0.0.1:${server.listen.port}/healthz`)).rejects.toThrow();
+    const session = connect(`http://127.0.0.1:${server.xds.port}`);
+    session.on("error", () => {});
+    const stream = session.request({ ":path": "/", ":method": "POST" });
+    let answered = false;
+    stream.on("response", () => {
+      answered = true;
+    });
+    stream.on("error", () => {});
+    await new Promise((resolve) => stream.once("close", resolve));
+    session.destroy();
+    expect(answered).toBe(false);
   });
 
   it("never reads a token in an answer or in the log", async () => {
-    for (const name of ["stranger", "gone", "vic"])
-      await codeOf(routesOf(by(name)).deleteRoute({ name: "a/chat" }));
-    expect(log.join("\n")).not.toMatch(/-token|sha256|[0-9a-f]{64}/);
+    const secret = /-token|sha256|[0-9a-f]{64}/;
+    const path = "/weir.v1.RouteService/DeleteRoute";
+    for (const name of ["stranger", "gone", "vic", "edge"]) {
+      const { status, text } = await ask(path, "POST", `${name}-token`);
+      expect([401, 403]).toContain(status);
+      expect(text).not.toMatch(secret);
+    }
+    const refused = sotw(server.xds.port, {
+      headers: { authorization: "Bearer stranger-token" },
+      tls: { ca: readFileSync(files.ca) },
+    });
+    await new Promise((resolve) => refused.stream.on("response", resolve));
+    refused.close();
+    await expect
+      .poll(() => log.filter((line) => line.includes("denied")).length)
+      .toBeGreaterThan(2);
+    expect(log.join("\n")).not.toMatch(secret);
+  });
+});
+
+describe("streams that a caller has no right to", () => {
+  const services = [RouteService, RolloutService, FleetService, PeerService, SignalService];
+  const streams = [...services, AuditService, ReportService].flatMap((service) =>
+    service.methods.flatMap(({ name, methodKind }) =>
+      methodKind === "unary" ? [] : [`${service.typeName}/${name}`],
+    ),
+  );
+  const open: Record<string, (transport: Transport) => AsyncIterable<unknown>> = {
+    "weir.v1.RouteService/WatchRoute": (transport) =>
+      createClient(RouteService, transport).watchRoute({ name: "b/chat" }),
+    "weir.v1.RolloutService/WatchRollout": (transport) =>
+      createClient(RolloutService, transport).watchRollout({ name: "b/chat" }),
+    "weir.v1.PeerService/Follow": (transport) => createClient(PeerService, transport).follow({}),
+    // It shows each caller what that one may see, and proxies nothing.
+    "weir.v1.FleetService/WatchProxies": (transport) =>
+      createClient(FleetService, transport).watchProxies({}),
+  };
+
+  it.each(streams)("end at once, and are in the log: %s", async (path) => {
+    const who = path.endsWith("WatchProxies") ? "edge" : "vic";
+    const stream = open[path]?.(by(who, "2"));
+    const ended = (async () => {
+      for await (const _ of stream ?? []) throw new Error("it was told something");
+      throw new Error("it ended as if there was nothing");
+    })();
+    await expect(ended).rejects.toMatchObject({ code: Code.PermissionDenied });
+    const line = `denied: ${who} called ${path}`;
+    await expect
+      .poll(() => log.some((each) => each.startsWith(line)), { timeout: 20_000 })
+      .toBe(true);
   });
 });
 
@@ -141,6 +252,15 @@ describe("roles", () => {
     if (route.metadata) route.metadata.name = `of-${who}`;
     if (route.spec) route.spec.hosts = [`${who}.example.com`];
     expect(await codeOf(routesOf(by(who)).applyRoute({ route }))).toBe(expected);
+  });
+  it.each([
+    ["vic", "a/of-ada", "PermissionDenied"],
+    ["ole", "a/of-ada", "PermissionDenied"],
+    ["edge", "a/of-ada", "PermissionDenied"],
+    ["ada", "b/chat", "PermissionDenied"],
+    ["ada", "a/of-ada", "done"],
+  ])("%s deletes %s: %s", async (who, name, expected) => {
+    expect(await codeOf(routesOf(by(who)).deleteRoute({ name }))).toBe(expected);
   });
   it("show only the routes and the audit of one's namespaces", async () => {
     const { routes } = await routesOf(by("vic")).listRoutes({});
@@ -206,6 +326,48 @@ describe("roles", () => {
     expect(await get("/metrics", "vic")).toBe(403);
     expect(await get("/metrics", "root")).toBe(200);
   });
+  it("show no rollout, watch or signal of another's namespace", async () => {
+    const rollouts = createClient(RolloutService, by("root"));
+    for (const namespace of ["a", "b"]) {
+      const route = routeIn(namespace);
+      if (route.spec) route.spec.tokens = create(TokensSchema, { measure: true });
+      await routesOf(by("root")).applyRoute({ route });
+      const rollout = rolloutOf({ steps: [{ weight: 90 }, { weight: 100 }] });
+      if (rollout.metadata) rollout.metadata.namespace = namespace;
+      await rollouts.startRollout({ rollout });
+    }
+    const own = createClient(RolloutService, by("vic"));
+    const { rollouts: seen } = await own.listRollouts({});
+    expect(seen.map(({ state }) => state?.rollout?.metadata?.namespace)).toEqual(["a"]);
+    const name = "b/chat";
+    expect(await codeOf(own.getRollout({ name }))).toBe("PermissionDenied");
+    // What is written in b comes before what is written in a, and would be shown before it.
+    const told = { rollouts: new Set<string>(), routes: new Set<string>() };
+    let begun = false;
+    for await (const { progress } of own.watchRollout({})) {
+      told.rollouts.add(progress?.state?.rollout?.metadata?.namespace ?? "");
+      if (progress?.state?.phase === "paused") break;
+      if (begun) continue;
+      begun = true;
+      for (const each of ["b", "a"]) await rollouts.pauseRollout({ name: `${each}/chat` });
+    }
+    expect([...told.rollouts]).toEqual(["a"]);
+    begun = false;
+    for await (const { state } of routesOf(by("vic")).watchRoute({})) {
+      told.routes.add(state?.route?.metadata?.namespace ?? "");
+      if (state?.route?.spec?.variants.some(({ weight }) => weight === 7)) break;
+      if (begun) continue;
+      begun = true;
+      for (const each of ["b", "a"])
+        await routesOf(by("root")).shiftWeights({ name: `${each}/chat`, weights: { canary: 7 } });
+    }
+    expect([...told.routes]).toEqual(["a"]);
+    const signals = createClient(SignalService, by("vic"));
+    const { routes } = await signals.listSignals({});
+    expect(new Set(routes.map((each) => each.name.split("/")[0]))).toEqual(new Set(["a"]));
+    for (const call of [signals.listSignals, signals.getHistory])
+      expect(["NotFound", "PermissionDenied"]).toContain(await codeOf(call({ name })));
+  });
 });
 
 describe("a proxy on the xDS port", () => {
@@ -234,6 +396,17 @@ describe("a proxy on the xDS port", () => {
     const rds = Buffer.from((await edge.next()).resources[0]?.value ?? []).toString("latin1");
     expect(rds).toContain("a.example.com");
     expect(rds).not.toContain("b.example.com");
+    const others: [string, string[]][] = [
+      ["config.core.v3.TypedExtensionConfig", ["weir"]],
+      ["config.endpoint.v3.ClusterLoadAssignment", ["a/chat/stable", "b/chat/stable"]],
+    ];
+    for (const [type, resourceNames] of others) {
+      edge.send({ typeUrl: `type.googleapis.com/envoy.${type}`, resourceNames });
+      const { resources } = await edge.next();
+      const text = resources.map(({ value }) => Buffer.from(value).toString("latin1")).join();
+      expect(text).toContain("a/chat");
+      expect(text).not.toMatch(/b\/chat|b\.example\.com/);
+    }
     edge.close();
   });
   it("is known by its certificate", async () => {

@@ -72,6 +72,42 @@ describe("weir check", () => {
     expect((await weir(["check", "-f", file, "--target", "envoy"])).code).toBe(0);
   });
 
+  it("says of several documents whose wish to pass has no effect, and of one alone nothing", async () => {
+    const text = readFileSync(example, "utf8").replace(
+      /^spec:$/m,
+      "spec:\n  onFilterFailure: pass",
+    );
+    const passing = write("passing.yaml", text);
+    const renamed = (file: string, from: string) =>
+      write(
+        file,
+        from.replace("name: chat", "name: other").replaceAll("chat.example", "o.example"),
+      );
+    const silent = renamed("silent.yaml", readFileSync(example, "utf8"));
+    const found = async (...given: string[]) => {
+      const { stdout } = await weir(["check", ...given.flatMap((f) => ["-f", f]), "-o", "json"]);
+      const { findings, problems } = JSON.parse(stdout);
+      expect(problems).toEqual([]);
+      return findings
+        .filter(({ id }: { id: string }) => id === "pass-has-no-effect")
+        .map(({ file, line, message }: Record<string, unknown>) => [file, line, message]);
+    };
+    const line = text.split("\n").findIndex((each) => each.includes("onFilterFailure")) + 1;
+    const why =
+      "onFilterFailure pass has no effect: inference/other refuses and shares the filter at the same attach point";
+    expect(await found(passing, silent)).toEqual([[passing, line, why]]);
+    const apart = renamed("both.yaml", text);
+    expect(await found(passing, apart)).toEqual([]);
+    expect(await found(passing)).toEqual([]);
+    const envoy = ["--target", "envoy"];
+    const { stdout } = await weir(["check", "-f", passing, "-f", silent, ...envoy, "-o", "json"]);
+    expect(stdout).toContain("on proxies that serve inference/other as well, which refuses");
+    const rendered = await weir(["render", "-f", passing, "-f", silent]);
+    expect(rendered.stderr).toContain(`warning: inference/chat: spec.onFilterFailure: ${why}`);
+    const sarif = await weir(["check", "-f", passing, "-f", silent, "-o", "sarif"]);
+    expect(sarif.stdout).toContain("the strictest of them decides");
+  });
+
   it("knows a cluster from a listing, and refuses what is none", async () => {
     const empty = write("empty-list.yaml", "apiVersion: v1\nkind: List\nitems: []\n");
     const { code, stderr } = await weir(["check", "-f", example, "--cluster", empty]);

@@ -14,7 +14,7 @@ beforeAll(() => {
   writeFileSync(join(directory, "huge"), "x".repeat((1 << 20) + 1));
   writeFileSync(
     join(directory, "wrong.yaml"),
-    "apiVersion: weir.dev/v1alpha1\nkind: InferenceRoute\nmetadata: {name: A}\nspec: {}\n",
+    "apiVersion: weir.dev/v1alpha1\nkind: InferenceRoute\nmetadata: {name: A}\nspec: {service: {name: llm}}\n",
   );
 });
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -36,6 +36,26 @@ describe("wrong usage ends with 2, one line on standard error and nothing on sta
     ["nothing on standard input", ["check", "-f", "-"], /standard input is empty/],
     ["an address without a port", ["serve", "--listen", "127.0.0.1"], /give HOST:PORT/],
     ["a weight that is none", ["shift", "chat", "canary"], /give VARIANT=PERCENT/],
+    ["a weight twice", ["shift", "chat", "a=1", "a=2"], /a is given twice/],
+    [
+      "a negative wait",
+      ["shift", "chat", "a=1", "--timeout", "-5"],
+      /give seconds from 0 to 86400/,
+    ],
+    ["a wait that is no number", ["shift", "chat", "a=1", "--timeout", "x"], /give seconds from 0/],
+    ["a count that is none", ["audit", "--limit", "x"], /give a whole number from 1 to 10000/],
+    ["an empty node", ["bootstrap", "--node", ""], /give 1 to 256 characters/],
+    ["an empty token file", ["serve", "--token-file", "@/empty"], /the token file .* is empty/],
+    ["an empty token file of a caller", ["get", "--token-file", "@/empty"], /token file .* empty/],
+    ["a token for no one", ["token", ""], /give 1 to 1024 characters/],
+    [
+      "a seed that is no number",
+      [
+        ...["rollout", "simulate", "-f", "x", "--route", "x"],
+        ...["--synthetic", "none", "--seed", "x"],
+      ],
+      /give a whole number from 0 to 4294967295/,
+    ],
   ])("%s", async (_name, args, words) => {
     const { code, stdout, stderr } = await weir(args.map((arg) => arg.replace("@", directory)));
     expect(stderr).toMatch(words);

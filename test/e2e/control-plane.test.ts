@@ -84,6 +84,10 @@ describe.each([
   });
   const resource = (type: string) =>
     server.fleet.list()[0]?.resources.find((each) => each.type === type);
+  const takesRoutes = async (next: Snapshot) => {
+    server.xds.publish(next);
+    await until(() => resource("RDS")?.ackedVersion === next.RDS.version, "the routes");
+  };
   const ok = async () => (await client.get("/v1/models", acme)).status === 200;
 
   it("acknowledges everything", () => {
@@ -94,7 +98,8 @@ describe.each([
 
   it("refuses a bad configuration of the filter, in its own words, and goes on with the old one", async () => {
     const before = resource("ECDS")?.ackedVersion;
-    server.xds.publish(snapshot([90, 10], '{"revision":"bad","routes":[{"name":"x","hosts":[]}]}'));
+    const bad = '{"revision":"bad","routes":[{"name":"x","hosts":[]}]}';
+    server.xds.publish(snapshot([90, 10], bad));
     await until(() => resource("ECDS")?.nackMessage !== "", "the refusal");
     expect(resource("ECDS")?.nackMessage).toMatch(
       /Unable to create Wasm (HTTP filter|plugin) weir/,
@@ -103,8 +108,8 @@ describe.each([
     expect(server.nacks).toHaveLength(1);
     expect(await ok()).toBe(true);
     expect(envoy.log()).toContain("weir all: configuration refused: routes[0] has no hosts");
-    // No push loop: nothing more is sent until there is something else.
-    await sleep(300);
+    // No push loop: what is sent next is taken, and it is answered after all that came before.
+    await takesRoutes(snapshot([70, 30], bad));
     expect(server.nacks).toHaveLength(1);
     server.xds.publish(snapshot());
     await until(
@@ -118,8 +123,7 @@ describe.each([
     const bad = '{"revision":"worse","routes":[{"name":"x","hosts":[]}]}';
     server.xds.publish(snapshot([90, 10], bad));
     await until(() => resource("ECDS")?.nackMessage !== "", "the refusal");
-    server.xds.publish(snapshot([80, 20], bad));
-    await sleep(300);
+    await takesRoutes(snapshot([80, 20], bad));
     expect(server.fleet.list()[0]?.inSync).toBe(false);
     server.xds.publish(snapshot());
     await until(() => server.fleet.list()[0]?.inSync === true, "the good configuration");

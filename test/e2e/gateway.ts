@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
-import { startServer } from "../../control/server.ts";
-import { bootstrap } from "../../control/xds/index.ts";
+import { type ServerOptions, startServer } from "../../control/server.ts";
+import { type BootstrapOptions, bootstrap } from "../../control/xds/index.ts";
 import { freePorts } from "../free-ports.ts";
 import { weir } from "./weir-up.ts";
 
@@ -10,28 +10,52 @@ const local = (port: number) => ({ host: "127.0.0.1", port });
 /** A control service and a real Envoy of two workers that runs what it says. */
 export interface Gateway {
   url: string;
+  /** Of the control service. */
+  server: string;
   admin: string;
   envoy: Envoy;
-  /** Stores a route and waits until the proxy runs it. */
-  apply(route: unknown): Promise<void>;
+  /** Stores routes and waits until the proxy runs the last of them, and so all. */
+  apply(...routes: unknown[]): Promise<void>;
   /** Runs a weir command against the control service; its output. */
   weir(...args: string[]): Promise<string>;
   stop(): Promise<void>;
 }
 
-export async function startGateway(): Promise<Gateway> {
+/** What a test wants of its gateway beyond the defaults. */
+export interface GatewayOptions extends Pick<ServerOptions, "edge" | "podMetrics"> {
+  /** Where clients reach it. */
+  host?: string;
+  limits?: BootstrapOptions["limits"];
+  /** weir.wasm, the other modules beside it. */
+  wasm?: string;
+}
+
+export async function startGateway({
+  edge,
+  host = "127.0.0.1",
+  limits,
+  podMetrics,
+  wasm = "build/weir.wasm",
+}: GatewayOptions = {}): Promise<Gateway> {
   const [listen = 0, xds = 0, gateway = 0, admin = 0] = await freePorts(4);
   const server = await startServer({
     listen: local(listen),
     xds: local(xds),
-    gateway: local(gateway),
+    gateway: { host, port: gateway },
+    ...(edge ? { edge } : {}),
+    ...(podMetrics === undefined ? {} : { podMetrics }),
     store: "memory",
-    wasm: "build/weir.wasm",
+    wasm,
     log: () => {},
   });
   const envoy = await startEnvoy({
     binary: await findEnvoy(() => {}),
-    bootstrap: bootstrap({ node: "policies", xds: server.xds, admin: local(admin) }),
+    bootstrap: bootstrap({
+      node: "policies",
+      xds: server.xds,
+      admin: local(admin),
+      ...(limits ? { limits } : {}),
+    }),
     admin: local(admin),
     concurrency: 2,
   });
@@ -44,13 +68,15 @@ export async function startGateway(): Promise<Gateway> {
     return stdout;
   };
   return {
-    url: `http://127.0.0.1:${gateway}`,
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${gateway}`,
+    server: `http://127.0.0.1:${listen}`,
     admin: `http://127.0.0.1:${admin}`,
     envoy,
-    async apply(route) {
-      const { name, namespace } = (route as { metadata: { name: string; namespace: string } })
-        .metadata;
-      await command(["apply", "-f", "-"], stringify(route));
+    async apply(...routes) {
+      const { name, namespace } = (
+        routes.at(-1) as { metadata: { name: string; namespace: string } }
+      ).metadata;
+      await command(["apply", "-f", "-"], routes.map((route) => stringify(route)).join("---\n"));
       const deadline = Date.now() + 30_000;
       while (!(await command(["status", `${namespace}/${name}`])).includes("applied on 1 of 1"))
         if (Date.now() > deadline) throw new Error(`not applied within 30 s: ${name}`);
@@ -68,6 +94,7 @@ export async function startPlainEnvoy(
   filters: object[],
   route: object,
   clusters: Record<string, string>,
+  concurrency = 1,
 ): Promise<{ url: string; admin: string; envoy: Envoy }> {
   const [port = 0, admin = 0] = await freePorts(2);
   const type = "type.googleapis.com/envoy.extensions.filters";
@@ -90,7 +117,11 @@ export async function startPlainEnvoy(
     ],
   };
   const config = {
+    node: { id: "plain", cluster: "plain" },
     admin: { address: address(admin) },
+    // How long each turn of a worker's event loop took.
+    enable_dispatcher_stats: true,
+    stats_flush_on_admin: true,
     static_resources: {
       listeners: [
         {
@@ -121,7 +152,7 @@ export async function startPlainEnvoy(
     binary: await findEnvoy(() => {}),
     bootstrap: JSON.stringify(config),
     admin: local(admin),
-    concurrency: 1,
+    concurrency,
   });
   return { url: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${admin}`, envoy };
 }

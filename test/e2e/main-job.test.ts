@@ -136,7 +136,8 @@ describe("the canary", () => {
       }
     });
     const words = await up.weir("shift", "chat", "canary=30", "--wait", "--reason", "test");
-    await sleep(300);
+    const shifted = requests;
+    await expect.poll(() => requests, { timeout: 20_000 }).toBeGreaterThan(shifted + 20);
     running = false;
     await Promise.all(load);
     expect(words).toContain("20 % of the users move from stable to canary");

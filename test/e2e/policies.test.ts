@@ -109,6 +109,14 @@ async function arrivals(name: string, path: string, atLeast = 1) {
   while (found().length < atLeast && Date.now() < deadline) await sleep(10);
   return found();
 }
+/** Copies for the route's shadow that Envoy has under way or in its queue. */
+async function openCopies(route: string): Promise<number> {
+  const filter = `cluster.test/${route}/next.upstream_rq_(active|pending_active)$`;
+  const stats = await (await fetch(`${gateway.admin}/stats?filter=${filter}`)).text();
+  const values = [...stats.matchAll(/: (\d+)/g)].map(([, value]) => Number(value));
+  expect(values).toHaveLength(2);
+  return values.reduce((sum, value) => sum + value, 0);
+}
 const get = (host: string, path: string, headers: Record<string, string> = {}) =>
   client.send("GET", path, { host: `${host}.example.com`, ...headers });
 const post = (host: string, path: string, bytes: number, headers: Record<string, string> = {}) =>
@@ -141,7 +149,9 @@ describe("a mirror", () => {
     expect(
       (await arrivals("stable", "/over-the-cap"))[0]?.headers["x-shadow-mode"],
     ).toBeUndefined();
-    await sleep(200);
+    // What comes later has arrived: so would have what came before.
+    expect((await post("mirror", "/after-them", 10)).status).toBe(200);
+    expect(await arrivals("next", "/after-them")).toHaveLength(1);
     expect(backend("next").arrived.map(({ url }) => url)).not.toContain("/over-the-cap");
     expect(backend("next").arrived.map(({ url }) => url)).not.toContain("/chunked");
   });
@@ -164,11 +174,10 @@ describe("a mirror", () => {
     const start = performance.now();
     const answers = await Promise.all(Array.from({ length: 60 }, () => get("slow", "/slow")));
     expect(answers.every(({ status }) => status === 200)).toBe(true);
-    await sleep(200);
-    const copies = await arrivals("next", "/slow");
+    const copies = await arrivals("next", "/slow", 5);
     // A slow machine may take longer for the sixty than the shadow for one.
     const rounds = Math.ceil((performance.now() - start) / waitMs);
-    await sleep(waitMs + 500);
+    await expect.poll(() => openCopies("slow"), { timeout: 30_000 }).toBe(0);
     backend("next").usual.waitMs = 0;
     // Five at once, and as many that wait for one of the five connections.
     expect(copies.length).toBeLessThanOrEqual(5 * rounds);
@@ -250,7 +259,8 @@ describe("what shadow requests may ask for", () => {
     expect(left).toBeGreaterThan(54_900);
     await complete("clamped", "silent", { stream: true, messages: [] }, acme);
     expect(await askedFor("next", "silent")).toMatchObject({ max_tokens: 32, stream: true });
-    expect((await askedFor("stable", "silent")).max_tokens).toBeUndefined();
+    // Where a budget holds, no answer is without a maximum: what is reserved for it.
+    expect((await askedFor("stable", "silent")).max_tokens).toBe(1024);
   });
 
   it("is less for a diverted one, which no tenant's tokens are charged for", async () => {

@@ -18,6 +18,13 @@ const faulty: [name: string, fault: Partial<PodBehaviour>, why: RegExp][] = [
   ["long-gaps", { tokenGapMs: 150 }, /^token-gap p50 fail: canary \d+ ms, stable \d/],
   ["cut-streams", { cutRate: 0.6 }, /^cut-streams fail: canary [3-9]\d\.\d %, stable \d/],
   ["5xx", { errorRate: 0.6 }, /^success-rate fail: canary [1-6]\d\.\d %, stable (100|99)/],
+  [
+    "errors-within-200",
+    { failRate: 0.6 },
+    /^success-rate fail: canary [1-6]\d\.\d %, stable 100 %/,
+  ],
+  ["4xx", { refuse: 400 }, /^refusals fail: canary 100 %, stable 0\.00 %/],
+  ["hangs", { firstTokenMs: 60_000 }, /^hangs over \d+s fail: canary \d+(\.\d+)? %, stable \d/],
   ["wrong-finish-reasons", { finishReason: "length" }, /^finish-reasons length fail: canary 100 %/],
 ];
 /** Its canary answers one tenant alone with errors. */
@@ -35,6 +42,8 @@ const spec = {
     minimumSample: 40,
     checks: [
       { metric: "success-rate", tolerance: 10 },
+      { metric: "refusals", tolerance: 10 },
+      { metric: "hangs", tolerance: 10 },
       { metric: "cut-streams", tolerance: 10 },
       { metric: "finish-reasons", tolerance: 20 },
       { metric: "first-token", percentile: 50, tolerance: 200 },
@@ -178,6 +187,13 @@ beforeAll(async () => {
     (await probe.get("/v1/models", { host: "good.example.com" })).status === 200;
   await until(answers, () => `the gateway:\n${envoy.log()}`);
   for (const name of names) startLoad(gatewayUrl, `${name}.example.com`, 5);
+  // Whoever hangs asks no more, and others come.
+  const coming = setInterval(() => startLoad(gatewayUrl, "hangs.example.com", 1), 150);
+  const enough = setTimeout(() => clearInterval(coming), 30_000);
+  undo.push(() => {
+    clearInterval(coming);
+    clearTimeout(enough);
+  });
   startLoad(gatewayUrl, `${unfair}.example.com`, 2, "globex");
   for (const name of names) {
     const rollout = rolloutOf(name === "good" ? { ...spec, steps: byTier } : spec);

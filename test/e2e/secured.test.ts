@@ -91,5 +91,11 @@ it.each([
       .toMatch(/./);
     const { applied } = await routes.getRoute({ name: "chat" });
     expect(applied).toMatchObject({ wanted: 1, applied: 1 });
+    // Whoever reads the proxy's configuration reads no token that reports are taken with.
+    const dump = await fetch(`http://127.0.0.1:${adminPort}/config_dump?include_eds`);
+    const text = await dump.text();
+    expect(text).toContain("weir-report");
+    expect(text).not.toMatch(/weir-report\.[A-Za-z0-9_-]{8}/);
+    expect(text).not.toContain(Buffer.from("weir-report.").toString("base64").slice(0, 12));
   },
 );

@@ -1,5 +1,6 @@
 import { request as send } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { counted } from "./counted.ts";
 import { type GatewayClient, gatewayClient } from "./gateway-client.ts";
 import { type WeirUp, weirUp } from "./weir-up.ts";
 
@@ -23,17 +24,7 @@ function eventsOf(body: Buffer): string[] {
   return body.toString().trimEnd().split("\n\n");
 }
 
-/** Sum of a metric of the control service over what has these labels. */
-async function metric(name: string, ...labels: string[]): Promise<number> {
-  const text = await (await fetch(`${up.server}/metrics`)).text();
-  return text
-    .split("\n")
-    .flatMap((line) => {
-      const [, found, of = "", value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-      return found === name && labels.every((label) => of.includes(label)) ? [Number(value)] : [];
-    })
-    .reduce((sum, value) => sum + value, 0);
-}
+const metric = (name: string, ...labels: string[]) => counted(up.server, name, ...labels);
 const reported = { timeout: 15_000, interval: 200 };
 
 describe("streams through Envoy", () => {

@@ -6,6 +6,7 @@ import { type Callback, give, tinyModule, unreachable } from "../envoy/tiny-modu
 import { type Backend, startBackend } from "./backend.ts";
 import { startPlainEnvoy } from "./gateway.ts";
 import { gatewayClient } from "./gateway-client.ts";
+import { trapLoad } from "./trap-load.ts";
 
 // Weir's modules have no trap that input could reach; a neighbour in the same
 // chain may have one. What becomes of the stream, and of Weir beside it?
@@ -45,7 +46,31 @@ const weirConfig = {
   ],
 };
 
-function filter(name: string, file: string, configuration: object): object {
+type Policy = "FAIL_RELOAD" | "FAIL_CLOSED" | "FAIL_OPEN";
+
+/** No limit for strangers, and a tenant of whom nothing passes. */
+const openConfig = {
+  revision: "r",
+  routes: [
+    {
+      name: "n/traps",
+      hosts: ["*"],
+      rateLimit: {
+        identity: [{ header: "x-tenant-id" }],
+        tiers: { any: { requestsPerSecond: 1_000_000, burst: 1_000_000 }, none: {} },
+        tenants: { blocked: "none" },
+        default: "any",
+      },
+    },
+  ],
+};
+
+function filter(
+  name: string,
+  file: string,
+  configuration: object,
+  policy: Policy = "FAIL_RELOAD",
+): object {
   const type = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
   return {
     name,
@@ -54,7 +79,7 @@ function filter(name: string, file: string, configuration: object): object {
       config: {
         name,
         root_id: name,
-        failure_policy: "FAIL_RELOAD",
+        failure_policy: policy,
         vm_config: {
           vm_id: name,
           runtime: "envoy.wasm.runtime.v8",
@@ -83,6 +108,37 @@ async function behindWeir(callback: string) {
     { pod: pod.endpoint },
   );
   return { ...proxy, client: gatewayClient(proxy.url) };
+}
+
+/** Traps for a request of 30 headers or more: local.get 1, i32.const 30, i32.ge_u, if, unreachable, end. */
+const onDemand: Callback = {
+  params: 3,
+  result: true,
+  code: [0x20, 1, 0x41, 30, 0x4f, 0x04, 0x40, ...unreachable, 0x0b, ...give(0)],
+};
+
+/** A load over two workers of which one traps a third in. */
+async function underLoad(policy: Policy) {
+  const file = join(directory, `${policy}.wasm`);
+  const module = tinyModule({
+    proxy_on_configure: { params: 2, result: true, code: give(1) },
+    proxy_on_request_headers: onDemand,
+  });
+  writeFileSync(file, module);
+  const { url, envoy } = await startPlainEnvoy(
+    [filter("weir", "build/weir.wasm", openConfig), filter("trap", file, {}, policy)],
+    { cluster: "pod", timeout: "5s" },
+    { pod: pod.endpoint },
+    2,
+  );
+  const load = await trapLoad(policy, url);
+  const client = gatewayClient(url);
+  // Weir's own VM, on both workers, decides as before.
+  for (let i = 0; i < 16; i++)
+    expect((await client.get("/v1/x", { "x-tenant-id": "blocked" })).status).toBe(429);
+  client.close();
+  await envoy.stop();
+  return load;
 }
 
 describe("a filter beside Weir's", () => {
@@ -123,5 +179,33 @@ describe("a filter beside Weir's", () => {
     expect(value("vm_reload_success")).toBeLessThanOrEqual(4);
     client.close();
     await envoy.stop();
+  });
+
+  it("V9 that reloads refuses on its worker until it is there again, and the other worker serves", async () => {
+    const { seen, refused, poisoned, trappedMs, lastMs } = await underLoad("FAIL_RELOAD");
+    expect(poisoned).toBe(503);
+    expect(refused.every(({ atMs }) => atMs > trappedMs)).toBe(true);
+    // Served again before the load ended, on all connections.
+    expect(seen.slice(-8).map(({ status }) => status)).not.toContain(503);
+    const meanwhile = seen.filter(({ atMs }) => atMs > trappedMs && atMs <= lastMs);
+    if (refused.length > 0) expect(meanwhile.some(({ status }) => status !== 503)).toBe(true);
+  });
+
+  it("V9 that fails closed refuses on its worker for good, and the other worker serves", async () => {
+    const { seen, refused, poisoned, trappedMs } = await underLoad("FAIL_CLOSED");
+    expect(poisoned).toBe(503);
+    expect(refused.length).toBeGreaterThan(0);
+    const after = seen.filter(({ atMs }) => atMs > trappedMs);
+    const late = after.slice(-Math.floor(after.length / 4)).map(({ status }) => status);
+    expect(late).toContain(503);
+  });
+
+  it("V9 that fails open refuses what was under way in its VM, and no one who comes later", async () => {
+    const { seen, refused, poisoned } = await underLoad("FAIL_OPEN");
+    expect(poisoned).toBe(503);
+    // One request at a time on each of eight connections.
+    expect(refused.length).toBeLessThanOrEqual(8);
+    const late = seen.slice(-Math.floor(seen.length / 4)).map(({ status }) => status);
+    expect(new Set(late)).toEqual(new Set([200]));
   });
 });

@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createRate } from "../../control/api/limits.ts";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { clampTimeout, createRate } from "../../control/api/limits.ts";
+import { sha256Hex } from "../../control/auth/index.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import type { ControlServer } from "../../control/server.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
@@ -47,6 +52,28 @@ describe("A1: what is no call of the API", () => {
     expect(response.status).toBe(status);
     expect(await response.text()).toContain(says);
   });
+});
+
+it.each([
+  ["text/html", 415],
+  ["application/grpcish", 415],
+  ["", 415],
+  ["application/grpc", 200],
+  ["application/grpc+proto", 200],
+])("A1: a stream of xDS with the content type %j is answered with %d", async (type, status) => {
+  const session = connect(`http://127.0.0.1:${server.xds.port}`);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
+    ...(type === "" ? {} : { "content-type": type }),
+  });
+  const answered = await new Promise((resolve, reject) => {
+    stream.on("response", (headers) => resolve(headers[":status"]));
+    stream.on("error", reject);
+  });
+  // What follows an event of a stream runs below nghttp2 otherwise.
+  setImmediate(() => session.destroy());
+  expect(answered).toBe(status);
 });
 
 describe("A2: what inflates or is too much", () => {
@@ -102,6 +129,19 @@ describe("A6: deadlines", () => {
   });
 });
 
+it.each([
+  ["connect-timeout-ms", "315360000000000", "3600000"],
+  ["connect-timeout-ms", "3600000", "3600000"],
+  ["connect-timeout-ms", "1", "1"],
+  ["grpc-timeout", "87600000H", "3600000m"],
+  ["grpc-timeout", "2H", "3600000m"],
+  ["grpc-timeout", "59M", "59M"],
+])("A6: deadlines beyond an hour are cut to an hour: %s %s", (name, given, taken) => {
+  const headers = { [name]: given };
+  clampTimeout(headers);
+  expect(headers).toEqual({ [name]: taken });
+});
+
 describe("A7: the same request again", () => {
   it("makes one step and one audit entry, also when the first answer was lost", async () => {
     const transport = createConnectTransport({ baseUrl: base, httpVersion: "1.1" });
@@ -116,6 +156,36 @@ describe("A7: the same request again", () => {
     const { entries } = await createClient(AuditService, transport).listAudit({ name: "chat" });
     expect(entries.filter(({ reason }) => reason === "once")).toHaveLength(1);
   });
+});
+
+it("a principal that calls in a loop is told 429 by the service, and another one is served", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "weir-rate-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const access = join(directory, "access.yaml");
+  const tokens = ["loop", "other"].map((name) => ({
+    name,
+    sha256: sha256Hex(name),
+    role: "viewer",
+  }));
+  writeFileSync(access, JSON.stringify({ tokens }));
+  const own = await startQuietServer({ access });
+  onTestFinished(() => own.close());
+  const call = async (name: string) => {
+    const headers = { authorization: `Bearer ${name}` };
+    return (await fetch(`${urlOf(own)}${service}/Nothing`, { method: "POST", headers })).status;
+  };
+  // A machine that is busy would not get to the rate: no time passes but what is told.
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const admitted: number[] = [];
+  for (let i = 0; i < 9; i++)
+    admitted.push(...(await Promise.all(Array.from({ length: 50 }, () => call("loop")))));
+  expect(admitted.filter((status) => status === 404)).toHaveLength(400);
+  expect(admitted.filter((status) => status === 429)).toHaveLength(50);
+  expect(await call("other")).toBe(404);
+  vi.advanceTimersByTime(10);
+  expect([await call("loop"), await call("loop")]).toEqual([404, 404]);
+  expect(await call("loop")).toBe(429);
 });
 
 it("a principal that calls in a loop is slowed to its rate, others are not", () => {

@@ -1,99 +1,20 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { createConnection, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { type Measured, startMeasured } from "./measured.ts";
+import { frame, rawClient, reset } from "./raw-http2.ts";
 
-/** A control service in a process of its own, so that its memory and its life are its own. */
-let child: ChildProcess;
-let api = 0;
-let xds = 0;
-const store = mkdtempSync(join(tmpdir(), "weir-faults-"));
+let service: Measured;
 beforeAll(async () => {
-  child = spawn(
-    process.execPath,
-    [
-      "dist/control/main.js",
-      "serve",
-      "--listen",
-      "127.0.0.1:0",
-      "--xds",
-      "127.0.0.1:0",
-      "--store",
-      `lmdb:${store}`,
-    ],
-    { stdio: ["ignore", "ignore", "pipe"] },
-  );
-  const line = await new Promise<string>((resolve) =>
-    child.stderr?.once("data", (chunk: Buffer) => resolve(chunk.toString())),
-  );
-  [api = 0, xds = 0] = [...line.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port));
+  service = await startMeasured();
 });
-afterAll(async () => {
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
-  await gone;
-  rmSync(store, { recursive: true, force: true });
-});
+afterAll(() => service.stop());
 
-const rssMiB = () =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024;
-
-/** Another client's p99, in milliseconds, while something goes on. */
-async function p99(calls = 100): Promise<number> {
-  const session = connect(`http://127.0.0.1:${api}`);
-  const took: number[] = [];
-  for (let i = 0; i < calls; i++) {
-    const start = performance.now();
-    await new Promise<void>((resolve, reject) => {
-      const request = session.request({ ":path": "/healthz" });
-      request.on("response", () => {});
-      request.on("end", resolve);
-      request.on("error", reject);
-      request.resume();
-    });
-    took.push(performance.now() - start);
-    await sleep(2);
-  }
-  session.destroy();
-  return took.sort((a, b) => a - b)[Math.floor(calls * 0.99) - 1] ?? 0;
-}
-
-// A p99 on a busy machine differs from run to run by more than what is looked
-// for: what disturbs others all the time also disturbs the best of a few runs.
-async function usually(): Promise<number> {
-  const runs = [await p99(), await p99(), await p99()].sort((a, b) => a - b);
-  return Math.max(runs[1] ?? 0, 5);
-}
-async function atBest(goodEnoughMs: number): Promise<number> {
-  let best = await p99();
-  for (let run = 1; run < 8 && best >= goodEnoughMs; run++) best = Math.min(best, await p99());
-  return best;
-}
-
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** A raw socket that has said hello in HTTP/2. */
-function raw(port: number): { socket: Socket; closed: Promise<void> } {
-  const socket = createConnection(port, "127.0.0.1");
-  socket.on("error", () => {});
-  socket.resume();
-  const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
-  socket.write(preface);
-  socket.write(frame(4, 0, 0, Buffer.alloc(0)));
-  return { socket, closed };
-}
+const rssMiB = () => service.rssMiB();
+const p99 = (calls?: number) => service.p99(calls);
+const usually = () => service.usually();
+const atBest = (goodEnoughMs: number) => service.atBest(goodEnoughMs);
 
 // A literal header field each, never indexed, never the last.
 const fields = Buffer.concat(Array(3000).fill(Buffer.from([0x00, 1, 0x61, 1, 0x62])));
@@ -117,26 +38,26 @@ const abuses: [string, Buffer][] = [
     Buffer.concat(
       Array.from({ length: 20_000 }, (_, i) => 2 * i + 1).flatMap((stream) => [
         frame(1, 4, stream, headers),
-        frame(3, 0, stream, Buffer.from([0, 0, 0, 8])),
+        reset(stream),
       ]),
     ),
   ],
 ];
 
 describe.concurrent.each([
-  ["the API", () => api],
-  ["xDS", () => xds],
+  ["the API", () => service.api],
+  ["xDS", () => service.xds],
 ])("A4: %s", (_name, port) => {
   it.each(abuses)("closes the session that sends %s, and goes on", async (_what, bytes) => {
     const before = rssMiB();
-    const { socket, closed } = raw(port());
+    const { socket, closed } = rawClient(port());
     socket.write(bytes);
     await Promise.race([
       closed,
       sleep(20_000).then(() => Promise.reject(new Error("the session was not closed"))),
     ]);
     socket.destroy();
-    expect(child.exitCode).toBeNull();
+    expect(service.child.exitCode).toBeNull();
     // All of these run at once.
     expect(rssMiB() - before).toBeLessThan(128);
     await p99(3);
@@ -152,7 +73,7 @@ describe("A4: sessions that are abused again and again", () => {
       const sockets: Socket[] = [];
       // Some are cut at once, others are told to go and are cut when they stay.
       const abuse = setInterval(() => {
-        const { socket } = raw(api);
+        const { socket } = rawClient(service.api);
         socket.write(bytes);
         sockets.push(socket);
       }, 50);
@@ -178,7 +99,7 @@ describe("A3: connections that do nothing", () => {
       for (const socket of sockets) socket.destroy();
     });
     for (let i = 0; i < wanted; i++) {
-      const socket = createConnection(api, "127.0.0.1", () => open++);
+      const socket = createConnection(service.api, "127.0.0.1", () => open++);
       socket.on("error", () => {});
       socket.on("close", () => open--);
       socket.resume();
@@ -192,7 +113,7 @@ describe("A3: connections that do nothing", () => {
   });
 
   it("that send a byte of a header now and then are cut", async () => {
-    const socket = createConnection(api, "127.0.0.1");
+    const socket = createConnection(service.api, "127.0.0.1");
     socket.on("error", () => {});
     socket.resume();
     const closed = new Promise((resolve) => socket.on("close", () => resolve("closed")));
@@ -209,7 +130,9 @@ describe("A3: connections that do nothing", () => {
     const quiet = await usually();
     const sessions: ClientHttp2Session[] = [];
     for (let i = 0; i < 100; i++) {
-      const session = connect(`http://127.0.0.1:${api}`, { settings: { initialWindowSize: 1 } });
+      const session = connect(`http://127.0.0.1:${service.api}`, {
+        settings: { initialWindowSize: 1 },
+      });
       session.on("error", () => {});
       const request = session.request({ ":path": "/" });
       request.on("error", () => {});

@@ -35,7 +35,10 @@ it("D5, D6: what writers and readers on three replicas are told while etcd's mem
   }
 
   async function write(store: Store, name: string, canary: number, principal: string) {
-    const draft = draftRoute(messageWith({ stable: 100 - canary, canary }), undefined);
+    const message = messageWith({ stable: 100 - canary, canary });
+    const [namespace = "", local = ""] = name.split("/");
+    Object.assign(message.metadata ?? {}, { namespace, name: local });
+    const draft = draftRoute(message, undefined);
     const over = (await store.get(name))?.etag ?? "0";
     const fromMs = performance.now();
     const author = { principal, reason: String(fromMs) };

@@ -4,7 +4,7 @@
 import { writeSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { RouteStateSchema } from "../../dist/control/gen/weir/v1/service_pb.js";
-import { createLmdbStore } from "../../dist/control/store/lmdb.js";
+import { createLmdbStore } from "../../dist/control/store/lmdb/lmdb.js";
 
 const author = { principal: "writer", reason: "kill" };
 
@@ -20,7 +20,11 @@ async function write(directory, first, number) {
       writeSync(1, `${number} ${name} ${etag} ${i}\n`);
     } catch (error) {
       writeSync(1, `refused ${error instanceof Error ? error.message : error}\n`);
-      if (process.env.UNTIL_REFUSED) break;
+      if (!process.env.UNTIL_REFUSED) continue;
+      const { routes } = await store.list();
+      const entries = await store.audit("", 1_000_000);
+      writeSync(1, `read ${routes.length} routes and ${entries.length} changes\n`);
+      break;
     }
   }
   await store.close();

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Headers } from "../host/header-map.ts";
 import { type Counter, createCounter, mayGoWithout } from "./instructions/counter.ts";
+import { manyRoutes } from "./many-routes.ts";
 import { fullConfig, requestHeaders } from "./module.ts";
 
 const second = 1_000_000_000;
@@ -60,4 +61,17 @@ describe.skipIf(mayGoWithout)("weir.wasm's instructions per request", () => {
     const headers = requestHeaders(gold);
     expect(counter.perRequest(headers, second)).toEqual(counter.perRequest(headers, second));
   });
+
+  // Eight times the routes, eight times the work: a list that is walked for each of them shows.
+  it("of a configuration grow with its routes and no faster", () => {
+    const few = counter.perConfiguration(manyRoutes(250));
+    const many = counter.perConfiguration(manyRoutes(2000));
+    console.log(`2,000 routes: ${many.first / 2000} instructions per route`);
+    expect(many.first / few.first).toBeLessThanOrEqual(8.5);
+    expect(many.again / few.again).toBeLessThanOrEqual(8.5);
+    for (const each of [many.first, many.again])
+      expect(each / 2000).toBeLessThanOrEqual(most["a route of a configuration"] ?? 0);
+    // The revision; all else is defined when it is first counted.
+    expect(many.defined).toBe(1);
+  }, 120_000);
 });

@@ -8,6 +8,7 @@ import { ask, counted, json, reportOf, tokenConfig } from "./token-streams.ts";
 /** An instance with one route, as rendered alone, for this host. */
 function instance(name: string, host: string): Worker {
   const config = fullConfig();
+  config.shared = true;
   config.routes[0].hosts = [host];
   config.routes[0].name = `inference/${host.split(".")[0]}`;
   config.routes[0].shadow.percent = 100;
@@ -16,6 +17,12 @@ function instance(name: string, host: string): Worker {
 }
 const pass = (headers: Headers, ...chain: Worker[]) =>
   chain.reduce((now, worker) => worker.request(now).headers, headers);
+/** What each filter alone may write. */
+const ownHeaders: Record<string, string[]> = {
+  canary: ["x-weir-variant"],
+  "rate-limit": ["x-weir-tenant", "x-weir-tier"],
+  shadow: ["x-shadow-mode", "x-traffic-tag"],
+};
 const value = (headers: Headers, name: string) => valuesOf(headers, name).join("|");
 
 // Routes rendered one by one give a gateway one instance each.
@@ -55,6 +62,29 @@ describe("two instances in one chain, each with its own route", () => {
     const headers = pass(requestHeaders({ "x-weir-variant": "canary" }), empty);
     expect(value(headers, "x-weir-variant")).toBe("");
   });
+
+  it.each(["weir", "canary", "rate-limit", "shadow"])(
+    "%s.wasm that is alone on its proxy trusts no one for hosts that it does not know",
+    (name) => {
+      const config = fullConfig();
+      config.routes[0].hosts = ["chat.example.com"];
+      const worker = configuredProxy(name, config).workers[0] as Worker;
+      const claims = Object.fromEntries(
+        Object.values(ownHeaders).flatMap((names) => names.map((header) => [header, "gold"])),
+      );
+      for (const host of [
+        "stranger.example.com",
+        "10.96.0.7",
+        "[fd00::7]:80",
+        "chat.example.comm",
+      ]) {
+        const headers = pass(requestHeaders({ ...claims, ":authority": host }), worker);
+        const kept = Object.keys(claims).filter((header) => value(headers, header) !== "");
+        const others = Object.keys(claims).filter((header) => !ownHeaders[name]?.includes(header));
+        expect(kept, host).toEqual(name === "weir" ? [] : others);
+      }
+    },
+  );
 
   it.each(["canary", "rate-limit", "shadow"])("%s.wasm leaves other hosts alone", (name) => {
     const claims = { "x-weir-variant": "canary", "x-weir-tier": "gold", "x-shadow-mode": "true" };

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import type { ReportRequest } from "../../control/gen/weir/v1/report_pb.ts";
+import { readReport } from "../../control/report/index.ts";
 import type { Worker } from "../host/worker.ts";
 import { configuredProxy, fullConfig, requestHeaders } from "./module.ts";
 
@@ -25,9 +27,21 @@ const answer = (metrics?: string, status = 200): [string, string][] => [
   ["content-type", "application/json"],
   ...(metrics === undefined ? [] : ([["endpoint-load-metrics", metrics]] as [string, string][])),
 ];
+const isAsked = ({ headers }: { headers: [string, string][] }) =>
+  headers.some(([name, value]) => name === "endpoint-load-metrics-format" && value === "TEXT");
 const from = (tier: TierName) => requestHeaders({ "x-tenant-id": tenants[tier] });
 const gauge = (proxy: ReturnType<typeof configuredProxy>, name: string) =>
-  Number([...proxy.shared.metrics.values()].find((each) => each.name.endsWith(name))?.value ?? -1);
+  Number([...proxy.shared.metrics.values()].find((each) => each.name.endsWith(name))?.value ?? 0);
+
+/** What the proxy's last report says of how busy pods are. */
+function saturationsIn(proxy: ReturnType<typeof configuredProxy>): Saturation[] {
+  proxy.shared.nowNs += 1_000_000_000n;
+  for (const worker of proxy.workers) worker.tick(1);
+  const body = proxy.shared.httpCalls.at(-1)?.body ?? "{}";
+  const report = readReport(JSON.parse(body)) as ReportRequest;
+  return report.saturations.map(({ route, source, permille }) => ({ route, source, permille }));
+}
+type Saturation = { route: string; source: string; permille: number };
 
 /** One answer with this load, and what the filter made of it, in thousandths of saturation. */
 function saturationFor(metrics: string, overload: object = {}): number {
@@ -61,6 +75,26 @@ describe("what pods say of their load", () => {
     ]);
     const { headers } = stream.answer(answer("TEXT named_metrics.num_requests_waiting=1"));
     expect(headers).toEqual(answer());
+  });
+
+  it("is reported by source, and no more once nothing was said for five seconds", () => {
+    const proxy = configuredProxy("weir-full", {
+      ...listening(),
+      report: { cluster: "weir_control", authority: "127.0.0.1:8080" },
+    });
+    const worker = proxy.workers[0] as Worker;
+    proxy.shared.nowNs += 3_600_000_000_000n;
+    for (let i = 0; i < 40; i++) {
+      proxy.shared.nowNs += 500_000_000n;
+      const stream = worker.open(from("gold"));
+      stream.answer(answer("TEXT named_metrics.num_requests_waiting=10"));
+      stream.end();
+    }
+    const [answers] = saturationsIn(proxy);
+    expect(answers).toMatchObject({ route: "inference/chat", source: "answers" });
+    expect(Math.abs((answers?.permille ?? 0) - 2000)).toBeLessThan(30);
+    proxy.shared.nowNs += 6_000_000_000n;
+    expect(saturationsIn(proxy).map(({ source }) => source)).not.toContain("answers");
   });
 
   it("is neither asked for nor read where the route does not ask for it", () => {
@@ -98,7 +132,11 @@ function simulate(
   const proxy = configuredProxy("weir-full", listening(), workers);
   const names: TierName[] = ["gold", "silver", "bronze"];
   const history: (Record<TierName, number> & { queue: number; open: number })[] = [];
-  const queue: { end(): void; answer(headers: [string, string][]): unknown }[] = [];
+  const queue: {
+    end(): void;
+    answer(headers: [string, string][]): unknown;
+    headers: [string, string][];
+  }[] = [];
   const refusals: { status: number; retryAfter: number; code: string }[] = [];
   let due = 0;
   let owed = 0;
@@ -129,13 +167,14 @@ function simulate(
     for (due += capacity(ms / 1000) / 100; due >= 1; due--) {
       const served = queue.shift();
       if (!served) continue;
-      served.answer(answer(`TEXT named_metrics.num_requests_waiting=${queue.length / 4}`));
+      const load = `TEXT named_metrics.num_requests_waiting=${queue.length / 4}`;
+      served.answer(answer(isAsked(served) ? load : undefined));
       served.end();
     }
     due = Math.min(due, 1);
     now.open = gauge(proxy, "weir_overload_open_permille");
   }
-  return { history, refusals, proxy };
+  return { history, refusals, proxy, queue };
 }
 
 describe("overload", () => {
@@ -151,7 +190,8 @@ describe("overload", () => {
     const settled = history.slice(30);
     const mean = (of: (each: (typeof history)[0]) => number) =>
       settled.reduce((sum, each) => sum + of(each), 0) / settled.length;
-    expect(mean(({ gold }) => gold)).toBeGreaterThan(36);
+    // Each worker asks once a second, so it swings: gold gives up little.
+    expect(mean(({ gold }) => gold)).toBeGreaterThan(33);
     expect(mean(({ silver }) => silver)).toBeLessThan(mean(({ gold }) => gold));
     expect(mean(({ bronze }) => bronze)).toBeLessThan(mean(({ silver }) => silver) / 2);
     // The pods stay busy: what is let in is what they can do.
@@ -206,15 +246,29 @@ describe("overload", () => {
   it("ends within seconds of the pods being free again", () => {
     const { history } = simulate(40, (second) => (second < 30 ? 30 : 200), 60);
     expect(history[28]?.bronze).toBeLessThan(10);
-    expect(history[50]).toMatchObject({ gold: 40, silver: 40, bronze: 40 });
+    expect(history[58]).toMatchObject({ gold: 40, silver: 40, bronze: 40 });
   });
 
-  it("ends though the pods fall silent, for nothing else would ever open again", () => {
+  it("does not end because the pods fall silent while requests wait for them", () => {
     const { proxy } = simulate(40, (second) => (second < 20 ? 20 : 0), 22);
     const worker = proxy.workers[0] as Worker;
     for (let i = 0; i < 400; i++) {
       proxy.shared.nowNs += 100_000_000n;
       worker.open(from("bronze"));
+      if (i % 10 === 0) for (const each of proxy.workers) each.tick(1);
+    }
+    expect(gauge(proxy, "weir_overload_open_permille")).toBeLessThan(50);
+  });
+
+  it("ends when they are silent and nothing waits, for nothing else would ever open again", () => {
+    const { proxy, queue } = simulate(40, (second) => (second < 20 ? 20 : 0), 22);
+    const worker = proxy.workers[0] as Worker;
+    for (const stream of queue) stream.end();
+    for (let i = 0; i < 400; i++) {
+      proxy.shared.nowNs += 100_000_000n;
+      const stream = worker.open(from("bronze"));
+      if (stream.action === 0) stream.end();
+      if (i % 10 === 0) for (const each of proxy.workers) each.tick(1);
     }
     expect(gauge(proxy, "weir_overload_open_permille")).toBe(1000);
     expect(worker.open(from("bronze")).action).toBe(0);
@@ -228,6 +282,7 @@ describe("overload", () => {
     for (let i = 0; i < 200; i++) {
       proxy.shared.nowNs += 100_000_000n;
       const stream = worker.open(from("gold"));
+      if (stream.action !== 0) continue;
       stream.answer(answer("TEXT queue_depth=50"));
       stream.end();
     }
@@ -244,6 +299,151 @@ describe("overload", () => {
     expect(worker.configure(2, JSON.stringify({ ...config, revision: "next" }))).toBe(true);
     worker.remove(1);
     for (let i = 0; i < 50; i++) expect(worker.open(from("bronze")).action).toBe(0);
+  });
+});
+
+describe("the question for a pod's load", () => {
+  /** How many of the requests of ten seconds ask, where these pods answer by turns. */
+  const asked = (pods: number, tells: boolean) => {
+    const proxy = configuredProxy("weir-full", listening());
+    const worker = proxy.workers[0] as Worker;
+    let count = 0;
+    for (let i = 0; i < 4000; i++) {
+      proxy.shared.nowNs += 10_000_000n;
+      const properties = { "upstream.address": `10.0.0.${i % pods}:8000` };
+      const stream = worker.open(from("gold"), { properties });
+      const asks = isAsked(stream);
+      if (asks && i >= 3000) count++;
+      stream.answer(answer(asks && tells ? "TEXT queue_depth=0" : undefined));
+      stream.end();
+    }
+    return count;
+  };
+  it.each([
+    [1, true, 10],
+    [1, false, 10],
+    [7, true, 70],
+    [7, false, 10],
+  ])("goes to %d pods, telling %s, %d times in ten seconds", (pods, tells, times) => {
+    expect(asked(pods, tells)).toBeGreaterThan(times * 0.6);
+    expect(asked(pods, tells)).toBeLessThanOrEqual(times + 1);
+  });
+
+  it("is not put by a client", () => {
+    const proxy = configuredProxy("weir-full", listening());
+    const worker = proxy.workers[0] as Worker;
+    const all = Array.from({ length: 20 }, () =>
+      worker.open([...from("gold"), ["endpoint-load-metrics-format", "JSON"]]),
+    );
+    const names = all.flatMap(({ headers }) => headers.map(([name]) => name));
+    expect(names.filter((name) => name === "endpoint-load-metrics-format")).toHaveLength(1);
+  });
+});
+
+describe("load that the control service tells", () => {
+  const told = (permille: number, route = "inference/chat") =>
+    JSON.stringify({
+      loads: [
+        { route: "other/route", saturationPermille: 9 },
+        { route, saturationPermille: permille },
+      ],
+    });
+  /** Ten seconds of streams whose headers come at once, as vLLM's do, and the gauges after them. */
+  const streamed = (body: string, workers = 1) => {
+    const proxy = configuredProxy("weir-full", listening(), workers);
+    let letIn = 0;
+    for (let ms = 0; ms < 10_000; ms += 50) {
+      proxy.shared.nowNs += 50_000_000n;
+      for (const worker of proxy.workers) {
+        const stream = worker.open(from("bronze"));
+        if (stream.action === 0 && ms > 5000) letIn++;
+        if (stream.action === 0) stream.answer(answer());
+      }
+      if (ms % 1000 > 0) continue;
+      for (const worker of proxy.workers) worker.tick(1);
+      proxy.workers[0]?.answerCall(1, { status: 200, body });
+    }
+    return { proxy, letIn };
+  };
+  it("sheds bronze where streams begin at once and say nothing, for all workers", () => {
+    const { proxy, letIn } = streamed(told(3000), 2);
+    expect(gauge(proxy, "weir_saturation_permille")).toBeCloseTo(3000, -2);
+    expect(gauge(proxy, "weir_overload_open_permille")).toBeLessThan(200);
+    expect(letIn).toBeLessThan(60);
+    expect(gauge(proxy, "weir_saturation_metrics_permille")).toBeCloseTo(3000, -2);
+  });
+  it("opens all where the pods are free, and closes nothing for another route", () => {
+    expect(gauge(streamed(told(100)).proxy, "weir_overload_open_permille")).toBe(1000);
+    expect(gauge(streamed(told(9000, "other/chat")).proxy, "weir_overload_open_permille")).toBe(
+      1000,
+    );
+  });
+  it.each([
+    ['{"loads":[{"route":"inference/chat","saturationPermille":-5}]}'],
+    ['{"loads":[{"route":"inference/chat","saturationPermille":"many"}]}'],
+    ['{"loads":[{"saturationPermille":9000}]}'],
+    ['{"loads":{"route":"inference/chat"}}'],
+    ['{"loads":[7'],
+  ])("does nothing where it says %s", (body) => {
+    expect(gauge(streamed(body).proxy, "weir_overload_open_permille")).toBe(1000);
+  });
+});
+
+describe("the proxy's own estimate", () => {
+  /** Seconds of requests whose answers take so long to begin, by pods that say nothing; the gauges after them. */
+  function served(tookMs: (second: number) => number | undefined, seconds: number) {
+    const proxy = configuredProxy("weir-full", listening());
+    const worker = proxy.workers[0] as Worker;
+    const open: { dueMs: number; stream: ReturnType<Worker["open"]> }[] = [];
+    for (let ms = 0; ms < seconds * 1000; ms += 50) {
+      proxy.shared.nowNs += 50_000_000n;
+      if (ms % 1000 === 0) worker.tick(1);
+      const stream = worker.open(from("gold"));
+      const took = tookMs(ms / 1000);
+      if (stream.action === 0)
+        open.push({ dueMs: took === undefined ? Number.POSITIVE_INFINITY : ms + took, stream });
+      for (const each of open.filter(({ dueMs }) => dueMs <= ms)) {
+        each.stream.answer(answer());
+        each.stream.end();
+        open.splice(open.indexOf(each), 1);
+      }
+    }
+    return {
+      open: gauge(proxy, "weir_overload_open_permille"),
+      estimate: gauge(proxy, "weir_saturation_estimate_permille"),
+    };
+  }
+  it("lets all in while answers begin as they usually do, be that slow", () => {
+    expect(served(() => 200, 30)).toMatchObject({ open: 1000 });
+    expect(served(() => 3000, 60)).toMatchObject({ open: 1000 });
+  });
+  it("closes when they take five times as long and more, and opens again after", () => {
+    const slow = served((second) => (second < 20 ? 400 : 4000), 40);
+    expect(slow.open).toBeLessThan(500);
+    expect(slow.estimate).toBeGreaterThan(1000);
+    expect(served((second) => (second < 20 || second > 26 ? 400 : 4000), 90).open).toBe(1000);
+  });
+  it("closes when none begins any more", () => {
+    expect(served((second) => (second < 20 ? 400 : undefined), 40).open).toBeLessThan(300);
+  });
+  it("does not close for a few that hang while the others are answered", () => {
+    let turn = 0;
+    expect(served(() => (turn++ % 5 === 0 ? undefined : 300), 40).open).toBe(1000);
+  });
+  it("is not asked where the pods say themselves that they are free", () => {
+    const proxy = configuredProxy("weir-full", listening());
+    const worker = proxy.workers[0] as Worker;
+    for (let ms = 0; ms < 60_000; ms += 100) {
+      proxy.shared.nowNs += 100_000_000n;
+      if (ms % 1000 === 0) worker.tick(1);
+      const stream = worker.open(from("bronze"));
+      expect(stream.action).toBe(0);
+      // The first are quick, then answers are long: no queue, says the pod.
+      proxy.shared.nowNs += ms < 20_000 ? 10_000_000n : 3_000_000_000n;
+      stream.answer(answer(isAsked(stream) ? "TEXT queue_depth=0" : undefined));
+      stream.end();
+    }
+    expect(gauge(proxy, "weir_overload_open_permille")).toBe(1000);
   });
 });
 

@@ -162,9 +162,26 @@ describe("a request's body", () => {
     ["half a document", '{"max_tokens":5,"messages":["a'],
     ["half a number", '{"max_tokens":40'],
     ["two documents", '{"max_tokens":5}{"max_tokens":99999}'],
+    ["deep nesting", "[".repeat(100)],
+    ["in UTF-16", '\0{\0"\0a\0"\0:\x001\0}'],
+  ])("that is %s is refused, and passes where no one is limited", (_name, text) => {
+    const body = bytes(text);
+    for (const cut of [[], ...everyCut(body)]) {
+      const exchange = ask(tokenProxy().worker, { "x-tenant-id": "tiny" });
+      let at = 0;
+      for (const end of [...cut, body.length]) {
+        if (!exchange.reply()) exchange.requestBody(body.subarray(at, end), end === body.length);
+        at = end;
+      }
+      expect(exchange.reply()).toMatchObject({ status: 400 });
+      expect(JSON.parse(exchange.reply()?.body ?? "")).toMatchObject({ code: "body_malformed" });
+      expect(sentOn(body, cut, "open")).toBe(text);
+    }
+  });
+
+  it.each([
     ["nothing but a word", "null"],
     ["an empty object", "{}"],
-    ["deep nesting", "[".repeat(100)],
   ])("that is %s arrives as it was, but for spaces behind it", (_name, text) => {
     const body = bytes(text);
     for (const cut of [[], ...everyCut(body)])

@@ -69,7 +69,7 @@ describe("a token limit", () => {
     expect(leftOf(worker, gold)).toBe(60_000 - 31);
   });
 
-  it("counts images and files as no text", () => {
+  it("counts images and files as no text, but for a token for each KiB", () => {
     const { worker } = tokenProxy();
     const image = {
       type: "image_url",
@@ -79,7 +79,9 @@ describe("a token limit", () => {
       max_tokens: 100,
       messages: [{ content: [image, { text: "what is it" }] }],
     });
-    expect(leftOf(worker, gold)).toBeGreaterThan(60_000 - 100 - 10);
+    const left = leftOf(worker, gold);
+    expect(left).toBeGreaterThan(60_000 - 100 - 10 - 30);
+    expect(left).toBeLessThanOrEqual(60_000 - 100 - 29);
   });
 
   it.each<[string, (exchange: Exchange) => void, number]>([
@@ -111,12 +113,12 @@ describe("a token limit", () => {
       25 + 10,
     ],
     [
-      "the reservation's prompt and what is guessed of a compressed answer",
+      "all that was reserved for an answer that is compressed although nobody asked",
       (e) => {
         e.responseHeaders([...json, ["content-encoding", "gzip"]]);
         e.responseBody(Buffer.from([31, 139]), true);
       },
-      25,
+      525,
     ],
     [
       "more than was reserved, into debt",
@@ -326,7 +328,11 @@ describe("a stream beyond its limit", () => {
         object: "text_completion",
         choices: [{ index: 0, ...extra }],
       });
-    const exchange = post(proxy.worker, bronze, { stream: true, prompt: "x" });
+    const exchange = post(
+      proxy.worker,
+      { ...bronze, ":path": "/v1/completions" },
+      { stream: true, prompt: "x" },
+    );
     exchange.responseHeaders(events);
     const sent = Array.from({ length: 700 }, () =>
       exchange.responseBody(bytes(stream(text({ text: "x", finish_reason: null }))), false),

@@ -145,8 +145,6 @@ describe("a measured stream", () => {
     ["cut", stream(says("a")), true],
     ["aborted", stream(says("a")), false],
     ["done", "data: [DONE]", true],
-    ["done", stream('{"type":"response.completed","response":{"usage":{"input_tokens":1}}}'), true],
-    ["done", stream('{"type":"message_stop"}'), true],
     ["cut", stream("[DONE]x"), true],
     ["cut", stream('"[DONE]"'), true],
   ])("ends %s after %s", (label, text, whole) => {
@@ -201,6 +199,7 @@ describe("a measured stream", () => {
 
   it.each([
     ["5xx", "503"],
+    ["501", "501"],
     ["4xx", "429"],
     ["3xx", "304"],
     ["1xx", "101"],
@@ -246,7 +245,21 @@ describe("a whole answer", () => {
     ["an estimate where it is broken off", completion({}).slice(0, -1), 0, 10, "unreadable"],
     ["no usage below zero", completion({ usage: usage(-1, -5) }), 0, 10, "estimated"],
     ["no usage beyond sense", completion({ usage: usage(3, 1e20) }), 3, 10, "reported"],
-    ["no usage in words", completion({ usage: { completion_tokens: "999" } }), 0, 10, "estimated"],
+    ["usage in quotes", completion({ usage: { completion_tokens: "999" } }), 0, 999, "reported"],
+    [
+      "usage as 1000.0 and 1e3",
+      completion({ usage: "?" }).replace('"?"', '{"prompt_tokens":1000.0,"completion_tokens":1e3}'),
+      1000,
+      1000,
+      "reported",
+    ],
+    [
+      "no usage in other words",
+      completion({ usage: { completion_tokens: "many" } }),
+      0,
+      10,
+      "estimated",
+    ],
   ])("is charged %s", (_name, text, prompt, completionTokens, label) => {
     const proxy = tokenProxy();
     const exchange = ask(proxy.worker);

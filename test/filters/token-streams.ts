@@ -32,6 +32,10 @@ export const events: Headers = [
   [":status", "200"],
   ["content-type", "text/event-stream; charset=utf-8"],
 ];
+export const lines: Headers = [
+  [":status", "200"],
+  ["content-type", "application/x-ndjson"],
+];
 export const json: Headers = [
   [":status", "200"],
   ["content-type", "application/json"],

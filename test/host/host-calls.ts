@@ -203,9 +203,11 @@ export function createHostCalls(
     },
     proxy_define_metric: (type: number, name: number, nameSize: number, out: number) => {
       const wanted = view.guest.text(name, nameSize);
-      const known = [...shared.metrics].find(([, metric]) => metric.name === wanted);
-      const id = known?.[0] ?? shared.metrics.size + 1;
-      if (!known) shared.metrics.set(id, { type, name: wanted, value: 0n });
+      const key = `${type} ${wanted}`;
+      const id = shared.metricIds.get(key) ?? shared.metrics.size + 1;
+      shared.definitions++;
+      if (!shared.metricIds.has(key)) shared.metrics.set(id, { type, name: wanted, value: 0n });
+      shared.metricIds.set(key, id);
       view.guest.u32(out, id);
       return status.ok;
     },

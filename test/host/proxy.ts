@@ -4,6 +4,10 @@ import type { Buffer } from "node:buffer";
 export interface SharedState {
   data: Map<string, { value: Buffer; cas: number }>;
   metrics: Map<number, { type: number; name: string; value: bigint }>;
+  /** Numbers of the metrics by type and name. */
+  metricIds: Map<string, number>;
+  /** Definitions so far; each grows a table in the host. */
+  definitions: number;
   nextCas: number;
   nowNs: bigint;
   log: { level: number; message: string }[];
@@ -14,6 +18,8 @@ export function createSharedState(): SharedState {
   return {
     data: new Map(),
     metrics: new Map(),
+    metricIds: new Map(),
+    definitions: 0,
     nextCas: 1,
     nowNs: 1_700_000_000_000_000_000n,
     log: [],

@@ -5,6 +5,7 @@ interface Locked {
   version?: string;
   resolved?: string;
   integrity?: string;
+  link?: boolean;
   license?: string;
   engines?: { node?: string };
   dev?: boolean;
@@ -85,6 +86,17 @@ describe("the dependencies, without asking anyone", () => {
         .filter(({ resolved }) => resolved !== undefined && !resolved.startsWith("https://"))
         .map(show),
     ).toEqual([]);
+    // One place, which the lock file need not name, and no repository or folder beside it.
+    const origins = packages.flatMap(({ resolved }) =>
+      resolved ? [new URL(resolved).origin] : [],
+    );
+    expect(new Set(origins).size).toBeLessThanOrEqual(1);
+    expect(
+      packages
+        .filter(({ link, version = "" }) => link || !/^\d+\.\d+\.\d+/.test(version))
+        .map(show),
+    ).toEqual([]);
+    expect(packages.length).toBeGreaterThan(100);
     const unchecked = packages.filter(
       ({ integrity = "" }) => !/^sha512-[A-Za-z0-9+/]{86}==$/.test(integrity),
     );

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ResilienceSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "../../control/istio/index.ts";
 import { type Pod, startPod } from "../../control/pods/index.ts";
@@ -168,6 +169,42 @@ describe.skipIf(mayGoWithout)("the manifests on Istio's own discovery and a real
     running = false;
     await Promise.all(load);
     expect(failures).toEqual([]);
+  });
+
+  it("answer with 504 where a pod does not begin, ask it once, and cut no stream that has begun", async () => {
+    const path = "/v1/chat/completions";
+    const served = () =>
+      Object.values(pods).reduce((sum, pod) => sum + (pod.served.get(path) ?? 0), 0);
+    const behave = async (behaviour: object) => {
+      for (const { port } of Object.values(pods))
+        await fetch(`http://127.0.0.1:${port}/behaviour`, {
+          method: "PUT",
+          body: JSON.stringify(behaviour),
+        });
+    };
+    const ask = (body: object) => client.post(path, body, acme);
+    const timed = clone(RouteStateSchema, state);
+    if (timed.route?.spec)
+      timed.route.spec.resilience = create(ResilienceSchema, {
+        firstByteTimeout: { seconds: 2n, nanos: 0 },
+      });
+    await behave({ hangRate: 1 });
+    await mesh.apply(render(timed));
+    // As long as the time does not hold there, a pod that hangs gives no answer at all.
+    let before = 0;
+    await until(async () => {
+      before = served();
+      const late = new Promise<undefined>((done) => setTimeout(done, 10_000));
+      return (await Promise.race([ask({}), late]))?.status === 504;
+    }, "504");
+    expect(served()).toBe(before + 1);
+    await behave({ hangRate: 0, tokens: 3, tokenGapMs: 3000 });
+    const { body, status } = await ask({ stream: true });
+    expect(status).toBe(200);
+    expect(body.toString()).toMatch(/data: \[DONE\]\n\n$/);
+    expect(served()).toBe(before + 2);
+    await behave({ tokens: 16, tokenGapMs: 10 });
+    await mesh.apply(render(state));
   });
 
   it("fall back to plain weights when the filter is not there", async () => {

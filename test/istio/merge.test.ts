@@ -23,39 +23,48 @@ function render(folder: string) {
   const states = routes.map((route) =>
     create(RouteStateSchema, draftRoute(route, before.get(routeName(route)))),
   );
-  const { manifests } = renderIstio(states);
-  return { before, existing, routes, states, ...mergeExisting(manifests, existing, routes) };
+  const target = folder.includes("http-route") ? { target: "gateway-api" as const } : {};
+  const { manifests } = renderIstio(states, target);
+  return {
+    before,
+    existing,
+    routes,
+    states,
+    target,
+    ...mergeExisting(manifests, existing, routes),
+  };
 }
+
+const line = ({ code, message, path, route }: ReturnType<typeof render>["problems"][number]) =>
+  `${route} ${code} ${path}: ${message}\n`;
 
 // Refresh with: npx vitest run test/istio/merge.test.ts -u
 describe("merging into what is there", () => {
   for (const folder of readdirSync("test/istio/merging/golden")) {
     test(folder, async () => {
-      const { manifests, problems } = render(folder);
-      const lines = problems.map(
-        ({ code, message, path, route }) => `${route} ${code} ${path}: ${message}\n`,
-      );
+      const { losses, manifests, problems } = render(folder);
+      const lines = problems.map(line);
       if (folder.startsWith("refused-")) {
         expect(manifests).toEqual([]);
         await expect(lines.join("")).toMatchFileSnapshot(`merging/golden/${folder}/problems.txt`);
       } else {
         expect(lines).toEqual([]);
         await expect(toYaml(manifests)).toMatchFileSnapshot(`merging/golden/${folder}/istio.yaml`);
+        await expect(losses.map(line).join("")).toMatchFileSnapshot(
+          `merging/golden/${folder}/losses.txt`,
+        );
       }
     });
   }
 
   test("merging its own result changes nothing", () => {
-    for (const folder of ["adopt", "another-namespace"]) {
-      const { manifests, routes } = render(folder);
+    for (const folder of ["adopt", "another-namespace", "http-route"]) {
+      const { manifests, routes, target } = render(folder);
       const text = toYaml(manifests);
-      const again = mergeExisting(
-        renderIstio(routes.map((route) => create(RouteStateSchema, draftRoute(route, undefined))))
-          .manifests,
-        readObjects(text),
-        routes,
-      );
+      const states = routes.map((route) => create(RouteStateSchema, draftRoute(route, undefined)));
+      const again = mergeExisting(renderIstio(states, target).manifests, readObjects(text), routes);
       expect(again.problems).toEqual([]);
+      expect(again.losses).toEqual([]);
       expect(readObjects(toYaml(again.manifests))).toEqual(readObjects(text));
     }
   });

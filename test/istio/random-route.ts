@@ -166,7 +166,10 @@ export function randomRoute(random: Random, index: number): string {
     name: `r${index}`,
     namespace: maybe(0.8, () => pick(["inference", "on", "1"])),
   };
-  return stringify({ apiVersion: "weir.dev/v1alpha1", kind: "InferenceRoute", metadata, spec });
+  return stringify(
+    { apiVersion: "weir.dev/v1alpha1", kind: "InferenceRoute", metadata, spec },
+    { compat: "yaml-1.1" },
+  );
 
   function count1() {
     return 1 + below(64);
@@ -191,8 +194,11 @@ function randomResilience(
   const attempts = target === "gateway-api" ? pick([undefined, 0]) : pick([undefined, 0, 1, 3, 10]);
   const hash = chance(0.25);
   const policy = hash ? "consistent-hash" : pick(["least-request", "round-robin", "random"]);
+  // Beside retries it may only be where these never come after the fact; without, it is shorter than any timeout.
+  const firstByte = target === "istio" && !attempts && chance(0.3);
   return {
-    timeout: maybe(0.7, duration),
+    timeout: firstByte ? undefined : maybe(0.7, duration),
+    firstByteTimeout: firstByte ? duration() : undefined,
     retries:
       attempts === undefined || attempts === 0
         ? { attempts }

@@ -125,6 +125,11 @@ describe.skipIf(mayGoWithout)("Istio's own validators", () => {
       expect(stdout).toContain("unknown fields [spec.wasm.failureStrategy]");
     });
 
+    test("the schema: what no filter does after a trap", () => {
+      const { stdout } = run(tools["crd-check"], change("FAIL_RELOAD", "FAIL_LATER"));
+      expect(stdout).toContain('"FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"');
+    });
+
     test("istioctl validate: weights of nothing", () => {
       const { code, stderr } = run(
         tools.istioctl,

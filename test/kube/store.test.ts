@@ -72,4 +72,50 @@ describe.skipIf(mayGoWithout)("in a real API server", () => {
     expect(await cluster.mustKubectl(names)).toBe("inferenceroute.weir.dev/chat\n");
     await remove();
   });
+
+  it("keeps its routes when their kind goes from the cluster, and writes them again when it is back", {
+    timeout: 240_000,
+  }, async () => {
+    await remove();
+    const said: string[] = [];
+    const open = () =>
+      createKubeStore({
+        client: cluster.client(),
+        namespace: "weir-system",
+        log: (line) => said.push(line),
+      });
+    const author = { principal: "ada", reason: "loss" };
+    const store = open();
+    await store.put(
+      "inference/chat",
+      draftRoute(messageWith({ stable: 90, canary: 10 }), undefined),
+      "",
+      "apply",
+      author,
+    );
+    const before = await store.list();
+    const crd = "inferenceroutes.weir.dev";
+    await cluster.mustKubectl(["delete", "crd", crd, "--wait=true"]);
+    await expect
+      .poll(() => said.join("\n"), { timeout: 60_000 })
+      .toMatch(/stays in force as it is known|cannot follow/);
+    await expect.poll(() => store.staleSince?.(), { timeout: 60_000 }).toBeInstanceOf(Date);
+    expect(await store.list()).toEqual(before);
+    // A service that starts meanwhile knows nothing, and says so.
+    const other = open();
+    await expect(other.list()).rejects.toThrow(/the cluster does not know .*inferenceroutes/);
+    await other.close();
+    await cluster.mustKubectl(["apply", "--server-side", "-f", "istio/base/crds.yaml"]);
+    const names = ["get", "inferenceroutes", "-A", "-o", "name"];
+    await expect
+      .poll(async () => (await cluster.kubectl(names)).stdout, { timeout: 90_000 })
+      .toBe("inferenceroute.weir.dev/chat\n");
+    expect((await store.list()).routes.map(({ etag }) => etag)).toEqual(["1"]);
+    expect(store.staleSince?.()).toBeUndefined();
+    // One that is deleted while the kind is there is gone.
+    await cluster.mustKubectl(["delete", "inferenceroute", "chat", "-n", "inference"]);
+    await expect.poll(async () => (await store.list()).routes, { timeout: 60_000 }).toEqual([]);
+    await store.close();
+    await remove();
+  });
 });

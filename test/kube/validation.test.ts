@@ -29,7 +29,7 @@ const wrong: [string, (spec: Spec) => void, RegExp][] = [
   ["a shadow of an unknown variant", (s) => shadow(s, { variant: "x" }), /not one of the variants/],
   ["a shadow with a weight", (s) => shadow(s, { variant: "canary" }), /weight must be 0/],
   ["retries that are off and meant", (s) => retries(s), /no meaning with 0 attempts/],
-  ["a burst below the rate", (s) => tier(s, { requestsPerSecond: 9, burst: 3 }), /at least/],
+  ["no service and no endpoints", (s) => nowhere(s), /service is required/],
 ];
 
 describe.skipIf(mayGoWithout)("the API server, by the CRD alone", () => {
@@ -88,8 +88,9 @@ function both(spec: Spec): void {
 function limit(spec: Spec, change: object): void {
   Object.assign(spec.rateLimit as object, change);
 }
-function tier(spec: Spec, bronze: object): void {
-  Object.assign((spec.rateLimit as { tiers: object }).tiers, { bronze });
+function nowhere(spec: Spec): void {
+  delete spec.service;
+  for (const each of spec.variants as { endpoints?: unknown }[]) delete each.endpoints;
 }
 function sticky(spec: Spec, source: object): void {
   (spec.canary as { stickyBy: object[] }).stickyBy = [source];

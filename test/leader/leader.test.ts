@@ -108,13 +108,14 @@ describe("a replica", () => {
   });
 
   it("counts a term from before it asked, however late the answer", async () => {
-    let answer: (held: boolean) => void = () => {};
+    let answer: ((held: boolean) => void) | undefined;
     const { leader, pass } = onClock(() => new Promise((resolve) => (answer = resolve)));
     await expect.poll(() => leader.current()).toBeDefined();
-    await sleep(60);
+    await expect.poll(() => answer).toBeDefined();
     pass(80);
-    answer(true);
-    await sleep(5);
+    answer?.(true);
+    // What follows from the answer has happened by the next turn of the loop.
+    await new Promise(setImmediate);
     expect(leader.current()).toBeUndefined();
   });
 });

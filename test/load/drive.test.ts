@@ -61,12 +61,34 @@ describe("load on a pod", () => {
   });
 });
 
+describe("an error within a success", () => {
+  it.each([
+    ["a stream", 1],
+    ["a whole answer", 0],
+  ])("is a failure in %s", async (_name, streams) => {
+    const port = await podWith({ firstTokenMs: 0, tokenGapMs: 0, failRate: 1 });
+    const { total } = await load(port, { question: questionsOf(streams) });
+    expect(total.failures).toEqual([{ reason: "an error within a 200", count: total.requests }]);
+    expect(total.latencyMs.p99).toBeNaN();
+  });
+});
+
 describe("load on a server", () => {
   const serverWith = async (listener: Parameters<typeof createServer>[1]) => {
     const made = createServer(listener);
     server = made;
     await new Promise<void>((resolve) => made.listen(0, "127.0.0.1", resolve));
     return (made.address() as AddressInfo).port;
+  };
+  /** Answers with these events, each time split at the next byte. */
+  const streamSplitAnywhere = (events: string) => {
+    let at = 0;
+    return serverWith((_req, res) => {
+      const split = at++ % events.length;
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      res.write(events.slice(0, split));
+      setTimeout(() => res.end(events.slice(split)), 5);
+    });
   };
 
   it("goes on asking while the server stands still, and counts the wait", async () => {
@@ -109,17 +131,27 @@ describe("load on a server", () => {
   it("finds events that are split at any byte", async () => {
     const events =
       'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\ndata: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"choices":[{"delta":{"content":"b"}}]}\n\ndata: [DONE]\n\n';
-    let at = 0;
-    const port = await serverWith((_req, res) => {
-      const split = at++ % events.length;
-      res.writeHead(200, { "content-type": "text/event-stream" });
-      res.write(events.slice(0, split));
-      setTimeout(() => res.end(events.slice(split)), 5);
-    });
+    const port = await streamSplitAnywhere(events);
     const { total } = await load(port, { stages: [{ requestsPerSecond: 400, durationMs: 1000 }] });
     expect(total.requests).toBeGreaterThan(events.length);
     expect(total.failed).toBe(0);
     expect(total.outputTokens).toBe(2 * total.requests);
+  });
+  it.each<[name: string, event: string, failed: boolean]>([
+    ["an error", '{"error":{"message":"no"}}', true],
+    ["an error in a word", '{"error": "no"}', true],
+    ["no error that is null", '{"error":null,"choices":[]}', false],
+    [
+      "no error in what the model writes",
+      JSON.stringify({ choices: [{ delta: { content: '{"error":{"code":500}}' } }] }),
+      false,
+    ],
+  ])("reads %s in a stream, split at any byte", async (_name, event, failed) => {
+    const events = `data: ${event}\n\ndata: [DONE]\n\n`;
+    const port = await streamSplitAnywhere(events);
+    const { total } = await load(port, { stages: [{ requestsPerSecond: 300, durationMs: 500 }] });
+    expect(total.requests).toBeGreaterThan(events.length);
+    expect(total.failed).toBe(failed ? total.requests : 0);
   });
   it("stops when it is told to, with what was measured so far", async () => {
     const port = await serverWith((_req, res) => res.end("{}"));

@@ -40,7 +40,11 @@ function metricsOf() {
   );
   const proxies = [
     create(ProxySchema, { node: "a", connected: true, inSync: true }),
-    create(ProxySchema, { node: "b", connected: true, resources: [{ nackMessage: "no" }] }),
+    create(ProxySchema, {
+      node: "b",
+      connected: true,
+      resources: [{ type: "ECDS", nackMessage: "no" }],
+    }),
     create(ProxySchema, { node: "c" }),
   ];
   const metrics = createMetrics([
@@ -67,6 +71,8 @@ describe("metrics", () => {
       'weir_proxies{state="in_sync"} 1',
       'weir_proxies{state="refused"} 1',
       'weir_proxies{state="away"} 1',
+      'weir_proxies_refused{type="ECDS"} 1',
+      'weir_proxies_refused{type="LDS"} 0',
       'weir_api_calls_total{method="RouteService/ShiftWeights",code="aborted"} 1',
       'weir_xds_nacks_total{type="ECDS"} 1',
     ])

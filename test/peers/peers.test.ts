@@ -218,7 +218,7 @@ describe("replicas that know each other", () => {
       httpVersion: "2",
       nodeOptions: { rejectUnauthorized: false },
     });
-    const asked = createClient(PeerService, stranger).follow({ replica: "stranger" });
+    const asked = createClient(PeerService, stranger).follow({});
     expect((await refusal(asked[Symbol.asyncIterator]().next())).code).toBe(Code.Unauthenticated);
   });
 

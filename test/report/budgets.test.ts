@@ -106,10 +106,34 @@ describe("budgets", () => {
     expect(report("b", 300)).toBeCloseTo(rate, 0);
   });
 
-  it("give what a proxy no longer names to others at once", () => {
-    const { report, made } = budgets();
+  it("of a replica that fell silent go to another one, which gives what its proxies have to no one at once", () => {
+    let nowMs = 1_000_000;
+    let alone = false;
+    const made = createBudgets(() => rate, { decides: () => alone, nowMs: () => nowMs });
+    nowMs += learningMs;
+    const report = (node: string, held: number) => {
+      const intervalNs = held === 0 ? 0n : BigInt(Math.round(1e9 / held));
+      const need = { route: "inference/chat", tenant: "acme", wanted: 300n, intervalNs };
+      const [lease] = made.report(node, [create(NeedSchema, need)]);
+      return lease?.intervalNs === undefined ? undefined : 1e9 / Number(lease.intervalNs);
+    };
+    // The other replica decides, and told of its proxy, which has two thirds.
+    expect([report("theirs", 80), report("ours", 40)]).toEqual([undefined, undefined]);
+    alone = true;
+    nowMs += goneMs - 1000;
+    expect(report("ours", 40)).toBeLessThanOrEqual(40.01);
+    nowMs += 2000;
+    expect(report("ours", 40)).toBeCloseTo(rate, 0);
+  });
+
+  it("give what a proxy no longer names to others, but not at once: it may tell its needs by turns", () => {
+    const { report, pass, made } = budgets();
     report("a", 300);
     report("b", 300);
+    pass(goneMs - 1000);
+    made.report("a", []);
+    expect(report("b", 300)).toBeLessThan(rate * 0.002);
+    pass(2000);
     made.report("a", []);
     expect(report("b", 300)).toBeCloseTo(rate, 0);
     expect(made.shares()).toMatchObject([{ route: "inference/chat", tenant: "acme", node: "b" }]);

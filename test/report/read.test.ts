@@ -23,7 +23,7 @@ describe("a report as the filters write it", () => {
       epoch: "1",
     });
     synthetic.answer(500, 30);
-    const written = toJson(ReportRequestSchema, synthetic.report("r"));
+    const written = toJson(ReportRequestSchema, synthetic.report(0, "r"));
     expect(readReport(written)).toEqual(fromJson(ReportRequestSchema, written));
     expect(readReport({})).toEqual(fromJson(ReportRequestSchema, {}));
     const all = {

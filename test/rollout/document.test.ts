@@ -54,8 +54,9 @@ describe("a rollout document", () => {
 
   it.each([
     ["", "no document"],
-    ["---\n---\n", "one rollout, not 2"],
-    ["null", "empty"],
+    ["---\n---\n", "no document"],
+    ["null", "no document"],
+    ["a: 1\n---\nb: 2\n", "one rollout, not 2"],
     ["a: [", "flow"],
     ["[1, 2]", "must be an object"],
   ])("is refused: %j", (text, words) => {

@@ -6,7 +6,7 @@ import {
 import { ListenerSchema } from "../../control/gen/envoy/config/listener/v3/listener_pb.ts";
 import { HttpConnectionManagerSchema } from "../../control/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { resourceTypes } from "../../control/xds/types.ts";
-import { sotw } from "../xds/fake-envoy.ts";
+import { type Proof, sotw } from "../xds/fake-envoy.ts";
 
 const url = (name: string) => resourceTypes.find((type) => type.name === name)?.url ?? "";
 
@@ -16,6 +16,12 @@ export interface FakeProxy {
   mute: boolean;
   /** What it says to other configurations of the filters than the one it runs, instead of yes. */
   refusal: string | undefined;
+  /** What it says no to, in its own words, besides that; undefined where it says yes. */
+  refuses: (type: string, version: string, resources: readonly Any[]) => string | undefined;
+  /** Responses that it was sent. */
+  readonly received: readonly { type: string; version: string; resources: readonly Any[] }[];
+  /** Ends its stream; the next one follows as after any loss, unless it is not to come back. */
+  leave(comesBack: boolean): void;
   /** Longest time that it was without a stream, from the end of one to the first answer on the next. */
   longestGapMs: number;
   /** Percent of the users that the configuration it runs sends to the canary. */
@@ -24,7 +30,7 @@ export interface FakeProxy {
 }
 
 /** What clusters are asked for with their endpoints. */
-function endpointsOf(resources: readonly Any[]): string[] {
+export function endpointsOf(resources: readonly Any[]): string[] {
   return resources
     .flatMap((any) => anyUnpack(any, ClusterSchema) ?? [])
     .filter(({ clusterDiscoveryType: { value } }) => value === Cluster_DiscoveryType.EDS)
@@ -32,7 +38,7 @@ function endpointsOf(resources: readonly Any[]): string[] {
 }
 
 /** Filters of listeners whose configuration comes by itself. */
-function filtersOf(resources: readonly Any[]): string[] {
+export function filtersOf(resources: readonly Any[]): string[] {
   return resources
     .flatMap((any) => anyUnpack(any, ListenerSchema)?.filterChains ?? [])
     .flatMap(({ filters }) => filters)
@@ -54,15 +60,26 @@ const namedIn: Record<string, { type: string; names: (resources: readonly Any[])
 const againMs = 200;
 
 /** @param ports of the replicas; it tries one after the other */
-export function startFakeProxy(ports: number | readonly number[], id: string): FakeProxy {
+export function startFakeProxy(
+  ports: number | readonly number[],
+  id: string,
+  proof: Proof = {},
+): FakeProxy {
   const all = [ports].flat();
   let tries = 0;
   let lostMs: number | undefined;
   let envoy: ReturnType<typeof sotw>;
   let closed = false;
+  const received: { type: string; version: string; resources: readonly Any[] }[] = [];
   const proxy: FakeProxy = {
     mute: false,
     refusal: undefined,
+    refuses: () => undefined,
+    received,
+    leave(comesBack) {
+      closed ||= !comesBack;
+      envoy.close();
+    },
     longestGapMs: 0,
     canaryPercent: 0,
     close() {
@@ -73,7 +90,7 @@ export function startFakeProxy(ports: number | readonly number[], id: string): F
   let runs = "";
 
   function open(): void {
-    const mine = sotw(all[tries++ % all.length] ?? 0);
+    const mine = sotw(all[tries++ % all.length] ?? 0, proof);
     envoy = mine;
     let answered = false;
     mine.stream.once("close", () => {
@@ -93,8 +110,11 @@ export function startFakeProxy(ports: number | readonly number[], id: string): F
         lostMs = undefined;
         if (proxy.mute) continue;
         const type = resourceTypes.find((each) => each.url === response.typeUrl)?.name ?? "";
-        const refused =
-          type === "ECDS" && proxy.refusal !== undefined && response.versionInfo !== runs;
+        const { versionInfo: version, resources } = response;
+        received.push({ type, version, resources });
+        const other = type === "ECDS" && version !== runs ? proxy.refusal : undefined;
+        const words = other ?? proxy.refuses(type, version, resources);
+        const refused = words !== undefined;
         if (type === "ECDS" && !refused) {
           runs = response.versionInfo;
           const config = response.resources.map(({ value }) => Buffer.from(value).toString());
@@ -113,7 +133,7 @@ export function startFakeProxy(ports: number | readonly number[], id: string): F
           resourceNames: names[type] ?? [],
           versionInfo: refused ? "" : response.versionInfo,
           responseNonce: response.nonce,
-          ...(refused ? { errorDetail: { code: 3, message: proxy.refusal ?? "" } } : {}),
+          ...(refused ? { errorDetail: { code: 3, message: words } } : {}),
         });
       }
     })().catch(() => {

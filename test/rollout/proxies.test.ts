@@ -1,10 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { ControlServer } from "../../control/server.ts";
 import { type ApiClients, clientsOf } from "../api/clients.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { type FakeProxy, startFakeProxy } from "./fake-proxy.ts";
+import { startReporter } from "./reporter.ts";
 import { rolloutOf, routeWithPods } from "./world.ts";
 
+const names = ["one", "two", "three"];
 let server: ControlServer;
 let proxies: FakeProxy[];
 let rollouts: ApiClients["rollouts"];
@@ -14,7 +16,7 @@ beforeEach(async () => {
   server = await startQuietServer();
   ({ rollouts, routes, audit } = clientsOf(urlOf(server)));
   await routes.applyRoute({ route: routeWithPods(9001, 9002) });
-  proxies = ["one", "two", "three"].map((id) => startFakeProxy(server.xds.port, id));
+  proxies = names.map((id) => startFakeProxy(server.xds.port, id));
   await expect.poll(applied, { timeout: 30_000 }).toBe("3 of 3");
 });
 afterEach(async () => {
@@ -29,6 +31,8 @@ async function applied(): Promise<string> {
 const weights = async () =>
   (await routes.getRoute({ name: "chat" })).state?.route?.spec?.variants.map((each) => each.weight);
 const state = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
+const waits = async () =>
+  (await rollouts.getRollout({ name: "chat" })).progress?.waitingFor.join("; ");
 const start = (spec: object) => rollouts.startRollout({ rollout: rolloutOf(spec) });
 
 describe("proxies that do not do as they are told", () => {
@@ -92,5 +96,36 @@ describe("proxies that do not do as they are told", () => {
       proof: { deadline: "1s", onDeadline: "continue" },
     });
     await expect.poll(state, { timeout: 20_000 }).toMatchObject({ step: 1, weight: 20 });
+  });
+
+  it("vanish all at once in the middle of a rollout: it stands still, and goes on where it was when they are back", {
+    timeout: 120_000,
+  }, async () => {
+    const reporters = names.map((id, i) => {
+      const reporter = startReporter(() => urlOf(server), id, 200);
+      Object.defineProperty(reporter, "weight", { get: () => proxies[i]?.canaryPercent });
+      onTestFinished(() => reporter.stop());
+      return reporter;
+    });
+    const silence = (silent: boolean) => {
+      for (const reporter of reporters) reporter.silent = silent;
+    };
+    const analysis = { minimumSample: 20, checks: [{ metric: "success-rate", tolerance: 5 }] };
+    await start({ steps: [{ weight: 20 }, { weight: 50 }, { weight: 100 }], hold: "1s", analysis });
+    await expect.poll(async () => (await state())?.step, { interval: 20 }).toBe(1);
+    silence(true);
+    for (const proxy of proxies) proxy.close();
+    await expect.poll(waits).toContain("no proxy is connected");
+    const stood = await state();
+    // Three times as long as the step would take.
+    const untilMs = performance.now() + 3_000;
+    await expect.poll(() => performance.now()).toBeGreaterThan(untilMs);
+    expect(await state()).toEqual(stood);
+    proxies = names.map((id) => startFakeProxy(server.xds.port, id));
+    silence(false);
+    await expect.poll(state, { timeout: 60_000 }).toMatchObject({ phase: "succeeded" });
+    const { entries } = await audit.listAudit({ name: "chat" });
+    const taken = entries.filter(({ action }) => action === "rollout-step").reverse();
+    expect(taken.map(({ rolloutAfter }) => rolloutAfter?.step)).toEqual([1, 2, 3]);
   });
 });

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished } from "vitest";
 import { type ApiClients, clientsOf } from "../api/clients.ts";
 import { freePorts } from "../free-ports.ts";
@@ -109,8 +108,15 @@ it("is walked by one replica at a time, and goes on under the other when the lea
     }, step)
     .toBe(false);
   await expect.poll(async () => (await state())?.phase, step).toBe("succeeded");
-  // Time for the old leader to write what it had in mind.
-  await sleep(1_000);
+  // What the old leader had in mind it has written once it sees the end, and writes after it.
+  const phaseAtOld = async () =>
+    (await old.rollouts.getRollout({ name: "chat" })).progress?.state?.phase;
+  await expect.poll(phaseAtOld, step).toBe("succeeded");
+  const { state: shifted } = await old.routes.shiftWeights({
+    name: "chat",
+    weights: { canary: 1 },
+  });
+  expect(shifted?.etag).not.toBe("");
   expect([old.steps(), next.steps()]).toEqual([1, 3]);
   const { entries } = await next.audit.listAudit({ name: "chat", limit: 100 });
   const taken = entries

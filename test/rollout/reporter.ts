@@ -39,7 +39,7 @@ export function startReporter(
     fetch(`${base()}/weir.v1.ReportService/Report`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify(toJson(ReportRequestSchema, synthetic.report(""))),
+      body: JSON.stringify(toJson(ReportRequestSchema, synthetic.report(performance.now(), ""))),
     }).catch(() => {
       // The service is away: what was counted comes with the next report.
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { evidence, upperShare } from "../../control/rollout/sequential.ts";
+import { boundOfShare, evidence } from "../../control/rollout/sequential.ts";
 import { seededRandom } from "../../control/rollout/synthetic.ts";
 
 /** Largest evidence against a true share, looking after every trial. */
@@ -54,10 +54,15 @@ describe("the upper bound of a share", () => {
     [0, 0, 1],
     [10, 10, 1],
   ])("of %d in %d is %d", (hits, trials, bound) => {
-    expect(upperShare(hits, trials, 3)).toBeCloseTo(bound);
+    expect(boundOfShare(hits, trials, 3)).toBeCloseTo(bound);
+  });
+  it("is a lower one below 0", () => {
+    expect(boundOfShare(0, 0, -1)).toBe(0);
+    expect(boundOfShare(0, 100, -1)).toBeCloseTo(0, 10);
+    expect(boundOfShare(50, 100, -1)).toBeCloseTo(0.45, 2);
   });
   it("closes in on the share", () => {
-    expect(upperShare(5, 100, 3)).toBeGreaterThan(0.1);
-    expect(upperShare(500, 10_000, 3)).toBeLessThan(0.058);
+    expect(boundOfShare(5, 100, 3)).toBeGreaterThan(0.1);
+    expect(boundOfShare(500, 10_000, 3)).toBeLessThan(0.058);
   });
 });

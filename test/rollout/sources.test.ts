@@ -5,7 +5,6 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { MetricQuerySchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { capacityGates } from "../../control/rollout/capacity.ts";
 import { begin } from "../../control/rollout/commands.ts";
-import { readLoad } from "../../control/rollout/pod-loads.ts";
 import { createPrometheus, queryVerdict, readAnswer } from "../../control/rollout/prometheus.ts";
 import { createWebhooks } from "../../control/rollout/webhook.ts";
 import { rolloutOf, routeOf } from "./world.ts";
@@ -26,6 +25,11 @@ async function answering(status: number, body: string | undefined): Promise<stri
 }
 
 const nowMs = 1_000_000_000;
+const noTime = (time: unknown) =>
+  JSON.stringify({
+    status: "success",
+    data: { resultType: "vector", result: [{ metric: {}, value: [time, "0.1"] }] },
+  });
 const vector = (...values: string[]) =>
   JSON.stringify({
     status: "success",
@@ -62,6 +66,8 @@ describe("an answer of Prometheus", () => {
       "pass",
     ],
     ["an empty string", vector(""), "missing"],
+    ["a number without a time", noTime(null), "missing"],
+    ["a number whose time is none", noTime("now"), "missing"],
     ["words", vector("low"), "missing"],
   ])("%s", (_what, text, outcome) => {
     const verdict = queryVerdict(query, readAnswer(text, nowMs));
@@ -142,7 +148,7 @@ describe("the pods' capacity", () => {
     if (!found) throw new Error("no spec");
     return found;
   };
-  const pod = { running: 8, waiting: 3, cache: 0.5 };
+  const pod = { server: "vllm", running: 8, waiting: 3, cache: 0.5 };
   it.each([
     [
       { readyEndpoints: 2 },
@@ -199,15 +205,22 @@ describe("the pods' capacity", () => {
     expect(shut.join()).toBe(words);
   });
 
-  it("is read from vLLM's metrics, of several models too", () => {
-    const text = [
-      "# HELP vllm:num_requests_running x",
-      'vllm:num_requests_running{model_name="a"} 2.0',
-      'vllm:num_requests_running{model_name="b"} 3.0',
-      'vllm:num_requests_waiting{model_name="a"} 1.0',
-      'vllm:kv_cache_usage_perc{model_name="a"} 0.25',
-    ].join("\n");
-    expect(readLoad(text)).toEqual({ running: 5, waiting: 1, cache: 0.25 });
-    expect(() => readLoad("up 1")).toThrow("no vllm:num_requests_running");
+  it("is no reason to go on where a pod does not tell it", () => {
+    const quiet = { server: "vllm", running: 2, waiting: undefined, cache: undefined };
+    const limits = { queueDepth: 5, kvCachePercent: 90, inFlight: 50 };
+    const pods = [["a", pod] as const, ["b", quiet] as const];
+    const gates = capacityGates(spec(limits), pods, "10.0.0.3:8000 no answer in time");
+    expect(gates.map(({ name, open, words }) => [name, open, words])).toEqual([
+      ["ready pods", true, "2 of at least 1"],
+      ["queue", false, "not told by every pod, the limit is 5 a pod"],
+      ["kv cache", false, "not told by every pod, the limit is 90 %"],
+      ["in flight after the step", false, "not known: 10.0.0.3:8000 no answer in time"],
+    ]);
+  });
+
+  it("of pods that do not tell what they have in work opens no gate on that", () => {
+    const silent = { server: "triton", running: undefined, waiting: 0, cache: undefined };
+    const gates = capacityGates(spec({ inFlight: 50 }), [["a", silent] as const], Number.NaN);
+    expect(gates.find(({ name }) => name.startsWith("in flight"))?.open).toBe(false);
   });
 });

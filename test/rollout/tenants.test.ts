@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
+import type { Observation } from "../../control/report/index.ts";
 import { begin } from "../../control/rollout/commands.ts";
 import { driftOf, routeFor } from "../../control/rollout/effect.ts";
 import { simulate } from "../../control/rollout/simulate.ts";
 import { faults, type TenantProfile } from "../../control/rollout/synthetic.ts";
+import { tenantsIn } from "../../control/rollout/tenants.ts";
 import { validateRollout } from "../../control/rollout/validate.ts";
 import { rolloutOf, routeOf, traffic } from "./world.ts";
 
@@ -27,6 +29,33 @@ async function walked(seed: number, who: readonly TenantProfile[], spec: object 
   );
   return { state, changes, pinned: state.pins.map(({ tenant }) => tenant) };
 }
+
+describe("a tenant that has all answers", () => {
+  const answers = (failed: number, good: number): Observation => {
+    const each = { name: "responses", variant: "", tier: "" };
+    const counters = new Map([
+      ["good", { ...each, label: "2xx", total: good }],
+      ["failed", { ...each, label: "5xx", total: failed }],
+    ]);
+    return { atMs: 0, counters, distributions: new Map() };
+  };
+  const facts = {
+    analysis: rolloutOf({ steps }).spec?.analysis,
+    // Of the whole a report more is known than of the tenant.
+    window: { canary: answers(60, 0), stable: answers(0, 300) },
+    tenants: new Map([
+      ["acme", { canary: answers(30, 0), stable: answers(0, 150), stableEver: answers(0, 150) }],
+    ]),
+    judged: () => [],
+    counts: () => true,
+    pinned: 0,
+  };
+
+  it("is not taken for one of many while a step is young, though it is told of late", () => {
+    expect(tenantsIn({ ...facts, countedMs: 2_000 }).worse).toEqual([]);
+    expect(tenantsIn({ ...facts, countedMs: 20_000 }).worse).toHaveLength(1);
+  });
+});
 
 describe("a canary that is worse for a tenant alone", () => {
   it.each([

@@ -76,6 +76,6 @@ export function traffic(
     const mean = options.perSecond * every;
     const count = mean + (random() - 0.5) * 4 * Math.sqrt(mean);
     synthetic.answer(Math.max(0, Math.round(count)), canaryPercent, pins);
-    return { atMs: second * 1000, reports: [synthetic.report("r")] };
+    return { atMs: second * 1000, reports: [synthetic.report(second * 1000, "r")] };
   };
 }

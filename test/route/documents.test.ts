@@ -93,11 +93,12 @@ describe("a document with something wrong in it", () => {
       'unknown-tier spec.rateLimit.tenants.acme: tier "platinum" is not one of gold, silver, bronze',
     ],
     [
-      "a burst below the rate",
+      "no service where a variant has no endpoints",
       changed((spec) => {
-        spec.rateLimit.tiers.gold.burst = 50;
+        spec.service = undefined;
+        delete spec.variants[0].endpoints;
       }),
-      "burst-too-small spec.rateLimit.tiers.gold.burst: burst must be at least requestsPerSecond 100, not 50",
+      "missing-field spec.service: service is required where a variant has no endpoints: it names the Kubernetes Service of the pods",
     ],
     [
       "a negative rate",
@@ -133,6 +134,40 @@ describe("a document with something wrong in it", () => {
         spec.resilience.timeout = "0s";
       }),
       "out-of-range spec.resilience.timeout: timeout must be at least 0.001s",
+    ],
+    [
+      "a first byte that is due after the whole answer",
+      changed((spec) => {
+        Object.assign(spec.resilience, { timeout: "20s", firstByteTimeout: "20s" });
+      }),
+      "no-effect spec.resilience.firstByteTimeout: firstByteTimeout has no meaning unless it is shorter than timeout",
+    ],
+    [
+      "two times until the first byte",
+      changed((spec) => {
+        spec.resilience = {
+          firstByteTimeout: "2s",
+          retries: { attempts: 1, perTryTimeout: "1s" },
+        };
+      }),
+      "first-byte-retries spec.resilience.firstByteTimeout: firstByteTimeout and retries.perTryTimeout exclude each other: the one answers with 504, the other tries again",
+    ],
+    [
+      "a completion that is late and would run again",
+      changed((spec) => {
+        spec.resilience = {
+          firstByteTimeout: "2s",
+          retries: { attempts: 1, retryOn: ["connect-failure", "gateway-error"] },
+        };
+      }),
+      "first-byte-retries spec.resilience.firstByteTimeout: retries on gateway-error run a request again that was too late: leave gateway-error out, or give retries.perTryTimeout instead",
+    ],
+    [
+      "a part for each variant of no limit",
+      changed((spec) => {
+        spec.rateLimit.variantPercent = 30;
+      }),
+      "no-effect spec.rateLimit.variantPercent: variantPercent has no meaning without spec.canary and a limit of concurrent requests",
     ],
     [
       "a bad endpoint",
@@ -194,6 +229,15 @@ it("refuses two routes of one name or one host in a file", () => {
   ).toEqual(["host-taken"]);
 });
 
+it("of brackets alone is told in a few lines", () => {
+  const { problems } = parseRoutes(`a: ${"[".repeat(20_000)}`);
+  expect(problems.length).toBeLessThanOrEqual(11);
+  expect(problems.at(-1)).toMatchObject({
+    code: "yaml",
+    message: expect.stringMatching(/^\d+ more errors/),
+  });
+});
+
 describe("a shift", () => {
   const route = messageWith({ stable: 90, canary: 10, next: 0 });
   const weightsAfter = (weights: Record<string, number>) =>
@@ -216,10 +260,15 @@ describe("a shift", () => {
     [{ green: 5 }, "unknown-variant"],
     [{ stable: 60, canary: 60 }, "weights-sum"],
     [{}, "missing-field"],
+    [Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`v${i}`, 1])), "too-many"],
   ])("of %j is refused", (weights, code) => {
     expect(
       shiftWeights(route, weights as Record<string, number>).problems.map((each) => each.code),
     ).toEqual([code]);
+  });
+  it("stores two decimals, however near to them what was given is", () => {
+    expect(weightsAfter({ canary: 1e-300 })).toEqual({ stable: 100, canary: 0, next: 0 });
+    expect(Object.is(weightsAfter({ canary: -0 }).canary, 0)).toBe(true);
   });
   it("leaves a right document", () => {
     const { route: shifted } = shiftWeights(route, { canary: 55.55 });

@@ -34,6 +34,10 @@ const asking: [string, ReturnType<typeof stateWith>][] = [
   ["a tier's objective", stateWith({}, { objective: "interactive" })],
   ["schedulers' headers", stateWith({ forward: { scheduler: true } })],
   ["certificates as identity", stateWith({ identity: [{ san: "connection" }] })],
+  [
+    "ranges of addresses",
+    stateWith({ identity: [{ sourceIp: true }], tenants: { "10.0.0.0/8": "gold" } }),
+  ],
 ];
 
 it("is weir.wasm where nothing needs more", () => {

@@ -140,6 +140,21 @@ describe("a policy that cannot mean anything is refused", () => {
 const policiesOf = (state: RouteState) =>
   fromJson(FilterConfigSchema, filterConfig([state])).routes;
 
+it.each([
+  [100, 50],
+  [1000, 1],
+  [1.5, 1],
+  [0.5, 3],
+  [100, undefined],
+])("%s requests a second with a burst of %s is taken as it is written", (rate, burst) => {
+  const document = exampleDocument() as any;
+  document.spec.rateLimit.tiers.gold = { requestsPerSecond: rate, ...(burst ? { burst } : {}) };
+  const { problems, routes } = parseRoutes(stringify(document));
+  expect(problems).toEqual([]);
+  const gold = routes[0]?.spec?.rateLimit?.tiers.gold;
+  expect([gold?.requestsPerSecond, gold?.burst]).toEqual([rate, burst ?? 0]);
+});
+
 describe("the filters' configuration", () => {
   const divert = (spec: any) => {
     Object.assign(spec.shadow, { mode: "divert", tier: "bronze", maxTokens: 64 });

@@ -33,9 +33,14 @@ function after(seconds: number): ReportRequest {
       count("canary_requests", "stable", 90),
       count("canary_requests", "canary", 10),
       count("responses", "2xx", 90, "stable", "gold"),
-      count("responses", "2xx", 8, "canary", "gold"),
+      count("responses", "2xx", 3, "canary", "gold"),
       count("responses", "5xx", 1, "canary", "gold"),
       count("responses", "5xx", 1, "canary", "bronze"),
+      count("failed_answers", "error", 1, "canary", "gold"),
+      count("responses", "4xx", 3, "canary", "bronze"),
+      count("responses", "501", 2, "canary", "bronze"),
+      count("waited", "16s", 2, "canary", "bronze"),
+      count("waited", "4s", 3, "canary", "bronze"),
       count("tokens", "completion", 500, "canary", "gold"),
       count("tokens", "prompt", 7000, "canary", "gold"),
       count("rate_limit_admitted", "gold", 100),
@@ -67,12 +72,16 @@ describe("signals", () => {
     run(120);
     const { total, variants, tiers } = history.signals(route);
     expect(total?.requestsPerSecond).toBeCloseTo(100, 5);
-    expect(total?.errorPercent).toBeCloseTo(2, 5);
+    expect(total?.errorPercent).toBeCloseTo(3, 5);
     const [stable, canary] = variants;
     expect(stable?.signals?.requestsPerSecond).toBeCloseTo(90, 5);
     expect(stable?.signals?.errorPercent).toBe(0);
     expect(stable?.signals?.timeToFirstTokenMs?.p95).toBeUndefined();
-    expect(canary?.signals?.errorPercent).toBeCloseTo(20, 5);
+    expect(canary?.signals?.errorPercent).toBeCloseTo(30, 5);
+    expect(canary?.signals?.refusedPercent).toBeCloseTo(50, 5);
+    expect(canary?.signals?.waitedSeconds).toBe(16);
+    expect(stable?.signals?.refusedPercent).toBe(0);
+    expect(stable?.signals?.waitedSeconds).toBeUndefined();
     expect(canary?.signals?.tokensPerSecond).toBeCloseTo(500, 5);
     // Two percent is what the sketch promises.
     expect((canary?.signals?.timeToFirstTokenMs?.p50 ?? 0) / 200).toBeCloseTo(1, 1);

@@ -25,7 +25,7 @@ beforeAll(async () => {
   for (let i = 0; i < 150; i++)
     await store.put("inference/chat", draft(i % 100), "", "shift", author);
   const metadata = { namespace: "inference", name: "chat" };
-  const rollout = create(RolloutStateSchema, { phase: "running", rollout: { metadata } });
+  const rollout = create(RolloutStateSchema, { phase: "running", rollout: { metadata, spec: {} } });
   await store.putRollout("inference/chat", { rollout, etag: "" }, "rollout-start", author);
   text = writeBackup(await readContents(store));
   await store.close();

@@ -54,16 +54,33 @@ describe("an lmdb store's directory", () => {
     await openStore(`lmdb:${directory}`).close();
   });
 
-  it.each([
-    ["cut to half", () => truncateSync(join(directory, "data.mdb"), 12288)],
-    ["emptied", () => truncateSync(join(directory, "data.mdb"), 0)],
-    ["overwritten", () => writeFileSync(join(directory, "data.mdb"), Buffer.alloc(65536, 7))],
-    ["of a newer layout", () => writeFileSync(join(directory, "layout"), "2\n")],
-    ["without its layout", () => rmSync(join(directory, "layout"))],
-  ])("is refused when it was %s, never read as empty", async (_name, damage) => {
+  it.each<[string, () => void, RegExp]>([
+    [
+      "cut to half",
+      () => truncateSync(join(directory, "data.mdb"), 12288),
+      /restore it from a backup/,
+    ],
+    ["emptied", () => truncateSync(join(directory, "data.mdb"), 0), /restore it from a backup/],
+    [
+      "overwritten",
+      () => writeFileSync(join(directory, "data.mdb"), Buffer.alloc(65536, 7)),
+      /restore it from a backup/,
+    ],
+    [
+      "of a newer layout",
+      () => writeFileSync(join(directory, "layout"), "2\n"),
+      /has layout 2; this version of weir reads layout 1/,
+    ],
+    [
+      "without its layout",
+      () => rmSync(join(directory, "layout")),
+      /has data but no layout file: it is not whole/,
+    ],
+  ])("is refused when it was %s, never read as empty", async (_name, damage, why) => {
     await fill(50);
     damage();
     expect(() => openStore(`lmdb:${directory}`)).toThrow(StoreUnavailableError);
+    expect(() => openStore(`lmdb:${directory}`)).toThrow(why);
   });
 });
 

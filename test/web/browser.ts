@@ -15,13 +15,14 @@ if (mayGoWithoutBrowser)
     "Chromium is not installed: the page's own tests are skipped (apt install chromium)",
   );
 
-export async function startBrowser(): Promise<Browser> {
+/** @param flags further ones of Chromium */
+export async function startBrowser(flags: readonly string[] = []): Promise<Browser> {
   const which = spawnSync("which", [binary ?? "chromium"], { encoding: "utf8" });
   if (which.status !== 0) throw new Error("Chromium is not installed: apt install chromium");
   // Root has no user namespace to sandbox in; the page is our own.
   return chromium.launch({
     executablePath: which.stdout.trim(),
-    args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
+    args: [...flags, ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
   });
 }
 

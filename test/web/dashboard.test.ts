@@ -85,7 +85,9 @@ describe.skipIf(mayGoWithoutBrowser)(
       await page.getByRole("row", { name: /^gold/ }).waitFor();
       // What the filters measure of the streams.
       await page
-        .getByRole("row", { name: /^stable .*0\.0 % \d+ ms \d+ ms \d+ ms \d+\.\d$/ })
+        .getByRole("row", {
+          name: /^stable .*0\.0 % 0\.0 % (-|\d+ s) \d+ ms \d+ ms \d+ ms \d+\.\d$/,
+        })
         .waitFor({ timeout: 30_000 });
       // Who is refused what, and why.
       await page.getByRole("row", { name: /^silver .*rate_limited \d+\.\d$/ }).waitFor();

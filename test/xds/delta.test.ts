@@ -55,7 +55,7 @@ it("sends what a proxy lacks of what it says it has", async () => {
   older.close();
 });
 
-it("X13: takes single names up and lets them go, and the unknown without a word", async () => {
+it("X13: takes single names up and lets them go, also the unknown", async () => {
   server.xds.publish(snapshotOf({ stable: 90, canary: 10 }));
   envoy.send({
     node,

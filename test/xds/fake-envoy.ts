@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
   connect,
   createServer,
   type Http2Server,
+  type ServerHttp2Session,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -33,6 +35,10 @@ export interface TestServer {
   fleet: Fleet;
   port: number;
   nacks: string[];
+  /** Connections that are open. */
+  connections(): number;
+  /** Cuts every connection. */
+  drop(): void;
   close(): Promise<void>;
 }
 
@@ -42,8 +48,13 @@ export async function startXds(stuckMs?: number): Promise<TestServer> {
   const nacks: string[] = [];
   const nack = (node: string, type: string, version: string, message: string) =>
     void nacks.push(`${node} ${type} ${version} ${message}`);
-  const xds = createXdsServer(fleet, { nack }, stuckMs);
+  const xds = createXdsServer(fleet, { nack }, stuckMs === undefined ? {} : { stuckMs });
   const http2: Http2Server = createServer();
+  const sessions = new Set<ServerHttp2Session>();
+  http2.on("session", (session) => {
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+  });
   http2.on("stream", (stream, headers) => {
     if (!xds.handle(stream, headers)) stream.respond({ ":status": 404 }, { endStream: true });
   });
@@ -52,6 +63,10 @@ export async function startXds(stuckMs?: number): Promise<TestServer> {
     xds,
     fleet,
     nacks,
+    connections: () => sessions.size,
+    drop: () => {
+      for (const session of sessions) session.destroy();
+    },
     port: (http2.address() as AddressInfo).port,
     async close() {
       xds.close();
@@ -120,7 +135,7 @@ function open<Request, Response>(
   });
   return {
     send: (request) => void stream.write(frame(encode(request))),
-    next(timeoutMs = 3000) {
+    next(timeoutMs = 10_000) {
       const ready = received.shift();
       if (ready !== undefined) return Promise.resolve(ready);
       return new Promise((resolve, reject) => {
@@ -132,7 +147,12 @@ function open<Request, Response>(
       });
     },
     async silence() {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      // The server answers a ping behind all that it wrote before: twice, for what it does a turn later.
+      if (session.connecting) await once(session, "connect");
+      for (let round = 0; round < 2; round++)
+        await new Promise<void>((resolve, reject) => {
+          session.ping((error) => (error ? reject(error) : setImmediate(resolve)));
+        });
       if (received.length > 0)
         throw new Error(
           `unexpected response: ${JSON.stringify(received, (_, value) => (typeof value === "bigint" ? String(value) : value))}`,

@@ -193,8 +193,9 @@ it("X14: a proxy that restarts, with old and new side by side, is served twice a
   const [first, second] = [await old.next(), await epoch.next()];
   expect(first.versionInfo).toBe(second.versionInfo);
   expect(server.fleet.list()).toHaveLength(1);
+  const connections = server.connections();
   old.close();
-  await sleep(50);
+  await expect.poll(() => server.connections()).toBe(connections - 1);
   epoch.send({
     typeUrl: url("RDS"),
     resourceNames: ["weir"],

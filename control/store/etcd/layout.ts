@@ -1,4 +1,10 @@
-import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { bytes, type EtcdClient, fenceKey, text } from "../../etcd/index.ts";
 import {
   type KeyValue,
@@ -12,6 +18,7 @@ import {
   type RouteState,
   RouteStateSchema,
 } from "../../gen/weir/v1/service_pb.ts";
+import { defaultNamespace, routeName } from "../../route/index.ts";
 import { openRecord, sealRecord } from "../record.ts";
 import { StoreUnavailableError } from "../store.ts";
 
@@ -68,26 +75,73 @@ export function sealRoute(state: RouteState): Buffer {
   return sealRecord(toBinary(RouteStateSchema, state));
 }
 
-export function openRoute(kv: KeyValue): RouteState {
-  return read(RouteStateSchema, openRecord(Buffer.from(kv.value), text(kv.key)), text(kv.key));
+/** What a key of a route's holds. @throws StoreUnavailableError when it is not that route's whole state */
+export function openRoute(kv: KeyValue, name: string): RouteState {
+  const state = read(RouteStateSchema, opened(kv), "it");
+  checkName(name, state.route && routeName(state.route));
+  checkNumber(state.etag);
+  if (state.route?.spec === undefined) throw new StoreUnavailableError("its route has no spec");
+  return state;
 }
 
 export function sealRollout(state: RolloutState): Buffer {
   return sealRecord(toBinary(RolloutStateSchema, state));
 }
 
-export function openRollout(kv: KeyValue): RolloutState {
-  return read(RolloutStateSchema, openRecord(Buffer.from(kv.value), text(kv.key)), text(kv.key));
+/** The same of a rollout. @throws StoreUnavailableError */
+export function openRollout(kv: KeyValue, name: string): RolloutState {
+  const state = read(RolloutStateSchema, opened(kv), "it");
+  const { namespace, name: local } = state.rollout?.metadata ?? {};
+  checkName(name, `${namespace || defaultNamespace}/${local}`);
+  checkNumber(state.etag);
+  if (state.rollout?.spec === undefined) throw new StoreUnavailableError("its rollout has no spec");
+  return state;
+}
+
+const opened = (kv: KeyValue) => openRecord(Buffer.from(kv.value), "it");
+
+function checkName(key: string, found: string | undefined): void {
+  if (!/^[a-z0-9][-.a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/.test(key))
+    throw new StoreUnavailableError("its name is none that a route can have");
+  if (found !== key) throw new StoreUnavailableError(`it holds another one: ${found}`);
+}
+
+function checkNumber(etag: string): void {
+  if (!/^\d{1,20}$/.test(etag)) throw new StoreUnavailableError("its etag is no number");
 }
 
 export function sealEntry(id: Buffer, entry: AuditEntry): Buffer {
   return sealRecord(Buffer.concat([id, toBinary(AuditEntrySchema, entry)]));
 }
 
+/** A number as it ends the keys of the audit; undefined for anything else. */
+export function sequenceIn(digits: string): bigint | undefined {
+  return /^\d{20}$/.test(digits) ? BigInt(digits) : undefined;
+}
+
+const damagedAction = "damaged";
+
+/** Whether an entry stands for one that could not be read. */
+export const isDamaged = ({ action, name }: AuditEntry) => action === damagedAction && name === "";
+
+/**
+ * What a key of the audit holds. One that cannot be read, or is of another number than its
+ * key, becomes an entry that says so; its number is 0 where the key has none.
+ */
 export function openEntry(kv: KeyValue): { id: Buffer; entry: AuditEntry } {
-  const content = openRecord(Buffer.from(kv.value), text(kv.key));
-  const entry = read(AuditEntrySchema, content.subarray(idBytes), text(kv.key));
-  return { id: content.subarray(0, idBytes), entry };
+  const key = text(kv.key);
+  const sequence = sequenceIn(key.slice(key.lastIndexOf("/") + 1)) ?? 0n;
+  try {
+    const content = opened(kv);
+    const entry = read(AuditEntrySchema, content.subarray(idBytes), "it");
+    if (entry.sequence !== sequence || isDamaged(entry))
+      throw new StoreUnavailableError(`it holds another one: ${entry.sequence}`);
+    return { id: content.subarray(0, idBytes), entry };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const entry = create(AuditEntrySchema, { sequence, action: damagedAction, reason });
+    return { id: Buffer.alloc(0), entry };
+  }
 }
 
 function read<Desc extends DescMessage>(

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type EtcdClient, endOf, getOp, kvsOf, numberOf, text } from "../../etcd/index.ts";
-import type { KeyValue } from "../../gen/etcdserverpb/rpc_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import { type EtcdClient, text } from "../../etcd/index.ts";
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
-import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { type Keys, openEntry, openRollout, openRoute } from "./layout.ts";
-
-/** Everything as of one write. */
-export interface Copy {
-  routes: ReadonlyMap<string, RouteState>;
-  rollouts: ReadonlyMap<string, RolloutState>;
-  sequence: bigint;
-}
+import {
+  type AuditEntry,
+  AuditEntrySchema,
+  type RouteState,
+} from "../../gen/weir/v1/service_pb.ts";
+import { type Copy, checkGrown } from "./copy.ts";
+import { isDamaged, type Keys, openEntry, sequenceIn } from "./layout.ts";
+import { newestSequence, readAll, readEntries } from "./read.ts";
+import { createRecovery, type Recovery } from "./recovery.ts";
 
 /**
  * A copy of routes and rollouts in this process that follows every write: it answers
@@ -23,6 +23,8 @@ export interface Mirror {
   asOf(): Date;
   /** Whether etcd could not be followed lately. */
   behind(): boolean;
+  /** Reads keys that may be damaged. */
+  recovery: Recovery;
   /** Takes what etcd answered in place of a first reading that is still under way. */
   learn(read: Copy): void;
   /** Takes a write of this process, so that its reads hold it before the watch brings it. */
@@ -34,6 +36,9 @@ const firstPauseMs = 50;
 const longestPauseMs = 1_000;
 const beatMs = 2_000;
 
+/** Ends a watch whose events do not follow on what is known: etcd is there, and is read anew at once. */
+const missed = new Error("something was missed");
+
 /** What a mirror follows. */
 export interface MirrorSource {
   client: EtcdClient;
@@ -41,11 +46,12 @@ export interface MirrorSource {
   /** Resolves when the keyspace is known to be of this layout. */
   ready(): Promise<void>;
   now(): Date;
+  log(line: string, code: string): void;
 }
 
 /** Starts to follow. @param tell called for each write after the first reading, in order */
 export function createMirror(
-  { client, keys, ready, now }: MirrorSource,
+  { client, keys, ready, now, log }: MirrorSource,
   tell: (entry: AuditEntry) => void,
 ): Mirror {
   const stop = new AbortController();
@@ -55,6 +61,9 @@ export function createMirror(
   let sequence = 0n;
   let asOf = new Date(0);
   let behind = true;
+
+  const current = () => (filled ? { routes, rollouts, sequence } : undefined);
+  const recovery = createRecovery(client, keys, current, log);
 
   function apply(entry: AuditEntry): void {
     if (entry.sequence <= sequence) return;
@@ -79,12 +88,38 @@ export function createMirror(
   /** Reads up to now; what was missed comes from the audit, which no compaction takes away. */
   async function catchUp(): Promise<bigint> {
     if (!filled) {
-      const read = await readAll(client, keys);
+      const read = await readAll(client, keys, recovery);
       if (fill(read)) return read.revision;
     }
-    const { entries, revision } = await readEntries(client, keys, sequence);
+    const known = sequence;
+    const newest = await newestSequence(client, keys);
+    checkGrown(keys, known, newest);
+    const { entries, revision } = await readEntries(client, keys, known, newest, recovery);
     for (const entry of entries) apply(entry);
+    if (entries.some(isDamaged)) await compare();
+    // Entries that are missing are no reason to read the same again and again.
+    if (sequence < newest) sequence = newest;
     return revision;
+  }
+
+  /** What an entry that cannot be read changed stands in the routes themselves. */
+  async function compare(): Promise<void> {
+    const read = await readAll(client, keys, recovery);
+    const told = (name: string) =>
+      create(AuditEntrySchema, { sequence: read.sequence, action: "found", name });
+    for (const name of new Set([...routes.keys(), ...read.routes.keys()])) {
+      const [before, after] = [routes.get(name), read.routes.get(name)];
+      if (before?.etag === after?.etag) continue;
+      if (after) routes.set(name, after);
+      else routes.delete(name);
+      tell(Object.assign(told(name), before ? { before } : {}, after ? { after } : {}));
+    }
+    for (const [name, rolloutAfter] of read.rollouts) {
+      if (rollouts.get(name)?.etag === rolloutAfter.etag) continue;
+      rollouts.set(name, rolloutAfter);
+      tell(Object.assign(told(name), { rolloutAfter }));
+    }
+    if (read.sequence > sequence) ({ sequence } = read);
   }
 
   async function follow(): Promise<void> {
@@ -99,8 +134,9 @@ export function createMirror(
         confirmed();
         pauseMs = firstPauseMs;
         await Promise.race([watch(revision + 1n, signal), beat(signal)]);
-      } catch {
+      } catch (error) {
         // Whatever ended it, the next round reads again from the last write seen.
+        if (error === missed) continue;
         behind = true;
       } finally {
         round.abort();
@@ -116,8 +152,23 @@ export function createMirror(
   }
 
   async function watch(from: bigint, signal: AbortSignal): Promise<void> {
-    for await (const { events } of client.watch(keys.audit, from, signal))
-      for (const { kv } of events) if (kv) apply(openEntry(kv).entry);
+    for await (const { events } of client.watch(keys.audit, from, signal)) {
+      const news = events.flatMap(({ kv }) => {
+        const number = kv && sequenceIn(text(kv.key).slice(keys.audit.length));
+        return kv && number !== undefined && number > sequence ? [kv] : [];
+      });
+      if (news.length === 0) continue;
+      const newest = await newestSequence(client, keys);
+      for (const kv of news) {
+        const { entry } = openEntry(kv);
+        // What is not the next one, or not a write at all, is read anew: up to the newest write.
+        // While a backup is restored there is none yet: it comes last.
+        if (newest === 0n) continue;
+        if (entry.sequence > newest) recovery.note(kv, "no write has this number");
+        else if (entry.sequence > sequence + 1n || isDamaged(entry)) throw missed;
+        else apply(entry);
+      }
+    }
   }
 
   /**
@@ -127,16 +178,19 @@ export function createMirror(
   async function beat(signal: AbortSignal): Promise<void> {
     for (let before = sequence; ; ) {
       await sleep(beatMs, undefined, { signal });
-      const { responses } = await client.read({ success: [getOp(keys.sequence)] });
+      const known = sequence;
+      const newest = await newestSequence(client, keys);
+      checkGrown(keys, known, newest);
       if (before > sequence) throw new Error("the watch is silent though there were writes");
       confirmed();
-      before = numberOf(kvsOf(responses[0])[0]);
+      before = newest;
     }
   }
 
   void follow();
   return {
-    current: () => (filled ? { routes, rollouts, sequence } : undefined),
+    current,
+    recovery,
     asOf: () => asOf,
     behind: () => behind,
     learn: (read) => void fill(read),
@@ -148,43 +202,4 @@ export function createMirror(
     },
     close: () => stop.abort(),
   };
-}
-
-/** Everything but the audit, at one revision. @throws EtcdError */
-export async function readAll(
-  client: EtcdClient,
-  keys: Keys,
-): Promise<Copy & { revision: bigint }> {
-  const below = (prefix: string) => getOp(prefix, { rangeEnd: endOf(prefix) });
-  const { responses, header } = await client.read({
-    success: [getOp(keys.sequence), below(keys.routes), below(keys.rollouts)],
-  });
-  const [sequence, routes, rollouts] = responses.map(kvsOf);
-  const name = (kv: KeyValue, prefix: string) => text(kv.key).slice(prefix.length);
-  return {
-    sequence: numberOf(sequence?.[0]),
-    routes: new Map(routes?.map((kv) => [name(kv, keys.routes), openRoute(kv)])),
-    rollouts: new Map(rollouts?.map((kv) => [name(kv, keys.rollouts), openRollout(kv)])),
-    revision: header?.revision ?? 0n,
-  };
-}
-
-/** Entries a page holds: one answer stays below a few megabytes. */
-const page = 500n;
-
-/** The audit after a number, oldest first, with the revision it was read at. @throws EtcdError */
-export async function readEntries(
-  client: EtcdClient,
-  keys: Keys,
-  after: bigint,
-): Promise<{ entries: AuditEntry[]; revision: bigint }> {
-  const entries: AuditEntry[] = [];
-  for (let from = after + 1n; ; ) {
-    const { kvs, more, revision } = await client.range(keys.auditOf(from), endOf(keys.audit), {
-      limit: page,
-    });
-    for (const kv of kvs) entries.push(openEntry(kv).entry);
-    if (!more) return { entries, revision };
-    from = (entries.at(-1)?.sequence ?? from) + 1n;
-  }
 }

@@ -10,7 +10,8 @@ const noId = Buffer.alloc(16);
 
 /**
  * Fills an empty keyspace. The sequence number is written last, with the last
- * piece: a restore that was cut off is made again from the start.
+ * piece: a restore that was cut off is made again from the start. The audit's last
+ * entry comes with it: who watches sees nothing of it before all is there.
  * @throws StoreUnavailableError when something has been written here, EtcdError
  */
 export async function restoreContents(
@@ -19,12 +20,12 @@ export async function restoreContents(
   { entries, routes, rollouts, sequence }: Contents,
 ): Promise<void> {
   const ops: RequestOp[] = [
-    ...entries.flatMap((entry) => [
-      putOp(keys.auditOf(entry.sequence), sealEntry(noId, entry)),
-      putOp(keys.history(entry.name, entry.sequence), bytes("")),
-    ]),
     ...[...routes].map(([name, state]) => putOp(keys.route(name), sealRoute(state))),
     ...[...rollouts].map(([name, state]) => putOp(keys.rollout(name), sealRollout(state))),
+    ...entries.flatMap((entry) => [
+      putOp(keys.history(entry.name, entry.sequence), bytes("")),
+      putOp(keys.auditOf(entry.sequence), sealEntry(noId, entry)),
+    ]),
   ];
   for (let at = 0; at === 0 || at < ops.length; at += mostOps) {
     const last = at + mostOps >= ops.length;

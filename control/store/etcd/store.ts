@@ -5,6 +5,7 @@ import {
   endOf,
   getOp,
   kvsOf,
+  numberOf,
   parseEtcdAddress,
   text,
 } from "../../etcd/index.ts";
@@ -15,14 +16,18 @@ import { createBroadcast } from "../broadcast.ts";
 import {
   type Change,
   deleteChange,
+  eventName,
   eventOf,
   putChange,
   rolloutChange,
+  rolloutEventName,
   rolloutEventOf,
 } from "../change.ts";
-import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
-import { checkLayout, keysBelow, openEntry, openRollout, openRoute } from "./layout.ts";
-import { type Copy, createMirror, type Mirror, readAll, readEntries } from "./mirror.ts";
+import { type Store, StoreUnavailableError } from "../store.ts";
+import { type Copy, checkGrown } from "./copy.ts";
+import { checkLayout, isDamaged, keysBelow, openEntry, sequenceIn } from "./layout.ts";
+import { createMirror, type Mirror } from "./mirror.ts";
+import { newestSequence, readAll, readEntries } from "./read.ts";
 import { restoreContents } from "./restore.ts";
 import { writeChange } from "./write.ts";
 
@@ -36,20 +41,28 @@ const mostOps = 100;
  * process's copy, and `staleSince` says so. Writes are never taken meanwhile.
  * @throws EtcdAddressError
  */
-export function createEtcdStore(address: string, now: () => Date = () => new Date()): Store {
+export function createEtcdStore(
+  address: string,
+  log: (line: string, code: string) => void = () => {},
+  now: () => Date = () => new Date(),
+): Store {
   const client = createEtcdClient(parseEtcdAddress(address));
   const keys = keysBelow(client.prefix);
-  const routeEvents = createBroadcast<RouteEvent>();
-  const rolloutEvents = createBroadcast<RolloutEvent>();
+  const routeEvents = createBroadcast({ nameOf: eventName });
+  const rolloutEvents = createBroadcast({ nameOf: rolloutEventName });
   let checked: Promise<void> | undefined;
   let staleSince: Date | undefined;
   let closed = false;
-  const mirror: Mirror = createMirror({ client, keys, ready, now }, (entry) => {
+  let reading: Promise<Copy> | undefined;
+  let nextReading: Promise<Copy> | undefined;
+  const mirror: Mirror = createMirror({ client, keys, ready, now, log }, (entry) => {
     const event = eventOf(entry);
     if (event) routeEvents.send(event);
     const rolloutEvent = rolloutEventOf(entry);
     if (rolloutEvent) rolloutEvents.send(rolloutEvent);
   });
+
+  const { recovery } = mirror;
 
   function ready(): Promise<void> {
     if (closed) throw new StoreUnavailableError("the store is closed");
@@ -90,19 +103,50 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     });
   }
 
+  const seen = () => mirror.current()?.sequence ?? 0n;
+
   async function one(key: string): Promise<KeyValue | undefined> {
-    return kvsOf((await client.read({ success: [getOp(key)] })).responses[0])[0];
+    const known = seen();
+    const { responses } = await client.read({ success: [getOp(keys.sequence), getOp(key)] });
+    const [sequence, found] = responses.map((answer) => kvsOf(answer)[0]);
+    checkGrown(keys, known, numberOf(sequence));
+    return found;
   }
 
-  async function everything(): Promise<Copy> {
-    const read = await readAll(client, keys);
+  /**
+   * Everything as of now. Who asks while it is read waits for the next reading, together with all
+   * who ask until that begins: a thousand who come at once cost two readings.
+   */
+  function everything(): Promise<Copy> {
+    if (reading === undefined) return readNow();
+    nextReading ??= reading
+      .catch(() => {})
+      .then(() => {
+        nextReading = undefined;
+        return readNow();
+      });
+    return nextReading;
+  }
+
+  function readNow(): Promise<Copy> {
+    const mine = readFresh().finally(() => {
+      if (reading === mine) reading = undefined;
+    });
+    reading = mine;
+    return mine;
+  }
+
+  async function readFresh(): Promise<Copy> {
+    const known = seen();
+    const read = await readAll(client, keys, recovery);
+    checkGrown(keys, known, read.sequence);
     mirror.learn(read);
     return read;
   }
 
   /** Makes a write that this process's own reads hold from then on, whether etcd answers or not. */
-  async function write(...change: [string, Parameters<typeof writeChange>[3]]): Promise<Change> {
-    const made = await asked(() => writeChange(client, keys, ...change));
+  async function write(...change: [string, Parameters<typeof writeChange>[5]]): Promise<Change> {
+    const made = await asked(() => writeChange(client, keys, recovery, seen(), ...change));
     mirror.wrote(made.entry);
     return made;
   }
@@ -116,25 +160,38 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     const options = { limit: BigInt(limit), sortOrder: RangeRequest_SortOrder.DESCEND };
     if (name === "") {
       const { kvs } = await client.range(keys.audit, endOf(keys.audit), options);
-      return kvs.map((kv) => openEntry(kv).entry);
+      return kvs.map(entryIn).filter(({ sequence }) => sequence > 0n);
     }
     const prefix = keys.historyOf(name);
     const { kvs } = await client.range(prefix, endOf(prefix), { ...options, keysOnly: true });
-    const found = kvs.map(({ key }) => keys.auditOf(BigInt(text(key).slice(prefix.length))));
+    const found = kvs.flatMap(({ key }) => {
+      const sequence = sequenceIn(text(key).slice(prefix.length));
+      return sequence === undefined ? [] : [keys.auditOf(sequence)];
+    });
     const entries: AuditEntry[] = [];
     for (let at = 0; at < found.length; at += mostOps) {
       const success = found.slice(at, at + mostOps).map((key) => getOp(key));
       const { responses } = await client.read({ success });
-      entries.push(...responses.flatMap(kvsOf).map((kv) => openEntry(kv).entry));
+      entries.push(...responses.flatMap(kvsOf).map(entryIn));
     }
-    return entries;
+    // An entry of another route, which a forged key leads to, is none of this one's.
+    return entries.filter((entry) => entry.name === name || isDamaged(entry));
+  }
+
+  function entryIn(kv: KeyValue): AuditEntry {
+    const { entry } = openEntry(kv);
+    if (isDamaged(entry)) recovery.note(kv, entry.reason);
+    return entry;
   }
 
   /** The audit after a number, however long etcd takes to answer. */
   async function backlog(after: bigint, signal: AbortSignal): Promise<AuditEntry[]> {
     while (!signal.aborted && !closed) {
       try {
-        return (await asked(() => readEntries(client, keys, after))).entries;
+        return await asked(async () => {
+          const newest = await newestSequence(client, keys);
+          return (await readEntries(client, keys, after, newest, recovery)).entries;
+        });
       } catch (error) {
         if (!(error instanceof StoreUnavailableError)) throw error;
         await sleep(retryMs, undefined, { signal }).catch(() => {});
@@ -150,7 +207,10 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     signal: AbortSignal,
   ): AsyncIterable<Event> {
     let last = after;
-    for (const event of (await backlog(after, signal)).flatMap((entry) => eventIn(entry) ?? [])) {
+    // What is newer than the copy is told by what is live; there is no backlog for who knows all that is in it.
+    const copy = mirror.current();
+    const missed = copy && after >= copy.sequence ? [] : await backlog(after, signal);
+    for (const event of missed.flatMap((entry) => eventIn(entry) ?? [])) {
       if (signal.aborted) return;
       last = event.sequence;
       yield event;
@@ -167,7 +227,7 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
       read(
         async () => {
           const kv = await one(keys.route(name));
-          return kv && openRoute(kv);
+          return kv && recovery.route(kv);
         },
         ({ routes }) => routes.get(name),
       ),
@@ -180,7 +240,7 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
       read(
         async () => {
           const kv = await one(keys.rollout(name));
-          return kv && openRollout(kv);
+          return kv && recovery.rollout(kv);
         },
         ({ rollouts }) => rollouts.get(name),
       ),
@@ -211,6 +271,7 @@ export function createEtcdStore(address: string, now: () => Date = () => new Dat
     watchRollouts: (after, signal) =>
       replay(after, rolloutEventOf, rolloutEvents.watch([], signal), signal),
     staleSince: () => staleSince,
+    damaged: recovery.damaged,
     restore: (contents) => asked(() => restoreContents(client, keys, contents)),
     async close() {
       closed = true;

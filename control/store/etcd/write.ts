@@ -13,15 +13,9 @@ import {
 } from "../../etcd/index.ts";
 import { type Change, changeOf, type Stored } from "../change.ts";
 import { StoreUnavailableError } from "../store.ts";
-import {
-  type Keys,
-  openEntry,
-  openRollout,
-  openRoute,
-  sealEntry,
-  sealRollout,
-  sealRoute,
-} from "./layout.ts";
+import { checkGrown } from "./copy.ts";
+import { type Keys, openEntry, sealEntry, sealRollout, sealRoute } from "./layout.ts";
+import type { Recovery } from "./recovery.ts";
 
 /** A write that loses against others, or whose cluster has no leader, is tried again for this long. */
 const patienceMs = 5_000;
@@ -39,11 +33,14 @@ interface Before {
  * Makes one write: reads, computes the change, and commits it if nothing was
  * written in between; else again. Every attempt carries the same id in its
  * audit entry, so a commit whose answer was lost is found instead of made twice.
+ * @param known the newest number that this process has seen
  * @throws StoreUnavailableError, and whatever `make` throws
  */
 export async function writeChange(
   client: EtcdClient,
   keys: Keys,
+  recovery: Recovery,
+  known: bigint,
   name: string,
   make: (stored: Stored, sequence: bigint) => Change,
 ): Promise<Change> {
@@ -54,7 +51,8 @@ export async function writeChange(
   let why = "other writers were always faster";
   for (let attempt = 1; performance.now() < deadline; attempt++) {
     try {
-      const before = await readBefore(client, keys, name);
+      const before = await readBefore(client, keys, recovery, name);
+      checkGrown(keys, known, before.sequence);
       if (inDoubt > 0n && before.sequence >= inDoubt) {
         const done = await findOwn(client, keys, inDoubt, id);
         if (done) return done;
@@ -81,7 +79,12 @@ export async function writeChange(
   );
 }
 
-async function readBefore(client: EtcdClient, keys: Keys, name: string): Promise<Before> {
+async function readBefore(
+  client: EtcdClient,
+  keys: Keys,
+  recovery: Recovery,
+  name: string,
+): Promise<Before> {
   const { responses } = await client.read({
     success: [keys.sequence, keys.fence, keys.route(name), keys.rollout(name)].map((key) =>
       getOp(key),
@@ -93,8 +96,8 @@ async function readBefore(client: EtcdClient, keys: Keys, name: string): Promise
     sequenceRevision: sequence?.modRevision ?? 0n,
     fenceRevision: fence?.modRevision ?? 0n,
     stored: {
-      route: route ? openRoute(route) : undefined,
-      rollout: rollout ? openRollout(rollout) : undefined,
+      route: route && (await recovery.route(route)),
+      rollout: rollout && (await recovery.rollout(rollout)),
       fence: numberOf(fence),
     },
   };

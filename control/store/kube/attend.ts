@@ -5,6 +5,8 @@ import { patienceMs } from "./write.ts";
 
 /** What is followed of a kind, in order. */
 export interface Attention {
+  /** The API server cannot be followed, or can again (undefined). */
+  trouble?(reason: string | undefined): void;
   replace(objects: KubeObject[]): void;
   changed(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void;
 }
@@ -30,6 +32,7 @@ export function attend(
         if (reason !== undefined && trouble === undefined) say(`cannot follow ${path}: ${reason}`);
         if (reason === undefined && trouble !== undefined) say(`following ${path} again`);
         trouble = reason;
+        on.trouble?.(reason);
       },
     };
     void follow(client, path, "", follower, signal);

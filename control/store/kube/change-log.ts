@@ -2,7 +2,7 @@ import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
 import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
 import type { Change as StoreChange } from "../change.ts";
 import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
-import { changeObject, type Effect, entryOf } from "./record.ts";
+import { changeObject, damagedEntry, type Effect, entryOf } from "./record.ts";
 import { createSerial } from "./serial.ts";
 
 /** What is kept in memory of a change. */
@@ -53,34 +53,52 @@ export interface ChangeLog {
 /** So many changes stay; beyond that only the newest of each route. */
 const kept = 2_000;
 const slack = 100;
+const maxDamaged = 10_000;
 
 /** @param onEntry called once for each change, in order; at the start for the newest of each route and rollout. */
 export function createChangeLog(
   client: KubeClient,
   namespace: string,
   onEntry: (entry: AuditEntry) => void,
+  say: (line: string) => void = () => {},
 ): ChangeLog {
   const changes = new Map<bigint, Change>();
   const last = new Map<string, Change>();
   const lastRollout = new Map<string, Change>();
   const alone = createSerial();
+  /** Numbers whose objects hold no entry, and of which that was said. */
+  const damaged = new Set<bigint>();
   let newest = 0n;
   let fence = 0n;
 
   /** Numbers come in order, hence a later one replaces what was newest. */
-  function note(object: KubeObject, sequence: bigint): void {
+  function note(object: KubeObject, sequence: bigint, damaged: boolean): void {
     const change: Change = {
       sequence,
-      name: String(object.spec?.route),
-      effect: object.spec?.effect as Effect,
-      rollout: object.spec?.rollout === true,
-      applied: object.metadata.labels?.[appliedLabel] === "true",
+      name: damaged ? "" : String(object.spec?.route),
+      effect: damaged ? "none" : (object.spec?.effect as Effect),
+      rollout: !damaged && object.spec?.rollout === true,
+      applied: damaged || object.metadata.labels?.[appliedLabel] === "true",
     };
     changes.set(sequence, change);
     if (change.effect !== "none") last.set(change.name, change);
     if (change.rollout) lastRollout.set(change.name, change);
     newest = sequence;
-    fence = BigInt(String(object.spec?.fence ?? 0));
+    const given = String(object.spec?.fence ?? 0);
+    // A leadership that is lower than one that wrote already never writes again.
+    if (!damaged && /^\d{1,20}$/.test(given) && BigInt(given) > fence) fence = BigInt(given);
+  }
+
+  /** The entry of an object, or undefined where it holds none: whoever wrote that harms no other. */
+  function read(object: KubeObject, sequence: bigint): AuditEntry | undefined {
+    try {
+      return entryOf(object);
+    } catch (error) {
+      if (!damaged.has(sequence)) say(error instanceof Error ? error.message : String(error));
+      damaged.add(sequence);
+      if (damaged.size > maxDamaged) damaged.clear();
+      return undefined;
+    }
   }
 
   /** What a restart needs: the newest of each live route and of each rollout, and what tells that a route is gone. */
@@ -104,8 +122,11 @@ export function createChangeLog(
       if (known && object.metadata.labels?.[appliedLabel] === "true") known.applied = true;
       return;
     }
-    note(object, sequence);
-    onEntry(entryOf(object));
+    const entry = read(object, sequence);
+    // Only as the next one it takes a number; the number stays taken.
+    if (entry === undefined && sequence !== newest + 1n) return;
+    note(object, sequence, entry === undefined);
+    if (entry) onEntry(entry);
   }
 
   async function prune(): Promise<void> {
@@ -163,7 +184,12 @@ export function createChangeLog(
         .sort(ascending),
     async read(sequence) {
       const object = await client.get(changePath(namespace, sequence));
-      return object && entryOf(object);
+      if (object === undefined) return undefined;
+      try {
+        return entryOf(object);
+      } catch (error) {
+        return damagedEntry(sequence, error);
+      }
     },
     take,
     takeAll(objects) {
@@ -177,10 +203,15 @@ export function createChangeLog(
         for (const { object } of numbered) take(object);
         return;
       }
-      for (const { object, sequence } of numbered) note(object, sequence);
+      for (const { object, sequence } of numbered) {
+        const entry = read(object, sequence);
+        if (entry === undefined && sequence !== newest + 1n) continue;
+        note(object, sequence, entry === undefined);
+      }
       for (const { object, sequence } of numbered) {
         const change = changes.get(sequence);
-        if (change && isNeeded(change)) onEntry(entryOf(object));
+        const entry = change && change.name !== "" ? read(object, sequence) : undefined;
+        if (entry && change && isNeeded(change)) onEntry(entry);
       }
     },
     forget(object) {

@@ -7,18 +7,21 @@ import { createBroadcast } from "../broadcast.ts";
 import {
   type Change,
   deleteChange,
+  eventName,
   eventOf,
   putChange,
   rolloutChange,
+  rolloutEventName,
   rolloutEventOf,
   type Stored,
 } from "../change.ts";
-import { type RolloutEvent, type RouteEvent, type Store, StoreUnavailableError } from "../store.ts";
+import { type Store, StoreUnavailableError } from "../store.ts";
 import { attend, probe } from "./attend.ts";
 import { createChangeLog } from "./change-log.ts";
+import { LossError } from "./loss.ts";
 import { allRoutesPath, changesPath } from "./names.ts";
 import { restoreContents } from "./restore.ts";
-import { readRouteObject } from "./route-object.ts";
+import { readAnyObject } from "./route-object.ts";
 import { createSerial } from "./serial.ts";
 import { isSettled, type Settling, settle } from "./settle.ts";
 import { translated } from "./translate.ts";
@@ -28,7 +31,9 @@ export interface KubeStoreOptions {
   client: KubeClient;
   /** Namespace of the changes: the control service's own. */
   namespace: string;
-  log?: (line: string) => void;
+  /** Routes that are not in the cluster are gone, even where their whole kind is. */
+  acceptEmpty?: boolean | undefined;
+  log?: ((line: string) => void) | undefined;
   now?: () => Date;
 }
 
@@ -51,34 +56,45 @@ const graceMs = 3_000;
  */
 export function createKubeStore(options: KubeStoreOptions): KubeStore {
   const { client, namespace, log: say = () => {}, now = () => new Date() } = options;
+  const { acceptEmpty = false } = options;
   const states = new Map<string, RouteState>();
   const rollouts = new Map<string, RolloutState>();
   const problems = new Map<string, Problem[]>();
   const listeners: ((name: string) => void)[] = [];
-  const routeEvents = createBroadcast<RouteEvent>();
-  const rolloutEvents = createBroadcast<RolloutEvent>();
+  const routeEvents = createBroadcast({ nameOf: eventName });
+  const rolloutEvents = createBroadcast({ nameOf: rolloutEventName });
   const stop = new AbortController();
   // One for each kind that is followed and each pause: more than Node expects.
   setMaxListeners(0, stop.signal);
   const alone = createSerial();
   /** What is read at the start is no event. */
   let live = false;
+  /** The kind went from the cluster, and with it all routes. */
+  let kindGone = false;
+  /** Since when what is followed cannot be. */
+  const lostSince = new Map<string, Date>();
 
-  const log = createChangeLog(client, namespace, (entry) => {
-    if (entry.after) states.set(entry.name, entry.after);
-    else if (entry.before) states.delete(entry.name);
-    if (entry.rolloutAfter) rollouts.set(entry.name, entry.rolloutAfter);
-    if (!live) return;
-    const event = eventOf(entry);
-    if (event) routeEvents.send(event);
-    const rolloutEvent = rolloutEventOf(entry);
-    if (rolloutEvent) rolloutEvents.send(rolloutEvent);
-  });
+  const log = createChangeLog(
+    client,
+    namespace,
+    (entry) => {
+      if (entry.after) states.set(entry.name, entry.after);
+      else if (entry.before) states.delete(entry.name);
+      if (entry.rolloutAfter) rollouts.set(entry.name, entry.rolloutAfter);
+      if (!live) return;
+      const event = eventOf(entry);
+      if (event) routeEvents.send(event);
+      const rolloutEvent = rolloutEventOf(entry);
+      if (rolloutEvent) rolloutEvents.send(rolloutEvent);
+    },
+    say,
+  );
 
   const settling: Settling = {
     client,
     log,
     states,
+    acceptEmpty,
     now,
     refused(name, found) {
       if (found.length === 0 && !problems.has(name)) return;
@@ -98,7 +114,8 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     alone(name, work).catch((error: unknown) => {
       if (stop.signal.aborted) return;
       say(`${name}: ${error instanceof Error ? error.message : error}`);
-      if (isTransient(error))
+      if (error instanceof LossError) kindGone ||= error.kind;
+      if (isTransient(error) || (error instanceof LossError && !error.kind))
         void pause(graceMs, stop.signal).then(() => {
           if (!stop.signal.aborted) inBackground(name, work);
         });
@@ -108,7 +125,11 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
   const look = (name: string) => inBackground(name, () => settle(settling, name));
 
   function lookAt(object: KubeObject): string {
-    const read = readRouteObject(object);
+    const read = readAnyObject(object);
+    if ("message" in read) {
+      settling.refused(read.name, [{ code: "unreadable", path: "", message: read.message }]);
+      return read.name;
+    }
     if (isSettled(log, read)) settling.refused(read.name, []);
     else look(read.name);
     return read.name;
@@ -120,7 +141,12 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
 
   async function start(): Promise<void> {
     await probe(client, namespace, stop.signal);
+    const trouble = (path: string) => (reason: string | undefined) => {
+      if (reason === undefined) lostSince.delete(path);
+      else if (!lostSince.has(path)) lostSince.set(path, now());
+    };
     const changes = {
+      trouble: trouble("changes"),
       replace: log.takeAll,
       changed: (type: string, object: KubeObject) =>
         type === "DELETED" ? log.forget(object) : log.take(object),
@@ -129,9 +155,19 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     live = true;
     let there = new Set<string>();
     const routes = {
+      trouble: trouble("routes"),
       replace(objects: KubeObject[]) {
         there = new Set(objects.map(lookAt));
-        for (const name of log.names()) if (!there.has(name)) look(name);
+        const missing = log.names().filter((name) => !there.has(name));
+        const known = [...states.keys()];
+        // All at once is no one's wish: they are brought back as they are known.
+        const lost = !acceptEmpty && (kindGone || known.every((name) => !there.has(name)));
+        if (lost && known.length > 0)
+          say(`${missing.length} routes are gone from the cluster at once: they are written again`);
+        kindGone = false;
+        for (const name of missing)
+          if (lost && states.has(name)) inBackground(name, () => finish(settling, name));
+          else look(name);
       },
       changed(type: string, object: KubeObject) {
         if (type === "DELETED") look(`${object.metadata.namespace}/${object.metadata.name}`);
@@ -230,6 +266,7 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
         restoreContents(settling, contents, (name) => alone(name, () => finish(settling, name))),
       );
     },
+    staleSince: () => [...lostSince.values()].sort((a, b) => a.getTime() - b.getTime())[0],
     refused: () => problems,
     onRefused: (listener) => listeners.push(listener),
     async close() {

@@ -48,7 +48,9 @@ export function changeName(sequence: bigint): string {
 /** Undefined for an object that someone else made. */
 export function sequenceOf(name: string): bigint | undefined {
   const found = /^change-(\d{16})$/.exec(name);
-  return found?.[1] === undefined ? undefined : BigInt(found[1]);
+  const number = Number(found?.[1]);
+  // Beyond it a number has no room in the object that it is in.
+  return Number.isSafeInteger(number) && number > 0 ? BigInt(number) : undefined;
 }
 
 /** A short name for what a JSON value says, whatever the order of its members. */

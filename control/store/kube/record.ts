@@ -1,5 +1,5 @@
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type AuditEntry, AuditEntrySchema } from "../../gen/weir/v1/service_pb.ts";
 import type { KubeObject } from "../../kube/index.ts";
@@ -47,14 +47,29 @@ function effectOf({ before, after }: AuditEntry): Effect {
   return before ? "delete" : "none";
 }
 
-/** @throws StoreUnavailableError when the object does not hold a whole entry */
+/** More than this no entry inflates to: an object of the cluster holds a megabyte. */
+const maxEntryBytes = 8 << 20;
+
+/** @throws StoreUnavailableError when the object does not hold the whole entry of its number */
 export function entryOf(object: KubeObject): AuditEntry {
+  const { name } = object.metadata;
   try {
     const packed = Buffer.from(String(object.spec?.entry), "base64");
-    return fromBinary(AuditEntrySchema, brotliDecompressSync(packed));
+    const whole = brotliDecompressSync(packed, { maxOutputLength: maxEntryBytes });
+    const entry = fromBinary(AuditEntrySchema, whole);
+    if (changeName(entry.sequence) !== name) throw new Error(`it holds change ${entry.sequence}`);
+    if (entry.name !== object.spec?.route) throw new Error(`it holds a change of ${entry.name}`);
+    if (effectOf(entry) !== object.spec?.effect) throw new Error("its effect is another one");
+    return entry;
   } catch (error) {
     throw new StoreUnavailableError(
-      `the audit entry ${object.metadata.name} is damaged: ${error instanceof Error ? error.message : error}`,
+      `the audit entry ${name} is damaged: ${error instanceof Error ? error.message : error}`,
     );
   }
+}
+
+/** What stands for an entry that cannot be read: its number, and why. It changes nothing. */
+export function damagedEntry(sequence: bigint, error: unknown): AuditEntry {
+  const reason = error instanceof Error ? error.message : String(error);
+  return create(AuditEntrySchema, { sequence, action: "damaged", reason });
 }

@@ -1,6 +1,7 @@
 import type { Contents } from "../contents.ts";
 import { StoreUnavailableError } from "../store.ts";
-import { type Settling, writeState } from "./settle.ts";
+import type { Settling } from "./settle.ts";
+import { writeState } from "./write-state.ts";
 
 /**
  * Adds all entries of another store to an empty log, numbers as they were. The

@@ -3,7 +3,7 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type InferenceRoute, InferenceRouteSchema } from "../../gen/weir/v1/route_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../gen/weir/v1/service_pb.ts";
 import type { KubeObject } from "../../kube/index.ts";
-import { type Problem, parseRoute } from "../../route/index.ts";
+import { bucketCount, type Problem, parseRoute } from "../../route/index.ts";
 import { digest, routeResource, stateAnnotation } from "./names.ts";
 import { overlay } from "./overlay.ts";
 
@@ -65,6 +65,17 @@ export function readRouteObject(object: KubeObject): RouteObject {
   };
 }
 
+/** The same of whatever an object holds: one that cannot be read keeps no other from it. */
+export function readAnyObject(object: KubeObject): RouteObject | { name: string; message: string } {
+  try {
+    return readRouteObject(object);
+  } catch (error) {
+    const { name, namespace } = object.metadata;
+    const message = `it cannot be read: ${error instanceof Error ? error.message : error}`;
+    return { name: `${namespace}/${name}`, message };
+  }
+}
+
 /** The object that shows a state: the given one with what changed, or a new one. */
 export function writeRouteObject(
   name: string,
@@ -118,16 +129,36 @@ function json(state: RouteState): JsonObject {
   return toJson(InferenceRouteSchema, state.route as InferenceRoute) as JsonObject;
 }
 
+/** Someone may have written into it: then it says nothing. */
 function bookkeeping(text: string | undefined): Bookkeeping | undefined {
-  if (text === undefined) return undefined;
+  if (text === undefined || text.length > maxText) return undefined;
+  let known: Partial<Record<keyof Bookkeeping, unknown>>;
   try {
-    const known = JSON.parse(text) as Bookkeeping;
-    BigInt(known.sequence);
-    return Array.isArray(known.buckets) ? known : undefined;
+    known = Object(JSON.parse(text));
   } catch {
-    // Someone wrote into it: then it says nothing.
     return undefined;
   }
+  const { sequence, spec, updated, buckets } = known;
+  if (typeof sequence !== "string" || !/^\d{1,16}$/.test(sequence)) return undefined;
+  if (typeof spec !== "string" || typeof updated !== "string") return undefined;
+  const year = new Date(updated).getUTCFullYear();
+  if (!(year >= 1970 && year <= 9999) || !isTable(buckets)) return undefined;
+  return { sequence, spec, updated, buckets };
+}
+
+/** As long as the state of a route with all its variants can be. */
+const maxText = 1 << 18;
+
+function isTable(buckets: unknown): buckets is [string, number][] {
+  if (!Array.isArray(buckets)) return false;
+  let sum = 0;
+  for (const run of buckets) {
+    if (!Array.isArray(run) || run.length !== 2) return false;
+    const [variant, count] = run;
+    if (typeof variant !== "string" || !Number.isInteger(count) || count < 0) return false;
+    sum += count;
+  }
+  return sum === bucketCount;
 }
 
 function stateFrom(known: Bookkeeping, route: InferenceRoute): RouteState {

@@ -11,20 +11,18 @@ import {
 import { type Change, deleteChange, putChange } from "../change.ts";
 import { StoreUnavailableError } from "../store.ts";
 import type { ChangeLog } from "./change-log.ts";
-import { routePath, routesPath, stateAnnotation, storeManager } from "./names.ts";
-import {
-  type RouteObject,
-  readRouteObject,
-  specDigest,
-  stateText,
-  writeRouteObject,
-} from "./route-object.ts";
+import { checkDeleted } from "./loss.ts";
+import { routePath, storeManager } from "./names.ts";
+import { type RouteObject, readRouteObject, specDigest } from "./route-object.ts";
+import { writeState } from "./write-state.ts";
 
 /** What settling works on. */
 export interface Settling {
   client: KubeClient;
   log: ChangeLog;
   states: ReadonlyMap<string, RouteState>;
+  /** Routes that are not there are gone, even where their whole kind is. */
+  acceptEmpty: boolean;
   /** Specs in the cluster that may not be stored, by route; none when it may. */
   refused(name: string, problems: Problem[]): void;
   /** Another writer's change is on its way: look again soon. */
@@ -73,6 +71,7 @@ async function settleOnce(
       return true;
     }
     if (live === undefined && !last.applied) return project(on, name, live);
+    await checkDeleted(on, name);
     return adoptDelete(on, name, live);
   }
   const read = readRouteObject(live);
@@ -135,37 +134,6 @@ export async function project(
   return true;
 }
 
-/** Writes a state over what was read; checks only, when dryRun is set. */
-export async function writeState(
-  client: KubeClient,
-  name: string,
-  state: RouteState,
-  read: RouteObject | undefined,
-  dryRun = false,
-): Promise<void> {
-  const options = { fieldManager: storeManager, dryRun };
-  if (read === undefined) {
-    await client.create(
-      routesPath(name),
-      writeRouteObject(name, state, undefined, undefined),
-      options,
-    );
-    return;
-  }
-  const { resourceVersion } = read.object.metadata;
-  if (read.route && specDigest(read.route) === specDigest(state.route as InferenceRoute)) {
-    const annotations = { [stateAnnotation]: stateText(state) };
-    await client.merge(routePath(name), { metadata: { resourceVersion, annotations } }, options);
-    return;
-  }
-  const before = read.route ? ({ route: read.route } as RouteState) : undefined;
-  await client.replace(
-    routePath(name),
-    writeRouteObject(name, state, before, read.object),
-    options,
-  );
-}
-
 async function adopt(on: Settling, name: string, read: RouteObject): Promise<boolean> {
   const problems = read.route ? meaningProblems(on, read.route) : read.problems;
   on.refused(name, problems);
@@ -219,7 +187,10 @@ function meaningProblems(on: Settling, route: InferenceRoute): Problem[] {
   const hosts = new Map<string, string>();
   for (const { route: other } of on.states.values())
     for (const host of other?.spec?.hosts ?? []) if (other) hosts.set(host, routeName(other));
-  return [...validateRoute(route), ...hostConflicts(route, hosts)];
+  // They go into the object's status, which is for the readers of its namespace.
+  const [namespace] = routeName(route).split("/", 1);
+  const isNear = (owner: string) => owner.startsWith(`${namespace}/`);
+  return [...validateRoute(route), ...hostConflicts(route, hosts, isNear)];
 }
 
 /** Who wrote the spec last, as the API server noted it. */

@@ -4,7 +4,8 @@ import type { Change } from "../change.ts";
 import { StoreUnavailableError } from "../store.ts";
 import { routePath } from "./names.ts";
 import { readRouteObject } from "./route-object.ts";
-import { project, type Settling, settle, writeState } from "./settle.ts";
+import { project, type Settling, settle } from "./settle.ts";
+import { writeState } from "./write-state.ts";
 
 /** A write goes on this long while the API server is away. */
 export const patienceMs = 8_000;

@@ -1,5 +1,7 @@
 /** The page talks to the same Connect API as every other client: JSON over POST. */
 
+import { noteHold } from "./outcome.js";
+
 const tokenKey = "weir-token";
 const endOfStream = 2;
 
@@ -32,6 +34,7 @@ export async function call(method, request = {}, timeoutMs = 5000) {
     signal: AbortSignal.timeout(timeoutMs),
   });
   const body = await response.json().catch(() => ({}));
+  noteHold(response.headers.get("weir-holding"));
   if (!response.ok) throw apiError(body, response);
   return body;
 }

@@ -4,7 +4,7 @@ import { hasToken, setToken } from "./api.js";
 import { Audit } from "./audit.js";
 import { usePolled, useRoutes } from "./data.js";
 import { html } from "./html.js";
-import { useTrouble } from "./outcome.js";
+import { useHold, useTrouble } from "./outcome.js";
 import { Proxies } from "./proxies.js";
 import { Rollouts } from "./rollouts.js";
 import { Route } from "./route.js";
@@ -32,6 +32,9 @@ function usePlace() {
 
 function Connection() {
   const error = useTrouble();
+  const hold = useHold();
+  if (!error && hold)
+    return html`<p class="connection" role="alert"><span class="dot bad"></span> proxies are sent nothing: ${hold}</p>`;
   if (!error)
     return html`<p class="connection" role="status"><span class="dot ok"></span> live</p>`;
   if (error.code === "unauthenticated") return html`<${TokenForm} />`;

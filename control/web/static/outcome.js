@@ -18,6 +18,28 @@ export function noteOutcome(error) {
   for (const listener of listeners) listener(trouble);
 }
 
+let hold;
+const holdListeners = new Set();
+
+/** Notes why the service sends proxies nothing, as the newest answer told it; null when it sends. */
+export function noteHold(header) {
+  const next = header ? decodeURI(header) : undefined;
+  if (next === hold) return;
+  hold = next;
+  for (const listener of holdListeners) listener(hold);
+}
+
+/** Why proxies are sent nothing; undefined while they are served. */
+export function useHold() {
+  const [now, setNow] = useState(hold);
+  useEffect(() => {
+    holdListeners.add(setNow);
+    setNow(hold);
+    return () => holdListeners.delete(setNow);
+  }, []);
+  return now;
+}
+
 /** What is wrong with the connection, as the newest call found it. */
 export function useTrouble() {
   const [now, setNow] = useState(trouble);

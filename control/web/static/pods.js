@@ -1,4 +1,5 @@
 import { usePolled } from "./data.js";
+import { count, percent } from "./format.js";
 import { html } from "./html.js";
 
 /** From here on a pod's queue grows and users wait. */
@@ -8,31 +9,77 @@ const fullPercent = 90;
 export function Pods({ name }) {
   const { answer } = usePolled("SignalService/ListPods", { name }, 3000);
   if (answer === undefined) return null;
-  const { read = false, pods = [] } = answer;
+  const { read = false, pods = [], seen = [] } = answer;
+  return html`<h3>Pods</h3><${List} name=${name} read=${read} pods=${pods} /><${Saturation} name=${name} pods=${pods} seen=${seen} />`;
+}
+
+function List({ name, read, pods }) {
   if (!read)
-    return html`<h3>Pods</h3><p class="empty">the control service was started without <code>--pod-metrics</code>: it does not ask the pods how busy they are</p>`;
+    return html`<p class="empty">the control service was started without <code>--pod-metrics</code>: it does not ask the pods how busy they are</p>`;
   if (pods.length === 0)
-    return html`<h3>Pods</h3><p class="empty">the route names no endpoints: ask Kubernetes how busy its pods are</p>`;
-  return html`<h3>Pods</h3><div class="scroll" tabindex="0" role="region" aria-label="list of pods"><table>
+    return html`<p class="empty">the route names no endpoints: ask Kubernetes how busy its pods are</p>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="list of pods"><table>
     <caption class="hidden">pods of ${name}</caption>
     <thead><tr>
       <th scope="col">pod</th><th scope="col">variant</th><th scope="col" class="number">in work</th>
-      <th scope="col" class="number">waiting</th><th scope="col" class="number">key-value cache</th><th scope="col">state</th>
+      <th scope="col" class="number">waiting</th><th scope="col" class="number">key-value cache</th><th scope="col" class="number">saturation</th><th scope="col">state</th>
     </tr></thead>
     <tbody>${pods.map((each) => html`<${PodRow} key=${each.endpoint} ...${each} />`)}</tbody>
   </table></div>`;
 }
 
-function PodRow({ endpoint, variant, running = 0, waiting = 0, kvCachePercent = 0, problem }) {
+const sources = { answers: "pods' answers", estimate: "proxies' estimate" };
+
+/** How busy the pods are by who says it; 100 % is the route's mark. */
+function Saturation({ name, pods, seen }) {
+  const rows = [
+    ...[...new Set(pods.map((each) => each.variant))].flatMap((variant) => {
+      const told = pods.filter(
+        (each) => each.variant === variant && each.saturationPercent !== undefined,
+      );
+      if (told.length === 0) return [];
+      const sum = told.reduce((all, each) => all + each.saturationPercent, 0);
+      return [[variant, sum / told.length, "pods' metrics", count(told.length, "pod")]];
+    }),
+    ...seen.map(({ source, saturationPercent = 0, proxies = 0 }) => [
+      "all variants",
+      saturationPercent,
+      sources[source] ?? source,
+      `${proxies} ${proxies === 1 ? "proxy" : "proxies"}`,
+    ]),
+  ];
+  if (rows.length === 0) return null;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="load by source"><table>
+    <caption class="hidden">load of the pods of ${name} by source</caption>
+    <thead><tr><th scope="col">load of</th><th scope="col" class="number">saturation</th><th scope="col">by</th><th scope="col">of so many</th></tr></thead>
+    <tbody>${rows.map(
+      ([of, value, by, many]) => html`<tr key=${`${of} ${by}`}>
+      <th scope="row">${of}</th><td class="number">${percent(value)}</td><td>${by}</td><td>${many}</td>
+    </tr>`,
+    )}</tbody>
+  </table></div>`;
+}
+
+function PodRow({
+  endpoint,
+  variant,
+  running,
+  waiting,
+  kvCachePercent,
+  saturationPercent,
+  problem,
+}) {
   const saturated = waiting > 0 || kvCachePercent >= fullPercent;
-  const word = problem || (saturated ? "saturated" : "has room");
-  const number = (value) => (problem ? "–" : Math.round(value).toLocaleString());
+  const told = waiting === undefined ? "does not tell its queue" : "has room";
+  const word = problem || (saturated ? "saturated" : told);
+  const number = (value) => (value === undefined ? "–" : Math.round(value).toLocaleString());
   return html`<tr>
     <th scope="row"><code>${endpoint}</code></th>
     <td>${variant}</td>
     <td class="number">${number(running)}</td>
     <td class="number">${number(waiting)}</td>
-    <td class="number">${problem ? "–" : `${Math.round(kvCachePercent)} %`}</td>
+    <td class="number">${kvCachePercent === undefined ? "–" : `${Math.round(kvCachePercent)} %`}</td>
+    <td class="number">${saturationPercent === undefined ? "–" : `${Math.round(saturationPercent)} %`}</td>
     <td><span class=${`dot ${word === "has room" ? "ok" : "bad"}`}></span> ${word}</td>
   </tr>`;
 }

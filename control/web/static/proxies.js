@@ -41,7 +41,7 @@ export function Proxies() {
         <th scope="col">node</th><th scope="col">Envoy</th><th scope="col">state</th><th scope="col">since</th>
         <th scope="col">revision its filters report</th><th scope="col">acknowledged</th>
       </tr></thead>
-      <tbody>${found.slice(0, most).map((each) => html`<${ProxyRow} key=${each.node} ...${each} />`)}</tbody>
+      <tbody>${found.slice(0, most).map((each) => html`<${ProxyRow} key=${`${each.node} ${each.since}`} ...${each} />`)}</tbody>
     </table></div>
     ${found.length > most && html`<p><button onClick=${() => setMost(most + 2 * firstRows)}>show more</button></p>`}`
     }
@@ -67,7 +67,7 @@ function ProxyRow({ node, version, word, since, reportedRevision, resources = []
         const title = `sent ${each.sentVersion}, acknowledged ${each.ackedVersion || "none"}`;
         return html`<span class="tag" title=${title}>${each.type} ${acked ? "✓" : "…"}</span> `;
       })}
-      ${resources.filter((each) => each.nackMessage).map((each) => html`<p class="nack">${each.type} refused: ${each.nackMessage}</p>`)}
+      ${resources.filter((each) => each.nackMessage).map((each) => html`<p class="nack">${each.type} refused${each.refusedSince && html` since <time datetime=${each.refusedSince}>${when(each.refusedSince)}</time>`}: ${each.nackMessage}</p>`)}
     </td>
   </tr>`;
 }

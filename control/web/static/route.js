@@ -70,7 +70,7 @@ function Variants({ name, variants, shadow, signals }) {
     <caption class="hidden">variants of ${name}</caption>
     <thead><tr>
       <th scope="col">variant</th><th scope="col">weight</th><th scope="col" class="number">requests/s</th>
-      <th scope="col" class="number">errors</th><th scope="col" class="number">first token p50</th>
+      <th scope="col" class="number">errors</th><th scope="col" class="number">refused</th><th scope="col" class="number">waited</th><th scope="col" class="number">first token p50</th>
       <th scope="col" class="number">p95</th><th scope="col" class="number">gap p95</th><th scope="col" class="number">tokens/s</th>
     </tr></thead>
     <tbody>${variants.map(({ name: variant, weight = 0 }) => {
@@ -80,6 +80,8 @@ function Variants({ name, variants, shadow, signals }) {
         <td class="weight"><span class="bar" style=${`width: ${weight}%`}></span><span>${weight} %</span></td>
         <td class="number">${perSecond(found.requestsPerSecond)}</td>
         <td class="number">${percent(found.errorPercent)}</td>
+        <td class="number">${percent(found.refusedPercent)}</td>
+        <td class="number">${found.waitedSeconds === undefined ? "-" : `${found.waitedSeconds} s`}</td>
         <td class="number">${milliseconds(found.timeToFirstTokenMs?.p50)}</td>
         <td class="number">${milliseconds(found.timeToFirstTokenMs?.p95)}</td>
         <td class="number">${milliseconds(found.tokenGapMs?.p95)}</td>

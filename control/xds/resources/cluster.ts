@@ -11,8 +11,15 @@ import {
   ClusterLoadAssignmentSchema,
 } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { UpstreamCodecSchema } from "../../gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts";
-import type { InferenceRoute, Resilience, Variant } from "../../gen/weir/v1/route_pb.ts";
-import { mirrors, mostCopies, routeName } from "../../route/index.ts";
+import type { InferenceRoute, Resilience, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
+import {
+  connectionsOf,
+  type FilterFailure,
+  filterFailureOf,
+  mirrors,
+  mostCopies,
+  routeName,
+} from "../../route/index.ts";
 import { adsSource, pack, seconds, socketAddress } from "./common.ts";
 import { wasmFilter } from "./extension.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
@@ -35,14 +42,15 @@ export function variantCluster(
 ): Cluster {
   const resilience = route.spec?.resilience;
   const inFlight = copiesInFlight(route, variant);
-  const { connections, outlier } = resilience ?? ({} as Partial<Resilience>);
-  const { interval, probes, time } = connections?.keepalive ?? {};
-  const socket = transportSocket(route.spec?.tls, connections?.http2 === true);
+  const connections = connectionsOf(route.spec as RouteSpec);
+  const outlier = resilience?.outlier;
+  const { interval, probes, time } = connections.keepalive ?? {};
+  const socket = transportSocket(route.spec?.tls, connections.http2);
   return create(ClusterSchema, {
     name: clusterName(route, variant.name),
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: adsSource() },
-    connectTimeout: connections?.connectTimeout ?? seconds(5),
+    connectTimeout: connections.connectTimeout ?? seconds(5),
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
     ...(outlier
@@ -52,7 +60,7 @@ export function variantCluster(
           commonLbConfig: { healthyPanicThreshold: { value: outlier.minHealthPercent ?? 0 } },
         }
       : {}),
-    ...(connections?.keepalive
+    ...(connections.keepalive
       ? {
           upstreamConnectionOptions: {
             tcpKeepalive: {
@@ -67,7 +75,9 @@ export function variantCluster(
     typedExtensionProtocolOptions: {
       [httpOptionsKey]: httpOptions(
         connections,
-        inFlight === undefined || copies === undefined ? [] : behindCopies(copies),
+        inFlight === undefined || copies === undefined
+          ? []
+          : behindCopies(copies, filterFailureOf([route])),
       ),
     },
   });
@@ -146,8 +156,8 @@ function lbEndpoint(endpoint: string) {
  * Copies leave the gateway's filters behind, but not those of the cluster that they
  * go to. The VM is their own, so that real requests do not have to tell them apart.
  */
-function behindCopies(code: FilterCode) {
-  const { typedConfig } = wasmFilter(copyFilterName, code, copyFilterName);
+function behindCopies(code: FilterCode, failure: FilterFailure) {
+  const { typedConfig } = wasmFilter(copyFilterName, code, failure, copyFilterName);
   return [
     { name: copyFilterName, ...configured(typedConfig) },
     { name: "envoy.filters.http.upstream_codec", ...configured(pack(UpstreamCodecSchema, {})) },

@@ -11,12 +11,16 @@ import {
 } from "../../gen/envoy/config/core/v3/config_source_pb.ts";
 import type { Address } from "./options.ts";
 
-/** "Ask on the stream you already have." */
-export function adsSource(initialFetchTimeout?: Duration): ConfigSource {
+/**
+ * "Ask on the stream you already have."
+ * @param initialFetchTimeout after which a proxy goes on without; absent: it waits. By itself an
+ *   Envoy that starts while the control service ends would serve 404 after 15 s.
+ */
+export function adsSource(initialFetchTimeout = seconds(0)): ConfigSource {
   return create(ConfigSourceSchema, {
     configSourceSpecifier: { case: "ads", value: {} },
     resourceApiVersion: ApiVersion.V3,
-    ...(initialFetchTimeout ? { initialFetchTimeout } : {}),
+    initialFetchTimeout,
   });
 }
 
@@ -36,4 +40,9 @@ export function pack<Desc extends DescMessage>(schema: Desc, init: MessageInitSh
 
 export function seconds(value: number): Duration {
   return create(DurationSchema, { seconds: BigInt(value), nanos: 0 });
+}
+
+export function milliseconds(value: number): Duration {
+  const nanos = Math.round((value % 1000) * 1e6);
+  return create(DurationSchema, { seconds: BigInt(Math.floor(value / 1000)), nanos });
 }

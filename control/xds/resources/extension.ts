@@ -6,18 +6,37 @@ import {
 } from "../../gen/envoy/config/core/v3/extension_pb.ts";
 import { WasmSchema } from "../../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
 import { FailurePolicy } from "../../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
-import { pack } from "./common.ts";
+import type { FilterFailure } from "../../route/index.ts";
+import { milliseconds, pack } from "./common.ts";
 import type { FilterCode } from "./options.ts";
+
+/**
+ * A worker loads a filter that trapped again this long after it last did, or up to half as much
+ * later, at the next request; a first trap later than that costs no wait. It is Envoy's own
+ * number, which Istio's proxies have too, as Istio has no field for it.
+ */
+export const reloadIntervalMs = 1000;
+
+/** Never FAIL_CLOSED: a trap must not cost a worker until someone restarts the proxy. */
+const policies = {
+  refuse: {
+    failurePolicy: FailurePolicy.FAIL_RELOAD,
+    reloadConfig: { backoff: { baseInterval: milliseconds(reloadIntervalMs) } },
+  },
+  pass: { failurePolicy: FailurePolicy.FAIL_OPEN },
+} as const;
 
 /**
  * A module of filters with its configuration. The code and everything else that
  * names the VM stays the same over changes of configuration, so a change
  * costs no compilation and keeps what the workers know.
+ * @param failure what becomes of requests while it is away
  * @param vmId of a VM that nothing else shares, nor its shared data
  */
 export function wasmFilter(
   name: string,
   { wasm, config }: FilterCode,
+  failure: FilterFailure,
   vmId = "",
 ): TypedExtensionConfig {
   const specifier =
@@ -30,8 +49,7 @@ export function wasmFilter(
       config: {
         name,
         rootId: name,
-        // A trap must not leave a worker without limits until someone restarts it.
-        failurePolicy: FailurePolicy.FAIL_RELOAD,
+        ...policies[failure],
         vm: {
           case: "vmConfig",
           value: {

@@ -5,6 +5,7 @@ import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/
 import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
+import { filterFailureOf } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { variantCluster, variantEndpoints } from "./cluster.ts";
 import { wasmFilter } from "./extension.ts";
@@ -40,6 +41,7 @@ export function buildResources(
   const pairs = routes.flatMap((route) =>
     (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
   );
+  const failure = filterFailureOf(routes);
   return {
     CDS: [
       ...pairs.map(({ route, variant }) =>
@@ -62,9 +64,14 @@ export function buildResources(
       },
     ],
     ECDS: [
-      named(TypedExtensionConfigSchema, wasmFilter(filterName, options.weir)),
+      named(TypedExtensionConfigSchema, wasmFilter(filterName, options.weir, failure)),
       ...(options.tokenLimit
-        ? [named(TypedExtensionConfigSchema, wasmFilter(tokenFilterName, options.tokenLimit))]
+        ? [
+            named(
+              TypedExtensionConfigSchema,
+              wasmFilter(tokenFilterName, options.tokenLimit, failure),
+            ),
+          ]
         : []),
     ],
   };

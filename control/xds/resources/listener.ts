@@ -7,9 +7,11 @@ import {
   type HttpFilterSchema,
 } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
-import { adsSource, pack, seconds, socketAddress } from "./common.ts";
+import { adsSource, pack, socketAddress } from "./common.ts";
 import { compressors } from "./compressors.ts";
 import { connectionLimits } from "./connection-limit.ts";
+import { corsFilter } from "./cors.ts";
+import { edgeListener, edgeManager } from "./edge.ts";
 import { wasmFilter } from "./extension.ts";
 import { faultFilter } from "./fault.ts";
 import {
@@ -23,7 +25,7 @@ import {
 
 const wasmTypeUrl = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
-/** Takes over until the first configuration arrives: limits nothing, but removes what clients may not claim. */
+/** Takes over where the first configuration is refused: limits nothing, but removes what clients may not claim. */
 const emptyConfig = JSON.stringify({ revision: "none" });
 
 /** The one listener: Weir's filter over ECDS, Envoy's own, the router. It does not change with a weight. */
@@ -37,15 +39,9 @@ export function gatewayListener(
       case: "rds",
       value: { routeConfigName, configSource: adsSource() },
     },
-    useRemoteAddress: true,
-    stripPortMode: { case: "stripAnyHostPort", value: true },
-    normalizePath: true,
-    mergeSlashes: true,
-    // Old health checks and proxies speak it; Envoy refuses it by itself.
-    httpProtocolOptions: { acceptHttp10: true },
-    // A model may think longer than any default idle timeout; TCP keep-alive finds dead clients.
-    streamIdleTimeout: seconds(0),
+    ...edgeManager(options.edge),
     httpFilters: [
+      ...corsFilter(routes),
       discovered(filterName, { ...options.weir, wasm: options.fallback ?? options.weir.wasm }),
       ...connectionLimits(routes),
       ...compressors(routes),
@@ -62,6 +58,7 @@ export function gatewayListener(
   return create(ListenerSchema, {
     name: listenerName,
     address: socketAddress(options.gateway),
+    ...edgeListener(options.edge),
     filterChains: [
       {
         filters: [
@@ -76,13 +73,13 @@ export function gatewayListener(
 }
 
 function discovered(name: string, { wasm }: FilterCode): MessageInitShape<typeof HttpFilterSchema> {
-  const fallback = wasmFilter(name, { wasm, config: emptyConfig }).typedConfig;
+  const fallback = wasmFilter(name, { wasm, config: emptyConfig }, "refuse").typedConfig;
   return {
     name,
     configType: {
       case: "configDiscovery",
       value: {
-        configSource: adsSource(seconds(5)),
+        configSource: adsSource(),
         typeUrls: [wasmTypeUrl],
         ...(fallback ? { defaultConfig: fallback } : {}),
       },

@@ -14,10 +14,25 @@ export interface FilterCode {
   config: string;
 }
 
+/** Whom the gateway believes, and how long it waits for clients. */
+export interface EdgeOptions {
+  /** Proxies in front whose entries of x-forwarded-for are taken for the client's address, 0 to 16; absent: 0. */
+  trustedHops?: number;
+  /** Each connection begins with a PROXY protocol header that tells the client's address; absent: none does. */
+  proxyProtocol?: boolean;
+  /** Milliseconds for a request's headers to come; absent: 10 s. */
+  headersTimeoutMs?: number;
+  /** Milliseconds that a connection without a request is kept; absent: 620 s. */
+  idleTimeoutMs?: number;
+  /** Milliseconds that a request or its answer may stand still; absent: an hour. */
+  streamIdleTimeoutMs?: number;
+}
+
 /** What the Envoy messages need beyond the routes. */
 export interface ResourceOptions {
   /** Where the proxies listen for clients. */
   gateway: Address;
+  edge?: EdgeOptions | undefined;
   /** weir.wasm, or weir-full.wasm where a route needs it: every proxy runs it. */
   weir: FilterCode;
   /** Module that takes over until a configuration arrives; absent: the same. */
@@ -33,14 +48,17 @@ export interface ResourceOptions {
 }
 
 export interface ReportAccess {
-  /** Bearer token of every report. */
-  token?: string;
+  /** Every report carries the proxy's own token, which it gets as a secret. */
+  proven?: boolean;
   /** The control service's certificate, by the SHA-256 of it in hex; absent: reports go in clear text. */
   certificateSha256?: string;
 }
 
 /** Cluster that the filters report to; named in their configuration. */
 export const reportClusterName = "weir_control";
+
+/** Secret with which a proxy's reports prove whose they are. */
+export const reportSecretName = "weir-report";
 
 /** Names of the one listener, route configuration and the filters. */
 export const listenerName = "weir";

@@ -4,29 +4,29 @@ import {
   Cluster_DiscoveryType,
   ClusterSchema,
 } from "../../gen/envoy/config/cluster/v3/cluster_pb.ts";
-import { HeaderValueOption_HeaderAppendAction } from "../../gen/envoy/config/core/v3/base_pb.ts";
-import { HeaderMutationSchema } from "../../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.ts";
+import { CredentialInjectorSchema } from "../../gen/envoy/extensions/filters/http/credential_injector/v3/credential_injector_pb.ts";
 import { UpstreamCodecSchema } from "../../gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts";
+import { GenericSchema } from "../../gen/envoy/extensions/http/injected_credentials/generic/v3/generic_pb.ts";
 import { UpstreamTlsContextSchema } from "../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { httpOptionsKey } from "./cluster.ts";
-import { pack, seconds, socketAddress } from "./common.ts";
-import { type ResourceOptions, reportClusterName } from "./options.ts";
+import { adsSource, pack, seconds, socketAddress } from "./common.ts";
+import { type ResourceOptions, reportClusterName, reportSecretName } from "./options.ts";
 
 /**
- * Where the filters report to. What proves a report is added by the cluster,
- * so that no filter's configuration holds it.
+ * Where the filters report to. What proves a report is added by the cluster out of a
+ * secret: no configuration holds it, no dump shows it, and another one is no change of the cluster.
  */
 export function reportCluster({
   report,
-  reportAccess: { token, certificateSha256 } = {},
+  reportAccess: { proven, certificateSha256 } = {},
 }: Pick<ResourceOptions, "report" | "reportAccess">): Cluster {
   return create(ClusterSchema, {
     name: reportClusterName,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
     connectTimeout: seconds(1),
     ...(certificateSha256 ? { transportSocket: pinned(certificateSha256) } : {}),
-    ...(token ? { typedExtensionProtocolOptions: { [httpOptionsKey]: authorized(token) } } : {}),
+    ...(proven ? { typedExtensionProtocolOptions: { [httpOptionsKey]: authorized() } } : {}),
     loadAssignment: {
       clusterName: reportClusterName,
       endpoints: [
@@ -58,7 +58,10 @@ function pinned(certificateSha256: string) {
   };
 }
 
-function authorized(token: string) {
+function authorized() {
+  const credential = pack(GenericSchema, {
+    credential: { name: reportSecretName, sdsConfig: adsSource(seconds(5)) },
+  });
   return pack(HttpProtocolOptionsSchema, {
     upstreamProtocolOptions: {
       case: "explicitHttpConfig",
@@ -69,19 +72,11 @@ function authorized(token: string) {
         name: "authorization",
         configType: {
           case: "typedConfig",
-          value: pack(HeaderMutationSchema, {
-            mutations: {
-              requestMutations: [
-                {
-                  action: {
-                    case: "append",
-                    value: {
-                      header: { key: "authorization", value: `Bearer ${token}` },
-                      appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
-                    },
-                  },
-                },
-              ],
+          value: pack(CredentialInjectorSchema, {
+            overwrite: true,
+            credential: {
+              name: "envoy.http.injected_credentials.generic",
+              typedConfig: credential,
             },
           }),
         },

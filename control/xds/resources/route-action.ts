@@ -20,10 +20,15 @@ export function behaviour(
   { fault, resilience }: RouteSpec,
   drill: boolean,
 ): Pick<MessageInitShape<typeof RouteActionSchema>, "timeout" | "retryPolicy" | "hashPolicy"> {
-  const { balance, retries, timeout } = resilience ?? {};
+  const { balance, firstByteTimeout, retries, timeout } = resilience ?? {};
+  const policy = {
+    ...(retries && retries.attempts > 0 ? retryPolicy(retries) : {}),
+    // The time of one try ends with the headers of an answer. Without a condition nothing is tried again.
+    ...(firstByteTimeout ? { perTryTimeout: firstByteTimeout } : {}),
+  };
   return {
     timeout: (drill ? fault?.cutAfter : undefined) ?? timeout ?? seconds(0),
-    ...(retries && retries.attempts > 0 ? { retryPolicy: retryPolicy(retries) } : {}),
+    ...(Object.keys(policy).length > 0 ? { retryPolicy: policy } : {}),
     hashPolicy: balance?.hash ? [hashPolicy(balance.hash)] : [],
   };
 }

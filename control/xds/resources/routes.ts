@@ -15,11 +15,14 @@ import {
 } from "../../gen/envoy/config/route/v3/route_pb.ts";
 import type { HeaderMatch, InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
-import { controlHeaders, type Rule, routeName, rulesOf, shadowHeaders } from "../../route/index.ts";
+import { answerHeaders, type Rule, routeName, rulesOf, variantHeader } from "../../route/index.ts";
 import { clusterName } from "./cluster.ts";
 import { compressorsOn } from "./compressors.ts";
 import { connectionLimitName, connectionLimitOnRoute } from "./connection-limit.ts";
+import { corsOnRoute } from "./cors.ts";
+import { exceptedEntries, type RouteFields } from "./except.ts";
 import { faultFilterName, faultOnRoute } from "./fault.ts";
+import { methodIn } from "./method.ts";
 import { routeConfigName } from "./options.ts";
 import { behaviour } from "./route-action.ts";
 
@@ -38,6 +41,7 @@ function virtualHost(route: InferenceRoute): MessageInitShape<typeof VirtualHost
   const spec = route.spec as RouteSpec;
   const { request, response } = spec.headers ?? {};
   const limit = spec.rateLimit?.perConnection;
+  const entries = rulesOf(route).map((rule) => entry(route, spec, rule));
   return {
     name: routeName(route),
     domains: spec.hosts,
@@ -46,17 +50,30 @@ function virtualHost(route: InferenceRoute): MessageInitShape<typeof VirtualHost
     responseHeadersToAdd: added(response),
     responseHeadersToRemove: [
       // A pod must not be able to speak in Weir's name.
-      ...controlHeaders,
-      ...shadowHeaders(spec),
+      ...answerHeaders(spec),
       ...(response?.remove ?? []),
     ],
     typedPerFilterConfig: {
       ...compressorsOn(route),
+      ...corsOnRoute(spec.cors),
       ...(limit ? { [connectionLimitName]: connectionLimitOnRoute(limit) } : {}),
     },
-    routes: rulesOf(route).map((rule) => entry(route, spec, rule)),
+    routes: [notAllowed, ...exceptedEntries(route, entries.at(-1) as RouteFields), ...entries],
   };
 }
+
+const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/** Other methods, such as TRACE, which shows a client's headers to whom it reaches, do not reach the pods. */
+const notAllowed: RouteInit = {
+  name: "method-not-allowed",
+  match: {
+    pathSpecifier: { case: "prefix", value: "/" },
+    headers: [{ ...methodIn(methods), invertMatch: true }],
+  },
+  action: { case: "directResponse", value: { status: 405 } },
+  responseHeadersToAdd: [{ header: { key: "allow", value: methods.join(", ") } }],
+};
 
 function added(
   operations: HeaderOperations | undefined,
@@ -75,12 +92,14 @@ function entry(route: InferenceRoute, spec: RouteSpec, rule: Rule): RouteInit {
   const clusters = targets.map(({ variant, weight }) => ({
     name: clusterName(route, variant.name),
     weight,
+    responseHeadersToAdd: told(spec, variant.name),
   }));
   const [only] = clusters;
   const clusterSpecifier: ActionInit["clusterSpecifier"] =
     clusters.length === 1 && only
       ? { case: "cluster", value: only.name }
       : { case: "weightedClusters", value: { clusters } };
+  const single = clusters.length === 1 ? targets[0] : undefined;
   const mirror = mirrorTo && {
     cluster: clusterName(route, mirrorTo.name),
     disableShadowHostSuffixAppend: true,
@@ -102,10 +121,17 @@ function entry(route: InferenceRoute, spec: RouteSpec, rule: Rule): RouteInit {
         ...behaviour(spec, rule.drill),
       },
     },
+    responseHeadersToAdd: single ? told(spec, single.variant.name) : [],
     ...(rule.drill && spec.fault
       ? { typedPerFilterConfig: { [faultFilterName]: faultOnRoute(spec.fault) } }
       : {}),
   };
+}
+
+/** Says which variant answered, over whatever a pod says. */
+function told({ tellVariant }: RouteSpec, variant: string) {
+  const header = { key: variantHeader, value: variant };
+  return tellVariant ? [{ header, appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD }] : [];
 }
 
 function matcherOf({ header, value }: HeaderMatch): MessageInitShape<typeof HeaderMatcherSchema> {

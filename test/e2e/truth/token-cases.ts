@@ -49,7 +49,7 @@ const answers: [status: number, headers: Headers, body: string][] = [
   [200, events, stream("\r", says("hi"), chunk(`${told},"choices":[]`), "[DONE]")],
   [200, events, `\ufeff: ping\n\nevent: x\nid: 1\n${stream("\n", says("a\\nb"), stop, "[DONE]")}`],
   [200, events, stream("\n", chunk(`"choices":[{"delta":{"content":"x"}}],${told}`), "[DONE]")],
-  [200, events, stream("\n", ...Array.from({ length: 40 }, () => says("word")), stop, "[DONE]")],
+  [200, events, stream("\n", ...Array.from({ length: 150 }, () => says("word")), stop, "[DONE]")],
   [
     200,
     events,

@@ -162,7 +162,7 @@ describe("B15 usage that cannot be", () => {
   const estimate = costOf();
   it.each([
     ["negative", told('{"prompt_tokens":-5,"completion_tokens":-7}')],
-    ["a text", told('{"prompt_tokens":"5","completion_tokens":"7"}')],
+    ["a text", told('{"prompt_tokens":"five","completion_tokens":"0x70"}')],
     ["a list", told("[5,7]")],
     ["in what a model wrote", says('"usage":{"prompt_tokens":500,"completion_tokens":7}')],
     ["escaped in what a model wrote", says('\\"usage\\":{\\"prompt_tokens\\":500}')],

@@ -232,10 +232,31 @@ describe("limits that are none", () => {
     },
   );
 
-  it("F10 refuses a burst below the rate, and lets no product of the two overflow into a free pass", () => {
-    expect(answer("weir", limits('{"requestsPerSecond":10,"burst":9}'))).toContain(
-      "below its requestsPerSecond",
-    );
+  it("F10 takes a burst below the rate for a stricter limit: no more than the burst at once, the rate in the long run", () => {
+    for (const burst of [1, 2, 7, 50]) {
+      const { shared, workers } = configuredProxy(
+        "weir",
+        JSON.parse(limits(`{"requestsPerSecond":100,"burst":${burst}}`)),
+      );
+      const ask = (index: number) =>
+        workers[index % workers.length]?.request(requestHeaders({ "x-tenant-id": "banned" })).reply
+          ? 0
+          : 1;
+      let atOnce = 0;
+      for (let i = 0; i < 1000; i++) atOnce += ask(i);
+      expect(atOnce, `burst ${burst}`).toBe(burst);
+      shared.nowNs += 60_000_000_000n;
+      let evenly = 0;
+      for (let i = 0; i < 10_000; i++) {
+        shared.nowNs += 1_000_000n;
+        evenly += ask(i);
+      }
+      expect(evenly, `burst ${burst}`).toBeGreaterThanOrEqual(990);
+      expect(evenly, `burst ${burst}`).toBeLessThanOrEqual(1000 + burst);
+    }
+  });
+
+  it("F10 lets no product of burst and rate overflow into a free pass", () => {
     for (const rate of ["1e-300", "1e-12", "0.000001", "1000000"]) {
       const { shared, workers } = configuredProxy(
         "weir",

@@ -237,8 +237,10 @@ describe("token-limit.wasm", () => {
       const { worker } = tokenProxy();
       const exchange = ask(worker, { "x-tenant-id": "tiny", "content-length": value });
       const text = '{"stream":true,"max_tokens":5}';
-      expect(exchange.requestBody(Buffer.from(text), true).toString().trimEnd()).toBe(text);
-      expect(valuesOf(exchange.requestHeaders, "content-length")).toEqual([value]);
+      const sent = JSON.parse(exchange.requestBody(Buffer.from(text), true).toString());
+      expect(sent).toMatchObject({ stream: true, max_tokens: 5 });
+      // What is no length cannot be kept to: the body ends where it ends.
+      expect(valuesOf(exchange.requestHeaders, "content-length")).toEqual([]);
     },
   );
 });

@@ -24,38 +24,57 @@ export interface Counter {
    * @param stepNs time between the requests
    */
   perRequest(headers: Headers, stepNs: number): { instructions: number; refused: number };
+  /**
+   * Instructions to take a configuration, the first time and when it replaces one
+   * that was like it, and metrics that were defined for all of that.
+   */
+  perConfiguration(config: object): { first: number; again: number; defined: number };
   remove(): void;
 }
 
 /** Compiles weir.wasm to C and on to a program that is given this configuration. */
-export function createCounter(config: object): Counter {
+export function createCounter(config: object, name = "weir"): Counter {
   const directory = mkdtempSync(join(tmpdir(), "weir-instructions-"));
   const at = (name: string) => join(directory, name);
   const runtime = "/usr/share/wabt/wasm2c";
-  writeFileSync(at("config.json"), JSON.stringify(config));
-  run("wasm2c", ["build/weir.wasm", "-n", "weir", "-o", at("weir.c")]);
+  const use = (given: object) => writeFileSync(at("config.json"), JSON.stringify(given));
+  writeFileSync(at("headers"), "");
+  run("wasm2c", [`build/${name}.wasm`, "-n", "weir", "-o", at("weir.c")]);
   const sources = ["test/filters/instructions/host.c", at("weir.c"), `${runtime}/wasm-rt-impl.c`];
   run("gcc", ["-O2", `-I${directory}`, `-I${runtime}`, ...sources, "-o", at("counter"), "-lm"]);
 
-  function total(stepNs: number, requests: number): { instructions: number; refused: number } {
+  function total(stepNs: number, requests: number, configurations = 1) {
     const { stdout, stderr } = run("valgrind", [
       ...["--tool=callgrind", "--callgrind-out-file=/dev/null", at("counter")],
-      ...[at("config.json"), at("headers"), String(stepNs), String(requests)],
+      ...[at("config.json"), at("headers")],
+      ...[stepNs, requests, configurations].map(String),
     ]);
     return {
       instructions: Number(/Collected : (\d+)/.exec(stderr)?.[1]),
       refused: Number(/^(\d+) refused/.exec(stdout)?.[1]),
+      defined: Number(/(\d+) defined/.exec(stdout)?.[1]),
     };
   }
 
   return {
     perRequest(headers, stepNs) {
+      use(config);
       writeFileSync(at("headers"), encodePairs(headers));
       const few = total(stepNs, 500);
       const many = total(stepNs, 1500);
       return {
         instructions: (many.instructions - few.instructions) / 1000,
         refused: (many.refused - few.refused) / 1000,
+      };
+    },
+    perConfiguration(given) {
+      use(given);
+      const [none, one, three] = [0, 1, 3].map((times) => total(0, 0, times));
+      if (none === undefined || one === undefined || three === undefined) throw new Error();
+      return {
+        first: one.instructions - none.instructions,
+        again: (three.instructions - one.instructions) / 2,
+        defined: three.defined,
       };
     },
     remove: () => rmSync(directory, { recursive: true }),

@@ -1,6 +1,7 @@
 // The host of weir.wasm as C, for counting instructions: it answers each call with
-// as little work as can be. Run as: counter CONFIG HEADERS STEP_NS REQUESTS.
-// HEADERS holds the pairs as the ABI lays them out.
+// as little work as can be. Run as: counter CONFIG HEADERS STEP_NS REQUESTS CONFIGURATIONS.
+// HEADERS holds the pairs as the ABI lays them out. CONFIG is taken so many times,
+// each by a root context of its own that replaces the one before.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ static struct {
   u32 size;
 } config, headers;
 static u64 now_ns = 1700000000000000000ull;
-static u64 metrics[1024];
+#define MAX_METRICS (1 << 20)
+static u64 metrics[MAX_METRICS];
 static u32 metric_count = 0;
 /* Shared data: the sets of buckets, and few keys beside them. */
 static struct {
@@ -84,7 +86,7 @@ u32 Z_envZ_proxy_set_shared_data(env_t *env, u32 key, u32 size, u32 value, u32 v
   return 0;
 }
 u32 Z_envZ_proxy_define_metric(env_t *env, u32 type, u32 name, u32 size, u32 out) {
-  if (++metric_count >= 1024) exit(3);
+  if (++metric_count >= MAX_METRICS) exit(3);
   put(env, out, metric_count);
   return 0;
 }
@@ -116,23 +118,27 @@ static u32 load_file(const char *path, u8 **bytes) {
 }
 
 int main(int count, char **args) {
-  if (count != 5) return 2;
+  if (count != 6) return 2;
   config.size = load_file(args[1], &config.bytes);
   headers.size = load_file(args[2], &headers.bytes);
   u64 step_ns = strtoull(args[3], 0, 10);
   u32 requests = atoi(args[4]);
+  u32 configurations = atoi(args[5]);
   static Z_weir_instance_t guest;
   env_t env = {&guest};
   wasm_rt_init();
   Z_weir_init_module();
   Z_weir_instantiate(&guest, &env);
   Z_weirZ__initialize(&guest);
-  if (!Z_weirZ_proxy_on_configure(&guest, 1, config.size)) return 1;
+  for (u32 root = 1; root <= configurations; root++) {
+    if (!Z_weirZ_proxy_on_configure(&guest, root, config.size)) return 1;
+    if (root > 1) Z_weirZ_proxy_on_delete(&guest, root - 1);
+  }
   for (u32 i = 0; i < requests; i++) {
     now_ns += step_ns;
-    Z_weirZ_proxy_on_request_headers(&guest, 100 + i, 12, 1);
-    Z_weirZ_proxy_on_delete(&guest, 100 + i);
+    Z_weirZ_proxy_on_request_headers(&guest, 1000 + i, 12, 1);
+    Z_weirZ_proxy_on_delete(&guest, 1000 + i);
   }
-  printf("%u refused, %u written\n", refused, written);
+  printf("%u refused, %u written, %u defined\n", refused, written, metric_count);
   return 0;
 }

@@ -1,0 +1,63 @@
+import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { SeenLoads } from "../loads/index.ts";
+import type { Budgets, Lease, Ledger } from "../report/index.ts";
+import type { Fleet } from "../xds/index.ts";
+
+/** What takes a report, of whichever replica's proxy. */
+export interface Heard {
+  /** @returns the shares of limits that this replica decides */
+  take(report: ReportRequest): Lease[];
+  /** Namespaces that a proxy has reported of; undefined before it said anything of any. */
+  namespaces(node: string): ReadonlySet<string> | undefined;
+}
+
+/** Proxies beyond this number are forgotten, the ones heard longest ago first. */
+const maxProxies = 20_000;
+
+export function createHeard(
+  {
+    fleet,
+    ledger,
+    budgets,
+    loads: { seen },
+    elsewhere,
+  }: {
+    fleet: Pick<Fleet, "reported">;
+    ledger: Pick<Ledger, "add">;
+    budgets: Pick<Budgets, "report">;
+    loads: { seen: Pick<SeenLoads, "take"> };
+    /** Whether a proxy is connected to another replica. */
+    elsewhere: (node: string) => boolean;
+  },
+  /** Is told of a proxy that runs a configuration. */
+  runs: (node: string) => void,
+  log: (line: string, code: string) => void,
+): Heard {
+  const spoken = new Map<string, ReadonlySet<string>>();
+
+  function note({ node, counters, histograms }: ReportRequest): void {
+    const named = [...counters, ...histograms].map(({ route }) => route.split("/", 1)[0] ?? "");
+    const before = spoken.get(node);
+    spoken.delete(node);
+    if (named.length > 0) spoken.set(node, new Set(named));
+    else if (before) spoken.set(node, before);
+    const oldest = spoken.keys().next();
+    if (spoken.size > maxProxies && !oldest.done) spoken.delete(oldest.value);
+  }
+
+  return {
+    take(report) {
+      const { filter, needs, node, revision } = report;
+      if (revision !== "") runs(node);
+      // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
+      if (filter === "" && !elsewhere(node)) fleet.reported(node, revision);
+      note(report);
+      seen.take(report);
+      const wrong = ledger.add(report);
+      if (wrong) log(`the report of ${node} does not count: ${wrong}`, "report-odd");
+      // A module that knows no such limits names no needs, and must not give back another's.
+      return filter === "" ? budgets.report(node, needs) : [];
+    },
+    namespaces: (node) => spoken.get(node),
+  };
+}

@@ -1,0 +1,84 @@
+import { create, equals } from "@bufbuild/protobuf";
+import { may } from "../auth/index.ts";
+import { type Proxy, ProxySchema } from "../gen/weir/v1/service_pb.ts";
+import { routeName } from "../route/index.ts";
+import { principal } from "./access.ts";
+import type { ApiContext } from "./context.ts";
+import { wholeFleet } from "./whole-fleet.ts";
+
+/** Whether whoever reads an answer may see a namespace; "*": all of them, those to come too. */
+export type Sees = (namespace: string) => boolean;
+
+/** What the principal of the request may see. */
+export function principalSees(): Sees {
+  const who = principal();
+  return (namespace) => may(who, "viewer", namespace);
+}
+
+/** Names what the principal of the request may see: the same for all who see the same. */
+export function principalView(): string {
+  const sees = principalSees();
+  if (sees("*")) return "*";
+  const named = principal().grants.flatMap(({ namespaces }) => namespaces);
+  return [...new Set(named)].filter(sees).sort().join();
+}
+
+/** Whether the principal of the request may see a route, by its name. */
+export function principalSeesRoute(): (name: string) => boolean {
+  const sees = principalSees();
+  return (name) => sees(name.split("/", 1)[0] ?? "");
+}
+
+/** Stands for words of a proxy that are about namespaces which the reader may not see. */
+export const withheld = "its words are for those who may see all of its namespaces";
+
+/** Whether all namespaces of a proxy may be seen, and with them its own words. */
+export function seesAll(sees: Sees, scope: readonly string[]): boolean {
+  return scope.every(sees);
+}
+
+/** Whether the proxy serves a namespace that may be seen. */
+function serves(sees: Sees, scope: readonly string[]): boolean {
+  return scope.includes("*") || scope.some(sees);
+}
+
+/**
+ * The proxies that serve a namespace which the principal may see. Of one that serves
+ * others as well it is told what it runs, but not what it says. One that Istio
+ * configures is there for those who may see a route that it reports.
+ */
+export async function visibleFleet(
+  context: Pick<ApiContext, "fleet" | "peers" | "mesh" | "scope" | "store">,
+): Promise<Proxy[]> {
+  const all = wholeFleet(context);
+  const sees = principalSees();
+  if (sees("*")) return all;
+  const elsewhere = new Map(context.peers.sights().map(({ node, scope }) => [node, scope]));
+  const { routes } = await context.store.list();
+  const rendered = context.mesh?.();
+  const names = routes.flatMap(({ route }) => (route ? [routeName(route)] : []));
+  const known = names.map((name) => rendered?.of(name)?.revisions ?? new Set<string>());
+  return all.flatMap((proxy) => {
+    const scope = elsewhere.get(proxy.node) ?? context.scope(proxy.node);
+    if (scope.length === 0)
+      return known.some((revisions) => revisions.has(proxy.reportedRevision)) ? [proxy] : [];
+    if (!serves(sees, scope)) return [];
+    return [seesAll(sees, scope) ? proxy : withoutWords(proxy)];
+  });
+}
+
+/** Whether two answers about the fleet say the same. */
+export function sameFleet(one: readonly Proxy[], other: readonly Proxy[]): boolean {
+  const same = (proxy: Proxy, i: number) => equals(ProxySchema, proxy, other[i] as Proxy);
+  return one.length === other.length && one.every(same);
+}
+
+function withoutWords(proxy: Proxy): Proxy {
+  return create(ProxySchema, {
+    ...proxy,
+    resources: proxy.resources.map((resource) => ({
+      ...resource,
+      nackMessage: resource.nackMessage === "" ? "" : withheld,
+    })),
+  });
+}

@@ -1,0 +1,76 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { durationMs } from "../load/index.ts";
+import { type EdgeOptions, edgeDefaults } from "../xds/index.ts";
+
+/** Flags of what the Envoys are told about clients, as commander names them. */
+export interface EdgeFlags {
+  gatewayTrustedHops: number;
+  gatewayProxyProtocol?: boolean;
+  gatewayHeadersTimeout: number;
+  gatewayIdleTimeout: number;
+  gatewayStreamTimeout: number;
+}
+
+const maxHops = 16;
+
+export function withEdgeFlags(command: Command): void {
+  const { headersTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = edgeDefaults;
+  command
+    .option(
+      "--gateway-trusted-hops <count>",
+      "proxies in front of the Envoys whose entries in x-forwarded-for are believed",
+      (text) => wholeNumber(text, 0, maxHops),
+      0,
+    )
+    .option(
+      "--gateway-proxy-protocol",
+      "each connection begins with a PROXY protocol header; one without is closed",
+    )
+    .option(
+      "--gateway-headers-timeout <duration>",
+      "how long a request's headers may take to come",
+      parseDuration,
+      headersTimeoutMs,
+    )
+    .option(
+      "--gateway-idle-timeout <duration>",
+      "how long a connection without a request is kept",
+      parseDuration,
+      idleTimeoutMs,
+    )
+    .option(
+      "--gateway-stream-timeout <duration>",
+      "how long a request or its answer may stand still",
+      parseDuration,
+      streamIdleTimeoutMs,
+    );
+  for (const option of command.options)
+    if (typeof option.defaultValue === "number" && option.flags.includes("<duration>"))
+      option.default(option.defaultValue, `${option.defaultValue / 1000}s`);
+}
+
+export function edgeOf(flags: EdgeFlags): EdgeOptions {
+  return {
+    trustedHops: flags.gatewayTrustedHops,
+    proxyProtocol: flags.gatewayProxyProtocol ?? false,
+    headersTimeoutMs: flags.gatewayHeadersTimeout,
+    idleTimeoutMs: flags.gatewayIdleTimeout,
+    streamIdleTimeoutMs: flags.gatewayStreamTimeout,
+  };
+}
+
+/** Reads a flag's number. @throws InvalidArgumentError that names the limits */
+export function wholeNumber(text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < least || value > most)
+    throw new InvalidArgumentError(`give a whole number from ${least} to ${most}.`);
+  return value;
+}
+
+function parseDuration(text: string): number {
+  try {
+    return durationMs(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}

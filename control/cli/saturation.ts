@@ -1,0 +1,32 @@
+import type { PodLoad, SeenLoad } from "../gen/weir/v1/signals_pb.ts";
+import { table } from "./output.ts";
+
+const words: Readonly<Record<string, string>> = {
+  answers: "pods' answers",
+  estimate: "proxies' estimate",
+};
+
+/** How busy pods are, by who says it: nothing where nobody says anything. */
+export function describeSaturation(pods: readonly PodLoad[], seen: readonly SeenLoad[]): string[] {
+  const rows = [
+    ...[...new Set(pods.map(({ variant }) => variant))].flatMap((variant) => {
+      const told = pods.flatMap((pod) =>
+        pod.variant === variant && pod.saturationPercent !== undefined
+          ? [pod.saturationPercent]
+          : [],
+      );
+      if (told.length === 0) return [];
+      const mean = told.reduce((sum, each) => sum + each, 0) / told.length;
+      return [[variant, percent(mean), "pods' metrics", `${told.length} pods`]];
+    }),
+    ...seen.map(({ source, saturationPercent, proxies }) => [
+      "all variants",
+      percent(saturationPercent),
+      words[source] ?? source,
+      `${proxies} proxies`,
+    ]),
+  ];
+  return rows.length > 0 ? [table(["LOAD OF", "SATURATION", "BY", "OF SO MANY"], rows)] : [];
+}
+
+const percent = (value: number) => `${Math.round(value)} %`;

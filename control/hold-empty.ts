@@ -1,0 +1,60 @@
+/** Proxies that are remembered by name; beyond that they are only counted. */
+const maxNames = 5;
+const maxProxies = 20_000;
+
+/**
+ * Keeps what proxies run while the store knows of nothing at all: a store that
+ * nothing was ever written to is no sign that nothing is wanted. It may be a volume
+ * that did not mount, another directory or prefix, or memory after a restart.
+ */
+export interface Hold {
+  /** Tells what the store has; a change ever made ends the hold. */
+  stored(list: { sequence: bigint }): void;
+  /** A proxy shows that it runs a configuration: by the versions it comes with, or by a report. */
+  runs(node: string): void;
+  /** Whether proxies are sent nothing now: one of them runs what the store does not know. */
+  holds(): boolean;
+  /** Why they are sent nothing; undefined while they are served. */
+  reason(): string | undefined;
+}
+
+export interface HoldOptions {
+  /** The store, as it was named. */
+  store: string;
+  /** An empty store is what is wanted. */
+  acceptEmpty?: boolean | undefined;
+  log(line: string, code?: string): void;
+}
+
+export function createHold({ store, acceptEmpty, log }: HoldOptions): Hold {
+  /** Nothing was ever written to the store, as far as it was read. */
+  let isNew = false;
+  const running = new Set<string>();
+  const holds = () => isNew && running.size > 0;
+
+  function reason(): string | undefined {
+    if (!holds()) return undefined;
+    const names = [...running].slice(0, maxNames).join(", ");
+    const more = running.size > maxNames ? ", ..." : "";
+    const proxies = running.size === 1 ? "1 proxy runs" : `${running.size} proxies run`;
+    return `the store ${store} is new and knows no routes, but ${proxies} a configuration (${names}${more}): it is kept, and nothing is sent, until a route is applied, a backup is imported, or --accept-empty says that nothing is wanted`;
+  }
+
+  return {
+    stored({ sequence }) {
+      const before = holds();
+      // Routes without a number are of an import that is under way.
+      isNew = !acceptEmpty && sequence === 0n;
+      if (before && !holds())
+        log("the store has changes: proxies are sent what it knows", "hold-ended");
+      if (!isNew) running.clear();
+    },
+    runs(node) {
+      if (!isNew || running.size >= maxProxies || running.has(node)) return;
+      running.add(node);
+      if (running.size === 1) log(reason() ?? "", "hold-empty");
+    },
+    holds,
+    reason,
+  };
+}

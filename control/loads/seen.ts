@@ -1,0 +1,85 @@
+import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { routeName } from "../route/index.ts";
+
+/** What the proxies see of the pods of their routes, beside what the pods say at /metrics. */
+export interface SeenLoads {
+  /** The routes as they are stored now: nothing is kept of others, and of those that shed no load. */
+  follow(states: readonly RouteState[]): void;
+  take(report: Pick<ReportRequest, "node" | "saturations">): void;
+  /** By source, the mean of the proxies that said something of late. */
+  of(route: string): SeenLoad[];
+  /** Routes that any proxy spoke of. */
+  routes(): string[];
+}
+
+export interface SeenLoad {
+  source: string;
+  /** 1000 is saturated. */
+  permille: number;
+  /** How many proxies say so. */
+  proxies: number;
+}
+
+export const seenSources = ["answers", "estimate"] as const;
+/** What a proxy said so long ago is not known any more: it reports once a second, and by turns where it has many routes. */
+const keptMs = 10_000;
+/** As far as a filter counts. */
+const mostPermille = 100_000;
+/** Words that are kept of all proxies; what comes beyond them is left out until others are silent. */
+const mostWords = 200_000;
+
+export function createSeenLoads(monotonicMs: () => number): SeenLoads {
+  /** Of each route that sheds load, by source and node. */
+  let routes = new Map<string, Map<string, { permille: number; atMs: number }>>();
+  let sweptMs = monotonicMs();
+  let words = 0;
+
+  function sweep(nowMs: number): void {
+    if (nowMs - sweptMs < keptMs) return;
+    sweptMs = nowMs;
+    words = 0;
+    for (const said of routes.values()) {
+      for (const [key, { atMs }] of said) if (nowMs - atMs > keptMs) said.delete(key);
+      words += said.size;
+    }
+  }
+
+  return {
+    follow(states) {
+      routes = new Map(
+        states.flatMap(({ route }) => {
+          if (!route?.spec?.rateLimit?.overload) return [];
+          const name = routeName(route);
+          return [[name, routes.get(name) ?? new Map()] as const];
+        }),
+      );
+    },
+    take({ node, saturations }) {
+      const nowMs = monotonicMs();
+      sweep(nowMs);
+      for (const { route, source, permille } of saturations) {
+        const said = routes.get(route);
+        if (said === undefined || !isSource(source) || permille > mostPermille) continue;
+        const key = `${source}\0${node}`;
+        if (!said.has(key) && words++ >= mostWords) return;
+        said.set(key, { permille, atMs: nowMs });
+      }
+    },
+    of(route) {
+      const nowMs = monotonicMs();
+      const fresh = [...(routes.get(route) ?? [])].filter(([, { atMs }]) => nowMs - atMs <= keptMs);
+      return seenSources.flatMap((source) => {
+        const said = fresh.filter(([key]) => key.startsWith(`${source}\0`));
+        if (said.length === 0) return [];
+        const sum = said.reduce((all, [, { permille }]) => all + permille, 0);
+        return [{ source, permille: sum / said.length, proxies: said.length }];
+      });
+    },
+    routes: () => [...routes].flatMap(([name, said]) => (said.size > 0 ? [name] : [])),
+  };
+}
+
+function isSource(word: string): boolean {
+  return (seenSources as readonly string[]).includes(word);
+}

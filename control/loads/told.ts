@@ -1,0 +1,95 @@
+import type { Load, ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { InferenceRoute, Overload } from "../gen/weir/v1/route_pb.ts";
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { routeName } from "../route/index.ts";
+import type { PodLoads } from "./ask.ts";
+import type { PodLoad } from "./read.ts";
+
+/** Tells proxies how busy the pods of their routes are. */
+export interface ToldLoads {
+  /** The routes as they are stored now. */
+  follow(states: readonly RouteState[]): void;
+  /** For the routes that a report names, as far as their pods are asked here. */
+  of(report: ReportRequest): Load[];
+  /** How busy the pods of each variant are, of the routes whose pods are asked here. */
+  byVariant(): { route: string; variant: string; permille: number }[];
+}
+
+const defaultMarks = { queueDepth: 5, kvCachePercent: 80 };
+const keptMs = 500;
+
+/**
+ * @param asks whether this replica asks the pods of a route: of several one does
+ */
+export function createToldLoads(
+  { of: loadOf }: PodLoads,
+  asks: (route: string) => boolean,
+  monotonicMs: () => number,
+): ToldLoads {
+  let routes = new Map<string, InferenceRoute>();
+  const known = new Map<string, { permille: number | undefined; atMs: number }>();
+
+  function permilleOf(name: string, route: InferenceRoute): number | undefined {
+    const nowMs = monotonicMs();
+    const before = known.get(name);
+    if (before && nowMs - before.atMs < keptMs) return before.permille;
+    const endpoints = (route.spec?.variants ?? []).flatMap(({ weight, endpoints }) =>
+      weight > 0 ? endpoints : [],
+    );
+    const permille = saturation(
+      route.spec?.rateLimit?.overload,
+      endpoints.map((endpoint) => loadOf(endpoint)),
+    );
+    known.set(name, { permille, atMs: nowMs });
+    return permille;
+  }
+
+  return {
+    follow(states) {
+      routes = new Map(
+        states.flatMap(({ route }) =>
+          route?.spec?.rateLimit?.overload ? [[routeName(route), route] as const] : [],
+        ),
+      );
+      for (const name of known.keys()) if (!routes.has(name)) known.delete(name);
+    },
+    of({ counters, filter }) {
+      // One module of a proxy sheds load.
+      if (filter !== "" || routes.size === 0) return [];
+      return [...new Set(counters.map(({ route }) => route))].flatMap((name): Load[] => {
+        const route = routes.get(name);
+        const permille = route && asks(`pods ${name}`) ? permilleOf(name, route) : undefined;
+        return permille === undefined
+          ? []
+          : [{ $typeName: "weir.v1.Load", route: name, saturationPermille: permille }];
+      });
+    },
+    byVariant: () =>
+      [...routes].flatMap(([name, { spec }]) =>
+        (asks(`pods ${name}`) ? (spec?.variants ?? []) : []).flatMap((variant) => {
+          const loads = variant.endpoints.map((endpoint) => loadOf(endpoint));
+          const permille = saturation(spec?.rateLimit?.overload, loads);
+          return permille === undefined ? [] : [{ route: name, variant: variant.name, permille }];
+        }),
+      ),
+  };
+}
+
+/** The mean of the pods that answer, each at the highest of what it says against its mark; undefined where none does. */
+export function saturation(
+  overload: Overload | undefined,
+  loads: readonly (PodLoad | string)[],
+): number | undefined {
+  const queueMark = overload?.queueDepth ?? defaultMarks.queueDepth;
+  const cacheMark = (overload?.kvCachePercent ?? defaultMarks.kvCachePercent) / 100;
+  const told = loads.flatMap((load) => {
+    if (typeof load === "string") return [];
+    const parts = [
+      ...(load.waiting !== undefined && queueMark > 0 ? [load.waiting / queueMark] : []),
+      ...(load.cache !== undefined && cacheMark > 0 ? [load.cache / cacheMark] : []),
+    ];
+    return parts.length > 0 ? [Math.min(Math.max(...parts), 100)] : [];
+  });
+  if (told.length === 0) return undefined;
+  return Math.round((1000 * told.reduce((sum, each) => sum + each, 0)) / told.length);
+}

@@ -1,0 +1,37 @@
+import type { Sample, Source } from "./registry.ts";
+
+/** How busy pods are, 1000 being the mark: of each variant, and of a route to the proxies' own sources. */
+export interface Loads {
+  byVariant(): { route: string; variant: string; permille: number }[];
+  seen: {
+    of(route: string): { source: string; permille: number }[];
+    routes(): string[];
+  };
+}
+
+/**
+ * How busy pods are, by who says it: of each variant its pods at /metrics, and of a
+ * route as a whole what the proxies read in answers and what they estimate.
+ * @param tells whether this replica tells what every one of them knows
+ */
+export function saturationMetrics({ byVariant, seen }: Loads, tells: () => boolean): Source[] {
+  return [
+    {
+      name: "weir_saturation",
+      help: "How busy pods are by source (metrics, answers, estimate); 1 is the route's mark.",
+      type: "gauge",
+      collect: (): Sample[] => [
+        ...byVariant().map(({ route, variant, permille }) => ({
+          labels: { route, source: "metrics", variant },
+          value: permille / 1000,
+        })),
+        ...(tells() ? seen.routes() : []).flatMap((route) =>
+          seen.of(route).map(({ source, permille }) => ({
+            labels: { route, source },
+            value: permille / 1000,
+          })),
+        ),
+      ],
+    },
+  ];
+}

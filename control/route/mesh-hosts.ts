@@ -1,0 +1,47 @@
+import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { defaultNamespace } from "./names.ts";
+
+/** A Service by its full name, whatever the cluster calls its domain. */
+const fullName = /^([^.*]+)\.([^.]+)\.svc\.(.+)$/;
+/** Filters take so many hosts of one route. */
+const mostHosts = 64;
+
+/**
+ * The hosts of each route, and under what other names the sidecars of a namespace
+ * send requests to it: Istio puts the short names of a Service into the virtual
+ * host of its full one (pilot/pkg/networking/core, generateVirtualHostDomains). A
+ * name that two routes could mean, or that one has written down, is added to none.
+ * @param namespace of the sidecars, who alone say a bare name
+ */
+export function meshHosts(
+  states: readonly RouteState[],
+  namespace: string,
+): Map<RouteState, string[]> {
+  const written = new Set(states.flatMap(({ route }) => route?.spec?.hosts ?? []));
+  const added = new Map(states.map((state) => [state, otherNames(state, namespace)]));
+  const claims = new Map<string, number>();
+  for (const names of added.values())
+    for (const name of names) claims.set(name, (claims.get(name) ?? 0) + 1);
+  return new Map(
+    [...added].map(([state, names]) => {
+      const hosts = state.route?.spec?.hosts ?? [];
+      const more = [...names].filter((name) => claims.get(name) === 1 && !written.has(name));
+      return [state, [...hosts, ...more].slice(0, Math.max(hosts.length, mostHosts))];
+    }),
+  );
+}
+
+function otherNames({ route }: RouteState, namespace: string): Set<string> {
+  const own = route?.metadata?.namespace || defaultNamespace;
+  const names = new Set<string>();
+  for (const host of route?.spec?.hosts ?? []) {
+    // Istio reads a bare name as a Service beside the VirtualService.
+    const full = /^[^.*]+$/.test(host) ? `${host}.${own}.svc.cluster.local` : host;
+    const [, service, of] = fullName.exec(full) ?? [];
+    if (service === undefined || of === undefined) continue;
+    for (const name of [full, `${service}.${of}.svc`, `${service}.${of}`]) names.add(name);
+    if (of === namespace) names.add(service);
+  }
+  for (const host of route?.spec?.hosts ?? []) names.delete(host);
+  return names;
+}

@@ -1,0 +1,1 @@
+export { createLmdbStore } from "./lmdb.ts";

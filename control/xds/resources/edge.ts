@@ -1,0 +1,123 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from "../../gen/envoy/config/core/v3/protocol_pb.ts";
+import type { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
+import { ProxyProtocolSchema } from "../../gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts";
+import {
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
+  type HttpConnectionManagerSchema,
+} from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { HeaderMutationSchema } from "../../gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.ts";
+import { milliseconds, pack } from "./common.ts";
+import type { EdgeOptions } from "./options.ts";
+
+type ManagerInit = MessageInitShape<typeof HttpConnectionManagerSchema>;
+type ListenerInit = MessageInitShape<typeof ListenerSchema>;
+
+/** What the gateway waits for where nothing else is asked for, in milliseconds. */
+export const edgeDefaults = {
+  headersTimeoutMs: 10_000,
+  // Longer than the 600 s that balancers of the large clouds keep a connection for.
+  idleTimeoutMs: 620_000,
+  // A model may think for long; a stream without a byte in an hour is dead.
+  streamIdleTimeoutMs: 3_600_000,
+} as const;
+
+/** A body may come slowly, but it has to come. */
+const requestTimeoutMs = 300_000;
+/** Envoy's own limits; beyond them it answers 431. They are written so that no other Envoy has others. */
+const maxHeaders = 100;
+const maxHeadersKb = 60;
+/** Streams that one HTTP/2 connection may have at once: more than a browser opens, fewer than a flood. */
+const maxStreams = 100;
+/** Bytes of a body that one connection may hold back for filters that read it whole, and for copies. */
+const maxBufferedBytes = 1 << 20;
+
+/** How the connection manager of an edge reads requests, and what it believes of them. */
+export function edgeManager(edge: EdgeOptions = {}) {
+  const { trustedHops = 0 } = edge;
+  const wait = { ...edgeDefaults, ...edge };
+  return {
+    useRemoteAddress: true,
+    xffNumTrustedHops: trustedHops,
+    internalAddressConfig: noOneInternal,
+    earlyHeaderMutationExtensions: [withoutEnvoyHeaders],
+    stripPortMode: { case: "stripAnyHostPort", value: true },
+    stripTrailingHostDot: true,
+    normalizePath: true,
+    mergeSlashes: true,
+    // Pods decode "%2F" themselves: kept as it is, it would be one path for the limits and another one
+    // there. Refused, it would take names of models such as org%2Fmodel away from OpenAI's clients.
+    pathWithEscapedSlashesAction: EscapedSlashes.UNESCAPE_AND_FORWARD,
+    maxRequestHeadersKb: maxHeadersKb,
+    commonHttpProtocolOptions: {
+      idleTimeout: milliseconds(wait.idleTimeoutMs),
+      maxHeadersCount: maxHeaders,
+      // Many programs read x_user_id and x-user-id as one name; dropped, it could be the caller's key.
+      headersWithUnderscoresAction: Underscores.REJECT_REQUEST,
+    },
+    http2ProtocolOptions: {
+      maxConcurrentStreams: maxStreams,
+      initialStreamWindowSize: 1 << 16,
+      initialConnectionWindowSize: maxBufferedBytes,
+    },
+    // Old health checks and proxies speak it; Envoy refuses it by itself.
+    httpProtocolOptions: { acceptHttp10: true },
+    upgradeConfigs: [{ upgradeType: "websocket" }],
+    requestHeadersTimeout: milliseconds(wait.headersTimeoutMs),
+    requestTimeout: milliseconds(requestTimeoutMs),
+    streamIdleTimeout: milliseconds(wait.streamIdleTimeoutMs),
+    localReplyConfig: { mappers: [withoutReason] },
+  } satisfies ManagerInit;
+}
+
+/** How the listener of an edge takes connections. */
+export function edgeListener({ proxyProtocol }: EdgeOptions = {}) {
+  const value = pack(ProxyProtocolSchema, {});
+  return {
+    perConnectionBufferLimitBytes: maxBufferedBytes,
+    // Finds clients that are gone without a word, so that their streams give back their places.
+    tcpKeepalive: { keepaliveTime: 60, keepaliveInterval: 15, keepaliveProbes: 4 },
+    listenerFilters: proxyProtocol
+      ? [
+          {
+            name: "envoy.filters.listener.proxy_protocol",
+            configType: { case: "typedConfig", value },
+          },
+        ]
+      : [],
+  } satisfies ListenerInit;
+}
+
+/**
+ * Whoever is internal to Envoy sets retries and timeouts by headers, and behind a balancer
+ * every client has an address of the house. An empty list would mean Envoy's own, of all
+ * private networks; no one speaks from this one.
+ */
+const noOneInternal = {
+  unixSockets: false,
+  cidrRanges: [{ addressPrefix: "255.255.255.255", prefixLen: 32 }],
+};
+
+/** In Envoy's own names only Envoy speaks: not each of them is removed by what makes a client external. */
+const withoutEnvoyHeaders = {
+  name: "envoy.http.early_header_mutation.header_mutation",
+  typedConfig: pack(HeaderMutationSchema, {
+    mutations: [
+      {
+        action: {
+          case: "removeOnMatch",
+          value: { keyMatcher: { matchPattern: { case: "prefix", value: "x-envoy-" } } },
+        },
+      },
+    ],
+  }),
+};
+
+/** Envoy tells clients why it could not reach a pod, with words of its TLS library and the kernel. */
+const withoutReason: NonNullable<NonNullable<ManagerInit["localReplyConfig"]>["mappers"]>[number] =
+  {
+    filter: {
+      filterSpecifier: { case: "responseFlagFilter", value: { flags: ["UF", "UC", "UR", "LR"] } },
+    },
+    body: { specifier: { case: "inlineString", value: "no answer from the pod\n" } },
+  };
