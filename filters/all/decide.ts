@@ -1,4 +1,4 @@
-import { CanaryPolicy, variantName, variantWeight } from "../canary/config";
+import { CanaryPolicy } from "../canary/config";
 import { applyCanary, chooseVariant, writeVariant } from "../canary/filter";
 import { CompressionPolicy } from "../compression/config";
 import { applyCompression } from "../compression/filter";
@@ -59,12 +59,7 @@ export function decide(at: usize, bodiless: bool, context: u32): i32 {
     variant = chooseVariant(policy);
     if (
       policy.variantCount > 1 &&
-      !takePart(
-        changetype<RateLimitPolicy>(rateLimit),
-        context,
-        variantName(policy, variant),
-        variantWeight(policy, variant),
-      )
+      !takePart(changetype<RateLimitPolicy>(rateLimit), context, policy, variant)
     )
       return STOP_ITERATION;
   }

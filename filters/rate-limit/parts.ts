@@ -1,3 +1,4 @@
+import { CanaryPolicy, variantName } from "../canary/config";
 import { xxh64 } from "../format/xxh64";
 import { allocateZeroed, Text, textBytes, textPtr } from "../sdk";
 import { count, define, InFlight, inFlight, leave, NO_LIMIT, Part } from "./in-flight";
@@ -18,6 +19,7 @@ export let most: u32 = 0;
  * rounded up. Others are used as long as they have a request in flight on the
  * proxy, or this worker saw one within a minute: a variant alone has all places.
  *
+ * @param variant number of it in the canary's policy
  * @returns the part, NO_PART or FULL_PART
  */
 export function enterPart(
@@ -27,32 +29,40 @@ export function enterPart(
   now: u64,
   route: Text,
   tenant: Text,
-  variant: Text,
+  canary: CanaryPolicy,
+  variant: i32,
 ): usize {
   if (limit == NO_LIMIT) return NO_PART;
   most = <u32>((<u64>limit * share + 9999) / 10000);
-  const hash = xxh64(textPtr(variant), textBytes(variant), 0);
-  let own: usize = 0;
-  let used: u64 = 0;
-  for (let at = it.parts; at != 0; at = changetype<Part>(at).next)
-    if (changetype<Part>(at).variant == hash) own = at;
-    else used = max(used, changetype<Part>(at).usedNs);
-  if (own == 0) {
-    own = allocateZeroed(offsetof<Part>());
-    changetype<Part>(own).variant = hash;
-    changetype<Part>(own).gauge = define(route, tenant, variant) + 1;
-    changetype<Part>(own).next = it.parts;
-    it.parts = own;
+  const own = partOf(it, route, tenant, variantName(canary, variant));
+  count(own);
+  own.usedNs = now;
+  if (inFlight(own) <= <i64>most) return changetype<usize>(own);
+  let seen: u64 = 0;
+  for (let i = 0; i < canary.variantCount; i++) {
+    if (i == variant) continue;
+    const other = partOf(it, route, tenant, variantName(canary, i));
+    // Their own gauge is read: all less these would be wrong while another worker counts one.
+    if (inFlight(other) > 0) own.othersNs = now;
+    seen = max(seen, other.usedNs);
   }
-  const part = changetype<Part>(own);
-  count(part);
-  part.usedNs = now;
-  const all = inFlight(part);
-  if (inFlight(it) > all) part.othersNs = now;
   // A clock that jumped back makes this a large number: then they were not seen.
-  if (all <= <i64>most || now - max(used, part.othersNs) > USED_NS) return own;
-  leave(part);
+  if (now - max(seen, own.othersNs) > USED_NS) return changetype<usize>(own);
+  leave(own);
   return FULL_PART;
+}
+
+/** The part of a variant, made when it is first asked for. */
+function partOf(it: InFlight, route: Text, tenant: Text, variant: Text): Part {
+  const hash = xxh64(textPtr(variant), textBytes(variant), 0);
+  for (let at = it.parts; at != 0; at = changetype<Part>(at).next)
+    if (changetype<Part>(at).variant == hash) return changetype<Part>(at);
+  const made = changetype<Part>(allocateZeroed(offsetof<Part>()));
+  made.variant = hash;
+  made.gauge = define(route, tenant, variant) + 1;
+  made.next = it.parts;
+  it.parts = changetype<usize>(made);
+  return made;
 }
 
 /** Counts one less in what enterPart returned. */

@@ -1,3 +1,4 @@
+import { CanaryPolicy, variantWeight } from "../canary/config";
 import { literal, nowNs, Text } from "../sdk";
 import { askForLoad } from "./ask";
 import { RateLimitPolicy } from "./config";
@@ -72,25 +73,30 @@ let placedNs: u64 = 0;
 /**
  * Counts the request that took its place last among those to its variant, or
  * answers it and frees the place; false when it was answered.
- *
- * @param weight the variant's, of 10,000
  */
-export function takePart(policy: RateLimitPolicy, context: u32, variant: Text, weight: u32): bool {
+export function takePart(
+  policy: RateLimitPolicy,
+  context: u32,
+  canary: CanaryPolicy,
+  variant: i32,
+): bool {
   const at = slotOf(context);
   if (at == 0) return true;
   const slot = changetype<Slot>(at);
   const flow = slot.flow;
   const tier = placed.tier;
   const bucket = placed.bucket;
-  const share = max(policy.variantShare, weight);
+  const share = max(policy.variantShare, variantWeight(canary, variant));
   const route = policy.route;
+  const now = placedNs;
+  const ofRoute = policy.concurrent;
   let cause = ROUTE_FULL;
-  slot.flowPart = enterPart(flow.inFlight, policy.concurrent, share, placedNs, route, 0, variant);
+  slot.flowPart = enterPart(flow.inFlight, ofRoute, share, now, route, 0, canary, variant);
   if (slot.flowPart == FULL_PART) policy.refusedFull.pending++;
   else {
     const tenant = nameOf(policy, placed);
     const own = tier.concurrent;
-    slot.bucketPart = enterPart(bucket.inFlight, own, share, placedNs, route, tenant, variant);
+    slot.bucketPart = enterPart(bucket.inFlight, own, share, now, route, tenant, canary, variant);
     if (slot.bucketPart != FULL_PART) return true;
     tier.refusedConcurrent.pending++;
     cause = CONCURRENT;

@@ -36,6 +36,26 @@ describe("a tenant's places by variant", () => {
     expect(countOf(many(20, () => worker.open(to("canary"))))).toBe(10);
   });
 
+  it("are all of it, too, while another worker is about to count one more at any moment", () => {
+    for (let call = 0; call < 40; call++) {
+      const [one, two] = proxyOf(limited(), 2).workers as [Worker, Worker];
+      const between: OpenStream[] = [];
+      const open = many(10, () => {
+        let left = call;
+        one.setFault(() => {
+          if (left-- === 0) between.push(two.open(to("canary")));
+          return undefined;
+        });
+        return one.open(to("canary"));
+      });
+      one.setFault(undefined);
+      const rest = many(10, () => two.open(to("canary")));
+      expect(countOf([...open, ...between, ...rest]), `at call ${call}`).toBe(10);
+      for (const stream of [...open, ...between, ...rest]) if (admitted(stream)) stream.end();
+      expect(countOf(many(20, () => one.open(to("canary"))))).toBe(10);
+    }
+  });
+
   it("leave half to the others where several are used, though one of them hangs", () => {
     const worker = proxyOf(limited()).workers[0] as Worker;
     worker.open(to("stable")).end();
@@ -220,7 +240,7 @@ it("agrees with a simple model over 30,000 streams of three variants", () => {
     }
     usedAt[variant] = now;
     const own = held[variant] ?? 0;
-    if (open.length > own) othersAt[variant] = now;
+    if (own >= (part[variant] ?? 0) && open.length > own) othersAt[variant] = now;
     const times = names.filter((name) => name !== variant).map((name) => usedAt[name]);
     const last = [...times, othersAt[variant]].filter((time) => time !== undefined);
     const others = last.some((time) => now - time <= 60n * second);

@@ -116,7 +116,7 @@ const filters: Record<string, string[]> = {
   report: ["sdk", "format", "document"],
   refusal: ["sdk", "format"],
   plugin: ["sdk", "format", "document", "report"],
-  "rate-limit": ["sdk", "format", "identity", "document", "report", "refusal", "plugin"],
+  "rate-limit": ["sdk", "format", "identity", "document", "report", "refusal", "plugin", "canary"],
   compression: ["sdk", "format", "match", "pressure", "document", "report", "plugin"],
   shadow: ["sdk", "format", "identity", "match", "pressure", "document", "report", "plugin"],
   canary: ["sdk", "format", "identity", "document", "report", "plugin"],
