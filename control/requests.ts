@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { Interceptor } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type ApiContext,
   accessInterceptor,
@@ -15,6 +14,8 @@ import {
   staleInterceptor,
 } from "./api/index.ts";
 import { type createGate, may } from "./auth/index.ts";
+import { createCalls } from "./calls.ts";
+import { costInterceptor, createCosts } from "./costs.ts";
 import { credentialsOf } from "./credentials.ts";
 import { goingAwayInterceptor } from "./going-away.ts";
 import { createHostCheck, type HostRules, type Misdirected } from "./hosts.ts";
@@ -67,9 +68,12 @@ export function createRequests({
   const pages = createPages();
   const unread = createUnread(goingAway);
   const hosts = createHostCheck({ guarded: gate.guarded, allowed: allowedHosts });
-  const adapter = connectNodeAdapter({
+  const call = createCalls({
     routes: createApi(context),
+    costs: createCosts(),
+    log,
     interceptors: [
+      costInterceptor,
       ...interceptors,
       metricsInterceptor(metrics),
       errorInterceptor,
@@ -89,7 +93,10 @@ export function createRequests({
     if (tooOften(req, res, identity.principal)) return;
     if (reported(req, res, identity.principal)) return;
     clampTimeout(req.headers);
-    if (req.url !== "/metrics") return asPrincipal(identity.principal, () => adapter(req, res));
+    // A name that many share stands for no one who could wait for a turn.
+    const caller = may(identity.principal, "proxy") ? undefined : identity.principal.name;
+    if (req.url !== "/metrics")
+      return asPrincipal(identity.principal, () => call(req, res, caller));
     if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
     return answer(res, 403, "viewer in all namespaces is required\n");
   }

@@ -25,34 +25,47 @@ export function clampTimeout(headers: IncomingHttpHeaders): void {
     headers["grpc-timeout"] = `${longestTimeoutMs}m`;
 }
 
-/** How many calls one principal may make; the burst is twice the rate. */
+/** How much one principal may take of something, as time goes by. */
 export interface Rate {
-  /** Whether one more call is within the rate. */
+  /** Whether one more is within the rate; then it is taken. */
   admits(principal: string): boolean;
+  /** Takes so much, whether it is within the rate or not: what is beyond is owed. */
+  charge(principal: string, amount: number): void;
+  /** How long until a principal has nothing left to owe beyond the burst, ms; 0: it is within the rate. */
+  waitMs(principal: string): number;
 }
 
 /** More principals than this are not told apart: the one asked about longest ago is forgotten. */
 const mostPrincipals = 10_000;
 
-/** @param perSecond calls that each principal may make for ever */
+/**
+ * @param perSecond how much each principal may take for ever
+ * @param burstMs what may be taken at once, as the time in which the rate gives so much
+ */
 export function createRate(
   perSecond: number,
   monotonicMs: () => number = () => performance.now(),
+  burstMs = 2000,
 ): Rate {
-  // The time at which a principal's calls so far will have been paid for (GCRA).
+  // The time at which what a principal took so far will have been paid for (GCRA).
   const paidUntil = new Map<string, number>();
-  const costMs = 1000 / perSecond;
-  const burstMs = 2000;
+  const oneMs = 1000 / perSecond;
+  const after = (principal: string, amount: number) =>
+    Math.max(monotonicMs(), paidUntil.get(principal) ?? 0) + amount * oneMs;
+  const take = (principal: string, until: number) => {
+    paidUntil.delete(principal);
+    paidUntil.set(principal, until);
+    const oldest = paidUntil.keys().next();
+    if (paidUntil.size > mostPrincipals && !oldest.done) paidUntil.delete(oldest.value);
+  };
   return {
     admits(principal) {
-      const now = monotonicMs();
-      const until = Math.max(now, paidUntil.get(principal) ?? 0) + costMs;
-      if (until - now > burstMs) return false;
-      paidUntil.delete(principal);
-      paidUntil.set(principal, until);
-      const oldest = paidUntil.keys().next();
-      if (paidUntil.size > mostPrincipals && !oldest.done) paidUntil.delete(oldest.value);
+      const until = after(principal, 1);
+      if (until - monotonicMs() > burstMs) return false;
+      take(principal, until);
       return true;
     },
+    charge: (principal, amount) => take(principal, after(principal, amount)),
+    waitMs: (principal) => Math.max(0, after(principal, 0) - monotonicMs() - burstMs),
   };
 }

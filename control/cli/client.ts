@@ -15,6 +15,7 @@ import {
   RouteService,
 } from "../gen/weir/v1/service_pb.ts";
 import { SignalService } from "../gen/weir/v1/signals_pb.ts";
+import { comeBack } from "./come-back.ts";
 import { FailedError, UsageError } from "./exit.ts";
 import { similarTo } from "./similar.ts";
 import { isCutOff } from "./watch.ts";
@@ -59,6 +60,7 @@ export async function withServer<T>(
         return next(request);
       },
       warnOfStale,
+      comeBack((line) => process.stderr.write(`${line}\n`)),
     ],
   });
   const clients = {

@@ -2,6 +2,7 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { ErrorObject } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { InferenceRouteSchema } from "../gen/weir/v1/route_pb.ts";
+import { withoutExcess } from "./excess.ts";
 import type { Problem } from "./problem.ts";
 import { schemaOf } from "./schema.ts";
 
@@ -30,7 +31,10 @@ function createValidator(message: DescMessage) {
     validate: (names: string[], value: object) =>
       names.filter((name) => Object.hasOwn(value, name)).length === 1,
   });
-  return ajv.compile(schemaOf(message));
+  const schema = schemaOf(message);
+  const validate = ajv.compile(schema);
+  return (document: unknown): ErrorObject[] =>
+    validate(withoutExcess(document, schema)) ? [] : (validate.errors ?? []);
 }
 
 /** What is wrong with the shape of a document: unknown and missing fields, types, limits. */
@@ -55,7 +59,7 @@ export function structureOf(
   message: DescMessage = InferenceRouteSchema,
 ): Structure {
   const errors = errorsOf(document, message);
-  const faults = errors.map((error) => toProblem(error).path);
+  const faults = errors.map(faultyPath);
   // Every error counts here, however many are shown.
   const rest = errors.every(isLeaf) ? structuredClone(document) : undefined;
   if (rest !== undefined) for (const error of errors) removeFault(rest, error);
@@ -65,22 +69,30 @@ export function structureOf(
 function errorsOf(document: unknown, message: DescMessage): ErrorObject[] {
   const validate = validators.get(message.typeName) ?? createValidator(message);
   validators.set(message.typeName, validate);
-  if (validate(document)) return [];
-  return (validate.errors ?? []).filter((error) => error.keyword !== "propertyNames");
+  return validate(document).filter((error) => error.keyword !== "propertyNames");
 }
 
 function problemsOf(errors: readonly ErrorObject[]): Problem[] {
-  const problems = errors.map(toProblem);
-  const unique = new Map(
-    problems.map((problem) => [`${problem.path} ${problem.message}`, problem]),
-  );
-  return [...unique.values()].slice(0, mostProblems);
+  const unique = new Map<string, Problem>();
+  for (const error of errors) {
+    if (unique.size >= mostProblems) break;
+    const problem = toProblem(error);
+    unique.set(`${problem.path} ${problem.message}`, problem);
+  }
+  return [...unique.values()];
 }
 
 /** Whether an error is about one value, without which the others keep their meaning. */
 function isLeaf({ data, keyword, propertyName }: ErrorObject): boolean {
   if (keyword === "additionalProperties" || keyword === "required") return true;
   return propertyName === undefined && (typeof data !== "object" || data === null);
+}
+
+/** The path that an error's problem names. */
+function faultyPath({ instancePath, keyword, params }: ErrorObject): string {
+  const path = dotted(instancePath);
+  if (keyword === "additionalProperties") return join(path, String(params.additionalProperty));
+  return keyword === "required" ? join(path, String(params.missingProperty)) : path;
 }
 
 function removeFault(document: unknown, error: ErrorObject): void {

@@ -90,7 +90,10 @@ async function outcome(before: readonly Call[], call: Call, early = false): Prom
   const server = await startQuietServer({ podMetrics: true, monotonicMs: () => nowMs });
   try {
     const url = urlOf(server);
-    for (const each of before) await ask(url, each);
+    for (const each of before) {
+      if ("needs" in each[1]) await untilShared(url);
+      await ask(url, each);
+    }
     if ("needs" in call[1] || "saturations" in call[1]) await untilShared(url);
     // Until then the service gives proxies no shares that they have not.
     if (!early) nowMs += learningMs;

@@ -1,0 +1,129 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { createRate } from "./api/index.ts";
+
+/**
+ * What one caller's calls may take of the one thread that answers all of them, ms a second, for
+ * ever; and at once. A document of the largest size takes some hundred ms to read and compare.
+ */
+const partMs = 250;
+const burstMs = 12_000;
+
+/** One call, from the moment at which all of it is here. */
+interface Meter {
+  /** Begins to measure, or goes on with it, until nothing of the call is left to do at the moment. */
+  run(): void;
+  /** The handler has the message: what passed since the call was here went into reading it. */
+  read(): void;
+  /** There is an answer, or none will come. */
+  end(): void;
+}
+
+const current = new AsyncLocalStorage<Meter>();
+
+/** Tells a call's meter when its message has been read; the outermost of the interceptors. */
+export const costInterceptor: Interceptor = (next) => (request) => {
+  current.getStore()?.read();
+  return next(request);
+};
+
+/** Calls of one caller take their turns, and who has taken more than its part is refused. */
+export interface Costs {
+  /**
+   * Runs a call in the name of a caller, and charges what it takes of the thread.
+   * @param work is given what the body of the call must wait for after its last byte: it
+   *   throws a ConnectError for who owes too much
+   */
+  measured<T>(caller: string, work: (turn: () => Promise<void>) => Promise<T>): Promise<T>;
+}
+
+export function createCosts(monotonicMs: () => number = () => performance.now()): Costs {
+  const rate = createRate(partMs, monotonicMs, burstMs);
+  /** The end of the newest turn of each caller that has one. */
+  const turns = new Map<string, Promise<void>>();
+
+  function createMeter(caller: string, ended: () => void): Meter {
+    let running = false;
+    let isRead = false;
+    let sinceMs = monotonicMs();
+    const charge = () => {
+      const nowMs = monotonicMs();
+      rate.charge(caller, nowMs - sinceMs);
+      sinceMs = nowMs;
+    };
+    const run = () => {
+      if (running) return;
+      running = true;
+      // After all that follows from here without waiting for anything outside of the process.
+      queueMicrotask(() =>
+        process.nextTick(() => {
+          running = false;
+          charge();
+          if (isRead) ended();
+        }),
+      );
+    };
+    const read = () => {
+      if (isRead) return;
+      isRead = true;
+      // What is compressed is unpacked on another thread first, and the wait for it counts.
+      if (!running) charge();
+      run();
+    };
+    return {
+      run,
+      read,
+      end() {
+        read();
+        if (!running) sinceMs = monotonicMs();
+        run();
+      },
+    };
+  }
+
+  return {
+    async measured(caller, work) {
+      let meter: Meter | undefined;
+      let isOver = false;
+      const turn = async () => {
+        const before = turns.get(caller);
+        let ended = () => {};
+        const mine = new Promise<void>((resolve) => {
+          ended = resolve;
+        });
+        turns.set(caller, mine);
+        mine.then(() => {
+          if (turns.get(caller) === mine) turns.delete(caller);
+        });
+        await before;
+        const waitMs = rate.waitMs(caller);
+        // A client may be gone while its call waits.
+        if (isOver || waitMs > 0) ended();
+        if (isOver) return;
+        if (waitMs > 0) throw tooDear(waitMs);
+        meter = createMeter(caller, ended);
+        meter.run();
+      };
+      const metered: Meter = {
+        run: () => meter?.run(),
+        read: () => meter?.read(),
+        end: () => meter?.end(),
+      };
+      try {
+        return await current.run(metered, () => work(turn));
+      } finally {
+        isOver = true;
+        metered.end();
+      }
+    },
+  };
+}
+
+function tooDear(waitMs: number): ConnectError {
+  const comeBackS = Math.ceil(waitMs / 1000);
+  return new ConnectError(
+    `these calls took more than ${partMs} ms of each second: come back in ${comeBackS} s`,
+    Code.ResourceExhausted,
+    { "retry-after": `${comeBackS}`, "grpc-retry-pushback-ms": `${1000 * comeBackS}` },
+  );
+}
