@@ -4,6 +4,9 @@ import { basename, dirname, join } from "node:path";
 import { besideWeir, type FilterModule } from "./route/index.ts";
 import type { FilterCode } from "./xds/index.ts";
 
+/** What every WebAssembly module begins with. */
+const magic = Buffer.from("\0asm");
+
 export interface FilterCodeOptions {
   /** weir.wasm on this machine; the other modules lie beside it. */
   wasm: string;
@@ -29,10 +32,14 @@ export function createFilterCode({
 /**
  * A module from this machine's disk. Where a filters.json lies beside it, as in the
  * package, it must be the one that is listed there.
- * @throws FilterMismatchError
+ * @throws FilterMismatchError when it is another one, or no module at all
  */
 export function readModule(file: string): Uint8Array {
   const bytes = readFileSync(file);
+  if (!bytes.subarray(0, 4).equals(magic))
+    throw new FilterMismatchError(
+      `${file} is no WebAssembly module: build or install it anew, or name another with --wasm`,
+    );
   const list = join(dirname(file), "filters.json");
   if (!existsSync(list)) return bytes;
   const listed = JSON.parse(readFileSync(list, "utf8")) as Record<string, { sha256: string }>;

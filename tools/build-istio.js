@@ -74,7 +74,9 @@ function build(name) {
     console.error(`building ${name} from its Go module; the first time takes minutes`);
     const started = Date.now();
     const partial = `${target}.${process.pid}`;
-    const args = ["build", "-trimpath", "-ldflags", "-s -w", "-o", partial, source];
+    // Tests ask little of these programs: without inlining they are compiled in two thirds of the time.
+    const flags = ["-trimpath", "-gcflags", "all=-l", "-ldflags", "-s -w"];
+    const args = ["build", ...flags, "-o", partial, source];
     const run = spawnSync("go", args, { cwd: moduleDir, env: goEnv, stdio: ["ignore", 2, 2] });
     if (run.status !== 0) {
       rmSync(partial, { force: true });
@@ -132,7 +134,9 @@ function goEnvironment() {
   if (Number(major) === 1 && Number(minor) < 21) {
     return fail(3, `${version} is too old to build Istio: 1.26 is needed, 1.21 can fetch it`);
   }
-  const env = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-buildvcs=false" };
+  // A compiler that ends after seconds need not collect its garbage, unless it has much.
+  const memory = { GOGC: "off", GOMEMLIMIT: "1500MiB" };
+  const env = { ...memory, ...process.env, CGO_ENABLED: "0", GOFLAGS: "-buildvcs=false" };
   return Number(minor) < 26 ? { ...env, GOTOOLCHAIN: "auto" } : env;
 }
 

@@ -17,16 +17,18 @@ export function describeSaturation(pods: readonly PodLoad[], seen: readonly Seen
       );
       if (told.length === 0) return [];
       const mean = told.reduce((sum, each) => sum + each, 0) / told.length;
-      return [[variant, percent(mean), "pods' metrics", `${told.length} pods`]];
+      return [[variant, percent(mean), "pods' metrics", counted(told.length, "pod", "pods")]];
     }),
     ...seen.map(({ source, saturationPercent, proxies }) => [
       "all variants",
       percent(saturationPercent),
       words[source] ?? source,
-      `${proxies} proxies`,
+      counted(proxies, "proxy", "proxies"),
     ]),
   ];
   return rows.length > 0 ? [table(["LOAD OF", "SATURATION", "BY", "OF SO MANY"], rows)] : [];
 }
 
+const counted = (count: number, one: string, many: string) =>
+  `${count} ${count === 1 ? one : many}`;
 const percent = (value: number) => `${Math.round(value)} %`;
