@@ -123,15 +123,20 @@ export function wantedChecks(checks: readonly Check[]): WantedCheck[] {
 
 /** Whether anything was reported that a check could be made of. */
 export function hasData({ counters, distributions }: Observation, metric: string): boolean {
-  const name =
-    (metric === hangs ? counterNames.responses : rateChecks.get(metric)?.counter) ??
-    timeChecks.get(metric) ??
-    amountChecks.get(metric)?.histogram;
+  const names: (string | undefined)[] =
+    // Where all requests hang there is no answer.
+    metric === hangs
+      ? [counterNames.responses, counterNames.waited]
+      : [
+          rateChecks.get(metric)?.counter ??
+            timeChecks.get(metric) ??
+            amountChecks.get(metric)?.histogram,
+        ];
   return (
-    [...counters.values()].some((each) => each.name === name && each.total > 0) ||
+    [...counters.values()].some(({ name, total }) => names.includes(name) && total > 0) ||
     [...distributions.values()].some(
-      (each) =>
-        each.name === name && (each.distribution.zeros > 0 || each.distribution.buckets.size > 0),
+      ({ name, distribution: { zeros, buckets } }) =>
+        names.includes(name) && (zeros > 0 || buckets.size > 0),
     )
   );
 }

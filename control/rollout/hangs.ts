@@ -10,10 +10,12 @@ const slowestShare = 0.01;
 
 /**
  * Requests that reached a wait, of those that did or were answered before. What waits
- * for less than that is not decided yet, and counts on neither side.
+ * for less than that is not decided yet, and counts on neither side. What had reached it
+ * when the window began is seen again when it reaches a longer one.
  */
 export function hangsAmong(side: Observation, wait: string): Tally {
-  const hits = totalOf(side, counterNames.waited, { label: wait });
+  const reached = waits.slice(waits.indexOf(wait as (typeof waits)[number]));
+  const hits = Math.max(...reached.map((label) => totalOf(side, counterNames.waited, { label })));
   return { hits, trials: hits + totalOf(side, counterNames.responses) };
 }
 

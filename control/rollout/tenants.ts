@@ -2,6 +2,7 @@ import { clone, create } from "@bufbuild/protobuf";
 import { type Analysis, AnalysisSchema, type Verdict } from "../gen/weir/v1/rollout_pb.ts";
 import { counterNames, type Observation, totalOf, without } from "../report/index.ts";
 import { tenantMetrics } from "./checks.ts";
+import { hangsAmong, waits } from "./hangs.ts";
 import { failsAt, fewest, judge, passesAt, type Window } from "./judge.ts";
 import { wordsOf } from "./words.ts";
 
@@ -120,14 +121,14 @@ function isLesserPart(
   { window, tenants, countedMs }: TenantFacts,
   verdicts: readonly Verdict[],
 ): boolean {
-  const answers = (side: Observation | undefined) =>
-    side ? totalOf(side, counterNames.responses) : 0;
+  // Where all hang there is no answer: those that wait count as well.
+  const answers = (side: Observation | undefined) => (side ? hangsAmong(side, waits[0]).trials : 0);
   const sum = (counts: readonly number[]) => counts.reduce((all, each) => all + each, 0);
   const theirs = sum(verdicts.map(({ tenant }) => answers(tenants.get(tenant)?.canary)));
   const all = answers(window.canary);
   // Until then one who has all answers would look like one of many: tenants are held against each other.
   const told = sum([...tenants.values()].map(({ canary }) => answers(canary)));
-  return 2 * theirs <= (countedMs < youngMs ? Math.min(all, told) : all);
+  return theirs > 0 && 2 * theirs <= (countedMs < youngMs ? Math.min(all, told) : all);
 }
 
 /** The fewest of the suspects without whom nothing speaks against the canary; none where all of them are not enough. */

@@ -1,6 +1,6 @@
 import { configureRoot, Document, deleteRoot, documentOfRoot, isRoot } from "../document";
 import { xxh64 } from "../format/xxh64";
-import { flushCounts, metricOf, onReportTick } from "../report";
+import { configured, flushCounts, metricOf, onReportTick } from "../report";
 import {
   Ascii,
   beginText,
@@ -38,13 +38,15 @@ export function proxy_on_configure(root: u32, bytes: u32): i32 {
   return 1;
 }
 
-/** The revision in force as a gauge: a number that two configurations only share when they are equal. */
+/** The revision in force, for the reports and as a gauge: a number that two configurations only share when they are equal. */
 function showRevision(document: Document | null): void {
   if (document === null) return;
   const revision = document.revision;
+  const hash = xxh64(textPtr(revision), textBytes(revision), 0);
+  configured(hash);
   beginText();
   write("weir_config_revision");
-  setGauge(metricOf(GAUGE), xxh64(textPtr(revision), textBytes(revision), 0) >> 12);
+  setGauge(metricOf(GAUGE), hash >> 12);
 }
 
 export function proxy_on_tick(root: u32): void {

@@ -1,4 +1,4 @@
 export { Counter, countedBy, writeTag } from "./counters";
-export { electUnder } from "./election";
+export { configured, electUnder } from "./election";
 export { metricOf, ownMetricOf } from "./metric-ids";
 export { alsoReport, flushCounts, onReportTick } from "./report";

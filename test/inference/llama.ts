@@ -46,6 +46,8 @@ export interface LlamaCounters {
 export interface Llama {
   endpoint: string;
   counters(): Promise<LlamaCounters>;
+  /** Stops in the middle of whatever it does; connections are still taken. */
+  freeze(): void;
   stop(): Promise<void>;
 }
 
@@ -82,6 +84,7 @@ export async function startLlama(model: string, settings: LlamaSettings = {}): P
         deferred: read("requests_deferred"),
       };
     },
+    freeze: () => void child.kill("SIGSTOP"),
     async stop() {
       child.stdin.end();
       // It waits for its connections to end.

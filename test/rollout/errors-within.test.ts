@@ -1,18 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Observation } from "../../control/report/index.ts";
 import { judge } from "../../control/rollout/judge.ts";
-
-/** Answers of one variant, by counter and label. */
-const side = (...counts: [name: string, label: string, total: number][]): Observation => ({
-  atMs: 0,
-  distributions: new Map(),
-  counters: new Map(
-    counts.map(([name, label, total]) => [
-      `${name} ${label}`,
-      { name, label, variant: "", tier: "", total },
-    ]),
-  ),
-});
+import { side } from "./observation.ts";
 
 const successRate = (canary: Observation, stable: Observation) =>
   judge(undefined, { canary, stable }, []).find(({ check }) => check === "success-rate");
