@@ -59,7 +59,7 @@ function parts({ accessLog, traces, variantMetrics }: Telemetry): JsonObject {
         filter: accessLog.failuresOnly ? { expression: "response.code >= 400" } : undefined,
       }),
     ],
-    tracing: traces && [{ randomSamplingPercentage: traces.percent }],
+    tracing: traces && [{ randomSamplingPercentage: traces.percent ?? 0 }],
     metrics: variantMetrics ? [variantTag] : undefined,
   });
 }

@@ -141,10 +141,10 @@ function retries(spec: RouteSpec): JsonObject {
 function fault({ abort, delay }: Fault): JsonObject {
   return defined({
     delay: delay && {
-      percentage: { value: delay.percent },
+      percentage: { value: delay.percent ?? 0 },
       fixedDelay: durationText(delay.duration) ?? "",
     },
-    abort: abort && { percentage: { value: abort.percent }, httpStatus: abort.httpStatus },
+    abort: abort && { percentage: { value: abort.percent ?? 0 }, httpStatus: abort.httpStatus },
   });
 }
 

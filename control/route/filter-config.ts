@@ -232,7 +232,7 @@ function tokenPolicy(spec: RouteSpec): MessageInitShape<typeof TokenLimitPolicyS
 }
 
 /** A tier's tokens, and the limit on requests that its clients are told beside them. */
-function tokenTier({ burst, requestsPerSecond, tokensPerMinute }: Tier) {
+function tokenTier({ burst, requestsPerSecond = 0, tokensPerMinute }: Tier) {
   return {
     ...(tokensPerMinute === undefined ? {} : { tokensPerMinute }),
     ...(requestsPerSecond > 0

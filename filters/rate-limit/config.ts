@@ -123,7 +123,7 @@ function readTier(tier: Tier, region: Region): void {
     else unknownField();
   }
   if (jsonFailure.length > 0) return;
-  // proto JSON leaves out a rate of 0, which refuses all.
+  // A rate of 0 refuses all.
   if (rate <= 0) return;
   if (burst == 0) burst = Math.ceil(rate);
   tier.burst = <u32>burst;

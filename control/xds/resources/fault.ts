@@ -27,7 +27,7 @@ export function faultOnRoute({ abort, delay, kibibytesPerSecond }: Fault): Any {
       ? {
           delay: {
             faultDelaySecifier: { case: "fixedDelay", value: delay.duration },
-            percentage: fraction(delay.percent),
+            percentage: fraction(delay.percent ?? 0),
           },
         }
       : {}),
@@ -35,7 +35,7 @@ export function faultOnRoute({ abort, delay, kibibytesPerSecond }: Fault): Any {
       ? {
           abort: {
             errorType: { case: "httpStatus", value: abort.httpStatus },
-            percentage: fraction(abort.percent),
+            percentage: fraction(abort.percent ?? 0),
           },
         }
       : {}),
