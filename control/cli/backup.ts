@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { openStore, readBackup, readContents, type Store, writeBackup } from "../store/index.ts";
+import type { Store } from "../store/index.ts";
 import { FailedError, UsageError } from "./exit.ts";
 import { print } from "./output.ts";
 
@@ -9,11 +9,15 @@ const storeFlag = [
   "lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE]",
 ] as const;
 
+/** Stores are loaded by who needs one: every command would wait for them. */
+const stores = () => import("../store/index.ts");
+
 async function withStore<T>(
   address: string,
   make: boolean,
   work: (store: Store) => Promise<T>,
 ): Promise<T> {
+  const { openStore } = await stores();
   const store = openStore(address, { make });
   try {
     return await work(store);
@@ -33,6 +37,7 @@ export function addExport(program: Command): void {
     .addHelpText("after", "\nExample:\n  weir export --store lmdb:/var/lib/weir > weir.backup")
     .action(({ store }: { store: string }) =>
       withStore(store, false, async (from) => {
+        const { readContents, writeBackup } = await stores();
         const contents = await readContents(from);
         if (contents.sequence === 0n)
           throw new FailedError(
@@ -59,6 +64,7 @@ export function addImport(program: Command): void {
     )
     .action((file: string, { store, yes }: { store: string; yes?: boolean }) =>
       withStore(store, true, async (into) => {
+        const { readBackup } = await stores();
         const contents = readBackup(readText(file));
         if (contents.sequence === 0n)
           throw new FailedError(`the backup ${file} is of a store that nothing was written to`);

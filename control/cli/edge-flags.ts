@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { durationMs } from "../load/index.ts";
-import { type EdgeOptions, edgeDefaults } from "../xds/index.ts";
+import { durationMs } from "../load/duration.ts";
+import { type EdgeOptions, edgeDefaults } from "../xds/resources/options.ts";
 
 /** Flags of what the Envoys are told about clients, as commander names them. */
 export interface EdgeFlags {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { defaultStore } from "../store/index.ts";
+import { defaultStore } from "../store/default.ts";
 import { UsageError } from "./exit.ts";
 
 /** Where earlier versions kept the store by default: below the directory they were started in. */

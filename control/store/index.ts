@@ -1,5 +1,6 @@
 export { readBackup, readContents, writeBackup } from "./backup.ts";
 export type { Contents } from "./contents.ts";
+export { defaultStore } from "./default.ts";
 export {
   allRoutesPath,
   createKubeStore,
@@ -8,7 +9,7 @@ export {
   routePath,
   stateAnnotation,
 } from "./kube/index.ts";
-export { defaultStore, type OpenOptions, openStore } from "./open.ts";
+export { type OpenOptions, openStore } from "./open.ts";
 export {
   type Author,
   FencedError,

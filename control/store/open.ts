@@ -1,5 +1,3 @@
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { EtcdAddressError } from "../etcd/index.ts";
 import { createKubeClient, KubeUnreachableError, loadClusterConfig } from "../kube/index.ts";
 import { createEtcdStore } from "./etcd/store.ts";
@@ -13,18 +11,6 @@ export interface OpenOptions {
   acceptEmpty?: boolean;
   /** Told of what a store that others write to too cannot follow. */
   log?(line: string, code?: string): void;
-}
-
-/**
- * The store where none is named: below $XDG_STATE_HOME, or else ~/.local/state, wherever
- * the process was started.
- */
-export function defaultStore(env: NodeJS.ProcessEnv = process.env): string {
-  // The specification has relative paths ignored.
-  const state = env.XDG_STATE_HOME?.startsWith("/")
-    ? env.XDG_STATE_HOME
-    : join(homedir(), ".local", "state");
-  return `lmdb:${join(state, "weir")}`;
 }
 
 /**

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { createProgram } from "../../control/cli/program.ts";
+import { parseRoutes } from "../../control/route/index.ts";
 import { clientsOf } from "../api/clients.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { weir } from "../e2e/weir-up.ts";
@@ -29,6 +30,7 @@ const other = written(
   "other.yaml",
   readFileSync(canary, "utf8").replace("requestsPerSecond: 100", "requestsPerSecond: 90"),
 );
+const [applied] = parseRoutes(readFileSync(canary, "utf8")).routes;
 /** With what only the experimental channel of the Gateway API has. */
 const pools = "test/istio/golden/gateway-api-pools/route.yaml";
 const secret = written("token", "secret\n");
@@ -149,8 +151,8 @@ async function outcome(name: string, words: string[]): Promise<string> {
   const server = await startQuietServer();
   try {
     const to = ["--server", `127.0.0.1:${server.listen.port}`];
-    expect((await weir(["apply", "-f", canary, "--reason", "first", ...to])).code).toBe(0);
     const { audit, routes } = clientsOf(urlOf(server));
+    await routes.applyRoute({ route: applied, reason: "first" });
     await routes.shiftWeights({ name: "chat", weights: { canary: 11 } });
     const { code, stdout, stderr } = await weir([name, ...words, ...to]);
     const { entries } = await audit.listAudit({});

@@ -8,19 +8,10 @@ import {
 } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HeaderMutationSchema } from "../../gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.ts";
 import { milliseconds, pack } from "./common.ts";
-import type { EdgeOptions } from "./options.ts";
+import { type EdgeOptions, edgeDefaults } from "./options.ts";
 
 type ManagerInit = MessageInitShape<typeof HttpConnectionManagerSchema>;
 type ListenerInit = MessageInitShape<typeof ListenerSchema>;
-
-/** What the gateway waits for where nothing else is asked for, in milliseconds. */
-export const edgeDefaults = {
-  headersTimeoutMs: 10_000,
-  // Longer than the 600 s that balancers of the large clouds keep a connection for.
-  idleTimeoutMs: 620_000,
-  // A model may think for long; a stream without a byte in an hour is dead.
-  streamIdleTimeoutMs: 3_600_000,
-} as const;
 
 /** A body may come slowly, but it has to come. */
 const requestTimeoutMs = 300_000;

@@ -67,3 +67,12 @@ export const filterName = "weir";
 export const tokenFilterName = "weir-token-limit";
 /** Name of the filter behind which a shadow's copies go on, and of the VM that is its own. */
 export const copyFilterName = "weir-shadow-copies";
+
+/** What the gateway waits for where nothing else is asked for, in milliseconds. */
+export const edgeDefaults = {
+  headersTimeoutMs: 10_000,
+  // Longer than the 600 s that balancers of the large clouds keep a connection for.
+  idleTimeoutMs: 620_000,
+  // A model may think for long; a stream without a byte in an hour is dead.
+  streamIdleTimeoutMs: 3_600_000,
+} as const;
