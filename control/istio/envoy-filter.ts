@@ -30,7 +30,7 @@ interface Wish {
 }
 
 /**
- * The EnvoyFilter that puts Envoy's compressors and native limits into the
+ * The EnvoyFilter that puts Envoy's compressors, native limits and CORS into the
  * chain of an attach point, or undefined when none of its routes needs any. At
  * a gateway they are off except on these routes, so that nobody else's answers
  * change. `ruleNames` are the names of a route's HTTP rules in Envoy.
@@ -41,10 +41,14 @@ export function envoyFilter(
   since30 = true,
 ): Manifest | undefined {
   const wishes = wishesOf(point, since30);
-  if (wishes.length === 0) return undefined;
-  const patches = patchesOf(point, wishes, ruleNames, anchorOf(point, since30));
-  const routes = [...new Set(wishes.map(({ route }) => routeName(route)))];
-  const asked = [...new Set(wishes.map(({ origin }) => origin.split(":")[0]))].join(", ");
+  const pages = readByPages(point);
+  if (wishes.length === 0 && pages.length === 0) return undefined;
+  const patches = [
+    ...(pages.length > 0 ? [corsFirst] : []),
+    ...patchesOf(point, wishes, ruleNames, anchorOf(point, since30)),
+  ];
+  const routes = [...new Set([...pages, ...wishes.map(({ route }) => route)].map(routeName))];
+  const asked = [...new Set(patches.map(({ origin }) => origin.split(":")[0]))].join(", ");
   const byReference = point.targetRefs.length > 0;
   const origins: Origin[] = [
     {
@@ -71,6 +75,39 @@ export function envoyFilter(
     origins,
   };
 }
+
+/** Routes whose refusals pages may read; they come to gateways. */
+function readByPages(point: AttachPoint): InferenceRoute[] {
+  if (point.side !== "gateway") return [];
+  return point.states.flatMap(({ route }) => (route?.spec?.cors ? [route] : []));
+}
+
+/**
+ * Istio's own CORS filter stands behind the Wasm filters, so what they answer would lack the
+ * headers by which a page may read it. One before them goes by the same policy, which the
+ * VirtualService gives to filters of this name, and changes nothing on other routes.
+ */
+const corsFirst: Patch = {
+  patch: {
+    applyTo: "HTTP_FILTER",
+    match: {
+      context: contexts.gateway,
+      listener: {
+        filterChain: { filter: { name: "envoy.filters.network.http_connection_manager" } },
+      },
+    },
+    patch: {
+      operation: "INSERT_FIRST",
+      value: {
+        name: "envoy.filters.http.cors",
+        typed_config: {
+          "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors",
+        },
+      },
+    },
+  },
+  origin: "spec.cors: before the filters, whose refusals pages may read as well",
+};
 
 /** The order is that of the chain: who is refused is not compressed. */
 function wishesOf(point: AttachPoint, weakensEtags: boolean): Wish[] {

@@ -273,3 +273,18 @@ describe("of an event that was asked for only what was asked for goes", () => {
     }
   });
 });
+
+describe("the pod is asked not to compress what usage is read in", () => {
+  const asked = (path: string, tenant: string, encodings: string) => {
+    const headers = { "x-tenant-id": tenant, ":path": path, "accept-encoding": encodings };
+    return ask(tokenProxy().worker, headers).requestHeaders.map(([name]) => name);
+  };
+  it.each(
+    ["/v1/embeddings", "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"]
+      .concat(["/v1/rerank", "/api/chat", "/api/embed", "/v1/anything/else"])
+      .flatMap((path) => ["tiny", "acme"].map((tenant) => [path, tenant] as const)),
+  )("on %s of %s", (path, tenant) => {
+    for (const encodings of ["gzip", "br, gzip;q=0.5", "zstd", "*", "identity"])
+      expect(asked(path, tenant, encodings)).not.toContain("accept-encoding");
+  });
+});

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { clone, create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ResilienceSchema } from "../../control/gen/weir/v1/route_pb.ts";
+import { CorsSchema, ResilienceSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "../../control/istio/index.ts";
 import { type Pod, startPod } from "../../control/pods/index.ts";
@@ -124,6 +124,27 @@ describe.skipIf(mayGoWithout)("the manifests on Istio's own discovery and a real
       "ratelimit-policy": '"requests";q=10;w=2',
     });
     expect(refused?.headers["retry-after"]).toMatch(/^[1-9]\d?$/);
+  });
+
+  it("let pages of a named origin read a refusal, and no other page", async () => {
+    const open = clone(RouteStateSchema, state);
+    if (open.route?.spec)
+      open.route.spec.cors = create(CorsSchema, { allowOrigins: ["https://chat.example.org"] });
+    await mesh.apply(render(open));
+    const from = (origin: string) => ({ ...acme, origin });
+    const allowed = ({ headers }: Answer) => headers["access-control-allow-origin"];
+    await seenAnew(
+      (answer) => allowed(answer) === "https://chat.example.org",
+      "the answer to a page",
+      from("https://chat.example.org"),
+    );
+    const refusedTo = async (origin: string) => {
+      const answers = await Promise.all(Array.from({ length: 30 }, () => models({ origin })));
+      return answers.find(({ status }) => status === 429) as Answer;
+    };
+    expect(allowed(await refusedTo("https://chat.example.org"))).toBe("https://chat.example.org");
+    expect(allowed(await refusedTo("https://evil.example.org"))).toBeUndefined();
+    await mesh.apply(render(state));
   });
 
   it("compress JSON that is asked for compressed, and never an event stream", async () => {
