@@ -29,6 +29,7 @@ const patience = {
 
 export default defineConfig({
   test: {
+    globalSetup: "test/fresh-filters.ts",
     projects: [
       {
         test: {

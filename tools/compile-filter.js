@@ -36,7 +36,7 @@ function program(entry) {
  * with their literals replaced, and the file that holds these.
  * @param {string} entry
  */
-function sourcesOf(entry) {
+export function sourcesOf(entry) {
   const pool = new Map();
   const sources = new Map(
     program(entry).map((path) => {

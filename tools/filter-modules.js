@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { sourcesOf } from "./compile-filter.js";
+
+/**
+ * The filters' modules: where each begins, and which code it holds besides what all do.
+ * @type {Record<string, { entry: string, full?: boolean, ranges?: boolean }>}
+ */
+export const modules = {
+  weir: { entry: "filters/all/index.ts" },
+  "weir-full": { entry: "filters/all/full.ts", full: true, ranges: true },
+  "rate-limit": { entry: "filters/rate-limit/index.ts" },
+  compression: { entry: "filters/compression/index.ts" },
+  shadow: { entry: "filters/shadow/index.ts" },
+  canary: { entry: "filters/canary/index.ts" },
+  "token-limit": { entry: "filters/token-limit/index.ts", full: true },
+};
+
+/** What each module was made from, as its build left it. */
+export const sourcesFile = "build/filters-sources.json";
+
+/** What every module is made with. */
+const settings = ["asconfig.json", "package-lock.json"];
+
+/** SHA-256 over all that a module is made from, in hexadecimal. @param {string} name */
+export function digestOf(name) {
+  const hash = createHash("sha256").update(JSON.stringify(modules[name]));
+  const tools = readdirSync("tools")
+    .filter((file) => file.endsWith(".js"))
+    .map((file) => join("tools", file));
+  for (const path of [...tools.sort(), ...settings]) hash.update(path).update(readFileSync(path));
+  const sources = [...sourcesOf(modules[name]?.entry ?? "")].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [path, text] of sources) hash.update(path).update(text);
+  return hash.digest("hex");
+}
+
+/** The modules that are missing, or were made from other sources than those that lie here now. @param {string[]} names */
+export function staleModules(names = Object.keys(modules)) {
+  const made = readJson(sourcesFile);
+  return names.filter((name) => !existsSync(`build/${name}.wasm`) || made[name] !== digestOf(name));
+}
+
+/** @param {string} file @returns {Record<string, any>} empty where there is none */
+export function readJson(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+}
