@@ -173,6 +173,7 @@ describe.each([
 it("names only paths in its documents that exist", () => {
   const missing = [
     "README.md",
+    "CONTRIBUTING.md",
     "examples/README.md",
     "docs/security.md",
     "docs/reliability.md",
