@@ -6,8 +6,8 @@ import { createRate } from "./api/index.ts";
  * What one caller's calls may take of the one thread that answers all of them, ms a second, for
  * ever; and at once. A document of the largest size takes some hundred ms to read and compare.
  */
-const partMs = 250;
-const burstMs = 12_000;
+const partMs = 400;
+const burstMs = 10_000;
 
 /** One call, from the moment at which all of it is here. */
 interface Meter {
