@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
+import { nestingProblem } from "../nesting.ts";
 import { type Grant, type Role, roles } from "./principal.ts";
 
 /** A bearer token, known only by the SHA-256 of it. */
@@ -59,6 +60,8 @@ type Fields = Record<string, unknown>;
 
 /** Parses the YAML or JSON of an access file. @throws PolicyError, Error when it is not YAML */
 export function parsePolicy(text: string): Policy {
+  const nesting = nestingProblem(text);
+  if (nesting !== undefined) throw new PolicyError(`it ${nesting}`);
   const root = object(parse(text) ?? {}, "", ["tokens", "certificates", "issuers"]);
   const policy: Policy = {
     tokens: list(root.tokens, "tokens").map((item, i) => token(item, `tokens[${i}]`)),

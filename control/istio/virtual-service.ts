@@ -82,7 +82,7 @@ function httpRoute(rule: Rule, spec: RouteSpec, common: Common): JsonObject {
     retries: common.retries,
     fault: rule.drill && (spec.fault?.delay || spec.fault?.abort) ? fault(spec.fault) : undefined,
     headers: common.headers,
-    corsPolicy: spec.cors && corsPolicy(corsRules(spec.cors)),
+    corsPolicy: spec.cors && corsPolicy(corsRules(spec.cors, spec)),
   });
 }
 

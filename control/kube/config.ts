@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
+import { nestingProblem } from "../nesting.ts";
 import { KubeUnreachableError } from "./errors.ts";
 
 /** How to reach an API server and as whom. */
@@ -95,7 +96,10 @@ function fromKubeconfig(file: string): ClusterConfig {
 
 function readKubeconfig(file: string): Record<string, unknown> {
   try {
-    return (parse(readFileSync(file, "utf8")) ?? {}) as Record<string, unknown>;
+    const text = readFileSync(file, "utf8");
+    const nesting = nestingProblem(text);
+    if (nesting !== undefined) throw new Error(`it ${nesting}`);
+    return (parse(text) ?? {}) as Record<string, unknown>;
   } catch (error) {
     throw new KubeUnreachableError(
       `cannot read kubeconfig ${file}: ${error instanceof Error ? error.message : error}`,

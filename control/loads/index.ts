@@ -2,4 +2,4 @@ export { createPodLoads, type PodLoads } from "./ask.ts";
 export { createKnownLoads, type KnownLoads } from "./known.ts";
 export { families, type PodLoad, readLoad } from "./read.ts";
 export { createSeenLoads, type SeenLoads } from "./seen.ts";
-export { createToldLoads, saturation, type ToldLoads } from "./told.ts";
+export { byTraffic, createToldLoads, saturation, type ToldLoads } from "./told.ts";

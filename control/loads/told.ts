@@ -33,12 +33,14 @@ export function createToldLoads(
     const nowMs = monotonicMs();
     const before = known.get(name);
     if (before && nowMs - before.atMs < keptMs) return before.permille;
-    const endpoints = (route.spec?.variants ?? []).flatMap(({ weight, endpoints }) =>
-      weight > 0 ? endpoints : [],
-    );
-    const permille = saturation(
-      route.spec?.rateLimit?.overload,
-      endpoints.map((endpoint) => loadOf(endpoint)),
+    const permille = byTraffic(
+      (route.spec?.variants ?? []).map(({ weight, endpoints }) => ({
+        weight,
+        permille: saturation(
+          route.spec?.rateLimit?.overload,
+          endpoints.map((endpoint) => loadOf(endpoint)),
+        ),
+      })),
     );
     known.set(name, { permille, atMs: nowMs });
     return permille;
@@ -75,7 +77,29 @@ export function createToldLoads(
   };
 }
 
-/** The mean of the pods that answer, each at the highest of what it says against its mark; undefined where none does. */
+/**
+ * The mean of the variants by their weights: a canary that is idle says nothing of where the users
+ * are. Undefined where those that say nothing have most of the weight.
+ */
+export function byTraffic(
+  variants: readonly { weight: number; permille: number | undefined }[],
+): number | undefined {
+  let all = 0;
+  let told = 0;
+  let sum = 0;
+  for (const { weight, permille } of variants) {
+    all += weight;
+    if (permille === undefined) continue;
+    told += weight;
+    sum += weight * permille;
+  }
+  return told > 0 && 2 * told >= all ? Math.round(sum / told) : undefined;
+}
+
+/**
+ * The mean of the pods that answer, each at the highest of what it says against its mark; undefined
+ * where most do not: who hangs does not answer, and is not idle.
+ */
 export function saturation(
   overload: Overload | undefined,
   loads: readonly (PodLoad | string)[],
@@ -90,6 +114,6 @@ export function saturation(
     ];
     return parts.length > 0 ? [Math.min(Math.max(...parts), 100)] : [];
   });
-  if (told.length === 0) return undefined;
+  if (told.length === 0 || 2 * told.length < loads.length) return undefined;
   return Math.round((1000 * told.reduce((sum, each) => sum + each, 0)) / told.length);
 }

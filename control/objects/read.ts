@@ -1,4 +1,5 @@
 import { parseAllDocuments } from "yaml";
+import { nestingProblem } from "../nesting.ts";
 
 /** A Kubernetes object as kubectl writes it. */
 export interface KubernetesObject {
@@ -26,6 +27,8 @@ export function readObjects(text: string): KubernetesObject[] {
     else if (typeof object.kind === "string" && typeof object.metadata?.name === "string")
       objects.push(object);
   };
+  const nesting = nestingProblem(text);
+  if (nesting !== undefined) throw new Error(`the text ${nesting}`);
   const documents = parseAllDocuments(text);
   for (const document of Array.isArray(documents) ? documents : []) {
     const [error] = document.errors;

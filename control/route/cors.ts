@@ -1,4 +1,4 @@
-import type { Cors } from "../gen/weir/v1/route_pb.ts";
+import type { Cors, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 
 /** What a page has to read to wait as long as it was told. */
 const toldLimits = [
@@ -12,6 +12,12 @@ const toldLimits = [
 ];
 const usualHeaders = ["authorization", "content-type", "x-api-key"];
 
+/** By which an answer says which pages may read it. */
+export const corsHeaders = ["origin", "credentials", "methods", "headers", "private-network"].map(
+  (what) => `access-control-allow-${what}`,
+);
+corsHeaders.push("access-control-expose-headers", "access-control-max-age");
+
 /** What pages of other origins may do, with what a route leaves open filled in. */
 export interface CorsRules {
   origins: readonly string[];
@@ -23,11 +29,20 @@ export interface CorsRules {
   maxAgeSeconds: number;
 }
 
-export function corsRules(cors: Cors): CorsRules {
+/** Those by which a route tells its callers apart: without them a page is a stranger. */
+function callerHeaders({ rateLimit, canary }: RouteSpec): string[] {
+  const sources = [...(rateLimit?.identity ?? []), ...(canary?.stickyBy ?? [])];
+  return sources.flatMap(({ source }) => (source.case === "header" ? [source.value] : []));
+}
+
+export function corsRules(cors: Cors, spec: RouteSpec): CorsRules {
   return {
     origins: cors.allowOrigins,
     methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    allowHeaders: cors.allowHeaders.length > 0 ? cors.allowHeaders : usualHeaders,
+    allowHeaders:
+      cors.allowHeaders.length > 0
+        ? cors.allowHeaders
+        : [...new Set([...usualHeaders, ...callerHeaders(spec)])],
     exposeHeaders: [...new Set([...toldLimits, ...cors.exposeHeaders])],
     credentials: cors.allowCredentials,
     maxAgeSeconds: 600,

@@ -7,6 +7,7 @@ import {
   parseAllDocuments,
   visit,
 } from "yaml";
+import { nestingProblem } from "../nesting.ts";
 import type { Problem } from "./problem.ts";
 
 /** Larger files are refused; a route of 10,000 tenants has about half of it. */
@@ -34,6 +35,8 @@ export function readDocuments(text: string): { documents: TextDocument[]; proble
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
   if (/[\u0000-\u0008\u000e-\u001f]/.test(text))
     return unread("not-text", "the file is not text: it has control characters");
+  const nesting = nestingProblem(text);
+  if (nesting !== undefined) return unread("yaml", `the file ${nesting}`);
   const lineCounter = new LineCounter();
   const parsed = parseAllDocuments(text.replace(/^\ufeff/, ""), {
     prettyErrors: true,

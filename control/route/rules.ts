@@ -1,5 +1,6 @@
 import type { HeaderMatch, InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
 import { controlHeaders } from "./control-headers.ts";
+import { corsHeaders } from "./cors.ts";
 import { routeName } from "./names.ts";
 
 export const variantHeader = "x-weir-variant";
@@ -138,9 +139,12 @@ export function shadowHeaders(spec: RouteSpec): string[] {
   return [spec.shadow?.modeHeader || defaultModeHeader, spec.shadow?.tagHeader || defaultTagHeader];
 }
 
-/** What is taken out of answers: names that only Weir speaks in, but for the variant where a route tells it. */
+/**
+ * What is taken out of answers: names that only Weir speaks in, but for the variant where a route
+ * tells it, and what pods say of pages where the route says that. llama.cpp lets every page read.
+ */
 export function answerHeaders(spec: RouteSpec): string[] {
-  const spoken = [...controlHeaders, ...shadowHeaders(spec)];
+  const spoken = [...controlHeaders, ...shadowHeaders(spec), ...(spec.cors ? corsHeaders : [])];
   return spec.tellVariant ? spoken.filter((name) => name !== variantHeader) : spoken;
 }
 

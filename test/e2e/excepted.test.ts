@@ -107,4 +107,38 @@ describe("pages of other origins", () => {
     const answer = await asked("OPTIONS", "/v1/chat/completions", asks);
     expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
   });
+
+  it("may send what callers are told apart by", async () => {
+    const { headers } = await asked("OPTIONS", "/v1/chat/completions", preflight);
+    expect(String(headers["access-control-allow-headers"]).split(",")).toContain("x-tenant-id");
+  });
+
+  it("are not let in by a pod that lets every page in, as llama.cpp does", async () => {
+    const evil = "https://evil.example";
+    const all = {
+      "access-control-allow-origin": evil,
+      "access-control-allow-credentials": "true",
+      "access-control-allow-headers": "*",
+      "access-control-allow-methods": "*",
+      "access-control-expose-headers": "*",
+      "access-control-max-age": "99",
+    };
+    const allowed = async (method: string, path: string, more: object) => {
+      const answering = { "x-answer": JSON.stringify({ headers: all }) };
+      const { headers, status } = await asked(method, path, { ...answering, ...more });
+      expect(status).toBe(200);
+      return Object.keys(headers).filter((name) => name.startsWith("access-control"));
+    };
+    expect(await allowed("GET", "/v1/models", { origin: evil })).toEqual([]);
+    expect(await allowed("GET", "/v1/models", {})).toEqual([]);
+    expect(
+      await allowed("OPTIONS", "/v1/chat/completions", { ...preflight, origin: evil }),
+    ).toEqual([]);
+    const { headers } = await asked("GET", "/v1/models", {
+      "x-answer": JSON.stringify({ headers: all }),
+      origin: page,
+    });
+    expect(headers).toMatchObject({ "access-control-allow-origin": page });
+    expect(headers["access-control-allow-credentials"]).toBeUndefined();
+  });
 });

@@ -7,10 +7,11 @@ import { importsOf, sourcesBelow } from "./sources.ts";
  * only point down: from what runs to what is pure.
  */
 const control: Record<string, string[]> = {
-  route: [],
+  "nesting.ts": [],
+  route: ["nesting.ts"],
   etcd: [],
-  auth: [],
-  kube: [],
+  auth: ["nesting.ts"],
+  kube: ["nesting.ts"],
   store: ["route", "etcd", "kube"],
   leader: ["etcd", "kube"],
   report: [],
@@ -19,7 +20,7 @@ const control: Record<string, string[]> = {
   rollout: ["route", "store", "report", "loads"],
   signals: ["report"],
   metrics: ["report", "xds"],
-  objects: [],
+  objects: ["nesting.ts"],
   lint: ["route", "objects"],
   istio: ["route", "objects"],
   controller: ["route", "istio", "store", "leader", "kube", "lint"],

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, it } from "vitest";
-import { readLoad, saturation } from "../../control/loads/index.ts";
+import { byTraffic, readLoad, saturation } from "../../control/loads/index.ts";
 import { vllmMetrics } from "./metrics-text.ts";
 
 const read = (text: string) => {
@@ -93,10 +93,29 @@ describe("how saturated pods are", () => {
     ["the marks of the route", [pod(10, 0)], { queueDepth: 20 }, 500],
     ["no cache where its mark is 0", [pod(0, 0.99)], { kvCachePercent: 0 }, 0],
     ["the pods that answer", [pod(20, 0), "no answer in time"], undefined, 4000],
+    ["nothing where most do not answer", [pod(20, 0), "?", "?"], undefined, undefined],
     ["nothing where none answers", ["no answer in time"], undefined, undefined],
     ["nothing where none tells", [pod()], undefined, undefined],
     ["nothing without pods", [], undefined, undefined],
   ] as const)("is %s", (_, loads, marks, permille) => {
     expect(saturation(marks as never, loads)).toBe(permille);
+  });
+});
+
+describe("how saturated the pods of several variants are", () => {
+  const of = (...variants: [weight: number, permille: number | undefined][]) =>
+    byTraffic(variants.map(([weight, permille]) => ({ weight, permille })));
+  it.each([
+    ["as its pods are, of one variant", of([100, 700]), 700],
+    ["by weight: an idle canary says little", of([90, 1400], [10, 0]), 1260],
+    ["without those that no one is sent to", of([100, 500], [0, 4000]), 500],
+    ["nothing where the one with most users is silent", of([90, undefined], [10, 0]), undefined],
+    ["as the others are where few are silent", of([90, 1400], [10, undefined]), 1400],
+    ["as one is where half are silent", of([50, 900], [50, undefined]), 900],
+    ["nothing where all are silent", of([50, undefined], [50, undefined]), undefined],
+    ["nothing without weights", of([0, 900]), undefined],
+    ["nothing without variants", of(), undefined],
+  ])("is %s", (_name, permille, wanted) => {
+    expect(permille).toBe(wanted);
   });
 });

@@ -231,11 +231,12 @@ it("refuses two routes of one name or one host in a file", () => {
 
 it("of brackets alone is told in a few lines", () => {
   const { problems } = parseRoutes(`a: ${"[".repeat(20_000)}`);
-  expect(problems.length).toBeLessThanOrEqual(11);
-  expect(problems.at(-1)).toMatchObject({
-    code: "yaml",
-    message: expect.stringMatching(/^\d+ more errors/),
-  });
+  expect(problems).toMatchObject(
+    [{ code: "yaml", message: /nested more than 200 levels/ }].map((each) => ({
+      ...each,
+      message: expect.stringMatching(each.message),
+    })),
+  );
 });
 
 describe("a shift", () => {

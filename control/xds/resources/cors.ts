@@ -5,7 +5,7 @@ import {
   CorsSchema,
 } from "../../gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import type { HttpFilterSchema } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
-import type { Cors, InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { corsRules } from "../../route/index.ts";
 import { pack } from "./common.ts";
 
@@ -20,9 +20,9 @@ export function corsFilter(
 }
 
 /** What a route with such pages carries. */
-export function corsOnRoute(cors: Cors | undefined): Record<string, Any> {
-  if (cors === undefined) return {};
-  const rules = corsRules(cors);
+export function corsOnRoute(spec: RouteSpec): Record<string, Any> {
+  if (spec.cors === undefined) return {};
+  const rules = corsRules(spec.cors, spec);
   const policy = pack(CorsPolicySchema, {
     allowOriginStringMatch: rules.origins.map((origin) => ({
       matchPattern:

@@ -55,7 +55,7 @@ function virtualHost(route: InferenceRoute): MessageInitShape<typeof VirtualHost
     ],
     typedPerFilterConfig: {
       ...compressorsOn(route),
-      ...corsOnRoute(spec.cors),
+      ...corsOnRoute(spec),
       ...(limit ? { [connectionLimitName]: connectionLimitOnRoute(limit) } : {}),
     },
     routes: [notAllowed, ...exceptedEntries(route, entries.at(-1) as RouteFields), ...entries],
