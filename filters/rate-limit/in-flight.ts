@@ -1,6 +1,7 @@
 import { xxh64 } from "../format/xxh64";
 import { ownMetricOf, writeTag } from "../report";
 import {
+  Ascii,
   addToMetric,
   allocateZeroed,
   beginText,
@@ -46,6 +47,9 @@ export class Part extends InFlight {
   /** When this worker last let a request to it in, and when it last saw that there are others. */
   usedNs: u64;
   othersNs: u64;
+  /** Id of the gauge that tells all workers in which second one did, and 1; and when this worker set it. */
+  usedGauge: u32;
+  toldNs: u64;
 }
 
 export function openInFlight(): InFlight {
@@ -64,7 +68,7 @@ export function closeInFlight(it: InFlight): void {
 
 /** Counts one more request, unless that is more than `limit`. The tenant names the gauge beside the route, if it is one's. */
 export function enter(it: InFlight, limit: u32, route: Text, tenant: Text): bool {
-  if (it.gauge == UNDEFINED) it.gauge = define(route, tenant, 0) + 1;
+  if (it.gauge == UNDEFINED) it.gauge = define(route, tenant, 0, "weir_in_flight") + 1;
   count(it);
   if (inFlight(it) <= <i64>limit) return true;
   leave(it);
@@ -92,7 +96,7 @@ export function leave(it: InFlight): void {
  * "route=.=inference/chat;.;tenant=.=acme;.;weir_in_flight", as counters are
  * named; of one variant "...;variant=.=canary;.;weir_variant_in_flight".
  */
-export function define(route: Text, tenant: Text, variant: Text): u32 {
+export function define(route: Text, tenant: Text, variant: Text, name: Ascii): u32 {
   beginText();
   writeTag("route", route);
   if (tenant != 0) {
@@ -103,7 +107,7 @@ export function define(route: Text, tenant: Text, variant: Text): u32 {
     write(";.;");
   }
   if (variant != 0) writeTag("variant", variant);
-  write(variant != 0 ? "weir_variant_in_flight" : "weir_in_flight");
+  write(name);
   return ownMetricOf(GAUGE);
 }
 

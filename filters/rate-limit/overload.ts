@@ -178,7 +178,8 @@ function step(now: u64): bool {
   else if (saturation < LOW) {
     // It opens no faster than it is told.
     if (!silent && !heard && now >= changed && now - changed < PATIENCE_NS) return false;
-    if (silent || saturation * FALLING <= before)
+    if (silent) next = 1;
+    else if (saturation * FALLING <= before)
       next = min(open * (1 + 4 * stepFor(LOW - saturation)), 1);
   }
   if (next == open && saturation == before) return false;

@@ -1,10 +1,11 @@
 import { CanaryPolicy, variantName } from "../canary/config";
 import { xxh64 } from "../format/xxh64";
-import { allocateZeroed, Text, textBytes, textPtr } from "../sdk";
+import { allocateZeroed, metricValue, setGauge, Text, textBytes, textPtr } from "../sdk";
 import { count, define, InFlight, inFlight, leave, NO_LIMIT, Part } from "./in-flight";
 
 /** How long a variant counts as used after a request went to it. */
 const USED_NS: u64 = 60_000_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /** Instead of a part: there is no limit, or it is held in full. */
 export const NO_PART: usize = 0;
@@ -17,7 +18,7 @@ export let most: u32 = 0;
  * Counts a request, which `it` counts already, among those to its variant. While
  * other variants are used too, these are at most `share` of the limit, of 10,000,
  * rounded up. Others are used as long as they have a request in flight on the
- * proxy, or this worker saw one within a minute: a variant alone has all places.
+ * proxy, or had one within a minute: a variant alone has all places.
  *
  * @param variant number of it in the canary's policy
  * @returns the part, NO_PART or FULL_PART
@@ -36,7 +37,7 @@ export function enterPart(
   most = <u32>((<u64>limit * share + 9999) / 10000);
   const own = partOf(it, route, tenant, variantName(canary, variant));
   count(own);
-  own.usedNs = now;
+  tellUse(own, now);
   if (inFlight(own) <= <i64>most) return changetype<usize>(own);
   let seen: u64 = 0;
   for (let i = 0; i < canary.variantCount; i++) {
@@ -44,12 +45,20 @@ export function enterPart(
     const other = partOf(it, route, tenant, variantName(canary, i));
     // Their own gauge is read: all less these would be wrong while another worker counts one.
     if (inFlight(other) > 0) own.othersNs = now;
-    seen = max(seen, other.usedNs);
+    seen = max(seen, max(other.usedNs, <u64>metricValue(other.usedGauge - 1) * SECOND_NS));
   }
   // A clock that jumped back makes this a large number: then they were not seen.
   if (now - max(seen, own.othersNs) > USED_NS) return changetype<usize>(own);
   leave(own);
   return FULL_PART;
+}
+
+/** Notes that a request went to it, and tells the other workers so once a second. */
+function tellUse(part: Part, now: u64): void {
+  part.usedNs = now;
+  if (now >= part.toldNs && now - part.toldNs < SECOND_NS) return;
+  part.toldNs = now;
+  setGauge(part.usedGauge - 1, now / SECOND_NS);
 }
 
 /** The part of a variant, made when it is first asked for. */
@@ -59,7 +68,8 @@ function partOf(it: InFlight, route: Text, tenant: Text, variant: Text): Part {
     if (changetype<Part>(at).variant == hash) return changetype<Part>(at);
   const made = changetype<Part>(allocateZeroed(offsetof<Part>()));
   made.variant = hash;
-  made.gauge = define(route, tenant, variant) + 1;
+  made.gauge = define(route, tenant, variant, "weir_variant_in_flight") + 1;
+  made.usedGauge = define(route, tenant, variant, "weir_variant_used_seconds") + 1;
   made.next = it.parts;
   it.parts = changetype<usize>(made);
   return made;

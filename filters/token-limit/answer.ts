@@ -38,6 +38,7 @@ const FAILED: u8 = 0x45; // E
 const REASON: u8 = 0x46; // F
 const INCOMPLETE: u8 = 0x47; // G
 const INDEX: u8 = 0x49; // I
+const OF_ONE: u8 = 0x4c; // L
 const NUMBER_OF_EVENT: u8 = 0x51; // Q
 const STATUS: u8 = 0x56; // V
 const TEXT: u8 = 0x58; // X
@@ -116,6 +117,7 @@ function opened(stream: Stream, depth: i32): u32 {
       clearToldNow(stream);
     }
   } else if (parent == DELTA) kind = DELTA;
+  else if (stream.key == OF_ONE) stream.tellsOfOne = true;
   stream.where = enter(stream.where, depth, kind);
   return kind;
 }

@@ -137,19 +137,31 @@ export function promptOf(stream: Stream): u32 {
     prompt = max<i64>(told(stream, TOTAL) - max<i64>(told(stream, COMPLETION), 0), 0);
   if (prompt == UNKNOWN && told(stream, SECONDS) != UNKNOWN)
     prompt = told(stream, SECONDS) * TOKENS_PER_SECOND_OF_SOUND;
-  return <u32>((prompt == UNKNOWN ? <i64>stream.promptEstimate : prompt) + beside);
+  const estimate = <i64>stream.promptEstimate;
+  if (stream.tellsOfOne && stream.prompts > 1) prompt = max(prompt, estimate);
+  return <u32>((prompt == UNKNOWN ? estimate : prompt) + beside);
 }
 
 /** Tokens written so far: as the pod told, else by what was seen of them. */
 export function completionOf(stream: Stream): u32 {
   const completion = told(stream, COMPLETION);
-  if (completion != UNKNOWN) return <u32>completion;
+  if (completion != UNKNOWN) return <u32>max<i64>(completion, leastOf(stream, completion));
   const price = stream.api.price;
   if (price == FLAT) return isReported(stream) ? 0 : <u32>min(FLAT_TOKENS * answersOf(stream), 1e9);
   const seen = tokensIn(stream.contentBytes);
   if (price == UNKNOWN_CALL && stream.limited)
     return min(max(seen, tokensIn(stream.answerBytes)), stream.reserved - stream.reservedPrompt);
   return max(stream.tokenEvents, seen);
+}
+
+/** What several answers took at the least, of which a server may have told one's tokens. */
+function leastOf(stream: Stream, toldOfOne: i64): i64 {
+  const answers = answersOf(stream);
+  if (answers <= 1) return 0;
+  // An event is a token at least.
+  if (stream.isStream) return stream.tokenEvents;
+  if (!stream.tellsOfOne) return 0;
+  return max<i64>(<i64>min(<f64>toldOfOne * answers, 1e9), tokensIn(stream.contentBytes));
 }
 
 function tokensIn(bytes: u32): u32 {

@@ -156,6 +156,8 @@ export class Stream {
   isLast: bool;
   /** It told usage alone before. */
   toldAlone: bool;
+  /** Of several answers its server tells what one took. */
+  tellsOfOne: bool;
   /** Bytes of "[DONE]" matched in the event being read; 255 when it is another. */
   doneMatched: u8;
   /** Finish reasons of the event: eight bits for how many there are of each. */

@@ -274,6 +274,21 @@ describe("overload", () => {
     expect(worker.open(from("bronze")).action).toBe(0);
   });
 
+  it("is over after a pause: who comes then is let in, of all tiers", () => {
+    const { proxy, queue } = simulate(40, (second) => (second < 20 ? 20 : 0), 22);
+    const worker = proxy.workers[0] as Worker;
+    for (const stream of queue) stream.end();
+    proxy.shared.nowNs += 30_000_000_000n;
+    for (let i = 0; i < 60; i++) {
+      proxy.shared.nowNs += 100_000_000n;
+      for (const tier of ["bronze", "silver", "gold"] as const) {
+        const stream = worker.open(from(tier));
+        expect(stream.action, `${tier} ${i}`).toBe(0);
+        stream.end();
+      }
+    }
+  });
+
   it("gives back the request token of who is refused", () => {
     const config = listening();
     config.routes[0].rateLimit.tiers.bronze = { requestsPerSecond: 1, burst: 10, priority: 1 };

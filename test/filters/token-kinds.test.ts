@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, it } from "vitest";
-import type { Headers } from "../host/header-map.ts";
+import { type Headers, valuesOf } from "../host/header-map.ts";
+import type { Worker } from "../host/worker.ts";
 import {
   ask,
   counted,
@@ -286,5 +287,76 @@ describe("the pod is asked not to compress what usage is read in", () => {
   )("on %s of %s", (path, tenant) => {
     for (const encodings of ["gzip", "br, gzip;q=0.5", "zstd", "*", "identity"])
       expect(asked(path, tenant, encodings)).not.toContain("accept-encoding");
+  });
+});
+
+describe("several answers of which llama.cpp tells what one took", () => {
+  const left = (worker: Worker) => {
+    const exchange = ask(worker, { "x-tenant-id": "acme", ":path": "/v1/embeddings" });
+    const [told] = valuesOf(exchange.responseHeaders(json, true), "x-ratelimit-remaining-tokens");
+    exchange.end();
+    return Number(told);
+  };
+  /** What a request cost whose answer was this, and what was counted of it. */
+  function cost(path: string, asked: object, headers: Headers, answer: string) {
+    const proxy = tokenProxy();
+    const before = left(proxy.worker);
+    const exchange = ask(proxy.worker, { "x-tenant-id": "acme", ":path": path });
+    exchange.requestBody(Buffer.from(JSON.stringify(asked)), true);
+    exchange.responseHeaders(headers);
+    exchange.responseBody(Buffer.from(answer), true);
+    exchange.end();
+    return { cost: before - left(proxy.worker), counted: counted(reportOf(proxy)) };
+  }
+  const text = "x".repeat(200);
+  const choices = (count: number) => Array.from({ length: count }, (_, index) => ({ index, text }));
+  const one = { usage: { prompt_tokens: 2, completion_tokens: 50, total_tokens: 52 } };
+  const timings = { timings: { predicted_n: 50 } };
+  const prompts = (count: number) => Array.from({ length: count }, () => "hello");
+  const completions = "/v1/completions";
+
+  it.each([
+    ["18 prompts", { prompt: prompts(18), max_tokens: 50 }, 18],
+    ["n of 4", { prompt: "hello", max_tokens: 50, n: 4 }, 4],
+    ["3 prompts and n of 2", { n: 2, prompt: prompts(3), max_tokens: 50 }, 6],
+  ])("are all paid for, of a JSON answer to %s", (_name, asked, count) => {
+    const answer = JSON.stringify({ choices: choices(count), ...one, ...timings });
+    const found = cost(completions, asked, json, answer);
+    expect(found.counted["tokens completion"]).toBe(50 * count);
+    expect(found.cost).toBeGreaterThanOrEqual(50 * count);
+    expect(found.cost).toBeLessThan(50 * count + 60);
+  });
+
+  it("are paid by their text where the one that is told of was short", () => {
+    const short = { usage: { prompt_tokens: 2, completion_tokens: 1 }, ...timings };
+    const answer = JSON.stringify({ choices: choices(4), ...short });
+    const asked = { prompt: "hello", max_tokens: 50, n: 4 };
+    expect(cost(completions, asked, json, answer).cost).toBeGreaterThanOrEqual(200);
+  });
+
+  it("are a token for each event at the least, of a stream", () => {
+    const asked = { prompt: prompts(3), max_tokens: 50, stream: true };
+    const piece = (index: number) => JSON.stringify({ choices: [{ index, text: "a" }] });
+    const events150 = Array.from({ length: 150 }, (_, i) => piece(i % 3));
+    const last = JSON.stringify({
+      choices: [{ index: 2, text: "", finish_reason: "length" }],
+      ...one,
+    });
+    const found = cost(completions, asked, events, stream(...events150, last, "[DONE]"));
+    expect(found.counted["tokens completion"]).toBe(150);
+  });
+
+  it("are what is told of them all by a server that does so", () => {
+    const all = { usage: { prompt_tokens: 36, completion_tokens: 100, total_tokens: 136 } };
+    const asked = { prompt: prompts(18), max_tokens: 50 };
+    const found = cost(completions, asked, json, JSON.stringify({ choices: choices(18), ...all }));
+    expect(found.counted["tokens completion"]).toBe(100);
+    expect(found.cost).toBe(136);
+  });
+
+  it("one answer is what is told of it", () => {
+    const asked = { prompt: "hello", max_tokens: 50 };
+    const answer = JSON.stringify({ choices: choices(1), ...one, ...timings });
+    expect(cost(completions, asked, json, answer).cost).toBe(52);
   });
 });

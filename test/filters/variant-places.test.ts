@@ -80,6 +80,18 @@ describe("a tenant's places by variant", () => {
     expect(admitted(healthy)).toBe(true);
   });
 
+  it("leave them for a minute after another worker's use of the others, too", () => {
+    const { shared, workers } = proxyOf(limited(), 2);
+    const [one, two] = workers as [Worker, Worker];
+    two.open(to("stable")).end();
+    const hung = many(20, () => one.open(to("canary")));
+    expect(countOf(hung)).toBe(5);
+    shared.nowNs += 58n * second;
+    expect(admitted(one.open(to("canary")))).toBe(false);
+    shared.nowNs += 4n * second;
+    expect(countOf(many(20, () => one.open(to("canary"))))).toBe(5);
+  });
+
   it("are as many as the variant's weight says where that is more", () => {
     const worker = proxyOf(limited()).workers[0] as Worker;
     worker.open(to("canary")).end();

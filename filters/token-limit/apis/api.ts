@@ -19,6 +19,7 @@ import { addNames, openTable } from "./table";
 //   5 written to a cache beside it, 6 reasoning, 7 seconds of sound
 //   F a finish reason, G why incomplete, V a status, Y a type, D done   X text, Z no text
 //   I number of the block, Q of the event                               H ends an event's head
+//   L only llama.cpp says this, whose usage is that of one of several answers
 // Words of answers: s stop, l length, t tool_calls, c content_filter, f function_call,
 // o other; D the stream is done, E it failed.
 
@@ -83,7 +84,7 @@ export function openApi(price: u8, errors: u8 = OPENAI): Api {
   );
   addNames(
     api.answer,
-    "a error:h usage:e e prompt_cache_hit_tokens:3 seconds:7 input_token_details:g input_tokens_details:g prompt_tokens_details:g output_tokens_details:g completion_tokens_details:g cache_creation_input_tokens:5 cache_read_input_tokens:4 total_tokens:2 output_tokens:1 input_tokens:0 completion_tokens:1 prompt_tokens:0 g reasoning_tokens:6 cached_tokens:3",
+    "a timings:L error:h usage:e e prompt_cache_hit_tokens:3 seconds:7 input_token_details:g input_tokens_details:g prompt_tokens_details:g output_tokens_details:g completion_tokens_details:g cache_creation_input_tokens:5 cache_read_input_tokens:4 total_tokens:2 output_tokens:1 input_tokens:0 completion_tokens:1 prompt_tokens:0 g reasoning_tokens:6 cached_tokens:3",
   );
   return api;
 }
