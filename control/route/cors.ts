@@ -3,6 +3,7 @@ import type { Cors, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 /** What a page has to read to wait as long as it was told. */
 const toldLimits = [
   "retry-after",
+  "x-should-retry",
   "ratelimit",
   "ratelimit-policy",
   "x-request-id",

@@ -6,8 +6,8 @@ export interface Excepted {
   /** The whole path, or with `prefix` its beginning. */
   path: string;
   prefix: boolean;
-  /** Only with this header. */
-  header?: string;
+  /** Only with these headers. */
+  headers?: readonly string[];
 }
 
 const reading = ["GET", "HEAD"];
@@ -21,7 +21,7 @@ const preflights: Excepted = {
   methods: ["OPTIONS"],
   path: "/",
   prefix: true,
-  header: "access-control-request-method",
+  headers: ["origin", "access-control-request-method"],
 };
 
 /** What no limit of a route holds for: a balancer that is refused its health check takes a good gateway out. */

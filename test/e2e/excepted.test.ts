@@ -108,6 +108,11 @@ describe("pages of other origins", () => {
     expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
   });
 
+  it("are pages: what has no origin is no preflight, and no way round limits", async () => {
+    const { origin: _, ...asks } = preflight;
+    expect((await asked("OPTIONS", "/v1/chat/completions", asks)).status).toBe(429);
+  });
+
   it("may send what callers are told apart by", async () => {
     const { headers } = await asked("OPTIONS", "/v1/chat/completions", preflight);
     expect(String(headers["access-control-allow-headers"]).split(",")).toContain("x-tenant-id");

@@ -22,6 +22,20 @@ const limited = {
   default: "two",
 };
 
+/** Whoever comes has a budget. */
+const savers = [
+  "prompts",
+  "promptsstreamed",
+  "promptsinitsownwords",
+  "promptsstreamedinitsownwords",
+];
+const several = {
+  ...limited,
+  tenants: Object.fromEntries(
+    [...savers, "choices", "choicesstreamed"].map((name) => [`saver-${name}`, "budget"]),
+  ),
+};
+
 beforeAll(async () => {
   models = writeModels();
   weir = await startBehindWeir();
@@ -33,6 +47,7 @@ beforeAll(async () => {
     inferenceRoute("plain", stable),
     inferenceRoute("limited", stable, { rateLimit: limited }),
     inferenceRoute("budget", { stable: shadow.endpoint }, { rateLimit: limited }),
+    inferenceRoute("several", { stable: shadow.endpoint }, { rateLimit: several }),
     inferenceRoute("packed", stable, {
       compression: { algorithms: ["gzip"], minBytes: 256, secrets: "never" },
     }),
@@ -139,6 +154,41 @@ describe("a limit on what is in flight", () => {
 });
 
 describe("a budget of tokens", () => {
+  const prompts = Array.from({ length: 18 }, () => "hello");
+  const completions = "/v1/completions";
+  it.each([
+    ["prompts", completions, { prompt: prompts, max_tokens: 20 }],
+    ["prompts, streamed", completions, { prompt: prompts, max_tokens: 20, stream: true }],
+    ["prompts in its own words", "/completion", { prompt: prompts, n_predict: 20 }],
+    [
+      "prompts, streamed, in its own words",
+      "/completion",
+      { prompt: prompts, n_predict: 20, stream: true },
+    ],
+    ["choices", path, { n: 4, ...question(60) }],
+    ["choices, streamed", path, { n: 4, ...question(60, { stream: true }) }],
+  ])(
+    "holds for several %s, by what the server wrote",
+    async (name, at, body) => {
+      // A tenant of its own for each, so that each has the whole budget.
+      const tenant = `saver-${name.replaceAll(/[^a-z]/g, "")}`;
+      const headers = { host: hostOf("several"), "x-tenant-id": tenant };
+      const { predictedTokens: before } = await shadow.counters();
+      let refused = 0;
+      for (let i = 0; i < 60 && refused < 5; i++) {
+        const { status } = await weir.client.post(at, { ...body, ignore_eos: true }, headers);
+        expect([200, 429]).toContain(status);
+        if (status === 429) refused++;
+      }
+      expect(refused).toBe(5);
+      const wrote = (await shadow.counters()).predictedTokens - before;
+      expect(wrote).toBeGreaterThan(100);
+      // Its 600, and what a minute gives meanwhile.
+      expect(wrote).toBeLessThan(900);
+    },
+    120_000,
+  );
+
   it("lowers what is asked for to what is left, and refuses when nothing is", async () => {
     const { predictedTokens: before } = await shadow.counters();
     let used = 0;

@@ -38,14 +38,15 @@ export function exceptedEntries({ spec }: InferenceRoute, last: RouteFields): Ro
   }));
 }
 
-function matchOf({ header, methods, path, prefix }: Excepted): RouteInit["match"] {
+function matchOf({ headers = [], methods, path, prefix }: Excepted): RouteInit["match"] {
   return {
     pathSpecifier: { case: prefix ? "prefix" : "path", value: path },
     headers: [
       methodIn(methods),
-      ...(header === undefined
-        ? []
-        : [{ name: header, headerMatchSpecifier: { case: "presentMatch" as const, value: true } }]),
+      ...headers.map((name) => ({
+        name,
+        headerMatchSpecifier: { case: "presentMatch" as const, value: true },
+      })),
     ],
   };
 }
