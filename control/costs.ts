@@ -8,6 +8,8 @@ import { createRate } from "./api/index.ts";
  */
 const partMs = 400;
 const burstMs = 10_000;
+/** Calls of one caller that wait for their turn, each with all it has sent in memory. */
+const maxWaiting = 32;
 
 /** One call, from the moment at which all of it is here. */
 interface Meter {
@@ -39,8 +41,8 @@ export interface Costs {
 
 export function createCosts(monotonicMs: () => number = () => performance.now()): Costs {
   const rate = createRate(partMs, monotonicMs, burstMs);
-  /** The end of the newest turn of each caller that has one. */
-  const turns = new Map<string, Promise<void>>();
+  /** The end of the newest turn of each caller that has one, and how many calls have not had theirs. */
+  const turns = new Map<string, { last: Promise<void>; waiting: number }>();
 
   function createMeter(caller: string, ended: () => void): Meter {
     let running = false;
@@ -86,14 +88,17 @@ export function createCosts(monotonicMs: () => number = () => performance.now())
       let meter: Meter | undefined;
       let isOver = false;
       const turn = async () => {
-        const before = turns.get(caller);
+        const queue = turns.get(caller) ?? { last: Promise.resolve(), waiting: 0 };
+        if (queue.waiting > maxWaiting) throw tooDear(1000);
         let ended = () => {};
         const mine = new Promise<void>((resolve) => {
           ended = resolve;
         });
-        turns.set(caller, mine);
+        const before = queue.last;
+        turns.set(caller, Object.assign(queue, { last: mine, waiting: queue.waiting + 1 }));
         mine.then(() => {
-          if (turns.get(caller) === mine) turns.delete(caller);
+          queue.waiting--;
+          if (queue.last === mine) turns.delete(caller);
         });
         await before;
         const waitMs = rate.waitMs(caller);

@@ -55,6 +55,31 @@ describe("what calls take of the one thread", () => {
     expect(served.length).toBe(13);
   });
 
+  it("holds no more than 33 calls of one caller in memory", async () => {
+    const { costs, call } = measuredBy();
+    let go = () => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    let refused = 0;
+    const held = Array.from({ length: 40 }, () =>
+      costs
+        .measured("ada", async (turn) => {
+          await turn();
+          await gate;
+        })
+        .catch(() => {
+          refused++;
+        }),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(refused).toBe(7);
+    expect(await call("ole", 1)).toBe("answered");
+    go();
+    await Promise.all(held);
+    expect(await call("ada", 1)).toBe("answered");
+  });
+
   it("is not charged for the time that a call waits", async () => {
     const { costs, call, pass } = measuredBy();
     await costs.measured("ada", async (turn) => {
