@@ -24,7 +24,8 @@ interface UpFlags {
   xds: Address;
   gateway: Address;
   admin: Address;
-  pods?: Address[];
+  /** False: what listens at the endpoints of the route is not ours. */
+  pods?: Address[] | false;
   store?: string;
   route: string;
   wasm: string;
@@ -46,6 +47,7 @@ export function addUp(program: Command): void {
     .addOption(
       addressesOption("pods", "fake pods, one per variant (default: the endpoints in the route)"),
     )
+    .option("--no-pods", "start no pods: your own servers listen at the endpoints in the route")
     .option(
       "--store <store>",
       "memory or lmdb:DIRECTORY (default: a directory that goes with the command)",
@@ -56,7 +58,7 @@ export function addUp(program: Command): void {
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
     .addHelpText(
       "after",
-      "\nExamples:\n  weir up\n  weir up --listen 127.0.0.1:8081 --gateway 127.0.0.1:10001 --pods 127.0.0.1:9101,127.0.0.1:9102",
+      "\nExamples:\n  weir up\n  weir up --route route.yaml --no-pods\n  weir up --listen 127.0.0.1:8081 --gateway 127.0.0.1:10001 --pods 127.0.0.1:9101,127.0.0.1:9102",
     )
     .action((flags: UpFlags) => up(flags));
 }
@@ -82,11 +84,11 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
   const [route] = readRoutes([flags.route]);
   if (route === undefined) throw new FailedError(`${flags.route} has no route`);
   const binary = await findEnvoy((line) => print(line));
-  const pods = placePods(route, flags.pods ?? []);
+  const pods = flags.pods === false ? [] : placePods(route, flags.pods ?? []);
   for (const { name, host, port } of pods) {
     const pod = await startPod(name, host, port).catch((error: Error) => {
       throw new FailedError(
-        `cannot start the pod ${name} on ${host}:${port}: ${error.message}; choose others with --pods`,
+        `cannot start the pod ${name} on ${host}:${port}: ${error.message}; choose others with --pods, or --no-pods if your own server listens there`,
       );
     });
     undo.push(() => pod.close());
@@ -96,7 +98,7 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
     ...flags,
     store: flags.store ?? temporaryStore(undo),
     ...(flags.allowedHost ? { allowedHosts: flags.allowedHost } : {}),
-    // They are its own.
+    // They are its own, or its user's.
     podMetrics: true,
     log: (line) => print(line),
   });

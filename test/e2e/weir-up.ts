@@ -64,9 +64,10 @@ export async function weirUp(
     "--admin",
     at(admin),
   ];
+  const placed = pods.length > 0 ? ["--pods", pods.map(at).join(",")] : [];
   const child = spawn(
     process.execPath,
-    [weirBin, ...args, "--pods", pods.map(at).join(","), "--store", `lmdb:${store}`, ...flags],
+    [weirBin, ...args, ...placed, "--store", `lmdb:${store}`, ...flags],
     {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...env },
