@@ -61,7 +61,8 @@ describe.each(["chat", "tried"])("firstByteTimeout of route %s", (host) => {
       const start = performance.now();
       const { status } = await ask(host, stream);
       expect(status).toBe(504);
-      expect(performance.now() - start).toBeGreaterThanOrEqual(firstByteMs);
+      // Timers of Envoy may be a moment early.
+      expect(performance.now() - start).toBeGreaterThan(firstByteMs - 100);
       await behave({});
       expect((await ask(host, stream)).status).toBe(200);
       expect(ran()).toBe(before + 2);
