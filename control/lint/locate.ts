@@ -1,4 +1,5 @@
 import { type Document, isNode, LineCounter, parseAllDocuments } from "yaml";
+import { nestingProblem } from "../nesting.ts";
 
 /**
  * Finds the lines of a text's places: "spec.variants[1].weight", of a later
@@ -6,6 +7,8 @@ import { type Document, isNode, LineCounter, parseAllDocuments } from "yaml";
  * a missing field, is where its nearest parent is.
  */
 export function locate(text: string): (path: string) => number {
+  // It has no places: it is refused as a whole, in words that name the line.
+  if (nestingProblem(text) !== undefined) return () => 1;
   const counter = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter: counter, uniqueKeys: false });
   const documents = (Array.isArray(parsed) ? parsed : []) as Document[];

@@ -21,7 +21,7 @@ const control: Record<string, string[]> = {
   signals: ["report"],
   metrics: ["report", "xds"],
   objects: ["nesting.ts"],
-  lint: ["route", "objects"],
+  lint: ["nesting.ts", "route", "objects"],
   istio: ["route", "objects"],
   controller: ["route", "istio", "store", "leader", "kube", "lint"],
   xds: ["route"],

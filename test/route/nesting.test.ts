@@ -3,6 +3,7 @@ import { parsePolicy } from "../../control/auth/policy.ts";
 import { readObjects } from "../../control/objects/index.ts";
 import { parseRolloutText } from "../../control/rollout/index.ts";
 import { parseRoutes } from "../../control/route/index.ts";
+import { weir } from "../e2e/weir-up.ts";
 
 const levels = 40_000;
 const texts: Record<string, string> = {
@@ -26,6 +27,16 @@ describe.each(Object.entries(texts))("%s that are nested without an end", (_name
     expect(() => parsePolicy(text)).toThrow(problem);
     expect(() => readObjects(text)).toThrow(problem);
   });
+});
+
+it.each([
+  ["lists", "yaml"],
+  ["objects", "json"],
+  ["mappings", "sarif"],
+])("weir check says so of %s, as %s", async (name, output) => {
+  const { code, stdout, stderr } = await weir(["check", "-f", "-", "-o", output], texts[name]);
+  expect(`${stdout}${stderr}`).toMatch(problem);
+  expect(code).toBe(1);
 });
 
 it("what people write is not", () => {
