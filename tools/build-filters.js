@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { compileFilter } from "./compile-filter.js";
-import { digestOf, modules, readJson, sourcesFile, staleModules } from "./filter-modules.js";
+import { modules, readJson, sourcesFile, staleModules } from "./filter-modules.js";
 
 const listFile = "build/filters.json";
 const [flag, ...names] = process.argv.slice(2);
@@ -36,8 +36,8 @@ async function buildAll(wanted) {
   const waiting = [...stale];
   let done = 0;
   const work = async () => {
-    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      const digest = digestOf(name);
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const { name, digest } = next;
       await compileApart(name);
       note(name, digest);
       console.error(`compiled ${name}.wasm (${++done} of ${stale.length})`);

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import { sourcesOf } from "./compile-filter.js";
 
 /**
@@ -20,25 +19,32 @@ export const modules = {
 /** What each module was made from, as its build left it. */
 export const sourcesFile = "build/filters-sources.json";
 
-/** What every module is made with. */
-const settings = ["asconfig.json", "package-lock.json"];
+/** What every module is made with: the compiler's options and version, and what is done before and after it. */
+const means = [
+  "asconfig.json",
+  "package-lock.json",
+  ...["ascii-literals", "compile-filter", "pack-data"].map((name) => `tools/${name}.js`),
+];
 
 /** SHA-256 over all that a module is made from, in hexadecimal. @param {string} name */
-export function digestOf(name) {
+function digestOf(name) {
   const hash = createHash("sha256").update(JSON.stringify(modules[name]));
-  const tools = readdirSync("tools")
-    .filter((file) => file.endsWith(".js"))
-    .map((file) => join("tools", file));
-  for (const path of [...tools.sort(), ...settings]) hash.update(path).update(readFileSync(path));
+  for (const path of means) hash.update(path).update(readFileSync(path));
   const sources = [...sourcesOf(modules[name]?.entry ?? "")].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [path, text] of sources) hash.update(path).update(text);
   return hash.digest("hex");
 }
 
-/** The modules that are missing, or were made from other sources than those that lie here now. @param {string[]} names */
-export function staleModules(names = Object.keys(modules)) {
+/**
+ * The modules that are missing, or were made from other sources than those that lie here now, with
+ * the digest of these.
+ * @param {string[]} names
+ */
+export function staleModules(names) {
   const made = readJson(sourcesFile);
-  return names.filter((name) => !existsSync(`build/${name}.wasm`) || made[name] !== digestOf(name));
+  return names
+    .map((name) => ({ name, digest: digestOf(name) }))
+    .filter(({ name, digest }) => !existsSync(`build/${name}.wasm`) || made[name] !== digest);
 }
 
 /** @param {string} file @returns {Record<string, any>} empty where there is none */
