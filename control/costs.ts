@@ -11,21 +11,20 @@ const burstMs = 10_000;
 /** Calls of one caller that wait for their turn, each with all it has sent in memory. */
 const maxWaiting = 32;
 
-/** One call, from the moment at which all of it is here. */
+/** Measures one call, from the moment at which all of it is here. */
 interface Meter {
-  /** Begins to measure, or goes on with it, until nothing of the call is left to do at the moment. */
-  run(): void;
   /** The handler has the message: what passed since the call was here went into reading it. */
   read(): void;
   /** There is an answer, or none will come. */
   end(): void;
 }
 
-const current = new AsyncLocalStorage<Meter>();
+/** The call at hand; it has no meter before its turn. */
+const current = new AsyncLocalStorage<{ meter?: Meter }>();
 
 /** Tells a call's meter when its message has been read; the outermost of the interceptors. */
 export const costInterceptor: Interceptor = (next) => (request) => {
-  current.getStore()?.read();
+  current.getStore()?.meter?.read();
   return next(request);
 };
 
@@ -53,6 +52,7 @@ export function createCosts(monotonicMs: () => number = () => performance.now())
       rate.charge(caller, nowMs - sinceMs);
       sinceMs = nowMs;
     };
+    /** Until nothing of the call is left to do at the moment. */
     const run = () => {
       if (running) return;
       running = true;
@@ -72,8 +72,8 @@ export function createCosts(monotonicMs: () => number = () => performance.now())
       if (!running) charge();
       run();
     };
+    run();
     return {
-      run,
       read,
       end() {
         read();
@@ -85,7 +85,7 @@ export function createCosts(monotonicMs: () => number = () => performance.now())
 
   return {
     async measured(caller, work) {
-      let meter: Meter | undefined;
+      const call: { meter?: Meter } = {};
       let isOver = false;
       const turn = async () => {
         const queue = turns.get(caller) ?? { last: Promise.resolve(), waiting: 0 };
@@ -106,19 +106,13 @@ export function createCosts(monotonicMs: () => number = () => performance.now())
         if (isOver || waitMs > 0) ended();
         if (isOver) return;
         if (waitMs > 0) throw tooDear(waitMs);
-        meter = createMeter(caller, ended);
-        meter.run();
-      };
-      const metered: Meter = {
-        run: () => meter?.run(),
-        read: () => meter?.read(),
-        end: () => meter?.end(),
+        call.meter = createMeter(caller, ended);
       };
       try {
-        return await current.run(metered, () => work(turn));
+        return await current.run(call, () => work(turn));
       } finally {
         isOver = true;
-        metered.end();
+        call.meter?.end();
       }
     },
   };

@@ -14,10 +14,15 @@ const toldLimits = [
 const usualHeaders = ["authorization", "content-type", "x-api-key"];
 
 /** By which an answer says which pages may read it. */
-export const corsHeaders = ["origin", "credentials", "methods", "headers", "private-network"].map(
-  (what) => `access-control-allow-${what}`,
-);
-corsHeaders.push("access-control-expose-headers", "access-control-max-age");
+export const corsHeaders = [
+  "access-control-allow-origin",
+  "access-control-allow-credentials",
+  "access-control-allow-methods",
+  "access-control-allow-headers",
+  "access-control-allow-private-network",
+  "access-control-expose-headers",
+  "access-control-max-age",
+];
 
 /** What pages of other origins may do, with what a route leaves open filled in. */
 export interface CorsRules {
