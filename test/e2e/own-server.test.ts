@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { stringify } from "yaml";
+import { blocksOf } from "../docs/pages.ts";
 import { type Backend, startBackend } from "./backend.ts";
 import { gatewayClient } from "./gateway-client.ts";
 import { type WeirUp, weirUp } from "./weir-up.ts";
@@ -16,16 +16,9 @@ beforeAll(async () => {
   server = await startBackend("mine");
   folder = mkdtempSync(join(tmpdir(), "weir-own-"));
   file = join(folder, "route.yaml");
-  const route = {
-    apiVersion: "weir.dev/v1alpha1",
-    kind: "InferenceRoute",
-    metadata: { name: "mine", namespace: "inference" },
-    spec: {
-      hosts: ["chat.example.com"],
-      variants: [{ name: "stable", weight: 100, endpoints: [server.endpoint] }],
-    },
-  };
-  writeFileSync(file, stringify(route));
+  const [printed = ""] = blocksOf("docs/inference-servers.md", "yaml");
+  expect(printed).toContain("127.0.0.1:8001");
+  writeFileSync(file, printed.replace("127.0.0.1:8001", server.endpoint));
   up = await weirUp(["--route", file, "--no-pods"], {}, 0);
 });
 afterAll(async () => {
@@ -34,9 +27,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it("weir up --no-pods stands before a server that is there already", async () => {
+it("weir up --no-pods stands before a server that is there already, by the route that is printed", async () => {
   const client = gatewayClient(up.gateway);
-  const { status } = await client.get("/v1/models");
+  const { status } = await client.get("/v1/models", { host: "llm.example.com" });
   client.close();
   expect(status).toBe(200);
   expect(server.arrived.some(({ url }) => url === "/v1/models")).toBe(true);
