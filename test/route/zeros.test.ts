@@ -9,6 +9,7 @@ import {
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import { expect, it } from "vitest";
 import { limit } from "../../control/gen/weir/v1/constraints_pb.ts";
+import { RolloutSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { InferenceRouteSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { parseRoute } from "../../control/route/index.ts";
 import { exampleRoute } from "./documents.ts";
@@ -88,5 +89,5 @@ it("no number that may be zero is required, for it would seem to be missing", ()
       const below = field.message;
       return [...own, ...(below && !below.typeName.startsWith("google.") ? walk(below) : [])];
     });
-  expect([...new Set(walk(InferenceRouteSchema))]).toEqual([]);
+  expect([...new Set([InferenceRouteSchema, RolloutSchema].flatMap(walk))]).toEqual([]);
 });
