@@ -12,7 +12,11 @@ import { RolloutSchema } from "../dist/control/gen/weir/v1/rollout_pb.js";
 import { RouteStateSchema } from "../dist/control/gen/weir/v1/service_pb.js";
 import { createLedger } from "../dist/control/report/index.js";
 import { begin, createEngine, writeRollout } from "../dist/control/rollout/index.js";
-import { createSynthetic, goodProfile, seededRandom } from "../dist/control/rollout/synthetic.js";
+import {
+  createSynthetic,
+  goodProfile,
+  seededRandom,
+} from "../dist/control/rollout/simulate/synthetic.js";
 import { draftRoute, parseRoutes } from "../dist/control/route/index.js";
 import { openStore } from "../dist/control/store/index.js";
 import { createFleet, resourceTypes } from "../dist/control/xds/index.js";

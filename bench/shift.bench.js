@@ -8,7 +8,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { findEnvoy, startEnvoy } from "../dist/control/envoy/index.js";
 import { RouteService } from "../dist/control/gen/weir/v1/service_pb.js";
 import { parseRoutes } from "../dist/control/route/index.js";
-import { startServer } from "../dist/control/server.js";
+import { startServer } from "../dist/control/service/wiring/server.js";
 import { bootstrap } from "../dist/control/xds/index.js";
 import { interval, median, show } from "./statistics.js";
 

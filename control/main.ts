@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { CommanderError } from "commander";
-import { packageVersion } from "./cli/built.ts";
-import { addCompletion } from "./cli/completion.ts";
+import { addCompletion } from "./cli/commands/completion.ts";
 import { errorLines, FailedError, UsageError } from "./cli/exit.ts";
+import { packageVersion } from "./cli/package-files.ts";
 import { createProgram } from "./cli/program.ts";
 
 /** Exit codes: 0 done, 1 refused or failed, 2 wrong usage. */

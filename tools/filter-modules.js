@@ -7,13 +7,13 @@ import { sourcesOf } from "./compile-filter.js";
  * @type {Record<string, { entry: string, full?: boolean, ranges?: boolean }>}
  */
 export const modules = {
-  weir: { entry: "filters/all/index.ts" },
-  "weir-full": { entry: "filters/all/full.ts", full: true, ranges: true },
-  "rate-limit": { entry: "filters/rate-limit/index.ts" },
-  compression: { entry: "filters/compression/index.ts" },
-  shadow: { entry: "filters/shadow/index.ts" },
-  canary: { entry: "filters/canary/index.ts" },
-  "token-limit": { entry: "filters/token-limit/index.ts", full: true },
+  weir: { entry: "filters/modules/weir.ts" },
+  "weir-full": { entry: "filters/modules/weir-full.ts", full: true, ranges: true },
+  "rate-limit": { entry: "filters/modules/rate-limit.ts" },
+  compression: { entry: "filters/modules/compression.ts" },
+  shadow: { entry: "filters/modules/shadow.ts" },
+  canary: { entry: "filters/modules/canary.ts" },
+  "token-limit": { entry: "filters/modules/token-limit.ts", full: true },
 };
 
 /** What each module was made from, as its build left it. */

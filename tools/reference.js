@@ -2,7 +2,7 @@
 // their comments, the commands from their own help.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { addCompletion } from "../dist/control/cli/completion.js";
+import { addCompletion } from "../dist/control/cli/commands/completion.js";
 import { createProgram } from "../dist/control/cli/program.js";
 
 const program = createProgram("");

@@ -3,13 +3,13 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { RouteStateSchema } from "../../dist/control/gen/weir/v1/service_pb.js";
-import { createHttp2Server } from "../../dist/control/listen.js";
 import {
   draftRoute,
   filterConfig,
   filterConfigText,
   parseRoutes,
 } from "../../dist/control/route/index.js";
+import { createHttp2Server } from "../../dist/control/service/ports/listen.js";
 import { sotwResponse } from "../../dist/control/xds/encode.js";
 import {
   buildResources,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { nestingProblem } from "../nesting.ts";
+import { nestingProblem } from "../text/nesting.ts";
 import { type Grant, type Role, roles } from "./principal.ts";
 
 /** A bearer token, known only by the SHA-256 of it. */

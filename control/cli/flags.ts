@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
-import { parseHost } from "../hosts.ts";
+import { parseHost } from "../auth/hosts.ts";
 
 /** Flags that several commands have; spread into commander's option calls. */
 

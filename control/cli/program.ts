@@ -1,24 +1,24 @@
 import { Command } from "commander";
-import { addApply } from "./apply.ts";
-import { addAudit, addDelete } from "./audit.ts";
-import { addExport, addImport } from "./backup.ts";
-import { addBootstrap } from "./bootstrap.ts";
-import { addCheck } from "./check.ts";
-import { addDrill } from "./drill.ts";
-import { addFilters } from "./filters.ts";
+import { addApply } from "./commands/apply.ts";
+import { addAudit, addDelete } from "./commands/audit.ts";
+import { addExport, addImport } from "./commands/backup.ts";
+import { addBootstrap } from "./commands/bootstrap.ts";
+import { addCheck } from "./commands/check.ts";
+import { addDrill } from "./commands/drill.ts";
+import { addFilters } from "./commands/filters.ts";
+import { addGet } from "./commands/get.ts";
+import { addLoad } from "./commands/load.ts";
+import { addPlan } from "./commands/plan.ts";
+import { addPods } from "./commands/pods.ts";
+import { addRender } from "./commands/render.ts";
+import { addRollout } from "./commands/rollout.ts";
+import { addSchema } from "./commands/schema.ts";
+import { addServe } from "./commands/serve.ts";
+import { addShift } from "./commands/shift.ts";
+import { addProxies, addStatus } from "./commands/status.ts";
+import { addToken } from "./commands/token.ts";
+import { addUp } from "./commands/up.ts";
 import { connection } from "./flags.ts";
-import { addGet } from "./get.ts";
-import { addLoad } from "./load.ts";
-import { addPlan } from "./plan.ts";
-import { addPods } from "./pods.ts";
-import { addRender } from "./render.ts";
-import { addRollout } from "./rollout.ts";
-import { addSchema } from "./schema.ts";
-import { addServe } from "./serve.ts";
-import { addShift } from "./shift.ts";
-import { addProxies, addStatus } from "./status.ts";
-import { addToken } from "./token.ts";
-import { addUp } from "./up.ts";
 
 /** All commands, in the order of the help. */
 export function createProgram(version: string): Command {

@@ -6,14 +6,14 @@ import type { Leader } from "../leader/index.ts";
 import { routeName } from "../route/index.ts";
 import type { KubeStore } from "../store/index.ts";
 import type { DriftPolicy } from "./apply.ts";
+import { eachOf } from "./concurrently.ts";
 import { filterRevisions, instanceLabel, type Wanted, wanted } from "./desired.ts";
-import { eachOf } from "./each.ts";
+import { createSurroundings } from "./foreign-objects.ts";
 import { createManaged } from "./managed.ts";
 import type { RouteMeta } from "./meta.ts";
 import { type PassContext, type PassResult, runPass } from "./pass.ts";
 import { createRouteMetas, finalizer } from "./routes.ts";
 import { statusOf } from "./status.ts";
-import { createSurroundings } from "./surroundings.ts";
 import { createUnresolved } from "./unresolved.ts";
 
 export interface ControllerOptions {

@@ -1,6 +1,6 @@
 import { follow, type KubeClient, type KubeObject } from "../kube/index.ts";
 import { digestAnnotation, routesOf } from "./desired.ts";
-import { isThere } from "./is-there.ts";
+import { isThere } from "./kind-served.ts";
 import { collectionOf, keyOf, type RenderedKind, renderedKinds } from "./resources.ts";
 
 /** An object of ours as it is in the cluster. */

@@ -1,7 +1,7 @@
 import { isTransient, type KubeClient, KubeError } from "../kube/index.ts";
 import { type ApplyProblem, applyObject, type DriftPolicy } from "./apply.ts";
+import { eachOf } from "./concurrently.ts";
 import type { Wanted } from "./desired.ts";
-import { eachOf } from "./each.ts";
 import type { Live, Managed } from "./managed.ts";
 import { type Put, steps } from "./plan.ts";
 import { kindOf, pathOf, routeRank } from "./resources.ts";

@@ -1,6 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { difference } from "./covers.ts";
 import { type Desired, desired, type Wanted } from "./desired.ts";
+import { difference } from "./drift.ts";
 import type { Live, Managed } from "./managed.ts";
 
 /** An object to apply now. */

@@ -2,8 +2,7 @@ import { createHash } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Attach, InferenceRoute, TargetRef } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { type FilterName, filterNames } from "../route/filter-config.ts";
-import { routeName } from "../route/names.ts";
+import { type FilterName, filterNames, routeName } from "../route/index.ts";
 import { namespaceOf, objectName } from "./names.ts";
 
 /**

@@ -1,8 +1,9 @@
-export { checkFilterFailure } from "./check-failure.ts";
+export { checkFilterFailure } from "./check/failure.ts";
 export type { K8sObject, Manifest, Origin } from "./manifest.ts";
-export { mergeExisting } from "./merge.ts";
-export { type ObjectChange, planObjects } from "./plan.ts";
-export { previousStates } from "./previous.ts";
+export { mergeExisting } from "./merge/merge.ts";
+export { type ObjectChange, planObjects } from "./merge/plan.ts";
+export { previousStates } from "./merge/previous.ts";
+export type { ReportTo } from "./objects/report.ts";
 export type { RouteProblem } from "./problem.ts";
 export {
   defaultWasmUrl,
@@ -11,7 +12,6 @@ export {
   type RenderTarget,
   renderIstio,
   targetProblems,
-} from "./render.ts";
-export type { ReportTo } from "./report.ts";
+} from "./render/render.ts";
+export { toYaml } from "./text/yaml.ts";
 export { defaultIstioVersion } from "./version.ts";
-export { toYaml } from "./yaml.ts";

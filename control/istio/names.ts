@@ -1,5 +1,5 @@
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import { defaultNamespace } from "../route/names.ts";
+import { defaultNamespace } from "../route/index.ts";
 
 /** Namespace of a route and of the objects that must be beside its Service. */
 export function namespaceOf(route: InferenceRoute): string {

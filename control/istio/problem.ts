@@ -1,4 +1,4 @@
-import type { Problem } from "../route/problem.ts";
+import type { Problem } from "../route/index.ts";
 
 /** A problem of one of several routes. */
 export interface RouteProblem extends Problem {

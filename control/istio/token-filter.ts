@@ -1,5 +1,5 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { countsTokens } from "../route/module.ts";
+import { countsTokens } from "../route/index.ts";
 import { type AttachPoint, attachmentsOf } from "./attach.ts";
 
 /** Root id of the filter that reads bodies. */

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
-import { nestingProblem } from "../nesting.ts";
+import { nestingProblem } from "../text/nesting.ts";
 import { KubeUnreachableError } from "./errors.ts";
 
 /** How to reach an API server and as whom. */

@@ -1,5 +1,5 @@
 import { type Document, isNode, LineCounter, parseAllDocuments } from "yaml";
-import { nestingProblem } from "../nesting.ts";
+import { nestingProblem } from "../text/nesting.ts";
 
 /**
  * Finds the lines of a text's places: "spec.variants[1].weight", of a later

@@ -1,5 +1,5 @@
 import { parseAllDocuments } from "yaml";
-import { nestingProblem } from "../nesting.ts";
+import { nestingProblem } from "../text/nesting.ts";
 
 /** A Kubernetes object as kubectl writes it. */
 export interface KubernetesObject {

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LeaseSchema, Need } from "../gen/weir/v1/report_pb.ts";
-import { splitByNeed } from "./split.ts";
+import { splitByNeed } from "./share-by-need.ts";
 
 /** A fleet-wide limit, in requests per second; undefined where there is none. */
 export type LimitOf = (route: string, tenant: string) => number | undefined;

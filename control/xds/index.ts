@@ -1,6 +1,6 @@
 export { type BootstrapOptions, bootstrap } from "./bootstrap.ts";
 export { createFleet, type Fleet, type Member } from "./fleet.ts";
-export { withoutRemovals } from "./removal.ts";
+export { withoutRemovals } from "./keep-removed-clusters.ts";
 export {
   buildResources,
   type FilterCode,

@@ -1,7 +1,7 @@
 import { metricOf } from "../report";
 import { addToMetric, beginText, COUNTER, logWarning, write } from "../sdk";
-import { Cell, counterAt } from "./cells";
 import { RESPONSES, STREAM_DONE } from "./names";
+import { Cell, counterAt } from "./series";
 
 let told: bool = false;
 

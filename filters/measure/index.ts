@@ -1,4 +1,4 @@
-export { Cell, cellOf, cellOfTenant, count, observe, writeLastName } from "./cells";
 export * from "./names";
 export { writeCellCounters, writeCellHistograms } from "./report";
+export { Cell, cellOf, cellOfTenant, count, observe, writeLastName } from "./series";
 export { mergeCells } from "./shared-cells";

@@ -7,8 +7,8 @@ import {
   writeUint,
   writtenBytes,
 } from "../sdk";
-import { COUNTERS, FIRST_COUNTERS, HISTOGRAMS } from "./cells";
 import { writeCounterLabel, writeCounterName, writeHistogramName } from "./names";
+import { COUNTERS, FIRST_COUNTERS, HISTOGRAMS } from "./series";
 import { readSharedCell, sharedCellCount } from "./shared-cells";
 
 /**

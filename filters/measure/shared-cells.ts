@@ -13,6 +13,7 @@ import {
   writeShared,
 } from "../sdk";
 import { countBeyond } from "./beyond";
+import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } from "./histogram";
 import {
   BEYOND,
   Cell,
@@ -26,8 +27,7 @@ import {
   namesBytes,
   namesOf,
   UNPLACED,
-} from "./cells";
-import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } from "./histogram";
+} from "./series";
 
 // The proxy's cells in shared data. "weir.cells" is the list of fingerprints in
 // order of arrival; "weir.m" and the place hold the cell itself:

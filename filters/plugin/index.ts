@@ -12,11 +12,11 @@ export {
 } from "./claims";
 export {
   nameFilter,
-  proxy_on_configure,
-  proxy_on_delete,
-  proxy_on_request_trailers,
-  proxy_on_response_trailers,
-  proxy_on_tick,
+  onConfigure,
+  onDelete,
+  onRequestTrailers,
+  onResponseTrailers,
+  onTick,
   TICK_MS,
 } from "./lifecycle";
 export { openRequest } from "./request";

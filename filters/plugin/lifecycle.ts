@@ -28,7 +28,7 @@ export function nameFilter(name: Ascii): void {
 }
 
 /** A new configuration for a root context: 1 takes it, 0 refuses it and leaves what ran before. */
-export function proxy_on_configure(root: u32, bytes: u32): i32 {
+export function onConfigure(root: u32, bytes: u32): i32 {
   resetArena();
   // What this root counted by the configuration before goes with it.
   flushCounts();
@@ -49,14 +49,14 @@ function showRevision(document: Document | null): void {
   setGauge(metricOf(GAUGE), hash >> 12);
 }
 
-export function proxy_on_tick(root: u32): void {
+export function onTick(root: u32): void {
   resetArena();
   flushClaims();
   onReportTick(documentOfRoot(root));
 }
 
 /** Roots and streams end here; only roots hold anything. */
-export function proxy_on_delete(context: u32): void {
+export function onDelete(context: u32): void {
   if (!isRoot(context)) return;
   resetArena();
   // What the configuration counted goes with it, and the VM may go before another tick.
@@ -67,13 +67,13 @@ export function proxy_on_delete(context: u32): void {
   setTick(0);
 }
 
-export function proxy_on_request_trailers(_context: u32, _count: u32): i32 {
+export function onRequestTrailers(_context: u32, _count: u32): i32 {
   resetArena();
   cleanTrailers(REQUEST_TRAILERS);
   return CONTINUE;
 }
 
-export function proxy_on_response_trailers(_context: u32, _count: u32): i32 {
+export function onResponseTrailers(_context: u32, _count: u32): i32 {
   resetArena();
   cleanTrailers(RESPONSE_TRAILERS);
   return CONTINUE;

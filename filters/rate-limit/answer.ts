@@ -16,12 +16,12 @@ import {
   written,
   writtenBytes,
 } from "../sdk";
-import { notePod } from "./ask";
-import { noteBegun } from "./estimate";
-import { drainNs, Flow } from "./flow";
-import { gpuUse, kvCacheUse, queueDepth, readLoad } from "./orca";
-import { ANSWERED, noteSaturation } from "./overload";
-import { beganMs, flowOf } from "./slots";
+import { beganMs, flowOf } from "./concurrency/stream-table";
+import { notePod } from "./in-flight/ask";
+import { drainNs, Flow } from "./in-flight/flow";
+import { noteBegun } from "./overload/estimate";
+import { gpuUse, kvCacheUse, queueDepth, readLoad } from "./overload/orca";
+import { ANSWERED, noteSaturation } from "./overload/overload";
 
 const status = literal(":status");
 const retryAfter = literal("retry-after");

@@ -17,9 +17,6 @@ import { isLabel, readLabel, readText } from "../format/values";
 import { readSources } from "../identity";
 import { Counter, countedBy } from "../report";
 import { copyText, Region, Text } from "../sdk";
-import { acquireFlow, Flow, releaseFlow } from "./flow";
-import { NO_LIMIT } from "./in-flight";
-import { bindOverload, parseOverload } from "./overload-config";
 import {
   addTenant,
   closeTenants,
@@ -27,8 +24,11 @@ import {
   releaseBuckets,
   Tenants,
   takeBuckets,
-} from "./tenants";
-import { Tier } from "./tier";
+} from "./bucket/tenants";
+import { Tier } from "./bucket/tier";
+import { acquireFlow, Flow, releaseFlow } from "./in-flight/flow";
+import { NO_LIMIT } from "./in-flight/in-flight";
+import { bindOverload, parseOverload } from "./overload/overload-config";
 
 const MOST_TIERS: i32 = 16;
 

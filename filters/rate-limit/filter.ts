@@ -8,12 +8,12 @@ import {
   tierHeader,
 } from "../plugin";
 import { literal, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
+import { admit, refusedForNs } from "./bucket/limiter";
+import { countRefused, Tenant, tenantNamed } from "./bucket/tenants";
+import { others, takePlace } from "./concurrency/concurrency";
 import { RateLimitPolicy } from "./config";
-import { Flow } from "./flow";
-import { admit, refusedForNs } from "./limiter";
-import { others, takePlace } from "./places";
+import { Flow } from "./in-flight/flow";
 import { RATE, refuse } from "./refusal";
-import { countRefused, Tenant, tenantNamed } from "./tenants";
 
 /** Who pays for diverted shadow traffic: a name that no header can carry, for a comma ends a value. */
 const shadowTenant = literal(",shadow");

@@ -26,7 +26,7 @@ import {
   written,
   writtenBytes,
 } from "../sdk";
-import { Tier } from "./tier";
+import { Tier } from "./bucket/tier";
 
 /** Why a request was refused; each has a code and a response code detail of its own. */
 export const RATE: i32 = 0;

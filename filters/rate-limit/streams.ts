@@ -1,12 +1,12 @@
 import { nowNs } from "../sdk";
-import { logAway } from "./fleet";
+import { logAway } from "./fleet/fleet";
 
 export { readAnswer } from "./answer";
-export { readLeases, reportNeeds } from "./fleet";
+export { readLeases, reportNeeds } from "./fleet/fleet";
 
-import { estimateFlows } from "./estimate";
-import { sampleFlows } from "./flow";
-import { endSlot } from "./slots";
+import { endSlot } from "./concurrency/stream-table";
+import { sampleFlows } from "./in-flight/flow";
+import { estimateFlows } from "./overload/estimate";
 
 /** Frees what a stream took; for streams that took nothing and for root contexts it does nothing. */
 export function endStream(context: u32): void {

@@ -116,7 +116,7 @@ export class Stream {
   /** A stream beyond its limit is ended. */
   finishOverrun: bool;
   overran: bool;
-  // What the request says; see ./prompt.
+  // What the request says; see ./prompt/prompt.
   readsPrompt: bool;
   /** Usage is asked for where the client did not; its event is then taken out again. */
   wantsUsage: bool;
@@ -134,18 +134,18 @@ export class Stream {
   hasMaximum: bool;
   hasInner: bool;
   optionsTellUsage: bool;
-  // Taking an event out; see ./trim. The bytes held back are allocated.
+  // Taking an event out; see ./answer/hold-usage-event. The bytes held back are allocated.
   heldBytes: u32;
   held: usize;
   passes: bool;
   hasData: bool;
-  // Ending a stream; see ./finish. The head of an event is allocated.
+  // Ending a stream; see ./answer/finish-early. The head of an event is allocated.
   isFinished: bool;
   headBegun: bool;
   headDone: bool;
   headBytes: u32;
   head: usize;
-  // What the object or event being read has told; see ./answer.
+  // What the object or event being read has told; see ./answer/answer.
   key: u8;
   hasContent: bool;
   hasChoices: bool;
@@ -165,7 +165,7 @@ export class Stream {
   /** Numbers of the event and of the block it is about. */
   sequence: u32;
   block: u32;
-  /** Kinds of the open levels, four bits each; see ./answer. */
+  /** Kinds of the open levels, four bits each; see ./answer/answer. */
   where: u64;
   /** The first bytes of the request's id. */
   idBytes: u32;

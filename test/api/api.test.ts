@@ -13,7 +13,7 @@ import {
   ProblemsSchema,
   RouteService,
 } from "../../control/gen/weir/v1/service_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { exampleRoute } from "../route/documents.ts";
 import { refusal, startQuietServer, urlOf } from "./control-server.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ProblemsSchema } from "../../control/gen/weir/v1/service_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { exampleRoute } from "../route/documents.ts";
 import { clientsOf } from "./clients.ts";
 import { refusal, startQuietServer, urlOf } from "./control-server.ts";

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { TokensSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { SignalService } from "../../control/gen/weir/v1/signals_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { exampleRoute } from "../route/documents.ts";
 import { clientsOf } from "./clients.ts";
 import { refusal, startQuietServer, urlOf } from "./control-server.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { isLoopback } from "../../control/auth/index.ts";
-import { ListenError } from "../../control/listen.ts";
+import { ListenError } from "../../control/service/ports/listen.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { startQuietServer } from "../api/control-server.ts";
 

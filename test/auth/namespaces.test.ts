@@ -10,7 +10,7 @@ import { SecretSchema } from "../../control/gen/envoy/extensions/transport_socke
 import { PeerService } from "../../control/gen/weir/v1/peer_pb.ts";
 import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
 import { FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { refusal, startQuietServer, urlOf } from "../api/control-server.ts";
 import { exampleRoute } from "../route/documents.ts";
 import { delta, sotw } from "../xds/fake-envoy.ts";

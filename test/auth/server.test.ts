@@ -12,7 +12,7 @@ import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { type InferenceRoute, TokensSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { AuditService, FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { SignalService } from "../../control/gen/weir/v1/signals_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { startQuietServer } from "../api/control-server.ts";
 import { rolloutOf } from "../rollout/world.ts";
 import { exampleRoute } from "../route/documents.ts";

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import type { Command } from "commander";
 import { expect, it } from "vitest";
-import { addCompletion } from "../../control/cli/completion.ts";
+import { addCompletion } from "../../control/cli/commands/completion.ts";
 import { createProgram } from "../../control/cli/program.ts";
 import { similarTo } from "../../control/cli/similar.ts";
 

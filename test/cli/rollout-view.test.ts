@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { showProgress } from "../../control/cli/rollout-view.ts";
+import { showProgress } from "../../control/cli/commands/rollout-view.ts";
 import {
   PinnedTenantSchema,
   RolloutProgressSchema,
   VerdictSchema,
 } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { begin } from "../../control/rollout/commands.ts";
+import { begin } from "../../control/rollout/machine/commands.ts";
 import { rolloutOf, routeOf } from "../rollout/world.ts";
 
 const state = begin(rolloutOf({ steps: [{ weight: 20 }, { weight: 50 }] }), routeOf(), new Date(0));

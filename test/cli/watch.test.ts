@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { local, startQuietServer } from "../api/control-server.ts";
 import { weir } from "../e2e/weir-up.ts";
 

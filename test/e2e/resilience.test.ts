@@ -7,7 +7,7 @@ import { findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
 import { RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { parseRoutes } from "../../control/route/index.ts";
-import { startServer } from "../../control/server.ts";
+import { startServer } from "../../control/service/wiring/server.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { freePorts } from "../free-ports.ts";
 

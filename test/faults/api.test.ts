@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import { clampTimeout, createRate } from "../../control/api/limits.ts";
 import { sha256Hex } from "../../control/auth/index.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { exampleRoute } from "../route/documents.ts";
 

@@ -8,9 +8,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sha256Hex } from "../../control/auth/index.ts";
 import { comeBack } from "../../control/cli/come-back.ts";
-import { costInterceptor, createCosts } from "../../control/costs.ts";
 import { InferenceRouteSchema } from "../../control/gen/weir/v1/route_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import { costInterceptor, createCosts } from "../../control/service/calls/costs.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { startQuietServer } from "../api/control-server.ts";
 import { exampleRoute } from "../route/documents.ts";
 

@@ -2,8 +2,8 @@ import { request as ask } from "node:http";
 import { connect } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createHostCheck, parseHost } from "../../control/hosts.ts";
-import type { ControlServer } from "../../control/server.ts";
+import { createHostCheck, parseHost } from "../../control/auth/hosts.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { startQuietServer } from "../api/control-server.ts";
 
 let open: ControlServer;

@@ -1,7 +1,7 @@
 import type { ApiContext } from "../../control/api/index.ts";
 import { anonymous } from "../../control/auth/index.ts";
 import { createMetrics } from "../../control/metrics/index.ts";
-import { createRequests } from "../../control/requests.ts";
+import { createRequests } from "../../control/service/ports/requests.ts";
 
 /** The API to whom nobody asks who they are, over what a test has of its context. */
 export function openRequests(

@@ -10,7 +10,7 @@ import {
 import { expect, it, onTestFinished } from "vitest";
 import { anonymous, type Principal } from "../../control/auth/index.ts";
 import { RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import { createRates } from "../../control/rates.ts";
+import { createRates } from "../../control/service/calls/rates.ts";
 import { refusal } from "../api/control-server.ts";
 
 const report = "/weir.v1.ReportService/Report";

@@ -11,10 +11,10 @@ import {
   type Listening,
   listenBoth,
   listenHttp2,
-} from "../../control/listen.ts";
-import { createUnread } from "../../control/unread.ts";
+} from "../../control/service/ports/listen.ts";
+import { createUnread } from "../../control/service/ports/unread.ts";
+import { createXdsStreams } from "../../control/service/ports/xds-streams.ts";
 import { createFleet, createXdsServer } from "../../control/xds/index.ts";
-import { createXdsStreams } from "../../control/xds-streams.ts";
 import { type Certificates, makeCertificates } from "../store/certificates.ts";
 
 // Both ports as the service has them, with deadlines that a test can wait for.

@@ -5,8 +5,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { ApiContext } from "../../control/api/index.ts";
 import { guardStore } from "../../control/api/index.ts";
+import { createUnread } from "../../control/service/ports/unread.ts";
 import { openStore, type Store, StoreUnavailableError } from "../../control/store/index.ts";
-import { createUnread } from "../../control/unread.ts";
 import { openRequests } from "./open-requests.ts";
 
 const patience = { timeout: 50_000 };

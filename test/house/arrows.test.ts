@@ -1,166 +1,75 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { roomTables, sideDoors, sides } from "./rooms.ts";
 import { importsOf, sourcesBelow } from "./sources.ts";
 
-/**
- * Which rooms a room may import, besides itself and what is generated. Arrows
- * only point down: from what runs to what is pure.
- */
-const control: Record<string, string[]> = {
-  "nesting.ts": [],
-  route: ["nesting.ts"],
-  etcd: [],
-  auth: ["nesting.ts"],
-  kube: ["nesting.ts"],
-  store: ["route", "etcd", "kube"],
-  leader: ["etcd", "kube"],
-  report: [],
-  loads: ["route"],
-  peers: ["report"],
-  rollout: ["route", "store", "report", "loads"],
-  signals: ["report"],
-  metrics: ["report", "xds"],
-  objects: ["nesting.ts"],
-  lint: ["nesting.ts", "route", "objects"],
-  istio: ["route", "objects"],
-  controller: ["route", "istio", "store", "leader", "kube", "lint"],
-  xds: ["route"],
-  envoy: [],
-  pods: [],
-  oci: [],
-  load: [],
-  telemetry: [],
-  drill: ["route", "store"],
-  editions: ["route", "rollout", "store", "xds"],
-  web: [],
-  api: ["auth", "route", "store", "xds", "report", "rollout", "signals", "peers", "loads"],
-  cli: [
-    "auth",
-    "store",
-    "route",
-    "rollout",
-    "objects",
-    "lint",
-    "istio",
-    "xds",
-    "envoy",
-    "pods",
-    "oci",
-    "load",
-    "telemetry",
-    "filter-code.ts",
-    "hosts.ts",
-    "server.ts",
-  ],
-  "credentials.ts": [],
-  "going-away.ts": [],
-  "hosts.ts": [],
-  "limit-resets.ts": [],
-  "hold-empty.ts": [],
-  "sessions.ts": ["limit-resets.ts"],
-  "unread.ts": [],
-  "listen.ts": ["auth", "xds", "limit-resets.ts", "sessions.ts"],
-  "filter-code.ts": ["route", "xds"],
-  "publish.ts": ["route", "rollout", "store", "xds", "editions", "filter-code.ts"],
-  "rates.ts": ["auth", "api"],
-  "costs.ts": ["api"],
-  "calls.ts": ["costs.ts"],
-  "requests.ts": [
-    "auth",
-    "api",
-    "metrics",
-    "telemetry",
-    "web",
-    "calls.ts",
-    "costs.ts",
-    "credentials.ts",
-    "going-away.ts",
-    "hosts.ts",
-    "limit-resets.ts",
-    "rates.ts",
-    "unread.ts",
-  ],
-  "xds-streams.ts": ["auth", "xds", "telemetry", "credentials.ts", "limit-resets.ts"],
-  "rendering.ts": ["api", "istio"],
-  "server.ts": [
-    "requests.ts",
-    "going-away.ts",
-    "rendering.ts",
-    "xds-streams.ts",
-    "hold-empty.ts",
-    "auth",
-    "leader",
-    "peers",
-    "publish.ts",
-    "api",
-    "controller",
-    "store",
-    "xds",
-    "report",
-    "rollout",
-    "signals",
-    "drill",
-    "telemetry",
-    "metrics",
-    "istio",
-    "route",
-    "loads",
-    "web",
-    "listen.ts",
-    "filter-code.ts",
-  ],
-  "main.ts": ["cli"],
-};
-const filters: Record<string, string[]> = {
-  sdk: [],
-  format: ["sdk"],
-  identity: ["sdk", "format"],
-  match: ["sdk", "format"],
-  pressure: ["sdk"],
-  document: ["sdk", "format"],
-  report: ["sdk", "format", "document"],
-  refusal: ["sdk", "format"],
-  plugin: ["sdk", "format", "document", "report"],
-  "rate-limit": ["sdk", "format", "identity", "document", "report", "refusal", "plugin", "canary"],
-  compression: ["sdk", "format", "match", "pressure", "document", "report", "plugin"],
-  shadow: ["sdk", "format", "identity", "match", "pressure", "document", "report", "plugin"],
-  canary: ["sdk", "format", "identity", "document", "report", "plugin"],
-  measure: ["sdk", "format", "report"],
-  "token-limit": [
-    "sdk",
-    "format",
-    "identity",
-    "document",
-    "report",
-    "refusal",
-    "measure",
-    "plugin",
-  ],
-  all: ["sdk", "document", "plugin", "pressure", "rate-limit", "compression", "shadow", "canary"],
-};
+const inRoom = (file: string) => file.split("/")[1] ?? "";
 
-const roomOf = (file: string) => file.split("/")[1] ?? "";
+/** Where a file lies in its room: a folder, a file that is named by itself, or "." for the rest. */
+function partOf(file: string, parts: Record<string, string[]>): string {
+  const [, , inner = "", ...deeper] = file.split("/");
+  return deeper.length > 0 || inner in parts ? inner : ".";
+}
 
-describe.each([
-  ["control", control],
-  ["filters", filters],
-])("%s/", (folder, rooms) => {
+describe.each(Object.entries(sides))("%s/", (folder, rooms) => {
   const files = sourcesBelow(folder);
+  const arrows = files.flatMap((file) =>
+    importsOf(file)
+      .filter((target) => !target.startsWith("control/gen/"))
+      .map((target) => ({ file, target, text: `${file} -> ${target}` })),
+  );
+  const between = arrows.filter(({ file, target }) => inRoom(file) !== inRoom(target));
 
   it("has only rooms with a place in the order", () => {
-    expect([...new Set(files.map(roomOf))].sort()).toEqual(Object.keys(rooms).sort());
+    expect([...new Set(files.map(inRoom))].sort()).toEqual(Object.keys(rooms).sort());
   });
   it("imports only downwards, and nothing from the other side", () => {
-    const wrong = files.flatMap((file) =>
-      importsOf(file)
-        .filter((target) => !target.startsWith("control/gen/") && roomOf(target) !== roomOf(file))
-        .filter(
-          (target) =>
-            !target.startsWith(`${folder}/`) || !rooms[roomOf(file)]?.includes(roomOf(target)),
-        )
-        .map((target) => `${file} -> ${target}`),
+    const wrong = between.filter(
+      ({ file, target }) =>
+        !target.startsWith(`${folder}/`) || !rooms[inRoom(file)]?.imports.includes(inRoom(target)),
     );
-    expect(wrong).toEqual([]);
+    expect(wrong.map(({ text }) => text)).toEqual([]);
+  });
+  it("lists no arrow that nothing needs", () => {
+    const needed = new Set(
+      between.map(({ file, target }) => `${inRoom(file)} -> ${inRoom(target)}`),
+    );
+    const listed = Object.entries(rooms).flatMap(([room, { imports }]) =>
+      imports.map((each) => `${room} -> ${each}`),
+    );
+    expect(listed.filter((each) => !needed.has(each))).toEqual([]);
+  });
+  it("imports only downwards within a room", () => {
+    const wrong = arrows.filter(({ file, target }) => {
+      const parts = rooms[inRoom(file)]?.parts;
+      if (
+        !parts ||
+        inRoom(file) !== inRoom(target) ||
+        file === `${folder}/${inRoom(file)}/index.ts`
+      )
+        return false;
+      const [from, to] = [partOf(file, parts), partOf(target, parts)];
+      return from !== to && !parts[from]?.includes(to);
+    });
+    expect(wrong.map(({ text }) => text)).toEqual([]);
+  });
+  it("lists the folders of its divided rooms, and no others", () => {
+    const found = files.flatMap((file) => {
+      const { parts } = rooms[inRoom(file)] ?? {};
+      return parts ? [`${inRoom(file)}/${partOf(file, parts)}`] : [];
+    });
+    const listed = Object.entries(rooms).flatMap(([room, { parts = {} }]) =>
+      Object.keys(parts).map((part) => `${room}/${part}`),
+    );
+    const doors = (each: string) => !each.endsWith("/.");
+    expect([...new Set(found)].filter(doors).sort()).toEqual(listed.filter(doors).sort());
+  });
+  it("enters a room by its index.ts, where it has one", () => {
+    const past = between.filter(({ target }) => {
+      const door = `${folder}/${inRoom(target)}/index.ts`;
+      return files.includes(door) && target !== door && !sideDoors.includes(target);
+    });
+    expect(past.map(({ text }) => text)).toEqual([]);
   });
   it("has no import cycle", () => {
     expect(cycles(files)).toEqual([]);
@@ -169,6 +78,27 @@ describe.each([
     const long = files.filter((file) => readFileSync(file, "utf8").split("\n").length > 300);
     expect(long).toEqual([]);
   });
+});
+
+it("has Proxy-Wasm's callbacks only in the modules", () => {
+  const callbacks = sourcesBelow("filters").filter((file) =>
+    /^export .*\bproxy_on_(?!memory_allocate)\w+/m.test(readFileSync(file, "utf8")),
+  );
+  expect(callbacks.filter((file) => !file.startsWith("filters/modules/"))).toEqual([]);
+});
+
+it("has a side door only where someone goes through it", () => {
+  const used = new Set(
+    sourcesBelow("control").flatMap((file) =>
+      importsOf(file).map((target) => (inRoom(file) === inRoom(target) ? "" : target)),
+    ),
+  );
+  expect(sideDoors.filter((door) => !used.has(door))).toEqual([]);
+});
+
+it("docs/architecture.md has each room with its sentence", () => {
+  const squeezed = (text: string) => text.replaceAll(/ +/g, " ").replaceAll(/-{3,}/g, "---");
+  expect(squeezed(readFileSync("docs/architecture.md", "utf8"))).toContain(squeezed(roomTables()));
 });
 
 it("names only paths in its documents that exist", () => {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it, onTestFinished } from "vitest";
-import { createSurroundings } from "../../control/controller/surroundings.ts";
+import { createSurroundings } from "../../control/controller/foreign-objects.ts";
 import { createUnresolved } from "../../control/controller/unresolved.ts";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { afterEach, expect, it } from "vitest";
 import { drive, type Progress } from "../../control/load/index.ts";
 import { arrivals } from "../../control/load/stages.ts";
-import { seededRandom } from "../../control/rollout/synthetic.ts";
+import { seededRandom } from "../../control/rollout/simulate/synthetic.ts";
 import { questionsOf } from "./question.ts";
 
 /** The highest of the stages that `weir load` has without being told. */

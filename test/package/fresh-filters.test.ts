@@ -47,7 +47,7 @@ it("a change compiles the modules that it is in, alone, and the list goes with i
   const listed = () => JSON.parse(readFileSync(join(folder, "build/filters.json"), "utf8"));
   const before = listed();
   appendFileSync(
-    join(folder, "filters/shadow/index.ts"),
+    join(folder, "filters/modules/shadow.ts"),
     "export function added(): i32 { return 7; }\n",
   );
   const { stderr, status } = build("shadow", "canary");
@@ -62,7 +62,7 @@ it("a change compiles the modules that it is in, alone, and the list goes with i
 it("a name that no module has is refused, and a source that does not compile", () => {
   expect(build("shadows")).toMatchObject({ status: 2 });
   expect(build("shadows").stderr).toMatch(/^error: no module is called shadows: known are weir, /);
-  appendFileSync(join(folder, "filters/canary/index.ts"), "export function (\n");
+  appendFileSync(join(folder, "filters/modules/canary.ts"), "export function (\n");
   expect(build("canary")).toMatchObject({ status: 1 });
 });
 

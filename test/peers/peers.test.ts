@@ -8,7 +8,7 @@ import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
 import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { FleetSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { FleetService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
-import type { ControlServer, ServerOptions } from "../../control/server.ts";
+import type { ControlServer, ServerOptions } from "../../control/service/wiring/server.ts";
 import { local, refusal, startQuietServer, urlOf } from "../api/control-server.ts";
 import { freePorts } from "../free-ports.ts";
 import { type FakeProxy, startFakeProxy } from "../rollout/fake-proxy.ts";

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { NeedSchema } from "../../control/gen/weir/v1/report_pb.ts";
 import { createBudgets, goneMs, learningMs } from "../../control/report/index.ts";
-import { splitByNeed } from "../../control/report/split.ts";
+import { splitByNeed } from "../../control/report/share-by-need.ts";
 
 const rate = 120;
 

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { ReportRequestSchema } from "../../control/gen/weir/v1/report_pb.ts";
 import { VerdictSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { createLedger, totalOf } from "../../control/report/index.ts";
-import { loneVoice, weigh } from "../../control/rollout/voices.ts";
+import { loneVoice, weigh } from "../../control/rollout/judge/voices.ts";
 
 const route = "inference/chat";
 const startMs = 1_700_000_000_000;

@@ -2,8 +2,12 @@ import { fromJson, toJson } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { ReportRequestSchema } from "../../control/gen/weir/v1/report_pb.ts";
 import { readReport } from "../../control/report/index.ts";
-import { createSynthetic, goodProfile, seededRandom } from "../../control/rollout/synthetic.ts";
-import { ask, events, tokenProxy } from "../filters/token-streams.ts";
+import {
+  createSynthetic,
+  goodProfile,
+  seededRandom,
+} from "../../control/rollout/simulate/synthetic.ts";
+import { ask, events, tokenProxy } from "../filters/token-limit/token-streams.ts";
 
 const counter = { name: "responses", route: "n/r", label: "2xx", value: "7" };
 const need = { route: "n/r", tenant: "acme", wanted: "7", intervalNs: 1_000_000 };

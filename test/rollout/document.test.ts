@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseRolloutText } from "../../control/rollout/document.ts";
+import { parseRolloutText } from "../../control/rollout/plan/document.ts";
 
 const head = `apiVersion: weir.dev/v1alpha1
 kind: Rollout

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Observation } from "../../control/report/index.ts";
-import { judge } from "../../control/rollout/judge.ts";
+import { judge } from "../../control/rollout/judge/judge.ts";
 import { side } from "./observation.ts";
 
 const successRate = (canary: Observation, stable: Observation) =>

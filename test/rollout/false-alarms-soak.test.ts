@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { simulate } from "../../control/rollout/simulate.ts";
+import { simulate } from "../../control/rollout/simulate/simulate.ts";
 import { rolloutOf, routeOf, traffic } from "./world.ts";
 
 const spec = { steps: [{ weight: 20 }, { weight: 50 }], hold: "20s", bake: "10s" };

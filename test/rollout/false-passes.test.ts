@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { AnalysisSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { bucketOf, type Observation } from "../../control/report/index.ts";
-import { judge } from "../../control/rollout/judge.ts";
-import { seededRandom } from "../../control/rollout/synthetic.ts";
+import { judge } from "../../control/rollout/judge/judge.ts";
+import { seededRandom } from "../../control/rollout/simulate/synthetic.ts";
 
 const rollouts = 500;
 const perLook = 40;

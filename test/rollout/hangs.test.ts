@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Verdict } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { judge } from "../../control/rollout/judge.ts";
+import { judge } from "../../control/rollout/judge/judge.ts";
 import { side } from "./observation.ts";
 
 const hangs = (

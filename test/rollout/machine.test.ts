@@ -8,12 +8,12 @@ import {
   VerdictSchema,
 } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
-import { begin, type Command, command } from "../../control/rollout/commands.ts";
-import { routeFor } from "../../control/rollout/effect.ts";
-import { decide, type Sight } from "../../control/rollout/machine.ts";
-import { hasEnded } from "../../control/rollout/phase.ts";
-import { stageAt } from "../../control/rollout/stages.ts";
-import { noTenants, type TenantSight } from "../../control/rollout/tenants.ts";
+import { noTenants, type TenantSight } from "../../control/rollout/judge/tenants.ts";
+import { begin, type Command, command } from "../../control/rollout/machine/commands.ts";
+import { decide, type Sight } from "../../control/rollout/machine/machine.ts";
+import { hasEnded } from "../../control/rollout/machine/phase.ts";
+import { routeFor } from "../../control/rollout/plan/route-for-step.ts";
+import { stageAt } from "../../control/rollout/plan/stages.ts";
 import { rolloutOf, routeOf } from "./world.ts";
 
 const route = routeOf();

@@ -3,9 +3,9 @@ import { create } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it } from "vitest";
 import { AnalysisSchema } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { createLedger } from "../../control/report/index.ts";
-import { judge } from "../../control/rollout/judge.ts";
-import { evidence } from "../../control/rollout/sequential.ts";
-import { sideOf } from "../../control/rollout/trials.ts";
+import { judge } from "../../control/rollout/judge/judge.ts";
+import { evidence } from "../../control/rollout/judge/sequential.ts";
+import { sideOf } from "../../control/rollout/judge/trials.ts";
 import { traffic } from "./world.ts";
 
 const passesAt = 20;

@@ -5,7 +5,7 @@ import {
   goodProfile,
   type Profile,
   seededRandom,
-} from "../../control/rollout/synthetic.ts";
+} from "../../control/rollout/simulate/synthetic.ts";
 
 /** Posts made-up reports to a control service, as the filters of one proxy do. */
 export interface Reporter {

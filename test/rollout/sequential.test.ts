@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { boundOfShare, evidence } from "../../control/rollout/sequential.ts";
-import { seededRandom } from "../../control/rollout/synthetic.ts";
+import { boundOfShare, evidence } from "../../control/rollout/judge/sequential.ts";
+import { seededRandom } from "../../control/rollout/simulate/synthetic.ts";
 
 /** Largest evidence against a true share, looking after every trial. */
 function worstLook(random: () => number, share: number, limit: number, trials: number): number {

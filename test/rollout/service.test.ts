@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProblemsSchema } from "../../control/gen/weir/v1/service_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { type ApiClients, clientsOf } from "../api/clients.ts";
 import { refusal, startQuietServer, urlOf } from "../api/control-server.ts";
 import { weir } from "../e2e/weir-up.ts";

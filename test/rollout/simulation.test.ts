@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { simulate } from "../../control/rollout/simulate.ts";
-import { faults } from "../../control/rollout/synthetic.ts";
+import { simulate } from "../../control/rollout/simulate/simulate.ts";
+import { faults } from "../../control/rollout/simulate/synthetic.ts";
 import { rolloutOf, routeOf, traffic } from "./world.ts";
 
 const steps = [{ weight: 10 }, { weight: 50 }, { weight: 100 }];

@@ -3,10 +3,14 @@ import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MetricQuerySchema } from "../../control/gen/weir/v1/rollout_pb.ts";
-import { capacityGates } from "../../control/rollout/capacity.ts";
-import { begin } from "../../control/rollout/commands.ts";
-import { createPrometheus, queryVerdict, readAnswer } from "../../control/rollout/prometheus.ts";
-import { createWebhooks } from "../../control/rollout/webhook.ts";
+import { begin } from "../../control/rollout/machine/commands.ts";
+import { capacityGates } from "../../control/rollout/sources/capacity.ts";
+import {
+  createPrometheus,
+  queryVerdict,
+  readAnswer,
+} from "../../control/rollout/sources/prometheus.ts";
+import { createWebhooks } from "../../control/rollout/sources/webhook.ts";
 import { rolloutOf, routeOf } from "./world.ts";
 
 let server: Server | undefined;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Observation } from "../../control/report/index.ts";
 import { totalOf } from "../../control/report/index.ts";
-import { createSplit } from "../../control/rollout/split.ts";
+import { createSplit } from "../../control/rollout/judge/split-check.ts";
 import { agrees } from "../../control/route/index.ts";
 
 /** Cumulative counts of a route's requests by variant. */

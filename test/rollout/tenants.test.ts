@@ -2,12 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import type { Observation } from "../../control/report/index.ts";
-import { begin } from "../../control/rollout/commands.ts";
-import { driftOf, routeFor } from "../../control/rollout/effect.ts";
-import { simulate } from "../../control/rollout/simulate.ts";
-import { faults, type TenantProfile } from "../../control/rollout/synthetic.ts";
-import { tenantsIn } from "../../control/rollout/tenants.ts";
-import { validateRollout } from "../../control/rollout/validate.ts";
+import { tenantsIn } from "../../control/rollout/judge/tenants.ts";
+import { begin } from "../../control/rollout/machine/commands.ts";
+import { driftOf, routeFor } from "../../control/rollout/plan/route-for-step.ts";
+import { validateRollout } from "../../control/rollout/plan/validate.ts";
+import { simulate } from "../../control/rollout/simulate/simulate.ts";
+import { faults, type TenantProfile } from "../../control/rollout/simulate/synthetic.ts";
 import { rolloutOf, routeOf, traffic } from "./world.ts";
 
 const steps = [{ weight: 10 }, { weight: 50 }, { weight: 100 }];

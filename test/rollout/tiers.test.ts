@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { RolloutState } from "../../control/gen/weir/v1/rollout_pb.ts";
 import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
-import { begin, command } from "../../control/rollout/commands.ts";
-import { driftOf, routeFor } from "../../control/rollout/effect.ts";
-import { simulate } from "../../control/rollout/simulate.ts";
-import { stagesOf } from "../../control/rollout/stages.ts";
+import { begin, command } from "../../control/rollout/machine/commands.ts";
+import { driftOf, routeFor } from "../../control/rollout/plan/route-for-step.ts";
+import { stagesOf } from "../../control/rollout/plan/stages.ts";
+import { simulate } from "../../control/rollout/simulate/simulate.ts";
 import { rolloutOf, routeOf, traffic } from "./world.ts";
 
 const steps = [

@@ -8,7 +8,7 @@ import {
   type Profile,
   seededRandom,
   type TenantProfile,
-} from "../../control/rollout/synthetic.ts";
+} from "../../control/rollout/simulate/synthetic.ts";
 import { messageWith } from "../route/documents.ts";
 
 /** The example route with its canary at this weight, measured as rollouts need it. */

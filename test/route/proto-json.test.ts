@@ -3,13 +3,13 @@ import { BytesValueSchema, DurationSchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { FilterConfigSchema } from "../../control/gen/weir/v1/filter_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
+import { protoJson } from "../../control/route/filter/proto-json.ts";
 import {
   draftRoute,
   filterConfig,
   parseRoutes,
   type ReportTarget,
 } from "../../control/route/index.ts";
-import { protoJson } from "../../control/route/proto-json.ts";
 import { createRandom, randomRoute } from "../istio/random-route.ts";
 
 const random = createRandom(7);

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { parseRoutes } from "../../control/route/index.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { local, startQuietServer, urlOf } from "../api/control-server.ts";
 import { accessibilityProblems, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
 import { takePicture } from "./picture.ts";

@@ -4,7 +4,7 @@ import { toJson } from "@bufbuild/protobuf";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { InferenceRouteSchema } from "../../control/gen/weir/v1/route_pb.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { clientsOf } from "../api/clients.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { freePorts } from "../free-ports.ts";

@@ -7,7 +7,7 @@ import { ReportService } from "../../control/gen/weir/v1/report_pb.ts";
 import { RouteService } from "../../control/gen/weir/v1/service_pb.ts";
 import { SignalService } from "../../control/gen/weir/v1/signals_pb.ts";
 import { parseRoutes } from "../../control/route/index.ts";
-import type { ControlServer } from "../../control/server.ts";
+import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { accessibilityProblems, errorsOf, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
 

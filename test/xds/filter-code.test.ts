@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { FilterMismatchError, readModule } from "../../control/filter-code.ts";
+import { FilterMismatchError, readModule } from "../../control/publish/filter-code.ts";
 
 const fileWith = (content: string | Buffer, name = "weir.wasm") => {
   const file = join(mkdtempSync(join(tmpdir(), "weir-module-")), name);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createPublisher } from "../../control/publish.ts";
+import { createPublisher } from "../../control/publish/publish.ts";
 import { draftRoute } from "../../control/route/index.ts";
 import { createMemoryStore } from "../../control/store/memory.ts";
 import { createFleet } from "../../control/xds/fleet.ts";

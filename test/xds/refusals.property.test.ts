@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { InferenceRoute } from "../../control/gen/weir/v1/route_pb.ts";
-import { createPublisher, type Publisher } from "../../control/publish.ts";
-import { seededRandom } from "../../control/rollout/synthetic.ts";
+import { createPublisher, type Publisher } from "../../control/publish/publish.ts";
+import { seededRandom } from "../../control/rollout/simulate/synthetic.ts";
 import { draftRoute, routeName, sameRoute, shiftWeights } from "../../control/route/index.ts";
 import { createMemoryStore } from "../../control/store/memory.ts";
 import { resourceTypes } from "../../control/xds/types.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { createPublisher } from "../../control/publish.ts";
+import { createPublisher } from "../../control/publish/publish.ts";
 import { createMemoryStore } from "../../control/store/memory.ts";
 import { local } from "../api/control-server.ts";
 import { createMemoryXds } from "./memory-xds.ts";

@@ -2,8 +2,8 @@ import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
 import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
 import type { Change as StoreChange } from "../change.ts";
 import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
+import { createSerial } from "./per-key-queue.ts";
 import { changeObject, damagedEntry, type Effect, entryOf } from "./record.ts";
-import { createSerial } from "./serial.ts";
 
 /** What is kept in memory of a change. */
 export interface Change {

@@ -16,13 +16,13 @@ import {
   type Stored,
 } from "../change.ts";
 import { type Store, StoreUnavailableError } from "../store.ts";
-import { attend, probe } from "./attend.ts";
 import { createChangeLog } from "./change-log.ts";
+import { attend, probe } from "./follow-kind.ts";
 import { LossError } from "./loss.ts";
 import { allRoutesPath, changesPath } from "./names.ts";
+import { createSerial } from "./per-key-queue.ts";
 import { restoreContents } from "./restore.ts";
 import { readAnyObject } from "./route-object.ts";
-import { createSerial } from "./serial.ts";
 import { isSettled, type Settling, settle } from "./settle.ts";
 import { translated } from "./translate.ts";
 import { finish, writeChange } from "./write.ts";

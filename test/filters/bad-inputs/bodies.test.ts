@@ -13,7 +13,7 @@ import {
   stream,
   tokenProxy,
   usage,
-} from "../token-streams.ts";
+} from "../token-limit/token-streams.ts";
 
 // Rows B1 to B21 of docs/bad-inputs.md, those that need no Envoy.
 

@@ -3,9 +3,9 @@ import { parseRoutes } from "../../../control/route/index.ts";
 import { createSharedState } from "../../host/proxy.ts";
 import { startWorker, type Worker } from "../../host/worker.ts";
 import { exampleDocument } from "../../route/documents.ts";
+import { refused } from "../document/refused-configs.ts";
 import { compiled, configuredProxy, fullConfig, fullestConfig, requestHeaders } from "../module.ts";
-import { refused } from "../refused-configs.ts";
-import { ask, json, tokenConfig } from "../token-streams.ts";
+import { ask, json, tokenConfig } from "../token-limit/token-streams.ts";
 
 // Rows F1 to F16 of docs/bad-inputs.md: configurations that no one means.
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Headers, valuesOf } from "../../host/header-map.ts";
 import type { Worker } from "../../host/worker.ts";
 import { configuredProxy, fullConfig, fullestConfig, requestHeaders } from "../module.ts";
-import { ask, tokenProxy } from "../token-streams.ts";
+import { ask, tokenProxy } from "../token-limit/token-streams.ts";
 
 // Rows H1 to H14 of docs/bad-inputs.md, those that need no Envoy.
 

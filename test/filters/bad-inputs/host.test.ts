@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createSharedState } from "../../host/proxy.ts";
 import { startWorker, type Worker } from "../../host/worker.ts";
 import { compiled, configuredProxy, fullConfig, fullestConfig, requestHeaders } from "../module.ts";
-import { events, says, stream, tokenConfig } from "../token-streams.ts";
+import { events, says, stream, tokenConfig } from "../token-limit/token-streams.ts";
 
 // Rows V3 to V8 of docs/bad-inputs.md: a host that fails, and a clock that lies.
 

@@ -4,7 +4,7 @@ import { valuesOf } from "../../host/header-map.ts";
 import type { Worker } from "../../host/worker.ts";
 import { requestHeaders } from "../module.ts";
 import { generator } from "../random.ts";
-import { tokenProxy } from "../token-streams.ts";
+import { tokenProxy } from "../token-limit/token-streams.ts";
 import { type Readers, startReaders } from "./readers.ts";
 
 // Bodies of any kind, well made or not, through the filter and on to what pods read with:

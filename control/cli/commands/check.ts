@@ -1,0 +1,209 @@
+import { type Command, Option } from "commander";
+import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
+import { checkFilterFailure, type RenderTarget, targetProblems } from "../../istio/index.ts";
+import {
+  atLeast,
+  type Cluster,
+  type Located,
+  lintRoute,
+  locate,
+  passHasNoEffect,
+  type Severity,
+  sarif,
+  severities,
+} from "../../lint/index.ts";
+import { parseRoutes, passInVain, routeName, validateAll } from "../../route/index.ts";
+import { FailedError } from "../exit.ts";
+import { files } from "../flags.ts";
+import { fileName, readInput, readObjectsFile } from "../input.ts";
+import { print, printValue } from "../output.ts";
+
+interface CheckFlags {
+  file: string[];
+  output?: "json" | "yaml" | "sarif";
+  failOn: Severity | "never";
+  target?: RenderTarget | "envoy";
+  cluster?: string;
+}
+
+interface Parsed {
+  file: string;
+  text: string;
+  routes: InferenceRoute[];
+  prefixes: string[];
+}
+
+export function addCheck(program: Command, version: string): void {
+  program
+    .command("check")
+    .summary("check route documents")
+    .description(
+      "Checks route documents and tells everything that is wrong with them at once: faults, what Istio cannot do, and what is unwise for inference. Needs no server.",
+    )
+    .requiredOption(...files)
+    .addOption(
+      new Option("--fail-on <severity>", "fail for findings as bad as this or worse")
+        .choices([...severities, "never"])
+        .default("error"),
+    )
+    .addOption(
+      new Option(
+        "--target <target>",
+        "what the routes are for (default: istio where they name gateways, attach or no endpoints)",
+      ).choices(["istio", "gateway-api", "envoy"]),
+    )
+    .option(
+      "--cluster <file>",
+      'objects of the cluster, as "kubectl get pods,services,gateways,virtualservices,destinationrules -A -o yaml" lists them; "-" is standard input',
+    )
+    .addOption(
+      new Option(
+        "-o, --output <format>",
+        "json or yaml for programs, sarif for code hosts",
+      ).choices(["json", "yaml", "sarif"]),
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir check -f route.yaml\n  weir check -f route.yaml --fail-on warning -o sarif > weir.sarif\n  kubectl get pods,services,gateways,virtualservices,destinationrules -A -o yaml | weir check -f route.yaml --cluster -",
+    )
+    .action((flags: CheckFlags) => {
+      const cluster = flags.cluster === undefined ? undefined : readObjectsFile(flags.cluster);
+      const parsed = flags.file.map(parse);
+      const problems = [...parsed.flatMap((each) => each.problems), ...together(parsed)];
+      const findings = [
+        ...parsed.flatMap((each) => lint(each, cluster, flags.target)),
+        ...(problems.length > 0 ? [] : unheard(parsed, flags.target)),
+      ];
+      const located = [...problems, ...findings];
+      if (flags.output === "sarif") print(JSON.stringify(sarif(located, version), null, 2));
+      else if (flags.output)
+        printValue({ problems: problems.map(withoutSeverity), findings }, flags.output);
+      const routes = parsed.flatMap((each) => each.routes).length;
+      finish(flags, problems, findings, routes);
+    });
+}
+
+function finish(flags: CheckFlags, problems: Located[], findings: Located[], routes: number): void {
+  const failing = findings.filter(
+    ({ severity }) => flags.failOn !== "never" && atLeast(severity, flags.failOn),
+  );
+  const lines = [...problems, ...findings].map(line).join("\n");
+  if (problems.length > 0 || failing.length > 0) throw new FailedError(flags.output ? "" : lines);
+  if (flags.output) return;
+  if (lines !== "") print(lines);
+  print(`${routes} ${routes === 1 ? "route is" : "routes are"} right`);
+}
+
+function parse(file: string): Parsed & { problems: Located[] } {
+  const text = readInput(file);
+  const name = fileName(file);
+  const { prefixes, problems, routes } = parseRoutes(text);
+  const lineOf = problems.length > 0 ? locate(text) : () => 1;
+  return {
+    file: name,
+    text,
+    routes,
+    prefixes,
+    problems: problems.map(({ code, message, path }) => ({
+      id: code,
+      severity: "error",
+      message,
+      path,
+      file: name,
+      line: lineOf(path),
+    })),
+  };
+}
+
+/** What is only wrong with the routes of several files together. */
+function together(parsed: (Parsed & { problems: Located[] })[]): Located[] {
+  if (parsed.length < 2 || parsed.some(({ problems }) => problems.length > 0)) return [];
+  const file = parsed.map((each) => each.file).join(", ");
+  return validateAll(parsed.flatMap((each) => each.routes)).map(({ code, message, path }) => ({
+    id: code,
+    severity: "error",
+    message,
+    path,
+    file,
+  }));
+}
+
+/** Routes whose wish for a trap has no effect beside the others'. */
+function unheard(parsed: Parsed[], target: CheckFlags["target"]): Located[] {
+  const given = parsed.flatMap(({ file, prefixes, routes, text }) =>
+    routes.map((route, index) => ({ file, text, route, prefix: prefixes[index] ?? "" })),
+  );
+  const routes = given.map(({ route }) => route);
+  const [plain, meshed] = [true, false].map((is) =>
+    routes.filter((route) => (targetOf(route, target) === "envoy") === is),
+  ) as [InferenceRoute[], InferenceRoute[]];
+  const inVain = new Map(checkFilterFailure(meshed).map(({ message, route }) => [route, message]));
+  for (const { beside, route } of passInVain(plain))
+    inVain.set(
+      routeName(route),
+      `onFilterFailure pass has no effect on proxies that serve ${routeName(beside)} as well, which refuses`,
+    );
+  const path = "spec.onFilterFailure";
+  return given.flatMap(({ file, prefix, route, text }) => {
+    const message = inVain.get(routeName(route));
+    return message === undefined
+      ? []
+      : {
+          ...passHasNoEffect,
+          message,
+          path: prefix + path,
+          file,
+          line: locate(text)(prefix + path),
+        };
+  });
+}
+
+function lint(
+  { file, prefixes, routes, text }: Parsed,
+  cluster: Cluster | undefined,
+  target: CheckFlags["target"],
+): Located[] {
+  const lineOf = locate(text);
+  return routes.flatMap((route, index) => {
+    const prefix = prefixes[index] ?? "";
+    const asked = targetOf(route, target);
+    const refused =
+      asked === "envoy"
+        ? []
+        : targetProblems(route, { target: asked }).map(({ code, message, path }) => ({
+            id: code,
+            severity: "error" as const,
+            reason: "it cannot be rendered, or not as it is meant",
+            message,
+            path,
+          }));
+    return [...refused, ...lintRoute(route, cluster)].map(({ path, ...found }) => ({
+      ...found,
+      path: prefix + path,
+      file,
+      line: lineOf(prefix + path),
+    }));
+  });
+}
+
+function targetOf(route: InferenceRoute, target: CheckFlags["target"]): RenderTarget | "envoy" {
+  return target ?? (isForIstio(route) ? "istio" : "envoy");
+}
+
+function isForIstio({ spec }: InferenceRoute): boolean {
+  if (spec === undefined) return false;
+  return (
+    spec.gateways.length > 0 ||
+    spec.attach !== undefined ||
+    spec.variants.every(({ endpoints }) => endpoints.length === 0)
+  );
+}
+
+function line({ file, id, message, path, severity }: Located): string {
+  const mark = severity === "error" ? "" : `${severity}: `;
+  return `${file}: ${path ? `${path}: ` : ""}${mark}${message} [${id}]`;
+}
+
+function withoutSeverity({ file, id, line, message, path }: Located) {
+  return { file, code: id, path, line, message };
+}

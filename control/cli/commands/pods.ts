@@ -1,0 +1,79 @@
+import { toJson } from "@bufbuild/protobuf";
+import type { Command } from "commander";
+import {
+  type ListPodsResponse,
+  ListPodsResponseSchema,
+  type PodLoad,
+} from "../../gen/weir/v1/signals_pb.ts";
+import { type ServerFlags, withServer } from "../client.ts";
+import { output, server } from "../flags.ts";
+import { table, valueText } from "../output.ts";
+import { describeSaturation } from "../saturation.ts";
+import { showOrWatch, watchFlag } from "../watch.ts";
+
+interface PodsFlags extends ServerFlags {
+  output?: "json" | "yaml";
+  watch?: boolean;
+}
+
+export function addPods(program: Command): void {
+  program
+    .command("pods")
+    .summary("show how busy the pods of a route are")
+    .description(
+      "Shows how busy the pods of a route are, as they say themselves: the control service asks them where it was started with --pod-metrics. Below it stands how saturated they are by source: by what the pods say at /metrics, and for routes that shed load by what the proxies read in answers and estimate.",
+    )
+    .argument("<name>", "route")
+    .option(...server)
+    .option(...watchFlag)
+    .addOption(output())
+    .addHelpText("after", "\nExamples:\n  weir pods chat\n  weir pods chat --watch")
+    .action((name: string, { output, watch, ...flags }: PodsFlags) =>
+      withServer(flags, ({ signals }) =>
+        showOrWatch(
+          watch,
+          async () => {
+            const found = await signals.listPods({ name });
+            return output ? valueText(toJson(ListPodsResponseSchema, found), output) : show(found);
+          },
+          output !== undefined,
+        ),
+      ),
+    );
+}
+
+function show({ read, pods, seen }: ListPodsResponse): string {
+  return [showPods(read, pods), ...describeSaturation(pods, seen)].join("\n");
+}
+
+function showPods(read: boolean, pods: readonly PodLoad[]): string {
+  if (!read) return "the control service does not ask pods: start it with --pod-metrics";
+  if (pods.length === 0) return "the route names no endpoints: ask Kubernetes how its pods do";
+  const told = (value: number | undefined, unit = "") =>
+    value === undefined ? "-" : `${Math.round(value)}${unit}`;
+  const rows = pods.map(
+    ({
+      endpoint,
+      kvCachePercent,
+      problem,
+      running,
+      saturationPercent,
+      server,
+      variant,
+      waiting,
+    }) => [
+      endpoint,
+      variant,
+      server || "-",
+      told(running),
+      told(waiting),
+      told(kvCachePercent, " %"),
+      told(saturationPercent, " %"),
+      problem || "-",
+    ],
+  );
+  return table(
+    ["POD", "VARIANT", "SERVER", "IN WORK", "WAITING", "KV CACHE", "SATURATION", "PROBLEM"],
+    rows,
+  );
+}

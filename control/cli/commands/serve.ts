@@ -1,0 +1,171 @@
+import { type Command, Option } from "commander";
+import type { TlsFiles } from "../../auth/index.ts";
+import { defaultIstioVersion, defaultWasmUrl } from "../../istio/index.ts";
+import type { Address } from "../../xds/index.ts";
+import { addressOption, collectAddresses, showAddress } from "../address.ts";
+import { readToken } from "../client.ts";
+import { type EdgeFlags, edgeOf, withEdgeFlags } from "../edge-flags.ts";
+import { UsageError } from "../exit.ts";
+import { allowedHost, tokenFile } from "../flags.ts";
+import { packagedFile, packageVersion } from "../package-files.ts";
+import { untilStopped } from "../signals.ts";
+import { storeFor } from "../store-for.ts";
+import { type RolloutSourceFlags, withRolloutSources } from "./rollout-sources.ts";
+
+/** Name of a control service that is alone in its cluster. */
+const soleInstance = "weir";
+
+interface ServeFlags extends RolloutSourceFlags, EdgeFlags {
+  listen: Address;
+  xds: Address;
+  gateway: Address;
+  store?: string;
+  acceptEmpty?: boolean;
+  wasm: string;
+  wasmOnProxy?: string;
+  tokenFile?: string;
+  logFormat: "text" | "json";
+  access?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  clientCa?: string;
+  istioVersion: string;
+  wasmUrl: string;
+  tokenLimitWasmUrl?: string;
+  wasmSha256?: string;
+  reportTo?: string;
+  drift: "correct" | "pause";
+  instance: string;
+  peer?: Address[];
+  allowedHost?: string[];
+}
+
+export function addServe(program: Command): void {
+  const serve = program
+    .command("serve")
+    .summary("run the control service")
+    .description(
+      "Runs the control service: API and page on one address, xDS for plain Envoys on another.",
+    )
+    .addOption(addressOption("listen", "API and page", 8080))
+    .addOption(addressOption("xds", "xDS", 18000))
+    .addOption(addressOption("gateway", "where the Envoys listen for clients", 10000))
+    .option(
+      "--store <store>",
+      "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE] (default: lmdb: and $XDG_STATE_HOME/weir or ~/.local/state/weir)",
+    )
+    .option(
+      "--accept-empty",
+      "a store without anything in it is what is wanted: proxies that run routes lose them",
+    )
+    .addOption(packagedFile("wasm", "weir.wasm, sent to the proxies", "build/weir.wasm"))
+    .option(
+      "--wasm-on-proxy <path>",
+      "path of weir.wasm on the proxies' machines, instead of sending it",
+    )
+    .option(...tokenFile)
+    .option(
+      "--peer <host:port>",
+      "API of another replica on the same store; may be repeated, and a name may stand for all of them",
+      collectAddresses,
+    )
+    .option(...allowedHost)
+    .option("--istio-version <version>", "kube: Istio in the cluster", defaultIstioVersion)
+    .option("--wasm-url <url>", "kube: where Istio's proxies get weir.wasm", defaultWasmUrl)
+    .option(
+      "--token-limit-wasm-url <url>",
+      "kube: where they get token-limit.wasm, for routes that count tokens (default: beside weir.wasm)",
+    )
+    .option("--wasm-sha256 <digest>", "kube: digest of it, checked before it is loaded")
+    .option(
+      "--report-to <host:port>",
+      "kube: this service as Istio's proxies reach it; their filters report there",
+    )
+    .addOption(
+      new Option("--drift <policy>", "kube: what happens to edits of what Weir applied")
+        .choices(["correct", "pause"])
+        .default("correct"),
+    )
+    .option(
+      "--instance <name>",
+      "kube: told apart from other control services by this; one with a name of its own leaves the hosts that it does not know to them",
+      soleInstance,
+    )
+    .option("--access <file>", "who may do what: tokens, certificates, issuers of tokens")
+    .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
+    .option("--tls-key <file>", "its key")
+    .option("--client-ca <file>", "authority of the clients' certificates")
+    .addOption(
+      new Option("--log-format <format>", "text for people, json for programs")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText(
+      "after",
+      "\nTraces go to the OTLP/HTTP collector that OTEL_EXPORTER_OTLP_ENDPOINT names.\n\nExamples:\n  weir serve --store lmdb:/var/lib/weir\n  weir serve --store kube:weir-system\n  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 weir serve --log-format json",
+    )
+    .action(
+      async ({
+        tokenFile,
+        webhook,
+        peer,
+        allowedHost,
+        logFormat,
+        tlsCert,
+        tlsKey,
+        clientCa,
+        ...given
+      }: ServeFlags) => {
+        const tls = tlsOf(tlsCert, tlsKey, clientCa);
+        const { istioVersion, wasmUrl, tokenLimitWasmUrl, wasmSha256, reportTo, ...others } = given;
+        const { store, drift, instance, ...flags } = others;
+        const report = reportTo === undefined ? undefined : { address: reportTo };
+        const { acceptEmpty = false } = flags;
+        const isComplete = instance === soleInstance;
+        const render = { istioVersion, wasmUrl, tokenLimitWasmUrl, wasmSha256, report, isComplete };
+        const cluster = { render, drift, instance, acceptEmpty };
+        const token = readToken(tokenFile);
+        // Loaded here: no other command should wait for the Envoy API's descriptors.
+        const { startServer } = await import("../../service/index.ts");
+        const { callInterceptor, createLog, createTracing } = await import(
+          "../../telemetry/index.ts"
+        );
+        const { log, logger } = createLog({ format: logFormat });
+        const tracing = createTracing(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, packageVersion());
+        let stopped: Promise<void> | undefined;
+        const server = await startServer({
+          ...flags,
+          edge: edgeOf(given),
+          store: storeFor(store, log),
+          // Whoever is told to end while it starts ends in good order; while a store is being
+          // opened nothing is to be put in order, and no signal may wait for a slow disk.
+          opened() {
+            stopped = untilStopped();
+          },
+          cluster,
+          ...(webhook ? { webhooks: webhook } : {}),
+          ...(peer ? { peers: peer } : {}),
+          ...(allowedHost ? { allowedHosts: allowedHost } : {}),
+          ...(token ? { token } : {}),
+          ...(tls ? { tls } : {}),
+          log,
+          interceptors: [callInterceptor(tracing, logger)],
+        });
+        log(
+          `API and page on ${tls ? "https" : "http"}://${showAddress(server.listen)}, xDS on ${showAddress(server.xds)}`,
+        );
+        await stopped;
+        await server.close();
+        await tracing.close();
+      },
+    );
+  withEdgeFlags(serve);
+  withRolloutSources(serve);
+}
+
+function tlsOf(cert?: string, key?: string, clientCa?: string): TlsFiles | undefined {
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw new UsageError("TLS needs both --tls-cert and --tls-key");
+  return { cert, key, ...(clientCa ? { clientCa } : {}) };
+}

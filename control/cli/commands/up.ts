@@ -1,0 +1,180 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Command, InvalidArgumentError } from "commander";
+import { findEnvoy, startEnvoy } from "../../envoy/index.ts";
+import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
+import { startPod } from "../../pods/index.ts";
+import { bootstrap } from "../../xds/bootstrap.ts";
+import type { Address } from "../../xds/index.ts";
+import { addressesOption, addressOption, parseAddress, showAddress } from "../address.ts";
+import { type Clients, withServer } from "../client.ts";
+import { FailedError } from "../exit.ts";
+import { allowedHost } from "../flags.ts";
+import { readRoutes } from "../input.ts";
+import { print } from "../output.ts";
+import { packagedFile } from "../package-files.ts";
+import { untilStopped } from "../signals.ts";
+import { tryLines } from "../try-lines.ts";
+import { waitApplied } from "../wait.ts";
+
+interface UpFlags {
+  listen: Address;
+  xds: Address;
+  gateway: Address;
+  admin: Address;
+  /** False: what listens at the endpoints of the route is not ours. */
+  pods?: Address[] | false;
+  store?: string;
+  route: string;
+  wasm: string;
+  concurrency: number;
+  allowedHost?: string[];
+}
+
+export function addUp(program: Command): void {
+  program
+    .command("up")
+    .summary("run everything on this machine, to try it")
+    .description(
+      "Runs a control service with its page, a real Envoy with the filters, and a fake inference pod per variant. Ctrl-C ends all of it and leaves nothing behind.",
+    )
+    .addOption(addressOption("listen", "API and page", 8080))
+    .addOption(addressOption("xds", "xDS", 18000))
+    .addOption(addressOption("gateway", "Envoy, for clients", 10000))
+    .addOption(addressOption("admin", "Envoy's admin interface", 9901))
+    .addOption(
+      addressesOption("pods", "fake pods, one per variant (default: the endpoints in the route)"),
+    )
+    .option("--no-pods", "start no pods: your own servers listen at the endpoints in the route")
+    .option(
+      "--store <store>",
+      "memory or lmdb:DIRECTORY (default: a directory that goes with the command)",
+    )
+    .addOption(packagedFile("route", "route to start with", "examples/quick-start/route.yaml"))
+    .addOption(packagedFile("wasm", "weir.wasm", "build/weir.wasm"))
+    .option(...allowedHost)
+    .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  weir up\n  weir up --route route.yaml --no-pods\n  weir up --listen 127.0.0.1:8081 --gateway 127.0.0.1:10001 --pods 127.0.0.1:9101,127.0.0.1:9102",
+    )
+    .action((flags: UpFlags) => up(flags));
+}
+
+/** Things to undo, newest first. */
+type Undo = () => unknown;
+
+async function up(flags: UpFlags): Promise<void> {
+  const undo: Undo[] = [];
+  const stopped = untilStopped();
+  try {
+    const { ended } = await start(flags, undo);
+    const reason = await Promise.race([stopped, ended]);
+    if (reason) throw new FailedError(reason);
+    print("stopping ...");
+  } finally {
+    for (const each of undo.reverse()) await each();
+  }
+}
+
+/** Starts all parts; `ended` resolves with a reason when one of them ends by itself. */
+async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<string> }> {
+  const [route] = readRoutes([flags.route]);
+  if (route === undefined) throw new FailedError(`${flags.route} has no route`);
+  const binary = await findEnvoy((line) => print(line));
+  const pods = flags.pods === false ? [] : placePods(route, flags.pods ?? []);
+  for (const { name, host, port } of pods) {
+    const pod = await startPod(name, host, port).catch((error: Error) => {
+      throw new FailedError(
+        `cannot start the pod ${name} on ${host}:${port}: ${error.message}; choose others with --pods, or --no-pods if your own server listens there`,
+      );
+    });
+    undo.push(() => pod.close());
+  }
+  const { startServer } = await import("../../service/index.ts");
+  const server = await startServer({
+    ...flags,
+    store: flags.store ?? temporaryStore(undo),
+    ...(flags.allowedHost ? { allowedHosts: flags.allowedHost } : {}),
+    // They are its own, or its user's.
+    podMetrics: true,
+    log: (line) => print(line),
+  });
+  undo.push(() => server.close());
+  const envoy = await startEnvoy({
+    binary,
+    bootstrap: bootstrap({ node: "weir-up", xds: server.xds, admin: flags.admin }),
+    admin: flags.admin,
+    concurrency: flags.concurrency,
+  });
+  undo.push(() => envoy.stop());
+  await withServer({ server: showAddress(server.listen) }, async (clients) => {
+    const state = await keepOrApply(clients, route);
+    await waitApplied(clients, state.name, state.etag, 30_000);
+  });
+  await untilServed(flags.gateway, route.spec?.hosts[0] ?? "");
+  print(tryLines({ page: server.listen, gateway: flags.gateway, route, server: server.listen }));
+  print("ready");
+  return { ended: envoy.ended };
+}
+
+/** What a store brought along is kept: a demonstration must not undo someone's shift. */
+async function keepOrApply(
+  clients: Clients,
+  route: InferenceRoute,
+): Promise<{ name: string; etag: string }> {
+  const name = `${route.metadata?.namespace || "default"}/${route.metadata?.name}`;
+  const { routes } = await clients.routes.listRoutes({});
+  const kept = routes.find(({ state }) => state?.route?.metadata?.name === route.metadata?.name);
+  if (kept?.state) return { name, etag: kept.state.etag };
+  const { state } = await clients.routes.applyRoute({ route, reason: "weir up" });
+  return { name, etag: state?.etag ?? "" };
+}
+
+/** One pod per variant, on the endpoints of the route or on those of the flag, which then replace them. */
+function placePods(
+  route: InferenceRoute,
+  places: readonly Address[],
+): (Address & { name: string })[] {
+  const variants = route.spec?.variants ?? [];
+  if (places.length > 0 && places.length !== variants.length)
+    throw new FailedError(
+      `--pods names ${places.length} addresses for ${variants.length} variants`,
+    );
+  return variants.map((variant, i) => {
+    const place = places[i] ?? parseAddress(variant.endpoints[0] ?? "");
+    variant.endpoints = [showAddress(place)];
+    return { ...place, name: variant.name };
+  });
+}
+
+function temporaryStore(undo: Undo[]): string {
+  const directory = mkdtempSync(join(tmpdir(), "weir-up-"));
+  undo.push(() => rmSync(directory, { recursive: true, force: true }));
+  return `lmdb:${directory}`;
+}
+
+/** Envoy opens its listener once everything in it has arrived. */
+async function untilServed({ host, port }: Address, authority: string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (Date.now() < deadline) {
+    const status = await fetch(`http://${host}:${port}/v1/models`, {
+      headers: { host: authority },
+    }).then(
+      (response) => response.status,
+      () => 0,
+    );
+    if (status !== 0) return;
+    await sleep(50);
+  }
+  throw new FailedError(`envoy does not listen on ${host}:${port}; choose another with --gateway`);
+}
+
+function parseWorkers(text: string): number {
+  const workers = Number(text);
+  if (!Number.isInteger(workers) || workers < 1 || workers > 64)
+    throw new InvalidArgumentError("give a whole number from 1 to 64.");
+  return workers;
+}

@@ -1,0 +1,185 @@
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { InferenceRoute, Resilience, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Problem } from "../../route/index.ts";
+import { durationsOf, mirrors } from "../../route/index.ts";
+import { sortedRecord } from "../attach.ts";
+import { isWholeMillis } from "../duration.ts";
+import { checkAttached } from "./attach.ts";
+
+/** Istio's counts are int32; the route's are uint32. */
+const maxInt32 = 2_147_483_647;
+
+/**
+ * What Istio cannot express or would silently do wrong, in a route that is
+ * valid by itself. All problems at once; empty: it can be rendered.
+ */
+export function checkForIstio(route: InferenceRoute): Problem[] {
+  const spec = route.spec;
+  if (spec === undefined) return [problem("spec-missing", "spec", "spec is required")];
+  return [
+    ...checkService(spec),
+    ...checkHosts(spec),
+    ...checkSubsets(spec),
+    ...checkPools(spec),
+    ...checkFallback(spec),
+    ...checkAttached(route),
+    ...checkFault(spec),
+    ...checkCopies(spec),
+    ...checkExcept(spec),
+    ...(spec.resilience ? checkResilience(spec.resilience) : []),
+  ];
+}
+
+function checkService({ service }: RouteSpec): Problem[] {
+  if (service !== undefined) return [];
+  const message =
+    "service is required: Istio knows the pods by their Kubernetes Service or by service.externalHost";
+  return [problem("missing-field", "spec.service", message)];
+}
+
+/** Istio turns no filter off for single paths. */
+function checkExcept({ except }: RouteSpec): Problem[] {
+  if (except.length === 0) return [];
+  const message = "except is for plain Envoys alone: Istio cannot turn the filters off for a path";
+  return [problem("except-in-istio", "spec.except", message)];
+}
+
+function checkHosts(spec: RouteSpec): Problem[] {
+  if (spec.mesh?.delegate) return [];
+  const inMesh = spec.gateways.length === 0 || spec.gateways.includes("mesh");
+  const index = spec.hosts.indexOf("*");
+  if (!inMesh || index < 0) return [];
+  const message = `host "*" needs a gateway: in the mesh it would catch every service's traffic`;
+  return [problem("host-star-in-mesh", `spec.hosts[${index}]`, message)];
+}
+
+/** Subsets that select the same pods would make the weights a fiction. */
+function checkSubsets(spec: RouteSpec): Problem[] {
+  if (spec.variants.length < 2) return [];
+  const found: Problem[] = [];
+  const seen = new Map<string, string>();
+  for (const [index, variant] of spec.variants.entries()) {
+    if (variant.service !== "" || variant.inferencePool !== "") continue;
+    const path = `spec.variants[${index}].labels`;
+    const key = JSON.stringify(sortedRecord(variant.labels));
+    const twin = seen.get(key);
+    if (key === "{}") {
+      const message = `variant ${variant.name} has no labels: istio tells variants apart by pod labels`;
+      found.push(problem("variant-labels-missing", path, message));
+    } else if (twin !== undefined) {
+      const message = `labels of variant ${variant.name} are those of ${twin}: both would select the same pods`;
+      found.push(problem("variant-labels-same", path, message));
+    } else seen.set(key, variant.name);
+  }
+  return found;
+}
+
+/** A ServiceEntry has no pods in reserve. */
+function checkFallback({ service, variants }: RouteSpec): Problem[] {
+  if (!service?.externalHost) return [];
+  return variants.flatMap(({ fallbackEndpoints, name }, index) => {
+    if (fallbackEndpoints.length === 0) return [];
+    const message = `variant ${name} has pods in reserve, which istio does not know: leave fallbackEndpoints out`;
+    return [problem("fallback-endpoints", `spec.variants[${index}].fallbackEndpoints`, message)];
+  });
+}
+
+/** Istio attaches a pool's endpoint picker only to routes of the Gateway API. */
+function checkPools({ variants }: RouteSpec): Problem[] {
+  return variants.flatMap(({ inferencePool, name }, index) => {
+    if (inferencePool === "") return [];
+    const message = `variant ${name} is an InferencePool, whose picker only an HTTPRoute reaches: render with --target gateway-api`;
+    return [problem("pool-needs-http-route", `spec.variants[${index}].inferencePool`, message)];
+  });
+}
+
+/** A VirtualService copies behind all filters of the gateway: only where copies arrive can they be changed. */
+function checkCopies({ shadow }: RouteSpec): Problem[] {
+  if (shadow?.maxTokens === undefined || !mirrors(shadow) || shadow.arrival) return [];
+  const message =
+    "istio clamps copies only where they arrive: name the pods in spec.shadow.arrival";
+  return [problem("copies-unclamped", "spec.shadow.maxTokens", message)];
+}
+
+function checkFault({ fault }: RouteSpec): Problem[] {
+  if (fault === undefined) return [];
+  const path = "spec.fault";
+  const found = checkDurations(path, {
+    "delay.duration": fault.delay?.duration,
+    cutAfter: fault.cutAfter,
+  });
+  if (fault.kibibytesPerSecond !== undefined) {
+    const message = "istio cannot slow answers down: leave kibibytesPerSecond out";
+    found.push(problem("fault-slow", `${path}.kibibytesPerSecond`, message));
+  }
+  for (const [name, part] of Object.entries({ delay: fault.delay, abort: fault.abort }))
+    if (part && part.percent === 0) {
+      const message = `${name}.percent is 0: leave ${name} out instead`;
+      found.push(problem("fault-nothing", `${path}.${name}.percent`, message));
+    }
+  for (const [index, { header, value }] of fault.match.entries()) {
+    const at = `${path}.match[${index}]`;
+    if (fault.match.findIndex((other) => other.header === header) < index)
+      found.push(problem("match-twice", at, `istio takes one match of header ${header}, not two`));
+    if (value.case !== "present" && value.value === "")
+      found.push(
+        problem("match-empty", at, `istio takes no empty ${value.case} of header ${header}`),
+      );
+  }
+  return found;
+}
+
+function checkResilience(resilience: Resilience): Problem[] {
+  const at = "spec.resilience";
+  const { connections, locality } = resilience;
+  const found = [
+    ...checkDurations(at, durationsOf(resilience)),
+    ...checkCounts(`${at}.connections`, {
+      maxConnections: connections?.maxConnections,
+      maxPendingRequests: connections?.maxPendingRequests,
+      maxRequests: connections?.maxRequests,
+      maxRequestsPerConnection: connections?.maxRequestsPerConnection,
+      maxRetries: connections?.maxRetries,
+      maxStreams: connections?.maxStreams,
+    }),
+  ];
+  for (const [index, { from, to }] of (locality?.failover ?? []).entries()) {
+    const path = `${at}.locality.failover[${index}]`;
+    if (from === to) {
+      found.push(problem("failover-same", path, `failover leads from ${from} to itself`));
+    }
+    for (const [side, region] of Object.entries({ from, to })) {
+      if (!/[/*]/.test(region)) continue;
+      const message = `${side} "${region}" must be a region: istio fails over between regions, without "/" and "*"`;
+      found.push(problem("failover-region", `${path}.${side}`, message));
+    }
+  }
+  return found;
+}
+
+function checkDurations(at: string, durations: Record<string, Duration | undefined>): Problem[] {
+  const found: Problem[] = [];
+  for (const [name, duration] of Object.entries(durations)) {
+    if (duration === undefined || isWholeMillis(duration)) continue;
+    const path = `${at}.${name}`;
+    const value = `${duration.seconds}s and ${duration.nanos}ns`;
+    const message = `${name.split(".").at(-1)} must be whole milliseconds and positive, not ${value}`;
+    found.push(problem("duration-millis", path, message));
+  }
+  return found;
+}
+
+function checkCounts(at: string, counts: Record<string, number | undefined>): Problem[] {
+  const found: Problem[] = [];
+  for (const [name, count] of Object.entries(counts)) {
+    if (count === undefined || count <= maxInt32) continue;
+    const path = `${at}.${name}`;
+    const message = `${name} must be at most ${maxInt32}, which is istio's limit, not ${count}`;
+    found.push(problem("count-limit", path, message));
+  }
+  return found;
+}
+
+function problem(code: string, path: string, message: string): Problem {
+  return { code, path, message };
+}

@@ -1,0 +1,99 @@
+import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Problem } from "../../route/index.ts";
+import { rulesOf } from "../../route/index.ts";
+import { checkForIstio } from "./check.ts";
+
+/** Rules of one HTTPRoute (its CRD). */
+const mostRules = 16;
+
+/** What is not a fault there, or is another one. */
+const ofVirtualServices = new Set([
+  "pool-needs-http-route",
+  "variant-labels-missing",
+  "variant-labels-same",
+  "host-star-in-mesh",
+]);
+
+/** What an HTTPRoute of the Gateway API cannot express, or Istio does not do with one. */
+export function checkForGatewayApi(
+  route: InferenceRoute,
+  { gatewayApiChannel }: { gatewayApiChannel?: "standard" | "experimental" | undefined } = {},
+): Problem[] {
+  const spec = route.spec;
+  if (spec === undefined) return checkForIstio(route);
+  const found = checkForIstio(route).filter(({ code }) => !ofVirtualServices.has(code));
+  const refuse = (code: string, path: string, message: string) =>
+    found.push({ code, path, message });
+  checkBackends(spec, refuse);
+  const rules = rulesOf(route).length;
+  if (rules > mostRules)
+    refuse(
+      "http-route-rules",
+      "spec.variants",
+      `the route needs ${rules} rules, and an HTTPRoute has at most ${mostRules}: use fewer variants`,
+    );
+  if (spec.fault)
+    refuse("gateway-api-fault", "spec.fault", "the Gateway API has no faults: render for istio");
+  if (spec.cors)
+    refuse("gateway-api-cors", "spec.cors", "not every Gateway API has CORS: render for istio");
+  if (spec.mesh?.delegate)
+    refuse("gateway-api-delegate", "spec.mesh.delegate", "an HTTPRoute cannot be delegated to");
+  if (spec.service?.externalHost)
+    refuse(
+      "gateway-api-external",
+      "spec.service.externalHost",
+      "an HTTPRoute leads to Services and InferencePools, not to a ServiceEntry: render for istio",
+    );
+  if ((spec.resilience?.retries?.attempts ?? 0) > 0 && gatewayApiChannel !== "experimental")
+    refuse(
+      "gateway-api-retries",
+      "spec.resilience.retries",
+      "retries are in the experimental channel of the Gateway API only: render with --gateway-api-channel experimental",
+    );
+  if (spec.resilience?.firstByteTimeout)
+    refuse(
+      "gateway-api-first-byte",
+      "spec.resilience.firstByteTimeout",
+      "the Gateway API has no time until the first byte: leave it out, or render for istio",
+    );
+  const { perTryTimeout } = spec.resilience?.retries ?? {};
+  const { timeout } = spec.resilience ?? {};
+  if (perTryTimeout && timeout && millis(perTryTimeout) > millis(timeout))
+    refuse(
+      "gateway-api-try-timeout",
+      "spec.resilience.retries.perTryTimeout",
+      "perTryTimeout must not be longer than timeout in the Gateway API",
+    );
+  return found;
+}
+
+function millis({ seconds, nanos }: { seconds: bigint; nanos: number }): number {
+  return Number(seconds) * 1000 + nanos / 1_000_000;
+}
+
+/** The Gateway API has no subsets: with several variants, each needs a backend of its own. */
+function checkBackends(
+  { variants }: RouteSpec,
+  refuse: (code: string, path: string, message: string) => void,
+): void {
+  if (variants.length < 2) return;
+  const seen = new Map<string, string>();
+  for (const [index, { inferencePool, name, service }] of variants.entries()) {
+    const backend = service || inferencePool;
+    const path = `spec.variants[${index}]`;
+    if (backend === "")
+      refuse(
+        "variant-backend-missing",
+        path,
+        `variant ${name} has neither service nor inferencePool: the Gateway API knows no subsets`,
+      );
+    const twin = seen.get(`${inferencePool !== ""} ${backend}`);
+    if (backend !== "" && twin !== undefined)
+      refuse(
+        "variant-backend-same",
+        path,
+        `variant ${name} has the backend of ${twin}: ${backend}`,
+      );
+    seen.set(`${inferencePool !== ""} ${backend}`, name);
+  }
+}

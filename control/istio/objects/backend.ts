@@ -1,0 +1,14 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import type { RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
+
+/** Host that answers for a variant: its own Service, or the one that all share. */
+export function hostOf(spec: RouteSpec, variant: Variant): string {
+  return variant.service || spec.service?.externalHost || spec.service?.name || "";
+}
+
+/** Istio's destination of a variant: a Service of its own, or a subset of the shared one. */
+export function destination(spec: RouteSpec, variant: Variant): JsonObject {
+  const host = hostOf(spec, variant);
+  const port = { number: spec.service?.port ?? 0 };
+  return variant.service === "" ? { host, subset: variant.name, port } : { host, port };
+}

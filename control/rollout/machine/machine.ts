@@ -1,0 +1,210 @@
+import type { RolloutSpec, RolloutState, Verdict } from "../../gen/weir/v1/rollout_pb.ts";
+import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
+import type { TenantSight } from "../judge/tenants.ts";
+import { milliseconds, showTime } from "../plan/duration.ts";
+import { driftOf } from "../plan/route-for-step.ts";
+import { type Stage, showStage, stageAt, stagesOf } from "../plan/stages.ts";
+import { isMeasured } from "../plan/validate.ts";
+import { type Decision, end, enter, pause, pin, rollback } from "./moves.ts";
+import { hasEnded } from "./phase.ts";
+import type { ProofStatus } from "./proof.ts";
+
+/** One thing that must be open before the next step. */
+export interface GateStatus {
+  name: string;
+  open: boolean;
+  /** What it waits for, or why it wants to go back. */
+  words: string;
+  /** The gate asks to go back. */
+  rollback?: boolean;
+}
+
+/**
+ * All that the machine looks at. Times are differences of a clock that never jumps,
+ * measured in this process: after a restart they begin at zero.
+ */
+export interface Sight {
+  route: RouteState | undefined;
+  proof: ProofStatus;
+  /** Since the step was proven; undefined before. */
+  provenMs: number | undefined;
+  /** Since the step began, by the stored time for as long as that is believable: for pauses. */
+  stepMs: number;
+  /** Since the canary's weight grew last. */
+  sinceGrowthMs: number;
+  verdicts: readonly Verdict[];
+  tenants: TenantSight;
+  /** For how long a verdict has been inconclusive, and missing. */
+  inconclusiveMs: number;
+  blindMs: number;
+  gates: readonly GateStatus[];
+}
+
+/** Why a rollout stands still whose route was edited so that nothing tells what its users get. */
+const unmeasured =
+  "the proxies do not measure the route's answers any more: set its spec.tokens.measure to true, then resume";
+const defaultPatienceMs = 600_000;
+const defaultBlindMs = 120_000;
+
+/**
+ * The next move of a rollout. Pure: the same state and sight give the same move.
+ * What leads back comes before what leads on, and without fresh proof and
+ * evidence nothing leads on.
+ */
+export function decide(state: RolloutState, sight: Sight): Decision {
+  if (hasEnded(state)) return { kind: "wait", waitingFor: [], next: state.phase };
+  if (sight.route === undefined)
+    return end(state, "abandoned", "the route was deleted", sight.verdicts);
+  if (state.phase === "rolling-back") return goBack(state, sight);
+  return (
+    retreat(state, sight) ??
+    halt(state, sight) ??
+    advance(state, sight, state.rollout?.spec as RolloutSpec)
+  );
+}
+
+function goBack(state: RolloutState, { route, proof, verdicts }: Sight): Decision {
+  if (driftOf(state, route) !== undefined)
+    return {
+      kind: "write",
+      state,
+      action: "rollout-rollback",
+      reason: "the weights were changed during the rollback",
+      movesWeights: true,
+    };
+  if (proof.status !== "pending")
+    return end(
+      state,
+      "rolled-back",
+      proof.status === "proven" ? state.reason : `${state.reason} (${proof.words})`,
+      verdicts,
+    );
+  return { kind: "wait", waitingFor: [proof.words], next: "rolled back" };
+}
+
+/** Reasons to go back, the plainest first. */
+function retreat(state: RolloutState, sight: Sight): Decision | undefined {
+  const spec = state.rollout?.spec as RolloutSpec;
+  const { proof, verdicts } = sight;
+  if (proof.status === "refused") return rollback(state, proof.words, verdicts);
+  if (proof.status === "overdue" && spec.proof?.onDeadline === "rollback")
+    return rollback(state, proof.words, verdicts);
+  const { worse, tooMany } = sight.tenants;
+  // Where someone else has moved the weights, only the whole way back may undo that.
+  const helps =
+    worse.length > 0 && tooMany === undefined && driftOf(state, sight.route) === undefined;
+  const failed = verdicts.find(({ outcome }) => outcome === "fail");
+  if (failed && !helps) return rollback(state, failed.words, verdicts);
+  if (tooMany !== undefined) return rollback(state, tooMany, [...verdicts, ...worse]);
+  const gate = sight.gates.find((each) => each.rollback);
+  if (gate) return rollback(state, `gate ${gate.name}: ${gate.words}`, verdicts);
+  const missing = verdicts.find(({ outcome }) => outcome === "missing");
+  if (missing && sight.blindMs >= milliseconds(spec.analysis?.blind, defaultBlindMs))
+    return rollback(state, `blind for ${showTime(sight.blindMs)}: ${missing.words}`, verdicts);
+  return helps ? pin(state, worse, verdicts) : undefined;
+}
+
+/** Reasons to stand still until someone looks. */
+function halt(state: RolloutState, sight: Sight): Decision | undefined {
+  if (state.phase === "paused")
+    return { kind: "wait", waitingFor: [`resume or promotion: ${state.reason}`], next: "nothing" };
+  const spec = state.rollout?.spec as RolloutSpec;
+  const drift = driftOf(state, sight.route);
+  if (drift !== undefined) return pause(state, drift, sight.verdicts);
+  const route = sight.route?.route;
+  if (route && !isMeasured(route) && !isPromoted(state))
+    return pause(state, unmeasured, sight.verdicts);
+  if (sight.proof.status === "overdue" && spec.proof?.onDeadline !== "continue")
+    return pause(state, sight.proof.words, sight.verdicts);
+  const stage = stageAt(spec, state.step);
+  if (!stage?.needsPass || stage.holdMs === undefined) return undefined;
+  // The time that the step takes anyway costs no patience.
+  const unclearMs = Math.min(sight.inconclusiveMs, (sight.provenMs ?? 0) - stage.holdMs);
+  if (unclearMs < milliseconds(spec.analysis?.patience, defaultPatienceMs)) return undefined;
+  const unclear = sight.verdicts.find(({ outcome }) => outcome === "inconclusive");
+  return unclear === undefined
+    ? undefined
+    : pause(
+        state,
+        `inconclusive for ${showTime(sight.inconclusiveMs)}: ${unclear.words}`,
+        sight.verdicts,
+      );
+}
+
+function advance(state: RolloutState, sight: Sight, spec: RolloutSpec): Decision {
+  const stage = stageAt(spec, state.step);
+  if (stage === undefined) return end(state, "succeeded", allTaken(state), sight.verdicts);
+  const next = nextStage(spec, stage);
+  const promoted = isPromoted(state);
+  const waitingFor = [
+    ...proofWaits(sight),
+    ...(promoted ? [] : [...timeWaits(stage, sight), ...verdictWaits(stage, sight)]),
+    ...(next === undefined ? [] : rateWaits(spec, stage, next, sight)),
+    // Nothing new is sent to the pods by a bake or at the end.
+    ...(next === undefined || next.kind === "bake" ? [] : gateWaits(sight)),
+  ];
+  if (waitingFor.length > 0)
+    return { kind: "wait", waitingFor, next: next ? showStage(spec, next) : "done" };
+  if (next === undefined) return end(state, "succeeded", allTaken(state), sight.verdicts);
+  return enter(state, spec, next, sight.verdicts);
+}
+
+/** Whether someone took the step's evidence upon themselves. */
+function isPromoted({ promoted, step }: RolloutState): boolean {
+  return promoted !== undefined && promoted >= step;
+}
+
+/** The stage after one; undefined after the last. */
+export function nextStage(spec: RolloutSpec, { index }: Stage): Stage | undefined {
+  return stagesOf(spec).find((each) => each.index > index);
+}
+
+function allTaken({ pins, rollout }: RolloutState): string {
+  const all = "every step was taken";
+  if (pins.length === 0) return all;
+  const names = pins.map(({ tenant }) => tenant).join(", ");
+  return `${all}; pinned to ${rollout?.spec?.stable} as before: ${names}`;
+}
+
+function proofWaits({ proof, provenMs }: Sight): string[] {
+  if (proof.status === "overdue") return [];
+  return provenMs === undefined || proof.status !== "proven" ? [proof.words] : [];
+}
+
+function timeWaits({ kind, holdMs, weight }: Stage, { provenMs = 0, stepMs }: Sight): string[] {
+  if (holdMs === undefined) return ["a promotion"];
+  // Nobody is at risk in a pause without users: the stored time counts, over restarts too.
+  const passedMs = kind === "pause" || weight === 0 ? Math.max(provenMs, stepMs) : provenMs;
+  const leftMs = holdMs - passedMs;
+  return leftMs > 0 ? [`${showTime(leftMs)} more`] : [];
+}
+
+/** What must pass: the checks where they were asked for, and data in any case. */
+function verdictWaits({ needsPass, kind }: Stage, { verdicts }: Sight): string[] {
+  if (needsPass && verdicts.length === 0) return ["evidence"];
+  return verdicts
+    .filter(
+      ({ outcome, canarySample }) =>
+        outcome === "missing" ||
+        (outcome !== "pass" && needsPass) ||
+        (kind === "bake" && outcome === "inconclusive" && canarySample === 0),
+    )
+    .map(({ words }) => words);
+}
+
+function rateWaits(
+  { maxPercentPerMinute }: RolloutSpec,
+  stage: Stage,
+  next: Stage,
+  { sinceGrowthMs }: Sight,
+): string[] {
+  if (maxPercentPerMinute === undefined || next.weight <= stage.weight) return [];
+  const leftMs = ((next.weight - stage.weight) / maxPercentPerMinute) * 60_000 - sinceGrowthMs;
+  return leftMs > 0
+    ? [`${showTime(leftMs)} more, to gain at most ${maxPercentPerMinute} % a minute`]
+    : [];
+}
+
+function gateWaits({ gates }: Sight): string[] {
+  return gates.filter(({ open }) => !open).map(({ name, words }) => `${name}: ${words}`);
+}

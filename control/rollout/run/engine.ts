@@ -1,0 +1,226 @@
+import { create, equals } from "@bufbuild/protobuf";
+import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  type RolloutProgress,
+  RolloutProgressSchema,
+  type RolloutSpec,
+  type RolloutState,
+  type Verdict,
+} from "../../gen/weir/v1/rollout_pb.ts";
+import type { Applied, RouteState } from "../../gen/weir/v1/service_pb.ts";
+import type { Observation, Voices } from "../../report/index.ts";
+import { StaleEtagError, type Store } from "../../store/index.ts";
+import { decide, type GateStatus } from "../machine/machine.ts";
+import type { Decision } from "../machine/moves.ts";
+import { hasEnded } from "../machine/phase.ts";
+import { progressOf } from "./progress.ts";
+import { createWatch, type Watch, watchKey } from "./watch.ts";
+import { writeRollout } from "./write.ts";
+
+/** What the engine is told by the rooms around it. */
+export interface EngineOptions {
+  store: Store;
+  /** How far the proxies are with a route. */
+  applied(name: string, state: RouteState): Pick<Applied, "applied" | "wanted" | "behind">;
+  observation(route: string): Observation;
+  /** The same of each tenant that the proxies measure by itself. */
+  tenants(route: string): ReadonlyMap<string, Observation>;
+  /** How much of the observation is the word of each proxy. */
+  voices?(route: string): Voices;
+  /** Milliseconds since any proxy's filters reported. */
+  silentMs(): number;
+  /** Answers of metric queries, newest first known; absent: there is no such source. */
+  queries?(name: string, spec: RolloutSpec): Verdict[];
+  /** What must be open before the next step. */
+  gates?(name: string, state: RolloutState, route: RouteState): GateStatus[];
+  /** The leadership that this replica holds now; undefined while another one acts. Absent: it is alone. */
+  leadership?(): { fence: bigint } | undefined;
+  /** The replicas that may lead instead of this one. Absent: there are none. */
+  others?: {
+    /** What the one that leads told last of a rollout. */
+    progress(name: string): RolloutProgress | undefined;
+    onProgress(listener: (name: string) => void): () => void;
+    /** Name of the one that leads, as far as it is known. */
+    leader(): string | undefined;
+  };
+  /** Words for a fleet without a proxy. */
+  nobody?(): string;
+  /** A clock that never jumps. */
+  monotonicMs(): number;
+  now(): Date;
+  log(line: string, code?: string): void;
+}
+
+/** Walks every rollout that has not ended. */
+export interface Engine {
+  /** Looks at each of them once. */
+  tick(): Promise<void>;
+  /** What a rollout is doing, as of the last look. */
+  progress(name: string, state: RolloutState): RolloutProgress;
+  /** What this replica itself is walking, as of the last look. */
+  walking(): RolloutProgress[];
+  /** Calls back when there is something new to tell of a rollout. */
+  onProgress(listener: (name: string) => void): () => void;
+  /** Looks again and again until the result is called. */
+  start(everyMs: number): () => void;
+}
+
+interface Followed {
+  watch: Watch;
+  weight: number;
+  grownMs: number;
+  progress?: RolloutProgress;
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  const { store, monotonicMs, now, log } = options;
+  const followed = new Map<string, Followed>();
+  const listeners = new Set<(name: string) => void>();
+
+  function follow(name: string, state: RolloutState, route: RouteState | undefined): Followed {
+    const key = watchKey(state, route);
+    const known = followed.get(name);
+    if (known?.watch.key === key) return known;
+    const nowMs = monotonicMs();
+    const startedMs = state.stepStarted ? timestampDate(state.stepStarted).getTime() : 0;
+    const agedMs = Math.max(0, now().getTime() - startedMs);
+    const grew = known === undefined || state.weight > known.weight;
+    const entry: Followed = {
+      watch: createWatch(key, nowMs, agedMs),
+      weight: state.weight,
+      grownMs: grew ? nowMs : known.grownMs,
+    };
+    followed.set(name, entry);
+    return entry;
+  }
+
+  async function look(name: string, state: RolloutState): Promise<void> {
+    const route = await store.get(name);
+    const entry = follow(name, state, route);
+    const nowMs = monotonicMs();
+    const spec = state.rollout?.spec as RolloutSpec;
+    const sight = entry.watch.look(
+      state,
+      {
+        route,
+        applied: route ? options.applied(name, route) : { applied: 0, wanted: 0, behind: [] },
+        observation: options.observation(name),
+        tenants: options.tenants(name),
+        ...(options.voices ? { voices: options.voices(name) } : {}),
+        silentMs: options.silentMs(),
+        queries: options.queries?.(name, spec) ?? [],
+        gates: route ? (options.gates?.(name, state, route) ?? []) : [],
+        ...(options.nobody ? { nobody: options.nobody() } : {}),
+      },
+      nowMs,
+      nowMs - entry.grownMs,
+    );
+    const decision = decide(state, sight);
+    tell(name, entry, progressOf(state, sight, decision, entry.watch.window()));
+    if (decision.kind === "write") await act(name, state, route, decision);
+  }
+
+  async function act(
+    name: string,
+    before: RolloutState,
+    route: RouteState | undefined,
+    { state, action, reason, movesWeights }: Extract<Decision, { kind: "write" }>,
+  ): Promise<void> {
+    if (state.step !== before.step) state.stepStarted = timestampFromDate(now());
+    try {
+      const author = { principal: "rollout", reason, ...options.leadership?.() };
+      await writeRollout(
+        store,
+        name,
+        before,
+        state,
+        movesWeights ? route : undefined,
+        action,
+        author,
+      );
+      log(`rollout of ${name}: ${action.replace("rollout-", "")}: ${reason}`);
+    } catch (error) {
+      // Someone else wrote first; what they wrote is looked at next.
+      if (!(error instanceof StaleEtagError)) throw error;
+    }
+  }
+
+  function tell(name: string, entry: Followed, progress: RolloutProgress): void {
+    if (entry.progress && equals(RolloutProgressSchema, entry.progress, progress)) return;
+    entry.progress = progress;
+    for (const listener of listeners) listener(name);
+  }
+
+  async function tick(): Promise<void> {
+    if (options.leadership && options.leadership() === undefined) {
+      // Whoever leads next gathers evidence of its own.
+      followed.clear();
+      return;
+    }
+    for (const state of await store.listRollouts()) {
+      const name = nameOf(state);
+      if (hasEnded(state)) {
+        if (followed.delete(name)) for (const listener of listeners) listener(name);
+        continue;
+      }
+      try {
+        await look(name, state);
+      } catch (error) {
+        // One rollout that cannot be looked at now must not stop the others.
+        log(
+          `rollout of ${name}: ${error instanceof Error ? error.message : error}`,
+          "rollout-failed",
+        );
+      }
+    }
+  }
+
+  /** What is known before anyone who leads has looked at a state. */
+  function unseen(state: RolloutState): RolloutProgress {
+    const { others } = options;
+    if (others === undefined || options.leadership?.() !== undefined || hasEnded(state))
+      return create(RolloutProgressSchema, { state });
+    const leader = others.leader();
+    const words = leader
+      ? `what the replica ${leader} says, which leads and is not followed (--peer)`
+      : "a replica that leads: none does now";
+    return create(RolloutProgressSchema, { state, waitingFor: [words] });
+  }
+
+  return {
+    tick,
+    progress(name, state) {
+      const known = [followed.get(name)?.progress, options.others?.progress(name)];
+      return known.find((each) => each?.state?.etag === state.etag) ?? unseen(state);
+    },
+    walking: () => [...followed.values()].flatMap(({ progress }) => progress ?? []),
+    onProgress(listener) {
+      listeners.add(listener);
+      const stop = options.others?.onProgress(listener);
+      return () => {
+        listeners.delete(listener);
+        stop?.();
+      };
+    },
+    start(everyMs) {
+      let timer: NodeJS.Timeout | undefined;
+      let stopped = false;
+      const again = async () => {
+        await tick().catch((error: unknown) =>
+          log(`rollouts: ${error instanceof Error ? error.message : error}`, "rollout-failed"),
+        );
+        if (!stopped) timer = setTimeout(again, everyMs);
+      };
+      timer = setTimeout(again, everyMs);
+      return () => {
+        stopped = true;
+        clearTimeout(timer);
+      };
+    },
+  };
+}
+
+/** Name of the route that a rollout moves. */
+export function nameOf({ rollout }: RolloutState): string {
+  return `${rollout?.metadata?.namespace || "default"}/${rollout?.metadata?.name ?? ""}`;
+}

@@ -1,0 +1,114 @@
+import type { KeySource, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import { controlHeaders } from "../control-headers.ts";
+import type { Problem } from "../problem.ts";
+
+/** What the filters read of one list. */
+const mostSources = 8;
+const mostIdleSeconds = 7 * 24 * 60 * 60;
+
+/** What is wrong with who stays where: pins, conversations, and keys that need an identity. */
+export function stickinessProblems(spec: RouteSpec): Problem[] {
+  return [
+    ...tenantSourceProblems(spec),
+    ...pinProblems(spec),
+    ...holdProblems(spec),
+    ...conversationProblems(spec.canary?.conversations),
+  ];
+}
+
+function tenantSourceProblems({ canary, rateLimit }: RouteSpec): Problem[] {
+  const isTenant = ({ source }: KeySource) => source.case === "tenant";
+  const problems: Problem[] = (rateLimit?.identity ?? []).flatMap((source, index) =>
+    isTenant(source)
+      ? [
+          {
+            code: "circular",
+            path: `spec.rateLimit.identity[${index}].tenant`,
+            message: "identity tells what the tenant is: it cannot be the tenant itself",
+          },
+        ]
+      : [],
+  );
+  const index = canary?.stickyBy.findIndex(isTenant) ?? -1;
+  if (index >= 0 && rateLimit === undefined)
+    problems.push(needsIdentity(`canary.stickyBy[${index}] is the tenant`));
+  const told = canary?.stickyBy.flatMap((each) => (isTenant(each) ? rateLimit?.identity : each));
+  if (told !== undefined && told.length > mostSources)
+    problems.push({
+      code: "too-many",
+      path: "spec.canary.stickyBy",
+      message: `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${mostSources}`,
+    });
+  return problems;
+}
+
+function pinProblems({ canary, rateLimit, variants, shadow }: RouteSpec): Problem[] {
+  const pins = Object.entries(canary?.pin ?? {});
+  const names = variants.map(({ name }) => name).filter((name) => name !== shadow?.variant);
+  const unknown = pins
+    .filter(([, variant]) => !names.includes(variant))
+    .map(([tenant, variant]) => ({
+      code: "unknown-variant",
+      path: `spec.canary.pin.${tenant}`,
+      message: `variant "${variant}" is not one of ${names.join(", ")}`,
+    }));
+  if (pins.length === 0 || rateLimit !== undefined) return unknown;
+  return [...unknown, needsIdentity("canary.pin names tenants")];
+}
+
+function holdProblems({ canary, rateLimit, variants, shadow }: RouteSpec): Problem[] {
+  const hold = canary?.hold;
+  if (hold === undefined) return [];
+  if (rateLimit === undefined) return [needsIdentity("canary.hold names tiers")];
+  const tiers = Object.keys(rateLimit.tiers);
+  const names = variants.map(({ name }) => name).filter((name) => name !== shadow?.variant);
+  const problems: Problem[] = hold.tiers.flatMap((tier, index) =>
+    tiers.includes(tier)
+      ? []
+      : [
+          {
+            code: "unknown-tier",
+            path: `spec.canary.hold.tiers[${index}]`,
+            message: `tier "${tier}" is not one of ${tiers.join(", ")}`,
+          },
+        ],
+  );
+  if (!names.includes(hold.variant))
+    problems.push({
+      code: "unknown-variant",
+      path: "spec.canary.hold.variant",
+      message: `variant "${hold.variant}" is not one of ${names.join(", ")}`,
+    });
+  return problems;
+}
+
+function needsIdentity(why: string): Problem {
+  return {
+    code: "missing-field",
+    path: "spec.rateLimit",
+    message: `${why}, which rateLimit.identity must tell apart`,
+  };
+}
+
+type Conversations = NonNullable<NonNullable<RouteSpec["canary"]>["conversations"]>;
+
+function conversationProblems(conversations: Conversations | undefined): Problem[] {
+  if (conversations === undefined) return [];
+  const path = "spec.canary.conversations";
+  const { header, idle } = conversations;
+  const problems: Problem[] = [];
+  if (controlHeaders.includes(header))
+    problems.push({
+      code: "control-header",
+      path: `${path}.header`,
+      message: `header ${header} is set by weir and names no conversation`,
+    });
+  const seconds = Number(idle?.seconds ?? 1n);
+  if (seconds < 1 || seconds > mostIdleSeconds || (idle?.nanos ?? 0) !== 0)
+    problems.push({
+      code: "out-of-range",
+      path: `${path}.idle`,
+      message: `idle must be whole seconds from 1s to ${mostIdleSeconds}s`,
+    });
+  return problems;
+}

@@ -1,0 +1,76 @@
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { Resilience, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Report } from "../problem.ts";
+
+const path = "spec.resilience";
+
+/** Conditions under which Envoy tries a request again that ran out of the time of one try. */
+const retriedWhenLate: readonly string[] = ["5xx", "gateway-error", "reset"];
+
+export function checkResilience({ resilience }: RouteSpec, report: Report): void {
+  if (resilience === undefined) return;
+  const retries = resilience.retries;
+  if (
+    retries?.attempts === 0 &&
+    (retries.perTryTimeout ?? retries.backoff ?? retries.budget ?? retries.retryOn[0]) !== undefined
+  )
+    report(
+      "retries-off",
+      `${path}.retries`,
+      "perTryTimeout, retryOn, backoff and budget have no meaning with 0 attempts",
+    );
+  for (const [name, duration] of Object.entries(durationsOf(resilience)))
+    if (duration !== undefined && duration.seconds === 0n && duration.nanos < 1_000_000)
+      report(
+        "out-of-range",
+        `${path}.${name}`,
+        `${name.split(".").at(-1)} must be at least 0.001s`,
+      );
+  checkFirstByte(resilience, report);
+}
+
+/** A request that was too late is not tried again; a proxy knows one such time, not two. */
+function checkFirstByte({ firstByteTimeout, retries, timeout }: Resilience, report: Report): void {
+  if (firstByteTimeout === undefined) return;
+  const at = `${path}.firstByteTimeout`;
+  if (retries?.perTryTimeout)
+    report(
+      "first-byte-retries",
+      at,
+      "firstByteTimeout and retries.perTryTimeout exclude each other: the one answers with 504, the other tries again",
+    );
+  for (const condition of retries?.retryOn ?? [])
+    if (retriedWhenLate.includes(condition))
+      report(
+        "first-byte-retries",
+        at,
+        `retries on ${condition} run a request again that was too late: leave ${condition} out, or give retries.perTryTimeout instead`,
+      );
+  if (timeout && nanosOf(firstByteTimeout) >= nanosOf(timeout))
+    report("no-effect", at, "firstByteTimeout has no meaning unless it is shorter than timeout");
+}
+
+function nanosOf({ nanos, seconds }: Duration): bigint {
+  return seconds * 1_000_000_000n + BigInt(nanos);
+}
+
+/** All durations of a route's resilience, by their path below it. */
+export function durationsOf(resilience: Resilience): Record<string, Duration | undefined> {
+  const { balance, connections, outlier, retries, warmup } = resilience;
+  const key = balance?.hash?.key;
+  return {
+    timeout: resilience.timeout,
+    firstByteTimeout: resilience.firstByteTimeout,
+    "retries.perTryTimeout": retries?.perTryTimeout,
+    "retries.backoff": retries?.backoff,
+    "outlier.interval": outlier?.interval,
+    "outlier.baseEjectionTime": outlier?.baseEjectionTime,
+    "connections.connectTimeout": connections?.connectTimeout,
+    "connections.idleTimeout": connections?.idleTimeout,
+    "connections.maxConnectionDuration": connections?.maxConnectionDuration,
+    "connections.keepalive.time": connections?.keepalive?.time,
+    "connections.keepalive.interval": connections?.keepalive?.interval,
+    "warmup.duration": warmup?.duration,
+    "balance.hash.cookie.ttl": key?.case === "cookie" ? key.value.ttl : undefined,
+  };
+}

@@ -1,0 +1,157 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import type { Interceptor } from "@connectrpc/connect";
+import {
+  type ApiContext,
+  accessInterceptor,
+  asPrincipal,
+  clampTimeout,
+  createApi,
+  createReportEndpoint,
+  errorInterceptor,
+  mostMessageBytes,
+  roleFor,
+  staleInterceptor,
+} from "../../api/index.ts";
+import {
+  type createGate,
+  createHostCheck,
+  credentialsOf,
+  type HostRules,
+  type Misdirected,
+  may,
+} from "../../auth/index.ts";
+import { type Metrics, metricsInterceptor } from "../../metrics/index.ts";
+import { sparse } from "../../telemetry/index.ts";
+import { createPages } from "../../web/pages.ts";
+import { createCalls } from "../calls/calls.ts";
+import { costInterceptor, createCosts } from "../calls/costs.ts";
+import { createRates } from "../calls/rates.ts";
+import { goingAwayInterceptor } from "./going-away.ts";
+import { isDoomed } from "./limit-resets.ts";
+import { createUnread } from "./unread.ts";
+
+export interface RequestOptions {
+  gate: Pick<ReturnType<typeof createGate>, "authenticate" | "guarded">;
+  /** Further names under which this service is reached. */
+  allowedHosts: HostRules["allowed"];
+  context: ApiContext;
+  metrics: Metrics;
+  /** What the start still waits for, or that this is the end; undefined while proxies and callers can come. */
+  startsWith(): string | undefined;
+  /** Told in every answer: since when reads come from a copy, and what in it is damaged. */
+  store: Parameters<typeof staleInterceptor>[0];
+  /** Why proxies are sent nothing; undefined while they are served. */
+  holds(): string | undefined;
+  /** Sees every call of the API from the outside. */
+  interceptors: Interceptor[];
+  /** Aborts when this service ends; the reason is what watches end with. */
+  goingAway: AbortSignal;
+  log(line: string, code?: string): void;
+}
+
+/** What answers on the API's port: health, the page, metrics, and the API for whom the gate lets in. */
+export function createRequests({
+  gate,
+  allowedHosts,
+  context,
+  metrics,
+  startsWith,
+  store,
+  holds,
+  interceptors,
+  goingAway,
+  log,
+}: RequestOptions): (req: IncomingMessage, res: ServerResponse) => void {
+  const denied = sparse(log);
+  const reported = createReportEndpoint(context, {
+    mostBytes: mostMessageBytes,
+    denied,
+    called: metrics.called,
+  });
+  const tooOften = createRates();
+  const pages = createPages();
+  const unread = createUnread(goingAway);
+  const hosts = createHostCheck({ guarded: gate.guarded, allowed: allowedHosts });
+  const call = createCalls({
+    routes: createApi(context),
+    costs: createCosts(),
+    log,
+    interceptors: [
+      costInterceptor,
+      ...interceptors,
+      metricsInterceptor(metrics),
+      errorInterceptor,
+      accessInterceptor(denied),
+      staleInterceptor(store, holds),
+      goingAwayInterceptor(goingAway, (method) => roleFor(method) !== "viewer"),
+    ],
+    readMaxBytes: mostMessageBytes,
+    writeMaxBytes: 64 * mostMessageBytes,
+    jsonOptions: { ignoreUnknownFields: false },
+  });
+
+  async function admit(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const identity = await gate.authenticate(credentialsOf(req.headers.authorization, req.socket));
+    if (isGone(req)) return;
+    if ("reason" in identity) return unauthenticated(res, identity.reason);
+    if (tooOften(req, res, identity.principal)) return;
+    if (reported(req, res, identity.principal)) return;
+    clampTimeout(req.headers);
+    // A name that many share stands for no one who could wait for a turn.
+    const caller = may(identity.principal, "proxy") ? undefined : identity.principal.name;
+    if (req.url !== "/metrics")
+      return asPrincipal(identity.principal, () => call(req, res, caller));
+    if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
+    return answer(res, 403, "viewer in all namespaces is required\n");
+  }
+
+  return (req, res) => {
+    if (isGone(req)) return;
+    // Clients of HTTP/1.1 are told so; sessions of HTTP/2 are when they close.
+    if (goingAway.aborted && req.httpVersionMajor === 1) res.setHeader("connection", "close");
+    unread(res);
+    if (req.url === "/healthz") return answer(res, 200, "ok\n");
+    if (req.url === "/readyz") {
+      const missing = startsWith() ?? holds();
+      return missing ? answer(res, 503, `${missing}\n`) : answer(res, 200, "ok\n");
+    }
+    const misdirected = hosts.host(req);
+    if (misdirected) return refuse(res, misdirected);
+    // The page's files are for whoever follows a link to them; they hold nothing.
+    if (pages(req, res)) return;
+    const foreign = hosts.origin(req);
+    if (foreign) return refuse(res, foreign);
+    admit(req, res).catch((error: unknown) => {
+      log(`a request failed: ${error}`, "request-failed");
+      if (!res.headersSent) answer(res, 500, "internal error\n");
+    });
+  };
+}
+
+/** Whether its client has taken a request back, or its session is being ended: then no one waits for it. */
+function isGone(req: IncomingMessage): boolean {
+  const { stream } = req as unknown as Partial<Http2ServerRequest>;
+  if (stream === undefined) return req.socket.destroyed;
+  return stream.destroyed || stream.closed || isDoomed(stream.session);
+}
+
+function refuse(res: ServerResponse, { status, message }: Misdirected): void {
+  const code = status === 400 ? "invalid_argument" : "permission_denied";
+  res.writeHead(status, { "content-type": "application/json" });
+  res.end(JSON.stringify({ code, message }));
+}
+
+function answer(res: ServerResponse, status: number, body: string): void {
+  res.writeHead(status, { "content-type": "text/plain" }).end(body);
+}
+
+async function serveMetrics(metrics: Metrics, res: ServerResponse): Promise<void> {
+  const text = await metrics.text();
+  res.writeHead(200, { "content-type": metrics.contentType }).end(text);
+}
+
+function unauthenticated(res: ServerResponse, reason: string): void {
+  res.writeHead(401, { "content-type": "application/json", "www-authenticate": "Bearer" });
+  res.end(JSON.stringify({ code: "unauthenticated", message: reason }));
+}

@@ -1,0 +1,17 @@
+import { bindCompression, CompressionPolicy, parseCompression } from "../compression/config";
+import { applyCompression } from "../compression/filter";
+import { COMPRESSION, policyOf, Route, registerMember } from "../document";
+import { nameFilter, openRequest } from "../plugin";
+import { CONTINUE } from "../sdk";
+
+export * from "./callbacks";
+
+nameFilter("compression");
+registerMember(COMPRESSION, parseCompression, bindCompression);
+
+export function proxy_on_request_headers(_context: u32, _count: u32, _endOfStream: u32): i32 {
+  const route = openRequest();
+  const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), COMPRESSION);
+  if (policy != 0) applyCompression(changetype<CompressionPolicy>(policy));
+  return CONTINUE;
+}

@@ -1,0 +1,27 @@
+import { policyOf, RATE_LIMIT, Route, registerMember } from "../document";
+import { nameFilter, openRequest, removeClaimed, tenantHeader, tierHeader } from "../plugin";
+import {
+  bindRateLimit,
+  parseRateLimit,
+  RateLimitPolicy,
+  releaseRateLimit,
+} from "../rate-limit/config";
+import { applyRateLimit } from "../rate-limit/filter";
+import { CONTINUE, STOP_ITERATION } from "../sdk";
+
+export * from "./callbacks";
+
+nameFilter("rate-limit");
+registerMember(RATE_LIMIT, parseRateLimit, bindRateLimit, releaseRateLimit);
+
+export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): i32 {
+  const route = openRequest();
+  const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), RATE_LIMIT);
+  if (policy != 0) {
+    if (!applyRateLimit(changetype<RateLimitPolicy>(policy), context, false)) return STOP_ITERATION;
+  } else {
+    removeClaimed(tenantHeader);
+    removeClaimed(tierHeader);
+  }
+  return CONTINUE;
+}

@@ -1,0 +1,114 @@
+import {
+  addTo,
+  CAS_MISMATCH,
+  clearTable,
+  OK,
+  readShared,
+  reserve,
+  sharedBytes,
+  sharedPtr,
+  Table,
+  valueIn,
+  writeShared,
+} from "../../sdk";
+import { Bucket, bucketOf, eachBucket } from "../bucket/bucket";
+
+// What the workers need of fleet-wide limits, handed to the one that reports: a
+// list in shared data of fingerprints and how often their buckets were asked.
+// Each worker adds its own once a second, whoever reports empties it.
+//
+//   u64 fingerprint | u64 requests, ...
+const ENTRY: usize = 16;
+const MOST_ENTRIES: usize = 1024;
+const MOST_TRIES: i32 = 8;
+
+const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6e]); // "weir.n"
+const KEY: usize = 6;
+const list: usize = FULL ? reserve(MOST_ENTRIES * ENTRY) : 0;
+let count: usize = 0;
+
+function readList(): void {
+  readShared(key, KEY);
+  count = min(sharedBytes / ENTRY, MOST_ENTRIES);
+  if (count > 0) memory.copy(list, sharedPtr, count * ENTRY);
+}
+
+/** Place in the list, and 1, of each fingerprint in it. */
+const places = changetype<Table>(memory.data(16, 8));
+let adding: bool = false;
+/** Number of the bucket at hand, of the one to begin with, and of the first that found no room: -1 where all did. */
+let number: i32 = 0;
+let turn: i32 = 0;
+let leftOut: i32 = -1;
+/** Whether those before the one to begin with are being added. */
+let wrapped: bool = false;
+
+/** Adds what this worker's buckets were asked since the last time; a full list leaves the rest to the next second, by turns. */
+export function handOverNeeds(): void {
+  adding = false;
+  eachBucket((bucket: usize): void => {
+    if (changetype<Bucket>(bucket).wanted > 0) adding = true;
+  });
+  if (!adding) return;
+  for (let i = 0; i < MOST_TRIES; i++) {
+    readList();
+    clearTable(places);
+    for (let at: usize = 0; at < count; at++) addTo(places, load<u64>(list + at * ENTRY), at + 1);
+    leftOut = -1;
+    addAll(false);
+    addAll(true);
+    const status = writeShared(key, KEY, list, count * ENTRY);
+    if (status == CAS_MISMATCH) continue;
+    if (status != OK) return;
+    turn = max(leftOut, 0);
+    eachBucket((bucket: usize): void => {
+      const added = valueIn(places, changetype<Bucket>(bucket).fingerprint) != 0;
+      if (added) changetype<Bucket>(bucket).wanted = 0;
+    });
+    return;
+  }
+}
+
+function addAll(again: bool): void {
+  wrapped = again;
+  number = 0;
+  eachBucket(add);
+}
+
+function add(bucketAt: usize): void {
+  const bucket = changetype<Bucket>(bucketAt);
+  const own = number++;
+  if (bucket.wanted == 0 || own < turn != wrapped) return;
+  let place = valueIn(places, bucket.fingerprint);
+  if (place == 0) {
+    if (count == MOST_ENTRIES) {
+      if (leftOut < 0) leftOut = own;
+      return;
+    }
+    const entry = list + count * ENTRY;
+    store<u64>(entry, bucket.fingerprint);
+    store<u64>(entry, 0, 8);
+    place = ++count;
+    addTo(places, bucket.fingerprint, place);
+  }
+  const requests = list + (place - 1) * ENTRY + 8;
+  store<u64>(requests, load<u64>(requests) + bucket.wanted);
+}
+
+/** Takes over what all workers handed in: adds it to `asked` of this worker's buckets. */
+export function collectNeeds(): void {
+  for (let i = 0; i < MOST_TRIES; i++) {
+    readList();
+    if (count == 0) return;
+    const status = writeShared(key, KEY, list, 0);
+    if (status == CAS_MISMATCH) continue;
+    if (status != OK) return;
+    for (let at: usize = 0; at < count; at++) {
+      const known = bucketOf(load<u64>(list + at * ENTRY));
+      if (known == 0) continue;
+      const bucket = changetype<Bucket>(known);
+      bucket.asked += <u32>load<u64>(list + at * ENTRY, 8);
+    }
+    return;
+  }
+}

@@ -1,0 +1,262 @@
+import { currentDocument, policyOf, RATE_LIMIT, Route } from "../../document";
+import {
+  closeJson,
+  member,
+  nextElement,
+  nextMember,
+  numberRead,
+  openArray,
+  openJson,
+  openObject,
+  readNumber,
+  readString,
+  skipValue,
+  stringBytes,
+  stringPtr,
+} from "../../format/json";
+import { decodeNumber, numberValue } from "../../format/json-number";
+import { xxh64 } from "../../format/xxh64";
+import { alsoReport, metricOf } from "../../report";
+import {
+  arenaUsed,
+  beginText,
+  CALL_HEADERS,
+  callBodyBytes,
+  callBodyPtr,
+  findHeader,
+  GAUGE,
+  isLiteral,
+  literal,
+  logWarning,
+  nowNs,
+  readCallBody,
+  readHeaders,
+  resetArena,
+  rewindArena,
+  setGauge,
+  spilledCount,
+  Text,
+  textBytes,
+  textPtr,
+  valueBytes,
+  valuePtr,
+  write,
+  writeByte,
+  writeText,
+  writeUint,
+  writtenBytes,
+} from "../../sdk";
+import { Bucket, bucketOf, eachBucket } from "../bucket/bucket";
+import { assignShare, shareOf } from "../bucket/shared-bucket";
+import { Tenant } from "../bucket/tenants";
+import { RateLimitPolicy } from "../config";
+import { Flow, flowNamed } from "../in-flight/flow";
+import { noteSaturation, TOLD, writeSaturations } from "../overload/overload";
+import { collectNeeds, handOverNeeds } from "./demand";
+import { writeJsonText } from "./json-text";
+
+// Fleet-wide limits. The control service splits each bucket's rate among the
+// proxies; a proxy's share stands in its shared data, beside the bucket itself,
+// where every worker finds it with the look-up it makes anyway.
+//
+//   requests -> wanted (worker) -> list in shared data -> asked (reporter)
+//            -> report -> control service -> lease -> share in shared data
+
+/** Tenants that one report can tell of, and bytes of it after which none is begun; a proxy with more goes by turns. */
+const MOST_NEEDS: i32 = 1000;
+const NEEDS_END: usize = 240_000;
+/** Reports without a request until a bucket's share is given back. */
+const MOST_QUIET: u32 = 60;
+/** The control service counts as away after so long without an answer. */
+const AWAY_NS: u64 = 5_000_000_000;
+
+const status = literal(":status");
+/** Name of the strangers' bucket; see ../bucket/tenants. */
+const anonymous = literal("\0");
+
+let reportedNs: u64 = 0;
+let answeredNs: u64 = 0;
+let away: bool = false;
+let needs: i32 = 0;
+/** Number of the bucket at hand, and of the one that the next report begins with. */
+let place: u32 = 0;
+let turn: u32 = 0;
+/** Where this report came to its bounds; 0: it has room. */
+let stopped: u32 = 0;
+
+/** Has the module's reports tell what fleet-wide limits need, and how busy pods seem to be. */
+export function reportNeeds(): void {
+  alsoReport(
+    handOverNeeds,
+    (_comma: bool): void => {},
+    (): void => {
+      writeNeeds();
+      writeSaturations();
+    },
+  );
+}
+
+/** Writes the member "needs" of message ReportRequest; only the worker that reports comes here. */
+function writeNeeds(): void {
+  const document = currentDocument();
+  if (document === null) return;
+  const now = nowNs();
+  // Whoever reports anew does not know what the one before had shares for.
+  if (reportedNs == 0 || now - reportedNs > AWAY_NS) {
+    eachBucket(recall);
+    answeredNs = now;
+  }
+  reportedNs = now;
+  collectNeeds();
+  needs = 0;
+  place = 0;
+  stopped = 0;
+  let any = false;
+  for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
+    const policy = policyOf(changetype<Route>(at), RATE_LIMIT);
+    if (policy == 0 || changetype<RateLimitPolicy>(policy).proxies == 0) continue;
+    any = true;
+    writeRoute(changetype<Route>(at), changetype<RateLimitPolicy>(policy), now);
+  }
+  turn = stopped;
+  if (needs > 0) writeByte(0x5d);
+  if (any) showAway(now);
+}
+
+function recall(at: usize): void {
+  resetArena();
+  const bucket = changetype<Bucket>(at);
+  if (bucket.startNs != 0 && shareOf(bucket.fingerprint) != 0) bucket.quiet = 1;
+}
+
+function writeRoute(route: Route, policy: RateLimitPolicy, now: u64): void {
+  for (let at = policy.tenants.list; at != 0; at = changetype<Tenant>(at).next)
+    writeNeed(route.name, changetype<Tenant>(at).name, changetype<Tenant>(at).bucket, now);
+  writeNeed(route.name, 0, policy.tenants.others.bucket, now);
+}
+
+function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
+  if (bucket.asked > 0) bucket.quiet = 1;
+  // Requests of those whose turn it is not add up until it is.
+  if (place++ < turn || stopped != 0 || bucket.quiet == 0) return;
+  if (needs >= MOST_NEEDS || writtenBytes() > NEEDS_END) {
+    stopped = place - 1;
+    return;
+  }
+  resetArena();
+  if (bucket.quiet > MOST_QUIET) {
+    if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now)) bucket.quiet = 0;
+    return;
+  }
+  bucket.quiet++;
+  write(needs++ == 0 ? ',"needs":[{"route":"' : ',{"route":"');
+  writeText(route);
+  if (tenant != 0) {
+    write('","tenant":"');
+    writeJsonText(tenant);
+  }
+  write('","wanted":"');
+  writeUint(bucket.asked);
+  write('","intervalNs":"');
+  writeUint(shareOf(bucket.fingerprint));
+  write('"}');
+  bucket.asked = 0;
+}
+
+/** Takes the shares out of message ReportResponse. */
+export function readLeases(bytes: u32): void {
+  if (!readHeaders(CALL_HEADERS)) return;
+  const row = findHeader(status);
+  if (row == 0 || !isLiteral("200", valuePtr(row), valueBytes(row))) return;
+  answeredNs = nowNs();
+  if (!readCallBody(bytes)) return;
+  openJson(callBodyPtr, callBodyBytes) && openObject();
+  while (nextMember()) {
+    const loads = member("loads");
+    if (!loads && !member("leases")) skipValue();
+    else {
+      openArray();
+      // The answer itself lies in the arena, and what is read of shared data comes to it.
+      const used = arenaUsed;
+      const spills = spilledCount;
+      while (nextElement()) {
+        if (loads) readPodLoad();
+        else readLease();
+        rewindArena(used, spills);
+      }
+    }
+  }
+  closeJson();
+}
+
+/** Message Load: how saturated the pods of a route are, of which each has been asked. */
+function readPodLoad(): void {
+  let route: u64 = 0;
+  let permille: f64 = 0;
+  openObject();
+  while (nextMember()) {
+    if (member("route")) {
+      if (readString()) route = xxh64(stringPtr, stringBytes, 0);
+    } else if (member("saturationPermille")) {
+      if (readNumber(0, 100_000)) permille = numberRead;
+    } else skipValue();
+  }
+  const flow = flowNamed(route);
+  if (flow != 0 && changetype<Flow>(flow).listens)
+    noteSaturation(changetype<Flow>(flow), TOLD, permille / 1000, answeredNs);
+}
+
+function readLease(): void {
+  let route: u64 = 0;
+  let tenantPtr = textPtr(anonymous);
+  let tenantBytes = textBytes(anonymous);
+  let intervalNs: u64 = 0;
+  openObject();
+  while (nextMember()) {
+    if (member("route")) {
+      if (readString()) route = xxh64(stringPtr, stringBytes, 0);
+    } else if (member("tenant")) {
+      if (!readString()) return;
+      tenantPtr = stringPtr;
+      tenantBytes = stringBytes;
+    } else if (member("intervalNs")) {
+      // Proto JSON writes numbers of 64 bits as strings.
+      if (readString() && decodeNumber(stringPtr, stringPtr + stringBytes))
+        intervalNs = <u64>max(min(numberValue, 1e15), 0);
+    } else skipValue();
+  }
+  const known = bucketOf(xxh64(tenantPtr, tenantBytes, route));
+  if (known == 0 || intervalNs == 0) return;
+  const bucket = changetype<Bucket>(known);
+  if (bucket.startNs == 0) return;
+  // Never more than the whole limit, whatever the answer says.
+  const share = max(intervalNs, bucket.fullNs);
+  assignShare(bucket.fingerprint, share, bucket.startNs, bucket.windowNs, answeredNs);
+}
+
+/** Says so when the shares are no longer renewed, and when they are again. */
+function showAway(now: u64): void {
+  const silent = now > answeredNs && now - answeredNs > AWAY_NS;
+  if (silent == away) return;
+  away = silent;
+  sayAway = true;
+}
+
+let sayAway: bool = false;
+
+/** Shows and logs what changed; call it once the report is on its way, for all are built in one place. */
+export function logAway(): void {
+  if (!sayAway) return;
+  sayAway = false;
+  beginText();
+  write("weir_fleet_control_away");
+  setGauge(metricOf(GAUGE), away ? 1 : 0);
+  beginText();
+  write("weir fleet limits: ");
+  write(
+    away
+      ? "the control service does not answer: the last shares go on"
+      : "the control service answers again",
+  );
+  logWarning();
+}

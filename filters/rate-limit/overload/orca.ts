@@ -1,0 +1,82 @@
+import { decodeNumber, numberEnd, numberValue } from "../../format/json-number";
+import { Ascii, isLiteral } from "../../sdk";
+
+// Open Request Cost Aggregation: a pod tells its load in the answer's header
+// endpoint-load-metrics, as "TEXT name=value, map.name=value" or as
+// "JSON {"name": value, "map": {"name": value}}". Model servers name the same
+// thing differently; the names known here are vLLM's and Triton's.
+
+/** Load of the pod that answered; negative where it does not tell. */
+export let queueDepth: f64 = -1;
+export let kvCacheUse: f64 = -1;
+export let gpuUse: f64 = -1;
+
+/** Reads a header value; false when it holds nothing that is known here. */
+export function readLoad(ptr: usize, bytes: usize): bool {
+  queueDepth = -1;
+  kvCacheUse = -1;
+  gpuUse = -1;
+  const end = ptr + bytes;
+  // One scan serves both forms: a name is what stands before "=" or ":", without quotes.
+  let name = ptr;
+  let nameEnd = ptr;
+  let inUtilization = false;
+  for (let at = ptr; at < end; ) {
+    const c = load<u8>(at);
+    if (c == 0x3d || c == 0x3a) {
+      at++;
+      while (at < end && load<u8>(at) == 0x20) at++;
+      if (at < end && load<u8>(at) == 0x7b) {
+        inUtilization = isNamed("utilization", name, nameEnd);
+        at++;
+      } else if (decodeNumber(at, end)) {
+        note(name, nameEnd, inUtilization, numberValue);
+        at = max(numberEnd, at + 1);
+      }
+      nameEnd = name = at;
+    } else {
+      if (c == 0x7d) inUtilization = false;
+      if (isWord(c)) {
+        if (nameEnd < at) name = at;
+        nameEnd = at + 1;
+      }
+      at++;
+    }
+  }
+  return queueDepth >= 0 || kvCacheUse >= 0 || gpuUse >= 0;
+}
+
+function isWord(c: u8): bool {
+  return (
+    ((c | 0x20) >= 0x61 && (c | 0x20) <= 0x7a) ||
+    (c >= 0x30 && c <= 0x39) ||
+    c == 0x5f ||
+    c == 0x2e ||
+    c == 0x2d
+  );
+}
+
+function isNamed(name: Ascii, from: usize, to: usize): bool {
+  return isLiteral(name, from, to - from);
+}
+
+function note(from: usize, to: usize, inUtilization: bool, value: f64): void {
+  if (!(value >= 0)) return;
+  let last = to;
+  while (last > from && load<u8>(last - 1) != 0x2e) last--;
+  if (isNamed("num_requests_waiting", last, to) || isNamed("queue_depth", last, to))
+    queueDepth = max(queueDepth, value);
+  else if (
+    isNamed("kv_cache_usage_perc", last, to) ||
+    isNamed("kv_cache_utilization", last, to) ||
+    isNamed("gpu_cache_usage_perc", last, to)
+  )
+    kvCacheUse = max(kvCacheUse, share(value));
+  else if (isNamed("utilization.gpu", from, to) || (inUtilization && isNamed("gpu", last, to)))
+    gpuUse = max(gpuUse, share(value));
+}
+
+/** A share of one; some servers write percent. */
+function share(value: f64): f64 {
+  return value > 1.5 ? value / 100 : value;
+}

@@ -1,0 +1,86 @@
+import { count, FINISH_LENGTH, LIMIT_FINISHED } from "../../measure";
+import { allocate, beginText, writeUint, written, writtenBytes } from "../../sdk";
+import { keepTo, put, putByte, putBytes } from "../body-edit";
+import { countOfTenant, Stream } from "../stream";
+import { completionOf, promptOf } from "./account";
+import { headFrom, headTo } from "./answer";
+
+// A stream that its tenant cannot pay any longer ends as those of its API do (../apis
+// has the words). What the pod still sends is dropped.
+//
+// In these words % and a letter stand for: h members of the first event before those
+// that tell its news, i the choice or block, s the event's number, p, c and t tokens of
+// the prompt, of the completion and both, n usage that is null; what stands between %{
+// and %} comes once for each choice, between %[ and %] where the client asked for usage.
+
+/** So much of an event is kept, to name id and model in the last one. */
+const MOST_HEAD: u32 = 512;
+
+/** Keeps the head of an event: what stands before its choices, with their id and model. */
+export function keepHead(stream: Stream, from: usize, to: usize): void {
+  if (stream.api.headEnd == 0) return;
+  if (!stream.headBegun) {
+    if (headFrom == 0) return;
+    stream.headBegun = true;
+    from = headFrom;
+    if (stream.head == 0) stream.head = allocate(MOST_HEAD);
+    stream.headBytes = 0;
+  }
+  const bytes = <i32>((headTo == 0 ? to : headTo) - from);
+  stream.headDone = headTo != 0;
+  // The name that ends it began in a piece before.
+  if (bytes < 0) stream.headBytes -= min<u32>(stream.headBytes, -bytes);
+  else if (stream.headBytes + bytes > MOST_HEAD) {
+    // Too long to keep: a last event without it still says what it has to.
+    stream.headBytes = 0;
+    stream.headDone = true;
+  } else {
+    memory.copy(stream.head + stream.headBytes, from, bytes);
+    stream.headBytes += bytes;
+  }
+}
+
+/** Writes the end of the stream at the place `at` of the edit. */
+export function finish(stream: Stream, at: usize): void {
+  keepTo(at);
+  const text = stream.api.end;
+  const end = text.ptr + <usize>text.length;
+  const choices = <u32>min(max<f64>(stream.choices, 1), 128);
+  let choice: u32 = 0;
+  let again: usize = 0;
+  for (let from = text.ptr; from < end; from++) {
+    const byte = load<u8>(from);
+    if (byte != 0x25) {
+      putByte(byte);
+      continue;
+    }
+    const letter = load<u8>(++from);
+    if (letter == 0x68) {
+      if (stream.headDone) putBytes(stream.head, stream.headBytes);
+    } else if (letter == 0x69) putNumber(again == 0 ? stream.block : choice);
+    else if (letter == 0x73) putNumber(stream.sequence + 1);
+    else if (letter == 0x70) putNumber(promptOf(stream));
+    else if (letter == 0x63) putNumber(completionOf(stream));
+    else if (letter == 0x74) putNumber(promptOf(stream) + completionOf(stream));
+    else if (letter == 0x6e) {
+      if (stream.clientAsks) put(',"usage":null');
+    } else if (letter == 0x7b) again = from;
+    else if (letter == 0x7d) {
+      if (++choice < choices) from = again;
+      else again = 0;
+    } else if (letter == 0x5b && !stream.clientAsks) {
+      while (load<u16>(from) != 0x5d25) from++; // its %]
+      from++;
+    }
+  }
+  stream.isFinished = true;
+  stream.isDone = true;
+  countOfTenant(stream, FINISH_LENGTH, choices);
+  count(stream.cell, LIMIT_FINISHED);
+}
+
+function putNumber(value: u32): void {
+  beginText();
+  writeUint(value);
+  putBytes(written(), writtenBytes());
+}

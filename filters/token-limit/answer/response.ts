@@ -1,0 +1,192 @@
+import { writeGoDuration } from "../../format/duration";
+import { FIRST_BYTE_MS, observe, RESPONSE_501, RESPONSES } from "../../measure";
+import {
+  beginText,
+  bodyBytes,
+  bodyPtr,
+  CONTINUE,
+  findHeader,
+  hasHeader,
+  isLiteral,
+  literal,
+  nowNs,
+  RESPONSE_BODY,
+  RESPONSE_HEADERS,
+  readBody,
+  readHeaders,
+  removeHeader,
+  resetArena,
+  setHeader,
+  Text,
+  valueBytes,
+  valuePtr,
+  writeUint,
+  written,
+  writtenBytes,
+} from "../../sdk";
+import { FREE } from "../apis";
+import { beginEdit, dropTo, endEdit } from "../body-edit";
+import { isEncoded } from "../encoding";
+import {
+  limitRequests,
+  limitTokens,
+  remainingRequests,
+  remainingTokens,
+  resetRequests,
+  resetTokens,
+} from "../header-names";
+import { resetMs } from "../refusal";
+import { countOfTenant, EVENTS, findStream, JSON, LINES, Stream, UNREAD, UNTOLD } from "../stream";
+import { endStream } from "./account";
+import { beginAnswer, isWhole, readAnswer } from "./answer";
+import { endData, endEvent, readEvents, readLines, sinceMs } from "./events";
+import { passHeld } from "./hold-usage-event";
+
+const statusName = literal(":status");
+const contentType = literal("content-type");
+const contentLength = literal("content-length");
+
+/** Nothing of this piece goes on, and nothing waits for it. */
+const STOP_NO_BUFFER: i32 = 3;
+/** A piece larger than this is none of a stream of tokens; reading ends there. */
+const MOST_PIECE: u32 = 4 << 20;
+
+/** The pod's answer begins. */
+export function onResponse(context: u32, last: bool): i32 {
+  resetArena();
+  const at = findStream(context);
+  if (at == 0 || !readHeaders(RESPONSE_HEADERS)) return CONTINUE;
+  const stream = changetype<Stream>(at);
+  countOfTenant(stream, readStatus(stream));
+  observe(stream.cell, FIRST_BYTE_MS, sinceMs(stream.startNs, nowNs()));
+  if (!last) beginBody(stream);
+  if (stream.limited) tellTokens(stream);
+  if (stream.burst != 0) tellRequests(stream);
+  if (last) endStream(stream, true);
+  return CONTINUE;
+}
+
+function beginBody(stream: Stream): void {
+  const reading = readingOf(stream);
+  stream.isStream = reading == EVENTS || reading == LINES;
+  // What writes tokens where they cannot be seen, and what is compressed although nobody asked.
+  stream.unreadable = reading == UNREAD ? stream.isCompletion : isEncoded();
+  stream.reading = stream.unreadable ? UNREAD : reading;
+  // An event stream that is edited is not as long as the pod says.
+  if (
+    (stream.isStream || reading == UNTOLD) &&
+    (stream.trims || stream.finishOverrun) &&
+    hasHeader(contentLength)
+  )
+    removeHeader(RESPONSE_HEADERS, contentLength);
+  beginAnswer(stream);
+}
+
+/** Notes the class of the status, 1 to 5 for 1xx to 5xx and 0 for what is none; returns what counts it. */
+function readStatus(stream: Stream): i32 {
+  const row = findHeader(statusName);
+  if (row == 0 || valueBytes(row) != 3) return RESPONSES;
+  const digit = load<u8>(valuePtr(row)) - 0x30;
+  if (digit >= 1 && digit <= 5) stream.statusClass = digit;
+  return isLiteral("501", valuePtr(row), 3) ? RESPONSE_501 : RESPONSES + <i32>stream.statusClass;
+}
+
+function readingOf(stream: Stream): u8 {
+  const row = findHeader(contentType);
+  if (row == 0) return stream.isCall && stream.api.price != FREE ? UNTOLD : UNREAD;
+  const ptr = valuePtr(row);
+  let bytes: usize = 0;
+  while (bytes < valueBytes(row) && load<u8>(ptr + bytes) != 0x3b) bytes++;
+  while (bytes > 0 && load<u8>(ptr + bytes - 1) == 0x20) bytes--;
+  if (isLiteral("text/event-stream", ptr, bytes)) return EVENTS;
+  if (isLiteral("application/x-ndjson", ptr, bytes) || isLiteral("application/jsonl", ptr, bytes))
+    return LINES;
+  return isLiteral("application/json", ptr, bytes) ? JSON : UNREAD;
+}
+
+/** How an answer is read that does not say what it is: by its first letter. */
+function readingBy(stream: Stream, first: u8): u8 {
+  if (first == 0x7b) return stream.api.isLines ? LINES : JSON;
+  // data, event, id, retry, or a comment.
+  const isField = first == 0x64 || first == 0x65 || first == 0x69 || first == 0x72 || first == 0x3a;
+  return isField ? EVENTS : UNREAD;
+}
+
+/** OpenAI's three headers about tokens; the reset is when the bucket is full. */
+function tellTokens(stream: Stream): void {
+  tell(limitTokens, stream.perMinute);
+  tell(remainingTokens, stream.left);
+  tellReset(resetTokens, resetMs(stream.left, stream.perMinute));
+}
+
+/** The three about requests, as they stood when this one had been admitted. */
+function tellRequests(stream: Stream): void {
+  tell(limitRequests, stream.burst);
+  tell(remainingRequests, stream.requestsLeft);
+  tellReset(resetRequests, stream.requestsResetMs);
+}
+
+function tellReset(name: Text, ms: u64): void {
+  beginText();
+  writeGoDuration(ms);
+  setHeader(RESPONSE_HEADERS, name, written(), writtenBytes());
+}
+
+function tell(name: Text, value: u64): void {
+  beginText();
+  writeUint(value);
+  setHeader(RESPONSE_HEADERS, name, written(), writtenBytes());
+}
+
+/** A piece of the answer passes by; it is read and goes on at once. */
+export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
+  resetArena();
+  const at = findStream(context);
+  if (at == 0) return CONTINUE;
+  const stream = changetype<Stream>(at);
+  let goesOn: usize = bytes;
+  stream.answerBytes += bytes;
+  if (stream.reading != UNREAD && (bytes > 0 || stream.heldBytes > 0)) {
+    if (bytes <= MOST_PIECE && readBody(RESPONSE_BODY, bytes)) goesOn = readPiece(stream, last);
+    else {
+      stream.reading = UNREAD;
+      stream.unreadable = true;
+    }
+  }
+  if (last) endAnswer(stream);
+  return !last && bytes > 0 && goesOn == 0 ? STOP_NO_BUFFER : CONTINUE;
+}
+
+function readPiece(stream: Stream, last: bool): usize {
+  if (stream.reading == UNTOLD) {
+    if (bodyBytes == 0) return 0;
+    const first = load<u8>(bodyPtr);
+    // Spaces and line ends say nothing yet.
+    if (first <= 0x20) return bodyBytes;
+    stream.reading = readingBy(stream, first);
+    stream.isStream = stream.reading == EVENTS || stream.reading == LINES;
+    stream.unreadable = stream.reading == UNREAD && stream.isCompletion;
+    if (stream.reading == UNREAD) return bodyBytes;
+  }
+  if (stream.reading == JSON) {
+    readAnswer(stream, bodyPtr, bodyPtr + bodyBytes);
+    return bodyBytes;
+  }
+  beginEdit(bodyPtr, bodyBytes, stream.heldBytes + 2 * stream.headBytes);
+  if (stream.isFinished) dropTo(bodyPtr + bodyBytes);
+  else if (stream.reading == LINES) readLines(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
+  else readEvents(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
+  if (last) passHeld(stream, bodyPtr + bodyBytes);
+  return endEdit(RESPONSE_BODY, bodyBytes);
+}
+
+/** The answer came to its end; what was read last needs no empty line behind it. */
+function endAnswer(stream: Stream): void {
+  if (stream.ended) return;
+  if (stream.reading != UNREAD && !stream.isFinished) {
+    endData(stream);
+    if (isWhole(stream)) endEvent(stream, nowNs());
+    else if (stream.reading == JSON || stream.reading == UNTOLD) stream.unreadable = true;
+  }
+  endStream(stream, true);
+}

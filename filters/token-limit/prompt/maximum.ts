@@ -1,0 +1,156 @@
+import { JsonScan, keptText, scanned } from "../../format/json-scan";
+import { count, LIMIT_CLAMPED } from "../../measure";
+import { Ascii, beginText, writeUint, written, writtenBytes } from "../../sdk";
+import { findName, nameBytesOf, nameOf, placeOf } from "../apis";
+import { dropTo, keepTo, putBytes, putSpaces } from "../body-edit";
+import { reserveCompletion } from "../budget/reservation";
+import { Stream } from "../stream";
+import { denyField, denyTokens } from "./body-refusal";
+
+// How many tokens an answer may have. What a tenant has to pay for is reserved
+// before a number goes on, and a number that is there is never above it. Choices and
+// prompts that come after it are reserved when they are known, or refuse the request.
+const MOST_TOKENS: u32 = 1_000_000_000;
+
+/** The letter of maxima that all servers of an API know, see ../apis. */
+export const MAXIMUM: u8 = 0x6d; // m
+
+const nameBuffer: usize = memory.data(32, 8);
+
+/** The entry of the name that a text to be inserted begins with; 0 for none. */
+function entryOf(stream: Stream, insertion: Ascii): usize {
+  if (insertion.length == 0) return 0;
+  const from = insertion.ptr + 2; // ,"
+  let bytes: usize = 0;
+  while (load<u8>(from + bytes) != 0x22) bytes++;
+  memory.fill(nameBuffer, 0, 32);
+  memory.copy(nameBuffer, from, bytes);
+  return findName(stream.api.request, 1, nameBuffer, <u32>bytes);
+}
+
+/** Whether the request has the name that a text to be inserted begins with. */
+export function hasName(stream: Stream, insertion: Ascii): bool {
+  const entry = entryOf(stream, insertion);
+  return entry != 0 && (stream.seen & ((<u64>1) << placeOf(entry))) != 0;
+}
+
+/** Answers that the request asks for, each with a maximum of its own. */
+export function answersOf(stream: Stream): f64 {
+  return max<f64>(stream.choices, 1) * max<u32>(stream.prompts, 1);
+}
+
+/** Tokens that an answer to a request which names no maximum may have. */
+export function usualMaximum(stream: Stream): u32 {
+  return stream.most == 0 ? max(stream.expectedTokens, stream.bound) : stream.most;
+}
+
+/** Reserves for each answer up to `wanted` tokens; returns how many there are. */
+export function grant(stream: Stream, wanted: u32): u32 {
+  const each = answersOf(stream);
+  const have = reserveCompletion(stream, <u32>min(wanted * each, <f64>MOST_TOKENS));
+  const granted = stream.limited ? <u32>min(<f64>wanted, Math.floor(have / each)) : wanted;
+  if (granted == 0) denyTokens();
+  stream.maximum = max(stream.maximum, granted);
+  if (granted < wanted) lowerTo(stream, granted);
+  return granted;
+}
+
+/** A number is lowered, or named lower than is usual. */
+function lowerTo(stream: Stream, granted: u32): void {
+  stream.lowered = min(stream.lowered, granted);
+  if (stream.lowered < stream.bound) denyBound(stream);
+}
+
+/** A request that its pods would refuse if its maximum were lowered as it has to be. */
+function denyBound(stream: Stream): void {
+  if (stream.most != 0 && stream.bound > stream.most)
+    denyField(
+      nameOf(stream.named),
+      nameBytesOf(stream.named),
+      " leaves no room below the most tokens that the route gives an answer",
+    );
+  else denyTokens();
+}
+
+/** No maximum may be below this. */
+export function bindMaximum(stream: Stream, least: f64): void {
+  stream.bound = max(stream.bound, <u32>min(max(least, 0), <f64>MOST_TOKENS));
+  if (stream.lowered < stream.bound) denyBound(stream);
+}
+
+/** What the request asks for: all there is below zero, and at least one token, as some servers take 0 for none named. */
+function wantedOf(stream: Stream): u32 {
+  if (scanned < 0) return usualMaximum(stream);
+  const most = stream.most == 0 ? MOST_TOKENS : stream.most;
+  return <u32>min(max(Math.ceil(scanned), 1), <f64>most);
+}
+
+/**
+ * A maximum ends before `at`: lowers it to what there is. Where it is a text it becomes a
+ * number, for there are servers that take a text for none.
+ */
+export function limitMaximum(
+  stream: Stream,
+  scan: JsonScan,
+  at: usize,
+  held: u32,
+  quoted: bool,
+): void {
+  if (stream.promptKey == MAXIMUM) stream.hasMaximum = true;
+  const asked = scanned;
+  const wanted = wantedOf(stream);
+  if (<f64>wanted < asked) lowerTo(stream, wanted);
+  const granted = grant(stream, wanted);
+  const fits = <f64>granted >= asked && asked >= 1 && !quoted;
+  if (fits && held == 0) return;
+  const bytes = scan.bytes + (quoted ? 2 : 0);
+  keepTo(at - (bytes - held));
+  dropTo(at);
+  if (fits) {
+    putBytes(keptText(scan), scan.kept);
+    return;
+  }
+  if (<f64>granted < asked || asked < 0) count(stream.cell, LIMIT_CLAMPED);
+  putNumber(granted);
+  fillUp(stream, bytes, <u32>writtenBytes());
+}
+
+/** A maximum is null: it is none. The API's own name for it gets a value here, as it may not stand there twice. */
+export function nullMaximum(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
+  const api = stream.api;
+  const isOwn =
+    stream.inserts &&
+    stream.promptKey == MAXIMUM &&
+    (api.innerMaximum.length > 0 || stream.named == entryOf(stream, api.maximum));
+  if (!isOwn && held == 0) return;
+  keepTo(at - (scan.bytes - held));
+  dropTo(at);
+  if (!isOwn) {
+    putBytes(keptText(scan), scan.kept);
+    return;
+  }
+  putUsual(stream);
+  fillUp(stream, scan.bytes, <u32>writtenBytes());
+}
+
+/** Puts the maximum of a request that names none. */
+export function putUsual(stream: Stream): void {
+  const usual = usualMaximum(stream);
+  const granted = grant(stream, usual);
+  stream.hasMaximum = true;
+  lowerTo(stream, granted);
+  if (granted < usual || stream.clamps) count(stream.cell, LIMIT_CLAMPED);
+  putNumber(granted);
+}
+
+function putNumber(value: u64): void {
+  beginText();
+  writeUint(value);
+  putBytes(written(), writtenBytes());
+}
+
+/** Keeps the body as long as was promised, where `had` bytes became `has`. */
+export function fillUp(stream: Stream, had: u32, has: u32): void {
+  if (has <= had) putSpaces(had - has);
+  else stream.room -= min(stream.room, has - had);
+}

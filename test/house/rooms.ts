@@ -1,0 +1,261 @@
+/**
+ * A room is a folder of control/ or filters/: what it is for in one sentence, and which other
+ * rooms it may import. Arrows only point down: from what runs to what is pure.
+ */
+export interface Room {
+  is: string;
+  imports: string[];
+  /**
+   * The folders in it, each with those that it may import. "." are the files that lie in the room
+   * itself, as far as they are not named here; its index.ts may import them all.
+   */
+  parts?: Record<string, string[]>;
+}
+
+const control: Record<string, Room> = {
+  text: { is: "what is checked of a text before it is parsed", imports: [] },
+  route: {
+    is: "the domain: documents of routes, their checks, buckets, weights and what filters are told",
+    imports: ["text"],
+    parts: {
+      ".": [],
+      filter: ["."],
+      validate: [".", "filter"],
+      document: [".", "validate"],
+    },
+  },
+  etcd: { is: "etcd's API, as the store and the lease need it", imports: [] },
+  kube: {
+    is: "the Kubernetes API, as the store, the lease and the controller need it",
+    imports: ["text"],
+  },
+  auth: { is: "who calls, under which name, and what they may do", imports: ["text"] },
+  store: {
+    is: "routes, rollouts, drills and the audit, in memory, lmdb, etcd or Kubernetes",
+    imports: ["route", "etcd", "kube"],
+  },
+  leader: { is: "which replica does what only one may do", imports: ["etcd", "kube"] },
+  report: { is: "what filters report, checked, added up and kept for a while", imports: [] },
+  loads: { is: "how busy the pods of a route are", imports: ["route"] },
+  peers: { is: "what replicas tell each other", imports: ["report"] },
+  rollout: {
+    is: "walks a canary to all users in steps, and back when a check fails",
+    imports: ["route", "store", "report", "loads"],
+    parts: {
+      judge: [],
+      plan: ["judge"],
+      machine: ["judge", "plan"],
+      run: ["judge", "plan", "machine"],
+      sources: ["plan", "machine", "run"],
+      simulate: ["judge", "machine", "run"],
+    },
+  },
+  signals: { is: "the last minutes of each variant, as the page draws them", imports: ["report"] },
+  metrics: { is: "what Prometheus reads of the control service", imports: ["report", "xds"] },
+  objects: { is: "Kubernetes objects out of files", imports: ["text"] },
+  lint: {
+    is: "advice on a route and the objects around it",
+    imports: ["text", "route", "objects"],
+  },
+  istio: {
+    is: "a route as objects of Istio and the Gateway API",
+    imports: ["route", "objects"],
+    parts: {
+      ".": [],
+      text: ["."],
+      objects: ["."],
+      check: ["."],
+      merge: [".", "text"],
+      render: [".", "check", "objects"],
+    },
+  },
+  controller: {
+    is: "keeps a cluster's objects as the routes say",
+    imports: ["route", "istio", "store", "leader", "kube", "lint"],
+  },
+  xds: {
+    is: "the xDS server: resources of routes, streams, and what proxies answered",
+    imports: ["route"],
+  },
+  envoy: { is: "finds or fetches an Envoy for the command line", imports: [] },
+  pods: { is: "pretended inference servers for a first try", imports: [] },
+  oci: { is: "filters as OCI images", imports: [] },
+  load: { is: "sends load and measures what came of it", imports: [] },
+  telemetry: { is: "logs and traces", imports: [] },
+  drill: { is: "ends drills when their time is over", imports: ["route", "store"] },
+  publish: {
+    is: "turns what is stored into what proxies are sent, to one of them first, and takes back what it refused",
+    imports: ["route", "rollout", "store", "xds"],
+  },
+  web: { is: "the page", imports: [] },
+  api: {
+    is: "the services of the API",
+    imports: ["auth", "route", "store", "xds", "report", "rollout", "signals", "peers", "loads"],
+  },
+  service: {
+    is: "the control service: what listens, what callers may take, and the wiring of all rooms",
+    imports: [
+      "auth",
+      "leader",
+      "peers",
+      "publish",
+      "api",
+      "controller",
+      "store",
+      "xds",
+      "report",
+      "rollout",
+      "signals",
+      "drill",
+      "telemetry",
+      "metrics",
+      "istio",
+      "route",
+      "loads",
+      "web",
+    ],
+    parts: { calls: [], ports: ["calls"], wiring: ["ports"] },
+  },
+  cli: {
+    is: "the command weir",
+    imports: [
+      "auth",
+      "store",
+      "route",
+      "rollout",
+      "objects",
+      "lint",
+      "istio",
+      "xds",
+      "envoy",
+      "pods",
+      "oci",
+      "load",
+      "telemetry",
+      "publish",
+      "service",
+    ],
+    parts: { ".": [], commands: ["."], "program.ts": [".", "commands"] },
+  },
+  "main.ts": { is: "begins the command", imports: ["cli"] },
+};
+
+const filters: Record<string, Room> = {
+  sdk: {
+    is: "the host as Proxy-Wasm has it: memory, headers, shared data, clock, metrics",
+    imports: [],
+  },
+  format: { is: "JSON, event streams, numbers, durations and hashes", imports: ["sdk"] },
+  identity: {
+    is: "who calls: headers, keys, claims, certificates, addresses",
+    imports: ["sdk", "format"],
+  },
+  match: { is: "which requests a policy is for", imports: ["sdk", "format"] },
+  pressure: {
+    is: "whether this worker is too late for work that can be left out",
+    imports: ["sdk"],
+  },
+  document: {
+    is: "the filters' configuration: routes by host, and their policies",
+    imports: ["sdk", "format"],
+  },
+  report: {
+    is: "what the proxy counted, sent by one worker once a second",
+    imports: ["sdk", "format", "document"],
+  },
+  refusal: { is: "answers to requests that are refused", imports: ["sdk", "format"] },
+  plugin: {
+    is: "the life of a filter: configured, ticking, one request begun",
+    imports: ["sdk", "format", "document", "report"],
+  },
+  "rate-limit": {
+    is: "limits of requests: by rate, in flight, under overload, over the fleet",
+    imports: ["sdk", "format", "identity", "document", "report", "refusal", "plugin", "canary"],
+    parts: {
+      "in-flight": [],
+      bucket: ["in-flight"],
+      overload: ["in-flight", "bucket"],
+      "refusal.ts": ["bucket"],
+      "config.ts": ["in-flight", "bucket", "overload"],
+      concurrency: ["in-flight", "bucket", "overload", "refusal.ts", "config.ts"],
+      fleet: ["in-flight", "bucket", "overload", "config.ts"],
+      ".": ["in-flight", "bucket", "overload", "refusal.ts", "config.ts", "concurrency", "fleet"],
+    },
+  },
+  compression: {
+    is: "whether an answer may be compressed",
+    imports: ["sdk", "format", "match", "pressure", "document", "report"],
+  },
+  shadow: {
+    is: "which requests are copied, and how copies are marked",
+    imports: ["sdk", "format", "identity", "match", "pressure", "document", "report", "plugin"],
+  },
+  canary: {
+    is: "which variant a user gets",
+    imports: ["sdk", "format", "identity", "document", "report", "plugin"],
+  },
+  measure: {
+    is: "times and counts of streams, by route, variant and tier",
+    imports: ["sdk", "format", "report"],
+  },
+  "token-limit": {
+    is: "limits of tokens, and what streams tell",
+    imports: ["sdk", "format", "identity", "document", "refusal", "measure", "plugin"],
+    parts: {
+      ".": ["apis"],
+      apis: [],
+      budget: [".", "apis"],
+      prompt: [".", "apis", "budget"],
+      answer: [".", "apis", "budget", "prompt"],
+    },
+  },
+  modules: {
+    is: "what is compiled, one file for each module: the callbacks that Envoy calls",
+    imports: [
+      "sdk",
+      "document",
+      "report",
+      "measure",
+      "plugin",
+      "pressure",
+      "rate-limit",
+      "compression",
+      "shadow",
+      "canary",
+      "token-limit",
+    ],
+  },
+};
+
+/** Rooms of a side, by the name of their folder, or file. */
+export const sides = { control, filters };
+
+/**
+ * Files besides a room's index.ts that others may import: what the command line needs of a room
+ * without the rest of it, whose loading would make every command slower.
+ */
+export const sideDoors = [
+  "control/auth/hosts.ts",
+  "control/load/duration.ts",
+  "control/publish/filter-code.ts",
+  "control/store/default.ts",
+  "control/telemetry/plain.ts",
+  "control/xds/bootstrap.ts",
+  "control/xds/overload-manager.ts",
+  "control/xds/resources/options.ts",
+];
+
+/** The rooms of both sides as Markdown tables, as docs/architecture.md has them. */
+export function roomTables(): string {
+  return Object.entries(sides)
+    .map(([side, rooms]) => {
+      const rows = Object.entries(rooms).map(([name, { is, parts = {} }]) => {
+        const folders = Object.keys(parts).filter((part) => !part.includes("."));
+        const inside =
+          folders.length === 0 ? "" : ` (${folders.map((each) => `\`${each}\``).join(", ")})`;
+        return `| \`${side}/${name}\`${inside} | ${is} |`;
+      });
+      return ["| room | what it is for |", "| --- | --- |", ...rows].join("\n");
+    })
+    .join("\n\n");
+}
