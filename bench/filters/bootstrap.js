@@ -56,7 +56,7 @@ function listener({ port, filters }) {
 
 /** @param {number} port of the upstream that never ends an answer */
 function openCluster(port) {
-  const most = 100_000;
+  const max = 100_000;
   return {
     name: "open",
     load_assignment: {
@@ -72,7 +72,7 @@ function openCluster(port) {
       ],
     },
     circuit_breakers: {
-      thresholds: [{ max_connections: most, max_pending_requests: most, max_requests: most }],
+      thresholds: [{ max_connections: max, max_pending_requests: max, max_requests: max }],
     },
   };
 }

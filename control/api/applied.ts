@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Applied, AppliedSchema, type RouteState } from "../gen/weir/v1/service_pb.ts";
-import type { Lag, Refused, Sight } from "../peers/index.ts";
+import type { Lag, ProxyView, Refused } from "../peers/index.ts";
 import { type Member, resourceTypes } from "../xds/index.ts";
 import type { ApiContext, RenderedFilters } from "./context.ts";
 import { principalSees, type Sees, seesAll, withheld } from "./visible.ts";
@@ -26,7 +26,7 @@ export function appliedIn(
   const own = sightsOf(context);
   const connected = new Set(own.map(({ node }) => node));
   // A proxy that came over from another replica may still be told of there.
-  const others = context.peers.sights().filter(({ node }) => !connected.has(node));
+  const others = context.peers.proxyViews().filter(({ node }) => !connected.has(node));
   const proxies = [...own, ...others];
   const rendered = context.mesh?.();
   const elsewhere = new Set(others.map(({ node }) => node));
@@ -45,7 +45,7 @@ export function appliedIn(
         runs || etags === undefined
           ? lag
           : keptBack(node, scope, by?.etag === state.etag ? by : undefined, lag);
-      return behind === undefined ? [] : [told(node, behind, (each) => sees(each, name))];
+      return behind === undefined ? [] : [visibleLag(node, behind, (each) => sees(each, name))];
     });
     const filters = rendered?.of(name);
     // Who reports what no route ever had may have this one in an older form, if it speaks of its namespace.
@@ -67,7 +67,7 @@ export function appliedIn(
 }
 
 /** A lag as it may be told. */
-function told(node: string, lag: Lag, sees: Sees) {
+function visibleLag(node: string, lag: Lag, sees: Sees) {
   const { reason, refused = false, refusedBefore = false, brief, concerns = [] } = lag;
   const open = brief === undefined || seesAll(sees, concerns);
   return { node, refused, refusedBefore, reason: open ? reason : brief };
@@ -102,7 +102,10 @@ function refusal(type: string, message: string, scope: readonly string[]): Lag {
 }
 
 /** This replica's own proxies. */
-export function sightsOf({ fleet, published }: Pick<ApiContext, "fleet" | "published">): Sight[] {
+export function sightsOf({
+  fleet,
+  published,
+}: Pick<ApiContext, "fleet" | "published">): ProxyView[] {
   return fleet.members().map((member) => {
     const { node, scope } = member;
     const current = published(scope);

@@ -46,11 +46,11 @@ export interface ApiContext {
   /** Name of this replica of the control service. */
   replica: string;
   /** The other replicas' proxies. */
-  peers: Pick<Peers, "sights" | "proxies" | "has" | "granted" | "onChange">;
+  peers: Pick<Peers, "proxyViews" | "proxies" | "has" | "granted" | "onChange">;
   /** Hands what proxies report here to the other replicas. */
   relay: Relay;
   /** Takes a report, of whichever replica's proxy, and tells the shares that this replica decides. */
-  heard(report: ReportRequest): Lease[];
+  onReport(report: ReportRequest): Lease[];
   signals: SignalHistory;
   /** What proxies with these namespaces are sent; undefined before there is anything. */
   published(scope: readonly string[]): Published | undefined;
@@ -65,7 +65,7 @@ export interface ApiContext {
   /** What rollouts may ask besides the proxies' reports. */
   sources: Sources;
   /** How busy pods are: what a report is answered with, and what proxies see. */
-  loads: Pick<KnownLoads, "of" | "pods" | "seen">;
+  loads: Pick<KnownLoads, "of" | "pods" | "observed">;
   /** Manifests for a route. */
   render(states: RouteState[], asked: Asked): string;
 }

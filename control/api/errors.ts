@@ -11,9 +11,9 @@ import {
 } from "../store/index.ts";
 
 /** Problems of one document that are told: an answer should not be larger than what asked for it. */
-const mostProblems = 100;
+const maxProblems = 100;
 /** Longest that a name can be, "namespace/name", is 127. */
-const mostNameCharacters = 128;
+const maxNameCharacters = 128;
 
 /** All problems of a document as one error: the first in the message, the first hundred in the detail. */
 export function problemsError(problems: readonly Problem[]): ConnectError {
@@ -23,7 +23,7 @@ export function problemsError(problems: readonly Problem[]): ConnectError {
     ? `${first.path ? `${first.path}: ` : ""}${first.message}${more}`
     : "refused";
   return new ConnectError(message, Code.InvalidArgument, undefined, [
-    { desc: ProblemsSchema, value: { problems: problems.slice(0, mostProblems) } },
+    { desc: ProblemsSchema, value: { problems: problems.slice(0, maxProblems) } },
   ]);
 }
 
@@ -33,7 +33,7 @@ export function notFound(name: string): ConnectError {
 
 /** A name that a caller gave, as it is told back. */
 export function shownName(name: string): string {
-  return name.length > mostNameCharacters ? `${name.slice(0, mostNameCharacters)}...` : name;
+  return name.length > maxNameCharacters ? `${name.slice(0, maxNameCharacters)}...` : name;
 }
 
 /** The one place where what went wrong inside becomes what a client is told. */

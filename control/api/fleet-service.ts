@@ -23,15 +23,15 @@ export function createFleetService(context: ApiContext): ServiceImpl<typeof Flee
       const stops = [fleet.onChange(change), peers.onChange(change)];
       const aborted = () => wake();
       signal.addEventListener("abort", aborted);
-      let told: readonly Proxy[] | undefined;
+      let sent: readonly Proxy[] | undefined;
       try {
         while (!signal.aborted) {
           const changed = new Promise<void>((resolve) => {
             wake = resolve;
           });
           const proxies = await views.current();
-          if (told !== proxies) yield { proxies: [...proxies] };
-          told = proxies;
+          if (sent !== proxies) yield { proxies: [...proxies] };
+          sent = proxies;
           await changed;
           await sleep(gatherMs, undefined, { signal }).catch(() => {});
         }

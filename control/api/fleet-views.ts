@@ -28,12 +28,12 @@ export function createFleetViews(
   }
 
   async function make(known: Promise<readonly Proxy[]> | undefined): Promise<readonly Proxy[]> {
-    const [proxies, told] = await Promise.all([
+    const [proxies, sent] = await Promise.all([
       visibleFleet(context),
       known?.catch(() => undefined),
     ]);
     // What changed may be nothing that is seen here.
-    return told && sameFleet(told, proxies) ? told : proxies;
+    return sent && sameFleet(sent, proxies) ? sent : proxies;
   }
 
   return {

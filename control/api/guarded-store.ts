@@ -6,7 +6,7 @@ import { permissionDenied, principal } from "./access.ts";
 import { notFound } from "./errors.ts";
 
 /** Entries looked through for those that a principal may see. */
-const mostEntries = 10_000;
+const maxEntries = 10_000;
 
 /**
  * The store as the principal of the request may use it: every name is checked
@@ -53,7 +53,7 @@ export function guardStore(store: Store): Store {
         return isRouteName(name) ? store.audit(name, limit) : [];
       }
       if (may(principal(), "viewer", "*")) return store.audit(name, limit);
-      const entries = await store.audit("", mostEntries);
+      const entries = await store.audit("", maxEntries);
       return entries.filter((entry) => sees(entry.name)).slice(0, limit);
     },
     async getRollout(name) {

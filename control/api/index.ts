@@ -18,15 +18,15 @@ export { appliedIn } from "./applied.ts";
 export type { ApiContext, MeshFilters } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";
-export { createHeard, type Heard } from "./heard.ts";
 export { clampTimeout, createRate } from "./limits.ts";
 export { createReportEndpoint } from "./report-endpoint.ts";
+export { createReportIntake, type ReportIntake } from "./report-intake.ts";
 export { variantsOf } from "./signal-service.ts";
 export { staleHeader, staleInterceptor } from "./stale.ts";
 export { wholeFleet } from "./whole-fleet.ts";
 
 /** Larger messages are refused before they are read. */
-export const mostMessageBytes = 1 << 20;
+export const maxMessageBytes = 1 << 20;
 
 /** Turns whatever a handler throws into an error that may be shown. */
 export const errorInterceptor: Interceptor = (next) => async (request) => {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 
 /** A call that asks for more time gets this much: an hour, as watches are calls too. */
-export const longestTimeoutMs = 3_600_000;
+export const maxTimeoutMs = 3_600_000;
 
 const grpcUnitsMs: Record<string, number> = {
   H: 3_600_000,
@@ -18,11 +18,11 @@ const grpcUnitsMs: Record<string, number> = {
  */
 export function clampTimeout(headers: IncomingHttpHeaders): void {
   const connect = headers["connect-timeout-ms"];
-  if (typeof connect === "string" && /^\d+$/.test(connect) && Number(connect) > longestTimeoutMs)
-    headers["connect-timeout-ms"] = String(longestTimeoutMs);
+  if (typeof connect === "string" && /^\d+$/.test(connect) && Number(connect) > maxTimeoutMs)
+    headers["connect-timeout-ms"] = String(maxTimeoutMs);
   const match = /^(\d+)([HMSmun])$/.exec(String(headers["grpc-timeout"] ?? ""));
-  if (match && Number(match[1]) * (grpcUnitsMs[match[2] ?? ""] ?? 0) > longestTimeoutMs)
-    headers["grpc-timeout"] = `${longestTimeoutMs}m`;
+  if (match && Number(match[1]) * (grpcUnitsMs[match[2] ?? ""] ?? 0) > maxTimeoutMs)
+    headers["grpc-timeout"] = `${maxTimeoutMs}m`;
 }
 
 /** How much one principal may take of something, as time goes by. */
@@ -36,7 +36,7 @@ export interface Rate {
 }
 
 /** More principals than this are not told apart: the one asked about longest ago is forgotten. */
-const mostPrincipals = 10_000;
+const maxPrincipals = 10_000;
 
 /**
  * @param perSecond how much each principal may take for ever
@@ -56,7 +56,7 @@ export function createRate(
     paidUntil.delete(principal);
     paidUntil.set(principal, until);
     const oldest = paidUntil.keys().next();
-    if (paidUntil.size > mostPrincipals && !oldest.done) paidUntil.delete(oldest.value);
+    if (paidUntil.size > maxPrincipals && !oldest.done) paidUntil.delete(oldest.value);
   };
   return {
     admits(principal) {

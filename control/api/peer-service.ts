@@ -11,7 +11,7 @@ import {
   type PeerService,
 } from "../gen/weir/v1/peer_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
-import { heartbeatMs, type Lag, type Sight } from "../peers/index.ts";
+import { heartbeatMs, type Lag, type ProxyView } from "../peers/index.ts";
 import { permissionDenied, principal } from "./access.ts";
 import { sightsOf } from "./applied.ts";
 import type { ApiContext } from "./context.ts";
@@ -19,7 +19,7 @@ import type { ApiContext } from "./context.ts";
 /** What changed is gathered this long before it is told. */
 const gatherMs = 200;
 /** Larger fleets are told in several messages. */
-const mostInOne = 500;
+const maxInOne = 500;
 
 /** Tells other replicas of this one's proxies, and of the rollouts that it walks. */
 export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerService> {
@@ -29,7 +29,7 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
       if (!may(who, "viewer", "*")) throw permissionDenied(who, "viewer", "*");
       const changes = createChanges(context);
       const outbox = context.relay.open();
-      let toldMs = Number.NEGATIVE_INFINITY;
+      let sentMs = Number.NEGATIVE_INFINITY;
       try {
         while (!signal.aborted) {
           const update = create(FollowResponseSchema, {
@@ -37,8 +37,8 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
             ...changes(),
             ...outbox.take(),
           });
-          if (!isEmpty(update) || performance.now() - toldMs >= heartbeatMs) {
-            toldMs = performance.now();
+          if (!isEmpty(update) || performance.now() - sentMs >= heartbeatMs) {
+            sentMs = performance.now();
             yield* inPieces(update);
           }
           await sleep(gatherMs, undefined, { signal }).catch(() => {});
@@ -52,30 +52,30 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
 
 /** Tells what changed since it was asked last; everything at first. */
 function createChanges(context: ApiContext) {
-  const told = new Map<string, PeerProxy>();
-  const editions = new Map<string, Pick<Sight, "etags" | "held">>();
+  const sent = new Map<string, PeerProxy>();
+  const editions = new Map<string, Pick<ProxyView, "etags" | "held">>();
   let walked: ReadonlySet<RolloutProgress> = new Set();
 
   return (): Pick<FollowResponse, "proxies" | "gone" | "rollouts"> & {
     editions: MessageInitShape<typeof EditionSchema>[];
   } => {
     const proxies = new Map(context.fleet.list().map((proxy) => [proxy.node, proxy]));
-    const sights = new Map(sightsOf(context).map((sight) => [sight.node, sight]));
-    const changed = [...sights.values()].flatMap(({ node, scope, lag }) => {
+    const proxyViews = new Map(sightsOf(context).map((view) => [view.node, view]));
+    const changed = [...proxyViews.values()].flatMap(({ node, scope, lag }) => {
       const proxy = proxies.get(node);
       const now = create(PeerProxySchema, {
         scope: [...scope],
         ...(proxy ? { proxy } : {}),
         ...(lag ? lagMessage(node, lag) : {}),
       });
-      const before = told.get(node);
+      const before = sent.get(node);
       if (before && equals(PeerProxySchema, before, now)) return [];
-      told.set(node, now);
+      sent.set(node, now);
       return [now];
     });
-    const gone = [...told.keys()].filter((node) => !sights.has(node));
-    for (const node of gone) told.delete(node);
-    const newer = [...sights.values()].flatMap(({ scope, etags, held }) => {
+    const gone = [...sent.keys()].filter((node) => !proxyViews.has(node));
+    for (const node of gone) sent.delete(node);
+    const newer = [...proxyViews.values()].flatMap(({ scope, etags, held }) => {
       const key = scope.join();
       const before = editions.get(key);
       if (etags === undefined || (before?.etags === etags && before.held === held)) return [];
@@ -89,7 +89,7 @@ function createChanges(context: ApiContext) {
       ];
     });
     // Where a scope's proxies come back, the other side is told of it again.
-    const scopes = new Set([...sights.values()].map(({ scope }) => scope.join()));
+    const scopes = new Set([...proxyViews.values()].map(({ scope }) => scope.join()));
     for (const scope of editions.keys()) if (!scopes.has(scope)) editions.delete(scope);
     const walking = context.rollouts.walking();
     // What is the same as before is the same object.
@@ -111,9 +111,9 @@ function isEmpty({ proxies, gone, editions, reports, grants, rollouts }: FollowR
 function* inPieces(update: FollowResponse) {
   const { replica, proxies, gone, editions, reports, grants, rollouts } = update;
   const longest = Math.max(proxies.length, reports.length, grants.length);
-  const pieces = Math.max(1, Math.ceil(longest / mostInOne));
+  const pieces = Math.max(1, Math.ceil(longest / maxInOne));
   for (let i = 0; i < pieces; i++) {
-    const part = <T>(all: T[]) => all.slice(i * mostInOne, (i + 1) * mostInOne);
+    const part = <T>(all: T[]) => all.slice(i * maxInOne, (i + 1) * maxInOne);
     yield create(FollowResponseSchema, {
       replica,
       ...(i === 0 ? { gone, editions, rollouts } : {}),

@@ -18,7 +18,7 @@ const path = "/weir.v1.ReportService/Report";
 const json = { "content-type": "application/json" };
 
 export interface ReportEndpointOptions {
-  mostBytes: number;
+  maxBytes: number;
   /** Told of every refusal of the caller. */
   denied(line: string, code: string): void;
   /** Told of every call: how it ended, and how long it took. */
@@ -39,7 +39,7 @@ export type ReportEndpoint = (
  */
 export function createReportEndpoint(
   context: ApiContext,
-  { mostBytes, denied, called }: ReportEndpointOptions,
+  { maxBytes, denied, called }: ReportEndpointOptions,
 ): ReportEndpoint {
   const { report } = createReportService(context);
 
@@ -78,13 +78,13 @@ export function createReportEndpoint(
     let size = 0;
     req.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= mostBytes) chunks.push(chunk);
+      if (size <= maxBytes) chunks.push(chunk);
     });
     req.on("end", () => {
       try {
-        if (size > mostBytes)
+        if (size > maxBytes)
           throw new ConnectError(
-            `the message has ${size} bytes, more than ${mostBytes}`,
+            `the message has ${size} bytes, more than ${maxBytes}`,
             Code.ResourceExhausted,
           );
         const answer = take(Buffer.concat(chunks).toString("utf8"), who);

@@ -5,12 +5,12 @@ import { principal } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 
 export function createReportService(context: ApiContext): ServiceImpl<typeof ReportService> {
-  const { heard, loads, peers, relay } = context;
+  const { onReport, loads, peers, relay } = context;
   return {
     report(request) {
       const wrong = whyNot(principal(), request, context);
       if (wrong !== undefined) throw new ConnectError(wrong, Code.PermissionDenied);
-      const leases = heard(request);
+      const leases = onReport(request);
       relay.send(request);
       const granted = peers.granted(request.node);
       return {

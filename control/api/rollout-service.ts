@@ -25,7 +25,7 @@ import { notFound, problemsError, shownName } from "./errors.ts";
 import { principalSeesRoute } from "./visible.ts";
 
 /** Writers that come in between are looked past this often; a rollback must win. */
-const mostTries = 50;
+const maxTries = 50;
 
 export function createRolloutService({
   store,
@@ -77,7 +77,7 @@ export function createRolloutService({
         );
         return { progress: rollouts.progress(name, after) };
       } catch (error) {
-        if (!(error instanceof StaleEtagError) || tries >= mostTries) throw error;
+        if (!(error instanceof StaleEtagError) || tries >= maxTries) throw error;
       }
     }
   }

@@ -28,7 +28,7 @@ import { type ApiContext, author } from "./context.ts";
 import { notFound, problemsError } from "./errors.ts";
 import { principalSeesRoute } from "./visible.ts";
 
-const mostBehindInList = 20;
+const maxBehindInList = 20;
 
 export function createRouteService(context: ApiContext): ServiceImpl<typeof RouteService> {
   const { store } = context;
@@ -102,7 +102,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
       // Of a thousand proxies that are behind, some say enough; GetRoute names all.
       const appliedInShort: AppliedOf = (name, state) => {
         const applied = appliedOf(name, state);
-        return { ...applied, behind: applied.behind.slice(0, mostBehindInList) };
+        return { ...applied, behind: applied.behind.slice(0, maxBehindInList) };
       };
       const named = routes.flatMap((state) =>
         state.route ? [{ name: routeName(state.route), state }] : [],

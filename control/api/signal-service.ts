@@ -38,12 +38,14 @@ export function createSignalService(context: ApiContext): ServiceImpl<typeof Sig
     async listPods({ name }) {
       needName(name);
       const [route] = await named(name);
-      const seen = loads.seen.of(route?.name ?? "").map(({ source, permille, proxies }) => ({
-        source,
-        saturationPercent: permille / 10,
-        proxies,
-      }));
-      if (podLoads === undefined) return { read: false, seen };
+      const observed = loads.observed
+        .of(route?.name ?? "")
+        .map(({ source, permille, proxies }) => ({
+          source,
+          saturationPercent: permille / 10,
+          proxies,
+        }));
+      if (podLoads === undefined) return { read: false, observed };
       const overload = route?.state.route?.spec?.rateLimit?.overload;
       const endpoints = (route?.state.route?.spec?.variants ?? []).flatMap(
         ({ name: variant, endpoints: each }) => each.map((endpoint) => ({ variant, endpoint })),
@@ -64,7 +66,7 @@ export function createSignalService(context: ApiContext): ServiceImpl<typeof Sig
           ...(permille === undefined ? {} : { saturationPercent: permille / 10 }),
         };
       });
-      return { read: true, pods, seen };
+      return { read: true, pods, observed };
     },
     async getHistory({ name: word }) {
       needName(word);

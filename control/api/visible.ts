@@ -53,7 +53,7 @@ export async function visibleFleet(
   const all = wholeFleet(context);
   const sees = principalSees();
   if (sees("*")) return all;
-  const elsewhere = new Map(context.peers.sights().map(({ node, scope }) => [node, scope]));
+  const elsewhere = new Map(context.peers.proxyViews().map(({ node, scope }) => [node, scope]));
   const { routes } = await context.store.list();
   const rendered = context.mesh?.();
   const names = routes.flatMap(({ route }) => (route ? [routeName(route)] : []));

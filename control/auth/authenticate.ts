@@ -18,7 +18,7 @@ export type Identity = { principal: Principal } | { reason: string };
 
 export type Authenticate = (credentials: Credentials) => Promise<Identity>;
 
-const longestToken = 8_192;
+const maxTokenLength = 8_192;
 
 /** Nobody is asked: for addresses that only this machine reaches. */
 export const trustEveryone: Authenticate = async () => ({ principal: anonymous });
@@ -75,7 +75,7 @@ export function createAuthenticate(
     if (authorization !== undefined) {
       const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
       if (token === undefined) return { reason: "the authorization header is not a bearer token" };
-      return token.length > longestToken ? { reason: "the token is too long" } : byToken(token);
+      return token.length > maxTokenLength ? { reason: "the token is too long" } : byToken(token);
     }
     return certificate
       ? byCertificate(certificate)

@@ -60,10 +60,10 @@ export function edgeOf(flags: EdgeFlags): EdgeOptions {
 }
 
 /** Reads a flag's number. @throws InvalidArgumentError that names the limits */
-export function wholeNumber(text: string, least: number, most: number): number {
+export function wholeNumber(text: string, min: number, max: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most)
-    throw new InvalidArgumentError(`give a whole number from ${least} to ${most}.`);
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new InvalidArgumentError(`give a whole number from ${min} to ${max}.`);
   return value;
 }
 

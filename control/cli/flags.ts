@@ -43,8 +43,8 @@ export const allowedHost = [
 ] as [string, string, (value: string, before: string[] | undefined) => string[]];
 
 /** Takes a text of 1 to `most` characters. @throws InvalidArgumentError that names the limit */
-export function filled(text: string, most: number): string {
-  if (text.trim() === "" || text.length > most)
-    throw new InvalidArgumentError(`give 1 to ${most} characters.`);
+export function filled(text: string, max: number): string {
+  if (text.trim() === "" || text.length > max)
+    throw new InvalidArgumentError(`give 1 to ${max} characters.`);
   return text;
 }

@@ -7,17 +7,17 @@ import { draftRoute, type Problem, parseRoutes, routeName, validateAll } from ".
 import { FailedError, UsageError } from "./exit.ts";
 
 /** Largest route document. */
-const mostRouteBytes = 1 << 20;
+const maxRouteBytes = 1 << 20;
 /** Largest listing of a cluster. */
-const mostClusterBytes = 256 << 20;
+const maxClusterBytes = 256 << 20;
 
-/** Text of a file of at most `mostBytes`, or of standard input for "-". @throws UsageError that names the file and what is wrong with it */
-export function readInput(file: string, mostBytes = mostRouteBytes): string {
+/** Text of a file of at most `maxBytes`, or of standard input for "-". @throws UsageError that names the file and what is wrong with it */
+export function readInput(file: string, maxBytes = maxRouteBytes): string {
   try {
     if (file !== "-" && !statSync(file).isFile()) throw new UsageError(`${file} is not a file`);
-    if (file !== "-" && statSync(file).size > mostBytes)
+    if (file !== "-" && statSync(file).size > maxBytes)
       throw new UsageError(
-        `${file} has ${statSync(file).size} bytes: at most ${mostBytes} are allowed`,
+        `${file} has ${statSync(file).size} bytes: at most ${maxBytes} are allowed`,
       );
     const bytes = readFileSync(file === "-" ? 0 : file);
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -34,7 +34,7 @@ export function readInput(file: string, mostBytes = mostRouteBytes): string {
 /** Whether a file has route documents rather than other objects. Standard input never has. */
 export function isRouteFile(file: string): boolean {
   return (
-    file !== "-" && /^\s*"?kind"?:\s*"?InferenceRoute"?/m.test(readInput(file, mostClusterBytes))
+    file !== "-" && /^\s*"?kind"?:\s*"?InferenceRoute"?/m.test(readInput(file, maxClusterBytes))
   );
 }
 
@@ -50,7 +50,7 @@ export function readStates(files: readonly string[]): Map<string, RouteState> {
 
 /** The Kubernetes objects that a file lists. @throws UsageError that names the file and what is wrong with it */
 export function readObjectsFile(file: string): KubernetesObject[] {
-  const text = readInput(file, mostClusterBytes);
+  const text = readInput(file, maxClusterBytes);
   try {
     return readObjects(text);
   } catch (error) {

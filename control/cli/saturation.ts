@@ -1,4 +1,4 @@
-import type { PodLoad, SeenLoad } from "../gen/weir/v1/signals_pb.ts";
+import type { ObservedLoad, PodLoad } from "../gen/weir/v1/signals_pb.ts";
 import { table } from "./output.ts";
 
 const words: Readonly<Record<string, string>> = {
@@ -7,19 +7,22 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /** How busy pods are, by who says it: nothing where nobody says anything. */
-export function describeSaturation(pods: readonly PodLoad[], seen: readonly SeenLoad[]): string[] {
+export function describeSaturation(
+  pods: readonly PodLoad[],
+  observed: readonly ObservedLoad[],
+): string[] {
   const rows = [
     ...[...new Set(pods.map(({ variant }) => variant))].flatMap((variant) => {
-      const told = pods.flatMap((pod) =>
+      const answering = pods.flatMap((pod) =>
         pod.variant === variant && pod.saturationPercent !== undefined
           ? [pod.saturationPercent]
           : [],
       );
-      if (told.length === 0) return [];
-      const mean = told.reduce((sum, each) => sum + each, 0) / told.length;
-      return [[variant, percent(mean), "pods' metrics", counted(told.length, "pod", "pods")]];
+      if (answering.length === 0) return [];
+      const mean = answering.reduce((sum, each) => sum + each, 0) / answering.length;
+      return [[variant, percent(mean), "pods' metrics", counted(answering.length, "pod", "pods")]];
     }),
-    ...seen.map(({ source, saturationPercent, proxies }) => [
+    ...observed.map(({ source, saturationPercent, proxies }) => [
       "all variants",
       percent(saturationPercent),
       words[source] ?? source,

@@ -22,7 +22,7 @@ export async function waitApplied(
   timeoutMs: number,
 ): Promise<string> {
   const deadline = Date.now() + timeoutMs;
-  let isTold = false;
+  let warned = false;
   for (;;) {
     const answer = await clients.routes.getRoute({ name }).catch((error: unknown) => {
       if (!isAway(error)) throw error;
@@ -33,15 +33,15 @@ export async function waitApplied(
         throw new FailedError(
           `the change of ${name} is stored (etag ${etag}), but the control service went away before every proxy was seen to run it: ${answer.rawMessage}\nsee "weir get ${name}" once it is back`,
         );
-      if (!isTold)
+      if (!warned)
         process.stderr.write(
           `warning: the change of ${name} is stored (etag ${etag}); not connected: ${answer.rawMessage}; trying again\n`,
         );
-      isTold = true;
+      warned = true;
       await sleep(awayPollMs);
       continue;
     }
-    isTold = false;
+    warned = false;
     const { state, applied } = answer;
     if (state?.etag !== etag) {
       const { entries } = await clients.audit.listAudit({ name, limit: 1 });

@@ -61,7 +61,7 @@ const resyncMs = 60_000;
 /** What proves the proxies' reports is another one from time to time, though no route changed. */
 const renderAgainMs = 600_000;
 const settleMs = 3_000;
-const mostRevisions = 50;
+const maxRevisions = 50;
 
 /** Keeps what Weir renders in the cluster as it is stored, while this replica leads. */
 export function createController(options: ControllerOptions): Controller {
@@ -194,7 +194,7 @@ export function createController(options: ControllerOptions): Controller {
     history.set(name, set);
     set.add(revision);
     for (const oldest of set) {
-      if (set.size <= mostRevisions) break;
+      if (set.size <= maxRevisions) break;
       set.delete(oldest);
     }
     return set;

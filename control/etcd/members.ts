@@ -100,11 +100,11 @@ export function createMembers(address: EtcdAddress): Members {
     try {
       return await work(member());
     } catch (error) {
-      const told = toEtcdError(error);
+      const known = toEtcdError(error);
       // A connection that answers nothing may be dead without anyone having said so.
       if (ConnectError.from(error).code === Code.DeadlineExceeded) sessions[asked]?.abort();
-      if (!told.refused && asked === current) turn();
-      throw told;
+      if (!known.refused && asked === current) turn();
+      throw known;
     }
   }
 

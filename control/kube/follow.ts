@@ -11,8 +11,8 @@ export interface Follower {
   trouble(reason: string | undefined): void;
 }
 
-const leastWaitMs = 100;
-const mostWaitMs = 5_000;
+const minWaitMs = 100;
+const maxWaitMs = 5_000;
 
 /**
  * Lists the objects of a path and follows their changes until the signal
@@ -27,7 +27,7 @@ export async function follow(
   signal: AbortSignal,
 ): Promise<void> {
   let version: string | undefined;
-  let waitMs = leastWaitMs;
+  let waitMs = minWaitMs;
   while (!signal.aborted) {
     try {
       if (version === undefined) {
@@ -39,7 +39,7 @@ export async function follow(
       follower.trouble(undefined);
       for await (const event of client.watch(path, selector, version, signal)) {
         version = event.object.metadata.resourceVersion ?? version;
-        waitMs = leastWaitMs;
+        waitMs = minWaitMs;
         tell(follower, event);
       }
     } catch (error) {
@@ -50,7 +50,7 @@ export async function follow(
       }
       follower.trouble(error instanceof Error ? error.message : String(error));
       await pause(waitMs, signal);
-      waitMs = Math.min(2 * waitMs, mostWaitMs);
+      waitMs = Math.min(2 * waitMs, maxWaitMs);
     }
   }
 }

@@ -16,7 +16,7 @@ export function createLeader(
   const listeners = new Set<() => void>();
   let held: { fence: bigint; untilMs: number } | undefined;
   let holder: string | undefined;
-  let told = false;
+  let announced = false;
 
   // A fifth of the term is kept back: clocks of different machines do not run equally fast.
   const until = (askedMs: number) => askedMs + ttlMs * 0.8;
@@ -24,8 +24,8 @@ export function createLeader(
 
   function tell(): void {
     const leads = current() !== undefined;
-    if (leads === told) return;
-    told = leads;
+    if (leads === announced) return;
+    announced = leads;
     for (const listener of listeners) listener();
   }
 

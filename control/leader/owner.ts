@@ -20,7 +20,7 @@ export function ownerOf(key: string, replicas: Iterable<string>): string | undef
 }
 
 /** Keys are remembered up to this number, then found anew. */
-const mostRemembered = 100_000;
+const maxRemembered = 100_000;
 
 /**
  * Tells of a key whether this replica is its owner among those that answer.
@@ -36,7 +36,7 @@ export function createOwnership(
     const names = others();
     if (names.length === 0) return true;
     const now = names.join();
-    if (now !== among || owned.size > mostRemembered) owned.clear();
+    if (now !== among || owned.size > maxRemembered) owned.clear();
     among = now;
     const known = owned.get(key) ?? ownerOf(key, [self, ...names]) === self;
     owned.set(key, known);

@@ -54,7 +54,7 @@ export function ask(
     let tokens: number | undefined;
     let tail = "";
     let done = false;
-    let told = false;
+    let sawError = false;
     const end = (kind: Outcome["kind"], reason?: string) =>
       resolve({
         kind,
@@ -77,7 +77,7 @@ export function ask(
       const named = usage.exec(text)?.[1];
       if (named !== undefined) tokens = Number(named);
       if (text.includes("data: [DONE]")) done = true;
-      if (failure.test(text)) told = true;
+      if (failure.test(text)) sawError = true;
       // What was counted must not be seen again; what may be half a pattern must.
       tail = text.slice(Math.max(counted, text.length - carryBytes));
     };
@@ -96,7 +96,7 @@ export function ask(
         onResponseEnd() {
           if (status === 429 || status === 503) return end("refused", `status ${status}`);
           if (status >= 400) return end("failed", `status ${status}`);
-          if (told) return end("failed", `an error within a ${status}`);
+          if (sawError) return end("failed", `an error within a ${status}`);
           if (streams && !done) return end("failed", "stream without [DONE]");
           end("ok");
         },

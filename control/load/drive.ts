@@ -11,7 +11,7 @@ export interface LoadOptions {
   /** The nth request. */
   question: (n: number) => Question;
   /** Open at once, at most; a request due beyond it is not sent, and counted. */
-  mostOpen: number;
+  maxOpen: number;
   /** How long requests may still take after the last stage. */
   drainMs: number;
   /** Told about once a second. */
@@ -59,7 +59,7 @@ const progressMs = 1000;
 export async function drive(options: LoadOptions): Promise<LoadResult> {
   const { target, stages, signal, random = Math.random } = options;
   const pool = new Pool(target, {
-    connections: options.mostOpen,
+    connections: options.maxOpen,
     pipelining: 1,
     bodyTimeout: 0,
     headersTimeout: 0,
@@ -102,8 +102,8 @@ export async function drive(options: LoadOptions): Promise<LoadResult> {
         if (aheadMs > 1) await pause(aheadMs, signal);
         if (signal?.aborted) break;
         // Answers that have come make room, but only once they are read.
-        if (open.size >= options.mostOpen) await turn();
-        if (open.size >= options.mostOpen) {
+        if (open.size >= options.maxOpen) await turn();
+        if (open.size >= options.maxOpen) {
           result.notSent++;
           continue;
         }
@@ -151,7 +151,7 @@ interface Tallies {
   summaries(): Pick<StageResult, "all" | "variants">;
 }
 
-const mostVariants = 20;
+const maxVariants = 20;
 
 function createTallies(): Tallies {
   const all = createTally();
@@ -162,7 +162,7 @@ function createTallies(): Tallies {
       if (outcome.variant === "") return;
       let tally = variants.get(outcome.variant);
       if (tally === undefined) {
-        if (variants.size >= mostVariants) return;
+        if (variants.size >= maxVariants) return;
         tally = createTally();
         variants.set(outcome.variant, tally);
       }

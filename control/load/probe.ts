@@ -38,7 +38,7 @@ export interface ProbeResult {
 }
 
 const drainMs = 10_000;
-const mostOpen = 500;
+const maxOpen = 500;
 
 /**
  * Sends tagged and untagged requests side by side, window after window, until
@@ -61,7 +61,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
         target,
         stages: [stage],
         question,
-        mostOpen,
+        maxOpen,
         drainMs,
         ...(signal ? { signal } : {}),
       });

@@ -7,8 +7,8 @@ export interface Stage {
   durationMs: number;
 }
 
-const mostStages = 50;
-const mostRequestsPerSecond = 100_000;
+const maxStages = 50;
+const maxRequestsPerSecond = 100_000;
 
 /**
  * Reads "100:30s,500:1m,1000": rates with how long each lasts; a rate without a
@@ -17,16 +17,16 @@ const mostRequestsPerSecond = 100_000;
  */
 export function parseStages(text: string, defaultMs: number): Stage[] {
   const parts = text.split(",").map((part) => part.trim());
-  if (parts.length > mostStages)
-    throw new Error(`${parts.length} stages: at most ${mostStages} are allowed`);
+  if (parts.length > maxStages)
+    throw new Error(`${parts.length} stages: at most ${maxStages} are allowed`);
   return parts.map((part) => {
     const [rate = "", duration] = part.split(":");
     const requestsPerSecond = Number(rate);
     if (!/^\d+(\.\d+)?$/.test(rate) || requestsPerSecond <= 0)
       throw new Error(`stage "${part}": want requests per second above 0, such as 100 or 100:30s`);
-    if (requestsPerSecond > mostRequestsPerSecond)
+    if (requestsPerSecond > maxRequestsPerSecond)
       throw new Error(
-        `stage "${part}": ${rate} requests per second is above the limit of ${mostRequestsPerSecond}`,
+        `stage "${part}": ${rate} requests per second is above the limit of ${maxRequestsPerSecond}`,
       );
     return {
       requestsPerSecond,

@@ -20,12 +20,12 @@ export interface Summary extends Signals {
 }
 
 /** Latencies are kept in microseconds, at three significant digits (HdrHistogram). */
-const mostUs = 3_600_000_000;
-const mostReasons = 20;
+const maxUs = 3_600_000_000;
+const maxReasons = 20;
 
 export function createTally(): Tally {
-  const latency = createHistogram({ lowest: 1, highest: mostUs, figures: 3 });
-  const firstToken = createHistogram({ lowest: 1, highest: mostUs, figures: 3 });
+  const latency = createHistogram({ lowest: 1, highest: maxUs, figures: 3 });
+  const firstToken = createHistogram({ lowest: 1, highest: maxUs, figures: 3 });
   const counts = { ok: 0, refused: 0, failed: 0 };
   const failures = new Map<string, number>();
   let outputTokens = 0;
@@ -33,7 +33,7 @@ export function createTally(): Tally {
     add(outcome) {
       counts[outcome.kind]++;
       if (outcome.reason !== undefined) {
-        const known = failures.has(outcome.reason) || failures.size < mostReasons;
+        const known = failures.has(outcome.reason) || failures.size < maxReasons;
         const reason = known ? outcome.reason : "other";
         failures.set(reason, (failures.get(reason) ?? 0) + 1);
       }
@@ -62,7 +62,7 @@ export function createTally(): Tally {
 }
 
 function record(histogram: RecordableHistogram, ms: number): void {
-  histogram.record(Math.min(mostUs, Math.max(1, Math.round(ms * 1000))));
+  histogram.record(Math.min(maxUs, Math.max(1, Math.round(ms * 1000))));
 }
 
 function percentiles(histogram: RecordableHistogram): Percentiles {

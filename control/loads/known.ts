@@ -1,16 +1,16 @@
 import type { Load, ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
+import { type AnnouncedLoads, createAnnouncedLoads } from "./announced.ts";
 import type { PodLoads } from "./ask.ts";
-import { createSeenLoads, type SeenLoads } from "./seen.ts";
-import { createToldLoads, type ToldLoads } from "./told.ts";
+import { createObservedLoads, type ObservedLoads } from "./observed.ts";
 
 /** All that is known of how busy pods are: what they tell, where they are asked, and what proxies see. */
-export interface KnownLoads extends Pick<ToldLoads, "byVariant"> {
+export interface KnownLoads extends Pick<AnnouncedLoads, "byVariant"> {
   /** The routes as they are stored now. */
   follow(states: readonly RouteState[]): void;
   /** What a proxy that sent a report is told. */
   of(report: ReportRequest): Load[];
-  seen: SeenLoads;
+  observed: ObservedLoads;
   /** Absent where the operator has them not asked. */
   pods: PodLoads | undefined;
 }
@@ -24,16 +24,16 @@ export function createKnownLoads(
   asks: (route: string) => boolean,
   monotonicMs: () => number,
 ): KnownLoads {
-  const seen = createSeenLoads(monotonicMs);
-  const told = podLoads && createToldLoads(podLoads, asks, monotonicMs);
+  const observed = createObservedLoads(monotonicMs);
+  const announced = podLoads && createAnnouncedLoads(podLoads, asks, monotonicMs);
   return {
     follow(states) {
-      seen.follow(states);
-      told?.follow(states);
+      observed.follow(states);
+      announced?.follow(states);
     },
-    of: (report) => told?.of(report) ?? [],
-    byVariant: () => told?.byVariant() ?? [],
-    seen,
+    of: (report) => announced?.of(report) ?? [],
+    byVariant: () => announced?.byVariant() ?? [],
+    observed,
     pods: podLoads,
   };
 }

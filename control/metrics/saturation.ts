@@ -3,7 +3,7 @@ import type { Sample, Source } from "./registry.ts";
 /** How busy pods are, 1000 being the mark: of each variant, and of a route to the proxies' own sources. */
 export interface Loads {
   byVariant(): { route: string; variant: string; permille: number }[];
-  seen: {
+  observed: {
     of(route: string): { source: string; permille: number }[];
     routes(): string[];
   };
@@ -14,7 +14,7 @@ export interface Loads {
  * route as a whole what the proxies read in answers and what they estimate.
  * @param tells whether this replica tells what every one of them knows
  */
-export function saturationMetrics({ byVariant, seen }: Loads, tells: () => boolean): Source[] {
+export function saturationMetrics({ byVariant, observed }: Loads, tells: () => boolean): Source[] {
   return [
     {
       name: "weir_saturation",
@@ -25,8 +25,8 @@ export function saturationMetrics({ byVariant, seen }: Loads, tells: () => boole
           labels: { route, source: "metrics", variant },
           value: permille / 1000,
         })),
-        ...(tells() ? seen.routes() : []).flatMap((route) =>
-          seen.of(route).map(({ source, permille }) => ({
+        ...(tells() ? observed.routes() : []).flatMap((route) =>
+          observed.of(route).map(({ source, permille }) => ({
             labels: { route, source },
             value: permille / 1000,
           })),

@@ -1,7 +1,7 @@
 import type { FollowResponse, PeerProxy } from "../gen/weir/v1/peer_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import type { Proxy, ProxyLag } from "../gen/weir/v1/service_pb.ts";
-import type { Sight } from "./sight.ts";
+import type { ProxyView } from "./proxy-view.ts";
 
 /** What is known of one other replica's proxies. */
 export interface Peer {
@@ -13,7 +13,7 @@ export interface Peer {
   answers(): boolean;
   has(node: string): boolean;
   proxies(): Proxy[];
-  sights(nowMs: number): Sight[];
+  proxyViews(nowMs: number): ProxyView[];
   /** What a rollout is doing, as it said last. */
   rollout(name: string): RolloutProgress | undefined;
   /** What is kept, for whoever wants to know that it stays bounded. */
@@ -32,7 +32,7 @@ const maxIdleScopes = 100;
 /** @param address where it is followed, as shown while it has not said its name */
 export function createPeer(address: string, startedMs: number): Peer {
   const proxies = new Map<string, PeerProxy>();
-  const editions = new Map<string, Pick<Sight, "etags" | "held">>();
+  const editions = new Map<string, Pick<ProxyView, "etags" | "held">>();
   const rollouts = new Map<string, RolloutProgress>();
   let name: string | undefined;
   let lostMs: number | undefined = startedMs;
@@ -89,7 +89,7 @@ export function createPeer(address: string, startedMs: number): Peer {
       [...proxies.values()].flatMap(({ proxy }) =>
         proxy ? [{ ...proxy, replica: name ?? address }] : [],
       ),
-    sights(nowMs) {
+    proxyViews(nowMs) {
       if (lostMs !== undefined && nowMs - lostMs > graceMs) return [];
       const silence = lostMs === undefined ? undefined : `the replica ${name ?? address} is silent`;
       if (silence && name === undefined)

@@ -6,7 +6,7 @@ import type { Proxy } from "../gen/weir/v1/service_pb.ts";
 import { follow } from "./follow.ts";
 import { createGranted, type Grants } from "./granted.ts";
 import { createPeer, type Peer, rolloutName } from "./peer.ts";
-import type { Sight } from "./sight.ts";
+import type { ProxyView } from "./proxy-view.ts";
 
 /** Where other replicas are: a host may stand for several addresses, this replica's own among them. */
 export interface PeerAddress {
@@ -21,14 +21,14 @@ export interface PeersOptions {
   /** How one address, an IP, is called. */
   transport(address: PeerAddress): Transport;
   /** A report that reached another replica. */
-  heard(report: ReportRequest): void;
+  onReport(report: ReportRequest): void;
   log(line: string, code?: string): void;
 }
 
 /** The proxies of the other replicas. */
 export interface Peers {
   /** Those that are connected to other replicas, and replicas of which nothing is known. */
-  sights(): Sight[];
+  proxyViews(): ProxyView[];
   proxies(): Proxy[];
   /** Whether a proxy is connected to another replica that answers. */
   has(node: string): boolean;
@@ -60,7 +60,7 @@ interface Followed {
 }
 
 export function createPeers(options: PeersOptions): Peers {
-  const { self, addresses, transport, heard, log } = options;
+  const { self, addresses, transport, onReport, log } = options;
   const followed = new Map<string, Followed>();
   const listeners = new Set<() => void>();
   const rolloutListeners = new Set<(name: string) => void>();
@@ -68,7 +68,7 @@ export function createPeers(options: PeersOptions): Peers {
   const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
   const answering = () => peers().filter((peer) => peer.answers());
   const granted = createGranted(nowMs);
-  let heardMs = Number.NEGATIVE_INFINITY;
+  let lastUpdateMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
@@ -92,8 +92,8 @@ export function createPeers(options: PeersOptions): Peers {
         }
         if (!peer.answers()) log(`follows the replica ${update.replica} at ${key}`);
         peer.take(update);
-        if (update.reports.length > 0) heardMs = nowMs();
-        for (const report of update.reports) heard(report);
+        if (update.reports.length > 0) lastUpdateMs = nowMs();
+        for (const report of update.reports) onReport(report);
         for (const each of update.rollouts)
           for (const listener of rolloutListeners) listener(rolloutName(each));
         for (const { node, leases, loads } of update.grants)
@@ -111,7 +111,7 @@ export function createPeers(options: PeersOptions): Peers {
   }
 
   function isNeeded({ peer, sameAs }: Followed): boolean {
-    if (peer) return peer.answers() || peer.sights(nowMs()).length > 0;
+    if (peer) return peer.answers() || peer.proxyViews(nowMs()).length > 0;
     return sameAs === self || answering().some((each) => each.name() === sameAs);
   }
 
@@ -139,10 +139,10 @@ export function createPeers(options: PeersOptions): Peers {
 
   if (addresses.length > 0) void look();
   return {
-    sights: () => peers().flatMap((peer) => peer.sights(nowMs())),
+    proxyViews: () => peers().flatMap((peer) => peer.proxyViews(nowMs())),
     proxies: () => answering().flatMap((peer) => peer.proxies()),
     has: (node) => answering().some((peer) => peer.has(node)),
-    silentMs: () => nowMs() - heardMs,
+    silentMs: () => nowMs() - lastUpdateMs,
     names: () => answering().map((peer) => peer.name()),
     granted: granted.of,
     rollout: (name, leader) =>

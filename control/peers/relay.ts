@@ -20,14 +20,14 @@ export interface Relay {
 }
 
 /** A replica that takes nothing for so long loses the oldest: the next reports tell the same again. */
-const mostKept = 5_000;
+const maxKept = 5_000;
 
 export function createRelay(): Relay {
   const outboxes = new Set<{ reports: ReportRequest[]; grants: Map<string, Grant> }>();
   return {
     send(report) {
       for (const { reports } of outboxes) {
-        if (reports.length >= mostKept) reports.shift();
+        if (reports.length >= maxKept) reports.shift();
         reports.push(report);
       }
     },

@@ -13,11 +13,11 @@ import {
 import { embedding } from "./embedding.ts";
 import { createQueue, loadMetrics, type PodQueue } from "./queue.ts";
 
-const mostBodyBytes = 4 << 20;
+const maxBodyBytes = 4 << 20;
 /** What a server says when the model fails after the status was sent. */
 const failure = { error: { message: "the model failed", type: "server_error", code: 500 } };
 /** Headers whose values the pod tells back, so that one sees what reached it. */
-const toldBack = [
+const echoedHeaders = [
   "x-weir-variant",
   "x-weir-tier",
   "x-weir-tenant",
@@ -55,7 +55,7 @@ export async function startPod(
     const path = (req.url ?? "/").split("?", 1)[0] ?? "/";
     served.set(path, (served.get(path) ?? 0) + 1);
     res.setHeader("x-pod", name);
-    for (const header of toldBack) {
+    for (const header of echoedHeaders) {
       const value = req.headers[header];
       if (value !== undefined) res.setHeader(`x-seen-${header}`, value);
     }
@@ -205,7 +205,7 @@ async function readBody(req: IncomingMessage): Promise<string | undefined> {
   let size = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > mostBodyBytes) return undefined;
+    if (size > maxBodyBytes) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

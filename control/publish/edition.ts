@@ -40,7 +40,7 @@ export function withRoute(routes: Routes, name: string, state: RouteState | unde
 }
 
 /** More changes than these are not told apart: all of them are held. */
-const mostToldApart = 8;
+const maxTriedSingly = 8;
 
 /**
  * What a refusal is about: the changed routes that the refused type carries.
@@ -56,7 +56,7 @@ export function heldBy(
   const type = refusal.type as TypeName;
   const version = versionOf(refused, type);
   const carried =
-    changed.length > mostToldApart
+    changed.length > maxTriedSingly
       ? changed
       : changed.filter(
           (name) => versionOf(withRoute(refused, name, before.get(name)), type) !== version,

@@ -22,7 +22,7 @@ export interface History {
 }
 
 /** States that are remembered of each route. */
-const mostStates = 32;
+const maxStates = 32;
 
 export function createHistory(): History {
   const known = new Map<string, Set<string>>();
@@ -35,7 +35,7 @@ export function createHistory(): History {
         keys.delete(key);
         keys.add(key);
       }
-      for (const key of keys) if (keys.size > 2 * mostStates) keys.delete(key);
+      for (const key of keys) if (keys.size > 2 * maxStates) keys.delete(key);
       known.set(name, keys);
     },
     leadsBack(name, before, after, byHand) {

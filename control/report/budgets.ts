@@ -34,7 +34,7 @@ interface Part {
   granted: number;
   /** The share it said that it has. */
   held: number;
-  heardMs: number;
+  reportedMs: number;
 }
 
 /** A proxy that is silent for so long has its share given to others; cut off, it goes on with it all the same. */
@@ -42,9 +42,9 @@ export const goneMs = 10_000;
 /** After the control service starts it gives no one more than they have for so long: others may have the rest. */
 export const learningMs = 3_000;
 /** A share is never nothing: this part of the limit lets a proxy say that it needs more. */
-const least = 0.001;
+const minShareOfRate = 0.001;
 /** More tenants than this in one report are not ours. */
-const mostNeeds = 2_000;
+const maxNeeds = 2_000;
 /** A need counts at once when it grows, and with this weight of the new when it shrinks. */
 const shrinking = 0.7;
 
@@ -79,21 +79,22 @@ export function createBudgets(
   function note(parts: Map<string, Part>, node: string, { wanted, intervalNs }: Need): Part {
     const atMs = nowMs();
     const before = parts.get(node);
-    const seconds = before ? Math.max((atMs - before.heardMs) / 1000, 0.1) : 1;
+    const seconds = before ? Math.max((atMs - before.reportedMs) / 1000, 0.1) : 1;
     const rate = Number(wanted) / seconds;
     const part = {
       wanted:
         before && rate < before.wanted ? before.wanted + (rate - before.wanted) * shrinking : rate,
       granted: before?.granted ?? 0,
       held: intervalNs === 0n ? 0 : 1e9 / Number(intervalNs),
-      heardMs: atMs,
+      reportedMs: atMs,
     };
     parts.set(node, part);
     return part;
   }
 
   function forget(parts: Map<string, Part>): void {
-    for (const [node, { heardMs }] of parts) if (nowMs() - heardMs > goneMs) parts.delete(node);
+    for (const [node, { reportedMs }] of parts)
+      if (nowMs() - reportedMs > goneMs) parts.delete(node);
   }
 
   /** Limits of which nobody tells anymore, their routes or all their proxies being gone. */
@@ -116,15 +117,15 @@ export function createBudgets(
       (sum, [each, part]) => (each === node ? sum : sum + Math.max(part.granted, part.held)),
       0,
     );
-    const most = learning() ? Math.min(own.held, rate - others) : rate - others;
-    return Math.max(Math.min(fair[nodes.indexOf(node)] ?? 0, most), rate * least);
+    const upper = learning() ? Math.min(own.held, rate - others) : rate - others;
+    return Math.max(Math.min(fair[nodes.indexOf(node)] ?? 0, upper), rate * minShareOfRate);
   }
 
   /** What a proxy has not told of for a while it no longer has; one with many needs tells them by turns. */
   function dropUnnamed(node: string, named: ReadonlySet<string>): void {
     for (const [key, parts] of limits) {
-      const heardMs = named.has(key) ? undefined : parts.get(node)?.heardMs;
-      if (heardMs !== undefined && nowMs() - heardMs > goneMs) parts.delete(node);
+      const reportedMs = named.has(key) ? undefined : parts.get(node)?.reportedMs;
+      if (reportedMs !== undefined && nowMs() - reportedMs > goneMs) parts.delete(node);
       if (parts.size === 0) limits.delete(key);
     }
   }
@@ -134,7 +135,7 @@ export function createBudgets(
       sweep();
       const leases: Lease[] = [];
       const named = new Set<string>();
-      for (const need of needs.slice(0, mostNeeds)) {
+      for (const need of needs.slice(0, maxNeeds)) {
         const { route, tenant } = need;
         const rate = limitOf(route, tenant);
         if (rate === undefined || rate <= 0) continue;

@@ -9,7 +9,7 @@ export interface Series {
   namespace: string;
   /** By when what comes now can have begun to be counted. */
   sinceMs: number;
-  heardMs: number;
+  reportedMs: number;
   /** Last value of each part: bucket -> count; a counter has the part 0 alone. */
   parts: Map<number, number>;
 }
@@ -20,7 +20,7 @@ interface Node {
   left: string[];
   /** When it began to count what is not known of it. */
   beganMs: number;
-  heardMs: number;
+  reportedMs: number;
   parts: number;
   /** Its counters began before this service listened: what they held by then is history. */
   old: boolean;
@@ -82,7 +82,7 @@ export function createIncreases(
   let disbelieved = 0;
   let current: Node | undefined;
 
-  function heard(name: string, node: Node, namespace: string): void {
+  function noteReport(name: string, node: Node, namespace: string): void {
     leave(name);
     nodes.set(name, node);
     namespaceOfNode.set(name, namespace);
@@ -101,8 +101,8 @@ export function createIncreases(
   }
 
   function dropSeries(node: Node, silentSinceMs: number): void {
-    for (const [key, { heardMs, namespace, parts }] of node.series) {
-      if (heardMs >= silentSinceMs) continue;
+    for (const [key, { reportedMs, namespace, parts }] of node.series) {
+      if (reportedMs >= silentSinceMs) continue;
       node.series.delete(key);
       node.parts -= parts.size;
       node.forgot = true;
@@ -120,9 +120,9 @@ export function createIncreases(
   /** Whoever erred by names that it made up loses its own nodes, not another's. */
   function forgetOne(): void {
     const [first] = byNamespace.values();
-    let most = first;
-    for (const each of byNamespace.values()) if (each.size > (most?.size ?? 0)) most = each;
-    const [oldest] = most ?? [];
+    let largest = first;
+    for (const each of byNamespace.values()) if (each.size > (largest?.size ?? 0)) largest = each;
+    const [oldest] = largest ?? [];
     if (oldest !== undefined) forgetNode(oldest);
   }
 
@@ -130,8 +130,8 @@ export function createIncreases(
   function forgetSilent(): void {
     const atMs = nowMs();
     for (const [name, node] of nodes) {
-      if (atMs - node.heardMs <= forgetSeriesMs) return;
-      if (atMs - node.heardMs > forgetNodeMs) forgetNode(name);
+      if (atMs - node.reportedMs <= forgetSeriesMs) return;
+      if (atMs - node.reportedMs > forgetNodeMs) forgetNode(name);
       else if (node.series.size > 0) dropSeries(node, Number.POSITIVE_INFINITY);
     }
   }
@@ -149,7 +149,7 @@ export function createIncreases(
       if (known?.left.includes(epoch)) return false;
       if (known?.epoch === epoch) {
         current = known;
-        current.heardMs = atMs;
+        current.reportedMs = atMs;
         if (atMs - current.sweptMs > forgetSeriesMs) {
           current.sweptMs = atMs;
           dropSeries(current, atMs - forgetSeriesMs);
@@ -160,8 +160,8 @@ export function createIncreases(
           epoch,
           left: known ? [...known.left, known.epoch].slice(-maxLeft) : [],
           // A new process began after the one before it was heard last, whatever it says.
-          beganMs: known?.heardMs ?? Math.min(Math.max(epochMs(epoch), startedMs), atMs),
-          heardMs: atMs,
+          beganMs: known?.reportedMs ?? Math.min(Math.max(epochMs(epoch), startedMs), atMs),
+          reportedMs: atMs,
           parts: 0,
           // One that was forgotten may have been counted until then.
           old: epochMs(epoch) < Math.max(startedMs, known ? startedMs : forgotNodeMs) - skewMs,
@@ -172,15 +172,15 @@ export function createIncreases(
         };
       }
       if (known === undefined && nodes.size >= maxNodes) forgetOne();
-      heard(name, current, namespace);
+      noteReport(name, current, namespace);
       return true;
     },
     series(key, namespace) {
       const atMs = nowMs();
       const series = current?.series.get(key);
-      if (series) return Object.assign(series, { sinceMs: series.heardMs, heardMs: atMs });
+      if (series) return Object.assign(series, { sinceMs: series.reportedMs, reportedMs: atMs });
       const sinceMs = current?.beganMs ?? atMs;
-      return { key, namespace, parts: new Map(), sinceMs, heardMs: atMs };
+      return { key, namespace, parts: new Map(), sinceMs, reportedMs: atMs };
     },
     of(series, part, value) {
       if (current === undefined) return 0;
@@ -198,7 +198,8 @@ export function createIncreases(
       const told = current.old && nowMs() - current.firstReportMs < settlingMs;
       if (isNew && (told || current.forgot)) return 0;
       const added = isNew ? value : value - before;
-      if (added <= (maxPerSecond * (series.heardMs - series.sinceMs + skewMs)) / 1000) return added;
+      if (added <= (maxPerSecond * (series.reportedMs - series.sinceMs + skewMs)) / 1000)
+        return added;
       disbelieved++;
       return 0;
     },

@@ -9,13 +9,13 @@ export interface Sample {
 export interface CounterSeries extends Omit<ObservedCounter, "total"> {
   total: number;
   samples: Sample[];
-  heardMs: number;
+  reportedMs: number;
 }
 
 export interface HistogramSeries extends Omit<ObservedDistribution, "distribution"> {
   zeros: number;
   buckets: Map<number, number>;
-  heardMs: number;
+  reportedMs: number;
 }
 
 /** What is kept of a route, or of one tenant of it. */
@@ -26,7 +26,7 @@ export interface SeriesSet {
 
 export interface RouteSeries extends SeriesSet {
   /** Answers told of, by variant and node. */
-  voices: Map<string, { total: number; heardMs: number }>;
+  voices: Map<string, { total: number; reportedMs: number }>;
   tenants: Map<string, SeriesSet>;
 }
 
@@ -47,8 +47,8 @@ export const isEmpty = ({ counters, histograms }: SeriesSet) =>
 export function dropSilent({ counters, histograms }: SeriesSet, sinceMs: number): number {
   let dropped = 0;
   for (const map of [counters, histograms])
-    for (const [key, { heardMs }] of map)
-      if (heardMs < sinceMs) {
+    for (const [key, { reportedMs }] of map)
+      if (reportedMs < sinceMs) {
         map.delete(key);
         dropped++;
       }

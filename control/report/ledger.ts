@@ -110,9 +110,9 @@ export function createLedger(
     if (voices === undefined || added === 0) return;
     const key = `${variant}\0${node}`;
     const known = voices.get(key);
-    if (known) Object.assign(known, { total: known.total + added, heardMs: nowMs() });
+    if (known) Object.assign(known, { total: known.total + added, reportedMs: nowMs() });
     else if (voicePlaces.take(namespaceOf(route)))
-      voices.set(key, { total: added, heardMs: nowMs() });
+      voices.set(key, { total: added, reportedMs: nowMs() });
     else noPlace(namespaceOf(route));
   }
 
@@ -121,11 +121,11 @@ export function createLedger(
     const { name, route, label, variant, tier, tenant, value } = counter;
     const namespace = namespaceOf(route);
     const key = `${name}\0${label}\0${variant}\0${tier}`;
-    const made = () => ({ name, label, variant, tier, total: 0, samples: [], heardMs: atMs });
+    const made = () => ({ name, label, variant, tier, total: 0, samples: [], reportedMs: atMs });
     const set = setOf(route, tenant, namespace);
     const series = set && entry(set.counters, key, namespace, made);
     if (series === undefined) return false;
-    series.heardMs = atMs;
+    series.reportedMs = atMs;
     const known = increases.series(`c\0${route}\0${key}\0${tenant}`, namespace);
     const added = increases.of(known, 0, Number(value));
     series.total += added;
@@ -141,14 +141,14 @@ export function createLedger(
     const { name, route, variant, tier, tenant, index, count, zeros } = histogram;
     const namespace = namespaceOf(route);
     const key = `${name}\0${variant}\0${tier}`;
-    const made = () => ({ name, variant, tier, zeros: 0, buckets: new Map(), heardMs: atMs });
+    const made = () => ({ name, variant, tier, zeros: 0, buckets: new Map(), reportedMs: atMs });
     const set = setOf(route, tenant, namespace);
     const series = set && entry(set.histograms, key, namespace, made);
     if (series === undefined) {
       noPlace(namespace);
       return;
     }
-    series.heardMs = atMs;
+    series.reportedMs = atMs;
     const known = increases.series(`h\0${route}\0${key}\0${tenant}`, namespace);
     series.zeros += increases.of(known, zerosBucket, Number(zeros));
     for (let i = 0; i < index.length; i++) {
@@ -163,10 +163,18 @@ export function createLedger(
     const owner = named(namespace);
     const rest = rests.get(owner) ?? emptyRoute();
     rests.set(owner, rest);
-    const made = { name, label: "", variant: "", tier: "", total: 0, samples: [], heardMs: atMs };
+    const made = {
+      name,
+      label: "",
+      variant: "",
+      tier: "",
+      total: 0,
+      samples: [],
+      reportedMs: atMs,
+    };
     const series = rest.counters.get(name) ?? made;
     rest.counters.set(name, series);
-    series.heardMs = atMs;
+    series.reportedMs = atMs;
     series.total += increases.of(increases.series(`r\0${owner}\0${name}`, owner), 0, value);
   }
 
@@ -180,8 +188,8 @@ export function createLedger(
         free += dropSilent(set, sinceMs);
         if (isEmpty(set) && route.tenants.delete(tenant)) free++;
       }
-      for (const [voice, { heardMs }] of route.voices)
-        if (heardMs < sinceMs && route.voices.delete(voice)) voicePlaces.giveBack(namespace, 1);
+      for (const [voice, { reportedMs }] of route.voices)
+        if (reportedMs < sinceMs && route.voices.delete(voice)) voicePlaces.giveBack(namespace, 1);
       if (isEmpty(route) && route.tenants.size + route.voices.size === 0 && routes.delete(name))
         free++;
       places.giveBack(namespace, free);

@@ -215,12 +215,12 @@ function readCounts(list: unknown, into: bigint[]): boolean {
   return true;
 }
 
-const mostDigits = 18;
+const maxDigits = 18;
 
 /** A count, as a number or in digits: no filter counts as far as 10^18. */
 function isCount(value: unknown): value is number | string {
   if (typeof value !== "string") return Number.isSafeInteger(value) && (value as number) >= 0;
-  if (value.length === 0 || value.length > mostDigits) return false;
+  if (value.length === 0 || value.length > maxDigits) return false;
   for (let i = 0; i < value.length; i++) {
     const digit = value.charCodeAt(i) - 0x30;
     if (digit < 0 || digit > 9) return false;

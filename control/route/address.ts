@@ -22,9 +22,9 @@ export function addressProblem(text: string): string | undefined {
   const parts = partsOf(text);
   if (parts === undefined)
     return isLikeAddress(text) ? "is no address, and no range of them" : undefined;
-  const most = isIPv4(parts.address) ? 32 : 128;
-  if (parts.bits !== undefined && !(parts.bits <= most))
-    return `is no range: behind the slash stand the bits that its addresses have in common, from 0 to ${most}`;
+  const max = isIPv4(parts.address) ? 32 : 128;
+  if (parts.bits !== undefined && !(parts.bits <= max))
+    return `is no range: behind the slash stand the bits that its addresses have in common, from 0 to ${max}`;
   const written = writtenForm(parts);
   return text === written ? undefined : `is never seen: write it as "${written}"`;
 }

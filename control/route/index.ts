@@ -25,7 +25,7 @@ export { type FilterFailure, filterFailureOf, passInVain } from "./filter/filter
 export { createFleetLimits, type FleetLimits } from "./filter/fleet-limit.ts";
 export { incompressible } from "./filter/incompressible.ts";
 export { besideWeir, countsTokens, type FilterModule, headerModule } from "./filter/module.ts";
-export { mirrors, mostCopies } from "./filter/shadow-policy.ts";
+export { maxCopies, mirrors } from "./filter/shadow-policy.ts";
 export { meshHosts } from "./mesh-hosts.ts";
 export { defaultNamespace, isRouteName, resolveName, routeName, routesByHost } from "./names.ts";
 export { draftRoute, type Plan, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";

@@ -4,7 +4,7 @@ import { defaultNamespace } from "./names.ts";
 /** A Service by its full name, whatever the cluster calls its domain. */
 const fullName = /^([^.*]+)\.([^.]+)\.svc\.(.+)$/;
 /** Filters take so many hosts of one route. */
-const mostHosts = 64;
+const maxHosts = 64;
 
 /**
  * The hosts of each route, and under what other names the sidecars of a namespace
@@ -26,7 +26,7 @@ export function meshHosts(
     [...added].map(([state, names]) => {
       const hosts = state.route?.spec?.hosts ?? [];
       const more = [...names].filter((name) => claims.get(name) === 1 && !written.has(name));
-      return [state, [...hosts, ...more].slice(0, Math.max(hosts.length, mostHosts))];
+      return [state, [...hosts, ...more].slice(0, Math.max(hosts.length, maxHosts))];
     }),
   );
 }

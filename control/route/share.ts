@@ -11,7 +11,7 @@ export interface ShareAgreement {
 /** Standard deviations of the band: a right split leaves it once in 15,000 looks. */
 const z = 4;
 /** Fewer users say nothing about a split. */
-const fewestUsers = 30;
+const minUsers = 30;
 
 /**
  * Compares the share of the requests that a variant got with its weight, inside a
@@ -31,7 +31,7 @@ export function agrees(
   const users = all / requestsPerUser;
   const share = weight / 100;
   const seen = all > 0 ? (100 * canary) / all : 0;
-  if (users < fewestUsers) return { agrees: true, seen, band: 100, requests: all };
+  if (users < minUsers) return { agrees: true, seen, band: 100, requests: all };
   // The half keeps a weight of 0 or 100 from having no band at all.
   const band = 100 * (z * Math.sqrt((share * (1 - share)) / users) + 0.5 / users);
   const off = seen - weight;

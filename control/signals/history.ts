@@ -13,7 +13,7 @@ export const sampleMs = 5_000;
 /** Signals are of this long. */
 const windowMs = 60_000;
 /** Points that are kept: fifteen minutes of them. */
-const mostPoints = 180;
+const maxPoints = 180;
 
 /** The routes' signals now and before, kept in memory. */
 export interface SignalHistory {
@@ -56,7 +56,7 @@ export function createSignalHistory(
         tracks.set(route.name, track);
         const last = track.observations.at(-1);
         if (last) track.points.push({ atMs: nowMs(), signals: between(route, last, now) });
-        if (track.points.length > mostPoints) track.points.shift();
+        if (track.points.length > maxPoints) track.points.shift();
         track.observations.push(now);
         while ((track.observations[1]?.atMs ?? now.atMs) <= now.atMs - windowMs)
           track.observations.shift();

@@ -79,10 +79,15 @@ export function readBackup(text: string): Contents {
 
 function parse(line: string | undefined, number: number): Record<string, unknown> {
   try {
-    return JSON.parse(line ?? "");
+    return JSON.parse(line ?? "", (key, value) => (key === "verdicts" ? value.map(asNow) : value));
   } catch {
     throw new StoreUnavailableError(`line ${number} of the backup is not JSON: is it cut off?`);
   }
+}
+
+/** A verdict as it is named now: what is its message was `words` in version 0.1. */
+function asNow({ words, ...verdict }: Record<string, unknown>): Record<string, unknown> {
+  return words === undefined ? verdict : { ...verdict, message: words };
 }
 
 function read<Desc extends DescMessage>(

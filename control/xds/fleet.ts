@@ -77,9 +77,9 @@ export interface Fleet {
 }
 
 /** Proxies that are gone are forgotten beyond this number, the ones gone longest first. */
-const mostRemembered = 20_000;
+const maxRemembered = 20_000;
 /** More of a refusal's message is not kept. */
-const mostMessage = 2_000;
+const maxMessage = 2_000;
 /** Filters report about once a second. */
 const silentGoneMs = 60_000;
 
@@ -116,7 +116,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
   }
 
   function forget(): void {
-    if (proxies.size < mostRemembered) return;
+    if (proxies.size < maxRemembered) return;
     for (const [id, states] of proxies) {
       if (states.some(({ streams }) => streams.size > 0)) continue;
       proxies.delete(id);
@@ -204,7 +204,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
           answered();
         },
         nacked(type, version, message) {
-          const words = message.slice(0, mostMessage) || "it gives no reason";
+          const words = message.slice(0, maxMessage) || "it gives no reason";
           stream.nacked(type, version, words, now());
           state.nacks++;
           answered();

@@ -21,7 +21,7 @@ export interface FrameReader {
 
 const headerBytes = 5;
 
-export function createFrameReader(mostBytes: number): FrameReader {
+export function createFrameReader(maxBytes: number): FrameReader {
   // Grows to twice its size: a message that comes in small pieces costs its length, not the square of it.
   let buffer = Buffer.alloc(0);
   let used = 0;
@@ -46,10 +46,10 @@ export function createFrameReader(mostBytes: number): FrameReader {
         "compressed messages are not accepted, and the request names no grpc-encoding",
       );
     const length = bytes.readUInt32BE(1);
-    if (length > mostBytes)
+    if (length > maxBytes)
       throw new StatusError(
         grpcCode.resourceExhausted,
-        `a message of ${length} bytes: at most ${mostBytes} are allowed`,
+        `a message of ${length} bytes: at most ${maxBytes} are allowed`,
       );
     return headerBytes + length;
   }

@@ -14,14 +14,14 @@ export interface Incoming {
   secret?: SecretRequest;
 }
 
-const mostIdLength = 256;
+const maxIdLength = 256;
 const maxRefusalLength = 2048;
 
 /** Who the proxy is, or what is wrong with how it says so. */
 export function readNode(node: Node | undefined): Omit<NodeInfo, "scope"> | string {
   if (node === undefined || node.id === "") return "the first request must carry a node with an id";
-  if (node.id.length > mostIdLength)
-    return `the node id has ${node.id.length} characters: at most ${mostIdLength} are allowed`;
+  if (node.id.length > maxIdLength)
+    return `the node id has ${node.id.length} characters: at most ${maxIdLength} are allowed`;
   const build = node.userAgentVersionType;
   const version =
     build.case === "userAgentBuildVersion"
@@ -30,8 +30,8 @@ export function readNode(node: Node | undefined): Omit<NodeInfo, "scope"> | stri
           build.value.version?.minorNumber,
           build.value.version?.patch,
         ].join(".")
-      : (build.value ?? "").slice(0, mostIdLength);
-  return { id: node.id, cluster: node.cluster.slice(0, mostIdLength), version };
+      : (build.value ?? "").slice(0, maxIdLength);
+  return { id: node.id, cluster: node.cluster.slice(0, maxIdLength), version };
 }
 
 /**

@@ -19,7 +19,7 @@ const methods: Record<string, { protocol: Protocol; read: (message: Buffer) => I
   [`${service}/DeltaAggregatedResources`]: { protocol: deltaProtocol, read: readDelta },
 };
 
-const mostRequestBytes = 4 << 20;
+const maxRequestBytes = 4 << 20;
 /** Streams that get a push before other work may run in between. */
 const slice = 500;
 /**
@@ -199,7 +199,7 @@ export function createXdsServer(
         log.nack(node, type.name, version, message);
       },
     });
-    const frames = createFrameReader(mostRequestBytes);
+    const frames = createFrameReader(maxRequestBytes);
     const connection: Connection = {
       node,
       ads,

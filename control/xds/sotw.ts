@@ -61,20 +61,20 @@ function differs(type: StreamType, state: TypeStream, { resources }: Selection):
 
 /** Requests that were read lately, by their bytes. */
 const read = new Map<string, Incoming>();
-const mostRead = 64;
-const mostReadBytes = 512;
+const maxRead = 64;
+const maxReadBytes = 512;
 
 /**
  * Reads a DiscoveryRequest. Proxies with the same subscription acknowledge in the
  * same bytes, a thousand of them within a moment: those are read once.
  */
 export function readSotw(message: Buffer): Incoming {
-  if (message.length > mostReadBytes) return decode(message);
+  if (message.length > maxReadBytes) return decode(message);
   const key = message.toString("latin1");
   let incoming = read.get(key);
   if (incoming === undefined) {
     incoming = decode(message);
-    if (read.size >= mostRead) read.clear();
+    if (read.size >= maxRead) read.clear();
     read.set(key, incoming);
   }
   return incoming;

@@ -2,7 +2,7 @@ import type { Fleet, Member } from "./fleet.ts";
 import type { XdsServer } from "./serve.ts";
 import type { Refusal } from "./shown.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { type Edition, leastRefusing, refusalOf, runs, takes } from "./trial.ts";
+import { type Edition, minRefusing, refusalOf, runs, takes } from "./trial.ts";
 import { type ResourceType, resourceTypes } from "./types.ts";
 
 export type { Edition };
@@ -143,7 +143,7 @@ export function createStagedPush<E extends Edition>(
         // Only one that runs what is there says anything about what is new.
         runs(member, lane.settled.snapshot),
     );
-    const first = leastRefusing(able);
+    const first = minRefusing(able);
     const judges = first ? [first] : asking;
     const trial: Trial<E> = {
       edition,

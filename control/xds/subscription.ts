@@ -1,6 +1,6 @@
 /** More names than any fleet of routes has; longer ones than any of ours. */
-export const mostNames = 20_000;
-export const mostNameLength = 1024;
+export const maxNames = 20_000;
+export const maxNameLength = 1024;
 
 /** Which resources of one type one stream wants. */
 export interface Subscription {
@@ -81,18 +81,18 @@ export function wants(subscription: Subscription, name: string): boolean {
 
 /** What is wrong with a list of names from a proxy; undefined when nothing is. */
 export function namesProblem(names: readonly string[]): string | undefined {
-  if (names.length > mostNames) return tooMany(names.length);
-  const long = names.find((name) => name.length > mostNameLength);
+  if (names.length > maxNames) return tooMany(names.length);
+  const long = names.find((name) => name.length > maxNameLength);
   return long === undefined
     ? undefined
-    : `a resource name of ${long.length} characters: at most ${mostNameLength} are allowed`;
+    : `a resource name of ${long.length} characters: at most ${maxNameLength} are allowed`;
 }
 
 /** What is wrong with a subscription that grew over many requests; undefined when nothing is. */
 export function subscriptionProblem({ names }: Subscription): string | undefined {
-  return names.size > mostNames ? tooMany(names.size) : undefined;
+  return names.size > maxNames ? tooMany(names.size) : undefined;
 }
 
 function tooMany(count: number): string {
-  return `${count} resource names: at most ${mostNames} are allowed`;
+  return `${count} resource names: at most ${maxNames} are allowed`;
 }

@@ -9,7 +9,7 @@ export interface Edition {
 }
 
 /** Whoever has refused more than others is not asked before them. */
-export function leastRefusing(members: readonly Member[]): Member | undefined {
+export function minRefusing(members: readonly Member[]): Member | undefined {
   return members.reduce<Member | undefined>(
     (best, each) => (best && best.refusals() <= each.refusals() ? best : each),
     undefined,

@@ -45,7 +45,7 @@ export interface StreamAnswers {
 export type Refused = ReadonlyMap<TypeName, ReadonlyMap<string, string>>;
 
 /** Refused versions that are remembered of each type. */
-const mostRefused = 8;
+const maxRefused = 8;
 
 /**
  * @param earlier what streams of the same process refused: Envoy acknowledges an extension that
@@ -70,7 +70,7 @@ export function createStreamAnswers(earlier: Refused): StreamAnswers {
     const before = acked === "" || nack !== undefined;
     state.nack = { version, message, since: nack?.since ?? now, before };
     const others = [...(refused.get(type) ?? [])].filter(([each]) => each !== version);
-    refused.set(type, new Map([...others.slice(1 - mostRefused), [version, message]]));
+    refused.set(type, new Map([...others.slice(1 - maxRefused), [version, message]]));
   }
 
   return {

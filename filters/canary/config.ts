@@ -20,8 +20,8 @@ import { Counter, countedBy } from "../report";
 import { copyText, isLiteral, isText, Region, Text, textBytes, textPtr } from "../sdk";
 import { BUCKETS } from "./choice";
 
-const MOST_VARIANTS: i32 = 16;
-const MOST_RUNS: i32 = 10000;
+const MAX_VARIANTS: i32 = 16;
+const MAX_RUNS: i32 = 10000;
 
 /** Message CanaryPolicy. */
 @unmanaged
@@ -85,8 +85,8 @@ let runNames: usize = 0;
 
 export function parseCanary(region: Region): usize {
   const policy = changetype<CanaryPolicy>(region.alloc(offsetof<CanaryPolicy>()));
-  policy.variants = region.alloc((<usize>MOST_VARIANTS) << 3);
-  if (FULL) policy.weights = region.alloc((<usize>MOST_VARIANTS) << 2);
+  policy.variants = region.alloc((<usize>MAX_VARIANTS) << 3);
+  if (FULL) policy.weights = region.alloc((<usize>MAX_VARIANTS) << 2);
   openObject();
   while (nextMember()) {
     if (member("stickyBy")) policy.stickyBy = readSources(region);
@@ -113,7 +113,7 @@ function readVariants(policy: CanaryPolicy, region: Region): void {
   while (nextElement()) {
     const name = readLabel(region);
     if (name == 0) return;
-    if (policy.variantCount >= MOST_VARIANTS) failJson("is one variant too many: 16 are allowed");
+    if (policy.variantCount >= MAX_VARIANTS) failJson("is one variant too many: 16 are allowed");
     else if (variantIndex(policy, stringPtr, stringBytes) >= 0) failJson("is named twice");
     else {
       store<usize>(policy.variants + ((<usize>policy.variantCount) << 3), name);
@@ -138,7 +138,7 @@ function readRuns(policy: CanaryPolicy, region: Region): void {
     if (jsonFailure.length > 0) return;
     if (load<usize>(run, 4) == 0) failJson("has no variant");
     policy.runCount++;
-    if (policy.runCount > MOST_RUNS) failJson("is one run too many: 10000 are allowed");
+    if (policy.runCount > MAX_RUNS) failJson("is one run too many: 10000 are allowed");
     store<usize>(run, runNames);
     store<u32>(run, behind, 8);
     runNames = run;

@@ -25,7 +25,7 @@ const WAYS: usize = 8;
 const WAY: usize = 16;
 const SET: usize = WAYS * WAY;
 const ROWS: u64 = 1024;
-const MOST_TRIES: i32 = 4;
+const MAX_TRIES: i32 = 4;
 /** A conversation is seen again in the proxy's memory after this part of the pause that ends it. */
 const FRESH_SHARE: u32 = 8;
 
@@ -69,7 +69,7 @@ export function keepVariant(policy: CanaryPolicy, variant: i32): i32 {
  */
 function exchange(policy: CanaryPolicy, wanted: i32): i32 {
   store<u16>(key, <u16>((conversation >> 32) & (SETS - 1)), 6);
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     readShared(key, KEY);
     if (sharedBytes == SET) memory.copy(set, sharedPtr, SET);
     else memory.fill(set, 0, SET);

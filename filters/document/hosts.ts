@@ -6,7 +6,7 @@ import { Document, Route } from "./document";
 // "*.example.com" (".example.com") under another.
 const EXACT: u64 = 0;
 const SUFFIX: u64 = 1;
-const MOST_HOST_BYTES: usize = 255;
+const MAX_HOST_BYTES: usize = 255;
 
 /** What is known of a host: next | text | route. */
 const HOST: usize = 12;
@@ -65,7 +65,7 @@ export function routeOfHost(document: Document, ptr: usize, bytes: usize): usize
   let length = withoutPort(ptr, bytes);
   // The same name, written to its root (RFC 1034, section 3.1).
   if (length > 1 && load<u8>(ptr + length - 1) == 0x2e) length--;
-  if (length == 0 || length > MOST_HOST_BYTES) return document.anyHost;
+  if (length == 0 || length > MAX_HOST_BYTES) return document.anyHost;
   for (let i: usize = 0; i < length; i++) {
     const c = load<u8>(ptr + i);
     store<u8>(lowered + i, c >= 0x41 && c <= 0x5a ? c | 0x20 : c);

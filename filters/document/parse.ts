@@ -19,8 +19,8 @@ import { Region, Text } from "../sdk";
 import { createRoute, Document, MEMBERS, policyOf, Route, setPolicy } from "./document";
 import { addHost, indexHosts } from "./hosts";
 
-const MOST_ROUTES: i32 = 2000;
-const MOST_HOSTS: i32 = 64;
+const MAX_ROUTES: i32 = 2000;
+const MAX_HOSTS: i32 = 64;
 
 /** Reads the member the JSON parser stands before; 0 after a failure. */
 export type PolicyParser = (region: Region) => usize;
@@ -67,7 +67,7 @@ function parseRoutes(document: Document): void {
   let count = 0;
   openArray();
   while (nextElement()) {
-    if (++count > MOST_ROUTES) failJson("has more than 2000 routes");
+    if (++count > MAX_ROUTES) failJson("has more than 2000 routes");
     else parseRoute(document);
   }
 }
@@ -103,7 +103,7 @@ function parseHosts(route: Route, region: Region): void {
   let count = 0;
   openArray();
   while (nextElement()) {
-    if (++count > MOST_HOSTS) {
+    if (++count > MAX_HOSTS) {
       failJson("has more than 64 hosts");
       return;
     }

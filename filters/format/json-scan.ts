@@ -18,11 +18,11 @@ export const OPEN_ARRAY: i32 = 6;
 export const CLOSE: i32 = 7;
 
 /** Deeper documents break the scanner. */
-export const MOST_SCAN_DEPTH: i32 = 64;
+export const MAX_SCAN_DEPTH: i32 = 64;
 /** So much of a key, string, number or word is kept for whoever asks. */
 export const KEPT_BYTES: u32 = 32;
 /** Shorter texts are not looked at for whether they are dense. */
-export const LEAST_DENSE: u32 = 512;
+export const MIN_DENSE: u32 = 512;
 
 const VALUE: u8 = 0;
 const VALUE_OR_END: u8 = 1;
@@ -129,7 +129,7 @@ export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
       keepPlain(scan, start, at);
       const bytes = scan.bytes + <u32>(at - start);
       scan.bytes = bytes;
-      if (bytes >= LEAST_DENSE && scan.isDense) scan.isDense = isDense(start, at);
+      if (bytes >= MIN_DENSE && scan.isDense) scan.isDense = isDense(start, at);
       if (at == end) return at;
       if (load<u8>(at++) == 0x5c) {
         scan.state = ESCAPE;
@@ -206,7 +206,7 @@ function inObject(scan: JsonScan): bool {
 }
 
 function open(scan: JsonScan, object: bool): bool {
-  if (scan.depth >= MOST_SCAN_DEPTH) {
+  if (scan.depth >= MAX_SCAN_DEPTH) {
     scan.state = BROKEN;
     return false;
   }

@@ -10,9 +10,9 @@ import { xxh64 } from "./xxh64";
 // must belong to the caller.
 
 /** Deeper documents are refused. */
-export const MOST_DEPTH: i32 = 32;
+export const MAX_DEPTH: i32 = 32;
 /** Larger documents are refused. */
-export const MOST_BYTES: usize = 1 << 20;
+export const MAX_BYTES: usize = 1 << 20;
 
 let at: usize = 0;
 let end: usize = 0;
@@ -52,7 +52,7 @@ export function openJson(ptr: usize, bytes: usize): bool {
   depth = 0;
   objects = 0;
   jsonFailure = "";
-  if (bytes > MOST_BYTES) return failJson("is over 1048576 bytes");
+  if (bytes > MAX_BYTES) return failJson("is over 1048576 bytes");
   if (bytes >= 3 && load<u8>(ptr) == 0xef && load<u8>(ptr, 1) == 0xbb && load<u8>(ptr, 2) == 0xbf)
     at += 3;
   return true;
@@ -102,7 +102,7 @@ function peek(): u8 {
 }
 
 function open(index: i32): bool {
-  if (depth >= MOST_DEPTH) return failJson("is nested deeper than 32");
+  if (depth >= MAX_DEPTH) return failJson("is nested deeper than 32");
   const top = frame(depth);
   top.namePtr = 0;
   top.nameBytes = 0;
@@ -178,29 +178,29 @@ export function readString(): bool {
 }
 
 /** Reads a number between two limits, both included, into numberRead. */
-export function readNumber(least: i32, most: i32): bool {
+export function readNumber(min: i32, max: i32): bool {
   if (jsonFailure.length > 0) return false;
   skipSpace();
   if (!decodeNumber(at, end)) return failJson("must be a number");
   at = numberEnd;
   numberRead = numberValue;
-  return isWithin(least, most);
+  return isWithin(min, max);
 }
 
 // Whole limits, so that callers' code holds no constants of eight bytes.
-function isWithin(least: i32, most: i32): bool {
-  return (numberRead >= least && numberRead <= most) || failJson("is out of range");
+function isWithin(min: i32, max: i32): bool {
+  return (numberRead >= min && numberRead <= max) || failJson("is out of range");
 }
 
 /** Reads a whole number; proto JSON writes those of 64 bits as strings, which is accepted too. */
-export function readInteger(least: i32, most: i32): bool {
+export function readInteger(min: i32, max: i32): bool {
   if (peek() == 0x22) {
     if (!readString()) return false;
     if (!decodeNumber(stringPtr, stringPtr + stringBytes) || numberEnd != stringPtr + stringBytes)
       return failJson("must be a whole number");
     numberRead = numberValue;
-    if (!isWithin(least, most)) return false;
-  } else if (!readNumber(least, most)) return false;
+    if (!isWithin(min, max)) return false;
+  } else if (!readNumber(min, max)) return false;
   return Math.floor(numberRead) == numberRead || failJson("must be a whole number");
 }
 

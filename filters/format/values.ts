@@ -4,10 +4,10 @@ import { failJson, nextElement, openArray, readString, stringBytes, stringPtr } 
 // Values that several members share, read into the region of a configuration.
 
 /** Bytes of a non-empty string of at most `most` bytes; 0 after a failure. */
-export function readText(region: Region, most: usize): Text {
+export function readText(region: Region, max: usize): Text {
   if (!readString()) return 0;
   if (stringBytes == 0) failJson("must not be empty");
-  else if (stringBytes > most) failJson("is too long");
+  else if (stringBytes > max) failJson("is too long");
   else return copyText(region, stringPtr, stringBytes);
   return 0;
 }
@@ -52,11 +52,11 @@ export function isLabel(ptr: usize, bytes: usize): bool {
 }
 
 /** A list of texts as a linked list of (next, text), in reverse order; 0 when empty or after a failure. */
-export function readTexts(region: Region, most: usize): usize {
+export function readTexts(region: Region, max: usize): usize {
   let list: usize = 0;
   openArray();
   while (nextElement()) {
-    const text = readText(region, most);
+    const text = readText(region, max);
     if (text == 0) return 0;
     const link = region.alloc(8);
     store<usize>(link, list);

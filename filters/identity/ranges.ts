@@ -3,7 +3,7 @@ import { readText } from "../format/values";
 import { isText, Region, Text, textBytes, textPtr } from "../sdk";
 import { addressEnd, addressHigh, addressLow, mappedBits, readAddress } from "./address";
 
-const MOST_RANGES: i32 = 256;
+const MAX_RANGES: i32 = 256;
 
 /** Addresses that begin with the same bits: "10.0.0.0/8"; without a number it is one address. */
 @unmanaged
@@ -27,7 +27,7 @@ export function readRanges(region: Region): usize {
     range.next = list;
     range.name = name;
     list = changetype<usize>(range);
-    if (++count > MOST_RANGES || !readRange(range)) {
+    if (++count > MAX_RANGES || !readRange(range)) {
       failJson("must be up to 256 ranges");
       return 0;
     }

@@ -24,7 +24,7 @@ export const CONNECTION_SAN: i32 = 3;
 /** The same, as the proxy before this one forwards it. */
 export const FORWARDED_SAN: i32 = 4;
 
-const MOST_SOURCES: i32 = 8;
+const MAX_SOURCES: i32 = 8;
 
 /** One place of a request that tells who is calling; message KeySource. */
 @unmanaged
@@ -44,7 +44,7 @@ export function readSources(region: Region): usize {
   let count = 0;
   openArray();
   while (nextElement()) {
-    if (++count > MOST_SOURCES) failJson("has more than 8 sources");
+    if (++count > MAX_SOURCES) failJson("has more than 8 sources");
     const source = readSource(region);
     if (jsonFailure.length > 0) return 0;
     if (last == 0) head = source;

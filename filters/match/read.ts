@@ -12,7 +12,7 @@ import {
 import { readHeaderName, readText } from "../format/values";
 import { Region, Text } from "../sdk";
 
-const MOST_MATCHES: i32 = 16;
+const MAX_MATCHES: i32 = 16;
 
 export const EXACT: i32 = 1;
 export const PREFIX: i32 = 2;
@@ -34,7 +34,7 @@ export function readMatches(region: Region): usize {
   let count = 0;
   openArray();
   while (nextElement()) {
-    if (++count > MOST_MATCHES) failJson("has more than 16 matches");
+    if (++count > MAX_MATCHES) failJson("has more than 16 matches");
     const match = changetype<HeaderMatch>(region.alloc(offsetof<HeaderMatch>()));
     readMatch(match, region);
     if (jsonFailure.length > 0) return 0;

@@ -3,7 +3,7 @@ import { allocate } from "../sdk";
 // DDSketch's logarithmic buckets at 2 % relative accuracy, as message Histogram
 // tells them: bucket i holds gamma^(i-1) < v <= gamma^i with gamma = 1.02/0.98.
 // What lies outside counts in the first or last bucket: 0.006 to 4,700,000.
-export const LEAST_BUCKET: i32 = -128;
+export const MIN_BUCKET: i32 = -128;
 export const BUCKETS: i32 = 512;
 
 const GAMMA: f64 = 1.02 / 0.98;
@@ -18,12 +18,12 @@ const HISTOGRAM_BYTES: usize = COUNTS + ((<usize>BUCKETS) << 2);
 fillLimits();
 function fillLimits(): void {
   let limit: f64 = 1;
-  for (let i = -LEAST_BUCKET; i < BUCKETS; i++) {
+  for (let i = -MIN_BUCKET; i < BUCKETS; i++) {
     store<f64>(limits + ((<usize>i) << 3), limit);
     limit *= GAMMA;
   }
   limit = 1;
-  for (let i = -LEAST_BUCKET; i >= 0; i--) {
+  for (let i = -MIN_BUCKET; i >= 0; i--) {
     store<f64>(limits + ((<usize>i) << 3), limit);
     limit /= GAMMA;
   }
@@ -60,7 +60,7 @@ export function hasValues(histogram: usize): bool {
 export function zerosOf(histogram: usize): u32 {
   return load<u32>(histogram);
 }
-/** Count of the bucket in place `i`, which is number LEAST_BUCKET + i. */
+/** Count of the bucket in place `i`, which is number MIN_BUCKET + i. */
 export function countAt(histogram: usize, i: i32): u32 {
   return load<u32>(histogram + COUNTS + ((<usize>i) << 2));
 }

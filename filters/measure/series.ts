@@ -14,9 +14,9 @@ export const FIRST_COUNTERS: i32 = 25;
 /** Distributions of a cell, in the order of ./names. */
 export const HISTOGRAMS: i32 = 6;
 /** A proxy counts so many cells; what comes beyond shares one that is not reported, see ./beyond. */
-export const MOST_CELLS: i32 = 1024;
+export const MAX_CELLS: i32 = 1024;
 /** From this many on there is no room for further tenants. */
-const MOST_WITH_TENANTS: i32 = 768;
+const MAX_WITH_TENANTS: i32 = 768;
 
 /** Places of a cell that has none yet, and of one for which the proxy has none left. */
 export const UNPLACED: i32 = -1;
@@ -48,10 +48,10 @@ export let firstCell: usize = 0;
 /** The cell of a route, a variant and a tier (0 where unknown), or the one that all share who come beyond the bound; it lives as long as the VM. */
 export function cellOf(route: Text, variant: Text, tier: Text): Cell {
   const bytes = bytesOf(tier);
-  let at = findCell(route, variant, tier == 0 ? 0 : textPtr(tier), bytes, 0, MOST_CELLS);
+  let at = findCell(route, variant, tier == 0 ? 0 : textPtr(tier), bytes, 0, MAX_CELLS);
   if (at == 0) {
     // No route has no name.
-    at = findCell(0, 0, 0, 0, 0, MOST_CELLS + 1);
+    at = findCell(0, 0, 0, 0, 0, MAX_CELLS + 1);
     changetype<Cell>(at).place = BEYOND;
   }
   return changetype<Cell>(at);
@@ -59,7 +59,7 @@ export function cellOf(route: Text, variant: Text, tier: Text): Cell {
 
 /** The cell of a route, a variant and a tenant, whom the configuration has to name; 0 where there is no room. */
 export function cellOfTenant(route: Text, variant: Text, tenant: usize, bytes: usize): usize {
-  return findCell(route, variant, tenant, bytes, 1, MOST_WITH_TENANTS);
+  return findCell(route, variant, tenant, bytes, 1, MAX_WITH_TENANTS);
 }
 
 /** The cell of that name, made where there are fewer than `most`; else 0. */
@@ -69,12 +69,12 @@ function findCell(
   last: usize,
   lastBytes: usize,
   ofTenant: u32,
-  most: u32,
+  max: u32,
 ): usize {
   const seed = hash(variant, hash(route, (<u64>ofTenant) << 32));
   const fingerprint = last == 0 ? seed + 1 : xxh64(last, lastBytes, seed);
   const known = valueIn(cells, fingerprint);
-  if (known != 0 || cells.count >= most) return known;
+  if (known != 0 || cells.count >= max) return known;
   const names = bytesOf(route) + bytesOf(variant) + lastBytes;
   const at = allocate(NAMES + names);
   memory.fill(at, 0, NAMES);

@@ -13,7 +13,7 @@ import {
   writeShared,
 } from "../sdk";
 import { countBeyond } from "./beyond";
-import { BUCKETS, clearHistogram, countAt, hasValues, LEAST_BUCKET, zerosOf } from "./histogram";
+import { BUCKETS, clearHistogram, countAt, hasValues, MIN_BUCKET, zerosOf } from "./histogram";
 import {
   BEYOND,
   Cell,
@@ -23,7 +23,7 @@ import {
   firstCell,
   HISTOGRAMS,
   histogramAt,
-  MOST_CELLS,
+  MAX_CELLS,
   namesBytes,
   namesOf,
   UNPLACED,
@@ -40,7 +40,7 @@ import {
 // Workers add to them by compare-and-set. What fails stays with the worker for
 // its next tick, so that nothing is lost but what a worker counted in the last
 // second of its life.
-const MOST_TRIES: i32 = 8;
+const MAX_TRIES: i32 = 8;
 const HEADER: usize = 16;
 
 const listKey = literal("weir.cells");
@@ -71,7 +71,7 @@ export function readSharedCell(place: i32): usize {
 
 /** Finds the cell's place in the list, or takes the next one. */
 function placed(cell: Cell): bool {
-  for (let i = 0; cell.place == UNPLACED && i < MOST_TRIES; i++) {
+  for (let i = 0; cell.place == UNPLACED && i < MAX_TRIES; i++) {
     resetArena();
     const status = readShared(textPtr(listKey), textBytes(listKey));
     if (status != OK && status != NOT_FOUND) return false;
@@ -81,7 +81,7 @@ function placed(cell: Cell): bool {
         cell.place = <i32>place;
         return true;
       }
-    if (count >= <usize>MOST_CELLS) {
+    if (count >= <usize>MAX_CELLS) {
       cell.place = BEYOND;
       return false;
     }
@@ -97,11 +97,11 @@ function placed(cell: Cell): bool {
 }
 
 function merged(cell: Cell): bool {
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     resetArena();
     const before = readSharedCell(cell.place);
     const bytes: usize = before == 0 ? 0 : sharedBytes;
-    const sum = arenaAlloc(bytes + mostBytes(cell));
+    const sum = arenaAlloc(bytes + maxBytes(cell));
     if (sum == 0) return false;
     const size = add(cell, before, before + bytes, sum);
     const status = writeShared(cellKey, KEY, sum, size);
@@ -115,7 +115,7 @@ function paddedNames(cell: Cell): usize {
   return (namesBytes(cell) + 7) & ~7;
 }
 
-function mostBytes(cell: Cell): usize {
+function maxBytes(cell: Cell): usize {
   return (
     HEADER +
     paddedNames(cell) +
@@ -167,8 +167,8 @@ function addHistogram(own: usize, had: usize, to: usize): usize {
   if (any) {
     for (let i = 0; i < BUCKETS; i++) {
       if (countAt(own, i) == 0) continue;
-      first = min(first, LEAST_BUCKET + i);
-      last = max(last, LEAST_BUCKET + i);
+      first = min(first, MIN_BUCKET + i);
+      last = max(last, MIN_BUCKET + i);
     }
   }
   const buckets = last < first ? 0 : last - first + 1;
@@ -177,7 +177,7 @@ function addHistogram(own: usize, had: usize, to: usize): usize {
   store<u32>(to, <u32>buckets, 12);
   for (let i = 0; i < buckets; i++) {
     const bucket = first + i;
-    let total: u64 = any ? countAt(own, bucket - LEAST_BUCKET) : 0;
+    let total: u64 = any ? countAt(own, bucket - MIN_BUCKET) : 0;
     if (bucket >= hadFirst && bucket < hadFirst + hadCount)
       total += load<u64>(had + 16 + ((<usize>(bucket - hadFirst)) << 3));
     store<u64>(to + 16 + ((<usize>i) << 3), total);

@@ -55,11 +55,13 @@ export function readAnswer(context: u32): void {
 
 /** The highest of what the pod said against its mark. */
 function saturationOf(flow: Flow): f64 {
-  let most: f64 = 0;
-  if (flow.queueMark > 0 && queueDepth >= 0) most = max(most, queueDepth / flow.queueMark);
-  if (flow.kvCacheMark > 0 && kvCacheUse >= 0) most = max(most, kvCacheUse / flow.kvCacheMark);
-  if (flow.gpuMark > 0 && gpuUse >= 0) most = max(most, gpuUse / flow.gpuMark);
-  return most;
+  let saturation: f64 = 0;
+  if (flow.queueMark > 0 && queueDepth >= 0)
+    saturation = max(saturation, queueDepth / flow.queueMark);
+  if (flow.kvCacheMark > 0 && kvCacheUse >= 0)
+    saturation = max(saturation, kvCacheUse / flow.kvCacheMark);
+  if (flow.gpuMark > 0 && gpuUse >= 0) saturation = max(saturation, gpuUse / flow.gpuMark);
+  return saturation;
 }
 
 /** 429 or 503. */

@@ -30,7 +30,7 @@ import { acquireFlow, Flow, releaseFlow } from "./in-flight/flow";
 import { NO_LIMIT } from "./in-flight/in-flight";
 import { bindOverload, parseOverload } from "./overload/overload-config";
 
-const MOST_TIERS: i32 = 16;
+const MAX_TIERS: i32 = 16;
 
 /** Message RateLimitPolicy. */
 @unmanaged
@@ -94,7 +94,7 @@ function readTiers(policy: RateLimitPolicy, region: Region): void {
   openObject();
   while (nextMember()) {
     if (!isLabel(stringPtr, stringBytes)) failJson("must be named by a DNS-1123 label");
-    else if (++count > MOST_TIERS) failJson("is one tier too many: 16 are allowed");
+    else if (++count > MAX_TIERS) failJson("is one tier too many: 16 are allowed");
     else {
       const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
       tier.name = copyText(region, stringPtr, stringBytes);
@@ -186,12 +186,12 @@ function bindPlaces(policy: RateLimitPolicy, route: Route): void {
   bindOverload(policy.overload, changetype<Flow>(policy.flow));
   policy.tracked = policy.concurrent != NO_LIMIT || policy.overload != 0;
   if (policy.concurrent != NO_LIMIT) policy.refusedFull = countedBy("route_full", route, "tier", 0);
-  let least: u32 = u32.MAX_VALUE;
+  let lowest: u32 = u32.MAX_VALUE;
   for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
-    least = min(least, max(changetype<Tier>(at).priority, 1));
+    lowest = min(lowest, max(changetype<Tier>(at).priority, 1));
   for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next) {
     const tier = changetype<Tier>(at);
-    tier.weight = <f64>max(tier.priority, 1) / <f64>least;
+    tier.weight = <f64>max(tier.priority, 1) / <f64>lowest;
     if (tier.objective == 0) tier.objective = tier.name;
     if (policy.overload != 0)
       tier.refusedOverload = countedBy("overload_refused", route, "tier", tier.name);

@@ -16,7 +16,7 @@ import {
 // it runs a later configuration: a module that was replaced lives on with its
 // streams, and what it would tell is of the past.
 const LEASE_NS: u64 = 3_000_000_000;
-const MOST_TRIES: i32 = 4;
+const MAX_TRIES: i32 = 4;
 
 let reporterKey = literal("weir.reporter");
 const epochKey = literal("weir.epoch");
@@ -74,7 +74,7 @@ let knownEpoch: u64 = 0;
 
 /** When the proxy's counters began to count, in nanoseconds; the same for all its workers. */
 export function epoch(nowNs: u64): u64 {
-  for (let i = 0; knownEpoch == 0 && i < MOST_TRIES; i++) {
+  for (let i = 0; knownEpoch == 0 && i < MAX_TRIES; i++) {
     if (readShared(textPtr(epochKey), textBytes(epochKey)) == OK && sharedBytes == 8) {
       knownEpoch = load<u64>(sharedPtr);
     } else {

@@ -51,12 +51,12 @@ export function ownMetricOf(type: i32): u32 {
   return idWithin(type, MAX_METRICS);
 }
 
-function idWithin(type: i32, most: u32): u32 {
+function idWithin(type: i32, max: u32): u32 {
   const key = xxh64(written(), writtenBytes(), type);
   // Ids begin at 0, which means nothing in a table.
   const known = <u32>valueIn(ids, key);
   if (known != 0) return known - 1;
-  if (ids.count >= most) return NO_METRIC;
+  if (ids.count >= max) return NO_METRIC;
   const id = defineMetric(type, written(), writtenBytes());
   if (id != NO_METRIC) addTo(ids, key, id + 1);
   return id;

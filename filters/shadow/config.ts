@@ -32,7 +32,7 @@ export class ShadowPolicy {
   from: usize;
   identity: usize;
   /** Largest body of a request that is tagged; 2^32 - 1: any. */
-  mostBodyBytes: u32;
+  maxBodyBytes: u32;
   /** Tagged requests go to the shadow variant themselves. */
   divert: bool;
   /** The filter stands at the shadow variant's own pods. */
@@ -48,7 +48,7 @@ export function parseShadow(region: Region): usize {
   const policy = changetype<ShadowPolicy>(region.alloc(offsetof<ShadowPolicy>()));
   policy.modeHeader = modeHeader;
   policy.tagHeader = tagHeader;
-  policy.mostBodyBytes = u32.MAX_VALUE;
+  policy.maxBodyBytes = u32.MAX_VALUE;
   openObject();
   while (nextMember()) {
     if (member("percent")) {
@@ -58,7 +58,7 @@ export function parseShadow(region: Region): usize {
     else if (member("modeHeader")) policy.modeHeader = readHeaderName(region);
     else if (member("tagHeader")) policy.tagHeader = readHeaderName(region);
     else if (member("maxBodyBytes")) {
-      if (readInteger(0, 1073741824)) policy.mostBodyBytes = <u32>numberRead;
+      if (readInteger(0, 1073741824)) policy.maxBodyBytes = <u32>numberRead;
     } else if (FULL && member("divert")) policy.divert = readBool();
     else if (FULL && member("arrival")) policy.arrival = readBool();
     else if (FULL && member("yield")) policy.yields = readBool();

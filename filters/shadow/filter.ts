@@ -33,7 +33,7 @@ export function applyShadow(policy: ShadowPolicy, bodiless: bool): bool {
     if (FULL && policy.baggage) markBaggage(tagged ? policy.tag : 0);
     return tagged;
   }
-  if (sampled(policy) && allHold(policy.match) && (bodiless || fitsBody(policy.mostBodyBytes))) {
+  if (sampled(policy) && allHold(policy.match) && (bodiless || fitsBody(policy.maxBodyBytes))) {
     policy.tagged.pending++;
     setHeader(REQUEST_HEADERS, policy.modeHeader, textPtr(yes), textBytes(yes));
     setHeader(REQUEST_HEADERS, policy.tagHeader, textPtr(policy.tag), textBytes(policy.tag));
@@ -53,8 +53,8 @@ function isTagged(policy: ShadowPolicy): bool {
 }
 
 /** A body of unknown length fits no cap: by the time it is known, it has been copied. */
-function fitsBody(most: u32): bool {
-  if (most == u32.MAX_VALUE) return true;
+function fitsBody(max: u32): bool {
+  if (max == u32.MAX_VALUE) return true;
   const row = findHeader(contentLength);
   if (row == 0 || nextHeader(contentLength, row) != 0) return false;
   const end = valuePtr(row) + valueBytes(row);
@@ -62,7 +62,7 @@ function fitsBody(most: u32): bool {
   for (let at = valuePtr(row); at < end; at++) {
     const digit = <u32>load<u8>(at) - 48;
     length = length * 10 + digit;
-    if (digit > 9 || length > most) return false;
+    if (digit > 9 || length > max) return false;
   }
   return true;
 }

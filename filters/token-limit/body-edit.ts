@@ -4,7 +4,7 @@ import { Ascii, arenaAlloc, replaceBody } from "../sdk";
 // changes nothing is copied, and the host keeps its own bytes.
 
 /** Room for what edits add to a piece. */
-const MOST_ADDED: usize = 2048;
+const MAX_ADDED: usize = 2048;
 
 let from: usize = 0;
 let end: usize = 0;
@@ -22,7 +22,7 @@ export function beginEdit(ptr: usize, bytes: usize, more: usize): void {
   end = ptr + bytes;
   out = 0;
   outBytes = 0;
-  capacity = bytes + more + MOST_ADDED;
+  capacity = bytes + more + MAX_ADDED;
   edited = false;
   editFailed = false;
 }

@@ -30,11 +30,11 @@ import { readSources } from "../identity";
 import { copyText, isLiteral, Region, Text, textBytes, textPtr } from "../sdk";
 import { Tier, tierNamed } from "./tier";
 
-const MOST_TIERS: i32 = 16;
-const MOST_VARIANTS: i32 = 16;
-const MOST_TOKENS: i32 = 1_000_000_000;
+const MAX_TIERS: i32 = 16;
+const MAX_VARIANTS: i32 = 16;
+const MAX_TOKENS: i32 = 1_000_000_000;
 /** So many tenants, the first of the configuration, are measured by themselves. */
-const MOST_MEASURED: usize = 64;
+const MAX_MEASURED: usize = 64;
 /** Beside the tier that a tenant's name leads to, whose address has room for it. */
 export const MEASURED: usize = 1;
 
@@ -69,7 +69,7 @@ export class TokenLimitPolicy {
   shadows: bool;
   shadowHeader: Text;
   /** Most tokens of a shadow's answer; 0: any. */
-  shadowMost: u32;
+  shadowMaxTokens: u32;
   /** Proxies that share the limits on requests; 0 where these are the proxy's own. */
   proxies: u32;
   /** Pointers to cells by variant and tier, 0 until used; number 0 of each is the unknown. */
@@ -79,7 +79,7 @@ export class TokenLimitPolicy {
 export function parseTokenLimit(region: Region): usize {
   const policy = changetype<TokenLimitPolicy>(region.alloc(offsetof<TokenLimitPolicy>()));
   policy.tenants = openNameTable(region);
-  policy.variants = region.alloc((<usize>MOST_VARIANTS) << 2);
+  policy.variants = region.alloc((<usize>MAX_VARIANTS) << 2);
   policy.expectedTokens = EXPECTED_TOKENS;
   policy.cachedPercent = 100;
   policy.writtenPercent = 100;
@@ -115,7 +115,7 @@ function readTiers(policy: TokenLimitPolicy, region: Region): void {
   openObject();
   while (nextMember()) {
     if (!isLabel(stringPtr, stringBytes)) failJson("must be named by a DNS-1123 label");
-    else if (++policy.tierCount > MOST_TIERS) failJson("is one tier too many: 16 are allowed");
+    else if (++policy.tierCount > MAX_TIERS) failJson("is one tier too many: 16 are allowed");
     else {
       const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
       tier.name = copyText(region, stringPtr, stringBytes);
@@ -131,7 +131,7 @@ function readTier(tier: Tier): void {
   openObject();
   while (nextMember()) {
     if (member("tokensPerMinute")) {
-      if (readInteger(0, MOST_TOKENS)) {
+      if (readInteger(0, MAX_TOKENS)) {
         tier.limited = true;
         tier.tokensPerMinute = <u64>numberRead;
       }
@@ -151,7 +151,7 @@ function readShadow(policy: TokenLimitPolicy, region: Region): void {
   while (nextMember()) {
     if (member("header")) policy.shadowHeader = readHeaderName(region);
     else if (!member("maxTokens")) unknownField();
-    else if (readInteger(1, 1000000)) policy.shadowMost = <u32>numberRead;
+    else if (readInteger(1, 1000000)) policy.shadowMaxTokens = <u32>numberRead;
   }
 }
 
@@ -168,7 +168,7 @@ function readVariants(policy: TokenLimitPolicy, region: Region): void {
   openArray();
   while (nextElement()) {
     const name = readLabel(region);
-    if (policy.variantCount >= MOST_VARIANTS) failJson("has more than 16 variants");
+    if (policy.variantCount >= MAX_VARIANTS) failJson("has more than 16 variants");
     else if (name != 0) {
       store<usize>(policy.variants + ((<usize>policy.variantCount) << 2), name);
       policy.variantCount++;
@@ -192,7 +192,7 @@ function resolveTiers(policy: TokenLimitPolicy): bool {
     const name = valueOfEntry(entry);
     const tier = tierNamed(policy.tiers, textPtr(name), textBytes(name));
     if (tier == 0) return false;
-    setValueOfEntry(entry, --place < MOST_MEASURED ? tier | MEASURED : tier);
+    setValueOfEntry(entry, --place < MAX_MEASURED ? tier | MEASURED : tier);
   }
   if (policy.defaultName == 0) return policy.tiers == 0;
   const name = policy.defaultName;

@@ -53,9 +53,9 @@ export class Stream {
   /** Tokens there were when it was admitted. */
   had: u64;
   /** How far its bucket may go into debt. */
-  mostDebtNs: u64;
+  maxDebtNs: u64;
   /** Most tokens that each answer may have; 0: any. */
-  most: u32;
+  maxTokens: u32;
   /** Limit on requests that the client is told: requests at once, how many are left, and when all are; 0: none. */
   burst: u32;
   requestsLeft: u32;

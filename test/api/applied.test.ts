@@ -30,7 +30,7 @@ function world() {
         {
           fleet,
           peers: {
-            sights: () => [],
+            proxyViews: () => [],
             proxies: () => [],
             has: () => false,
             granted: () => ({ leases: [], loads: [] }),

@@ -28,7 +28,7 @@ it("the fleet is made once per change and view, however many watch it", async ()
         return fleet.list();
       },
     },
-    peers: { proxies: () => [], sights: () => [], onChange: () => () => {} },
+    peers: { proxies: () => [], proxyViews: () => [], onChange: () => () => {} },
     scope: fleet.scope,
     store: createMemoryStore(),
   } as unknown as ApiContext;

@@ -21,7 +21,7 @@ const progress = create(RolloutProgressSchema, {
   waitingFor: ["applied on 3 of 4: edge-4 waiting for ECDS", "12 s more"],
   next: "step 2 of 2: 50 % for canary",
   verdicts: [
-    create(VerdictSchema, { outcome: "pass", words: "success-rate pass: ...", inFavour: 31 }),
+    create(VerdictSchema, { outcome: "pass", message: "success-rate pass: ...", inFavour: 31 }),
   ],
 });
 

@@ -23,11 +23,11 @@ const reconfigurations = process.env.WEIR_LONG ? 10_000 : 300;
  * a stopped timer of each root context (envoy/source/extensions/common/wasm/wasm.cc,
  * setTimerPeriod): about 2 KiB with two workers, whatever the configuration's size.
  */
-const mostKiBEach = 3;
+const maxKiBEach = 3;
 /** What Weir's filter may keep beyond the one that does nothing. */
-const mostOwnKiBEach = 0.5;
+const maxOwnKiBEach = 0.5;
 /** What the allocator may take at once. */
-const mostAtOnceMiB = 5;
+const maxAtOnceMiB = 5;
 const local = (port: number) => ({ host: "127.0.0.1", port });
 
 /** Takes any configuration, ticks once a second, and stops its ticks when it goes: as Weir's does. */
@@ -160,8 +160,8 @@ describe("a real Envoy under load", () => {
           `${grown.toFixed(1)} MiB more, ${((grown * 1024) / between).toFixed(2)} KiB each`,
       );
     for (const { statuses } of arms) expect(Object.keys(statuses)).toEqual(["200"]);
-    expect(own).toBeLessThan(mostAtOnceMiB + (between * mostKiBEach) / 1024);
-    expect(own - host).toBeLessThan(mostAtOnceMiB + (between * mostOwnKiBEach) / 1024);
+    expect(own).toBeLessThan(maxAtOnceMiB + (between * maxKiBEach) / 1024);
+    expect(own - host).toBeLessThan(maxAtOnceMiB + (between * maxOwnKiBEach) / 1024);
     expect(await liveVms(weir)).toBe(vms);
   });
 });

@@ -83,8 +83,8 @@ function expectSame({ got, arrived }: Played, context: number, seen: Seen[]): vo
 }
 
 /** The streams were of all kinds. */
-function expectAtLeast(seen: Record<string, number>, least: Record<string, number>): void {
-  const few = Object.entries(least).filter(([name, number]) => (seen[name] ?? 0) < number);
+function expectAtLeast(seen: Record<string, number>, min: Record<string, number>): void {
+  const few = Object.entries(min).filter(([name, number]) => (seen[name] ?? 0) < number);
   expect(few, JSON.stringify(seen)).toEqual([]);
 }
 

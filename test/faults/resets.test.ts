@@ -9,7 +9,7 @@ const patience = { timeout: 120_000, interval: 50 };
 /** What a session may take back at once. */
 const burst = 50;
 /** What one session may have open. */
-const mostStreams = 250;
+const maxStreams = 250;
 
 let files: Certificates;
 let ca: Buffer;
@@ -42,9 +42,9 @@ async function openAll(
   answered: boolean,
 ): Promise<{ client: RawClient; share: number }[]> {
   const call = held(port, serviceOf(wire));
-  const clients = Array.from({ length: Math.ceil(streams / mostStreams) }, (_, i) => ({
+  const clients = Array.from({ length: Math.ceil(streams / maxStreams) }, (_, i) => ({
     client: rawClient(call.port, wire === "over TLS" ? ca : undefined),
-    share: Math.min(mostStreams, streams - i * mostStreams),
+    share: Math.min(maxStreams, streams - i * maxStreams),
   }));
   onTestFinished(() => {
     for (const { client } of clients) client.socket.destroy();
@@ -91,8 +91,8 @@ describe.each(["in clear text", "over TLS"])("A4: %s", { timeout: 240_000 }, (wi
       const call = held(port, service);
       const client = rawClient(call.port, wire === "over TLS" ? ca : undefined);
       await client.greeted;
-      open(client, 4 * mostStreams, call);
-      client.socket.write(Buffer.concat(ids(4 * mostStreams).map(reset)));
+      open(client, 4 * maxStreams, call);
+      client.socket.write(Buffer.concat(ids(4 * maxStreams).map(reset)));
       await client.closed;
       await service.p99(10);
     });

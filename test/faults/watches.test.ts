@@ -73,7 +73,7 @@ async function startApi(): Promise<{ http1: number; http2: number }> {
       watchRollouts: counted("rollouts", store.watchRollouts),
     }),
     fleet: { list: () => proxies, onChange: () => hold("fleet") },
-    peers: { proxies: () => [], onChange: () => hold("peers"), sights: () => [] },
+    peers: { proxies: () => [], onChange: () => hold("peers"), proxyViews: () => [] },
     relay: { open: () => ({ take: () => ({ reports: [], grants: [] }), close: hold("relay") }) },
     rollouts: { onProgress: () => hold("progress"), walking: () => [], progress: () => ({}) },
     published: () => undefined,

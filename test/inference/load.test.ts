@@ -125,13 +125,13 @@ describe("a client that leaves", () => {
 
 describe("a limit on what is in flight", () => {
   it("keeps the server's own queue empty, and gives each place back", async () => {
-    const most = { deferred: 0, processing: 0 };
+    const upper = { deferred: 0, processing: 0 };
     let over = false;
     const watching = (async () => {
       while (!over) {
         const { deferred, processing } = await llama.counters();
-        most.deferred = Math.max(most.deferred, deferred);
-        most.processing = Math.max(most.processing, processing);
+        upper.deferred = Math.max(upper.deferred, deferred);
+        upper.processing = Math.max(upper.processing, processing);
       }
     })();
     const asked = Array.from({ length: 8 }, () => ask("limited", "couple", question(200)));
@@ -140,7 +140,7 @@ describe("a limit on what is in flight", () => {
     await watching;
     expect(answers.filter((status) => status === 200)).toHaveLength(2);
     expect(answers.filter((status) => status === 429)).toHaveLength(6);
-    expect(most).toEqual({ deferred: 0, processing: 2 });
+    expect(upper).toEqual({ deferred: 0, processing: 2 });
     await leave("limited", 900);
     const again = async () => (await ask("limited", "couple", question(1))).status;
     await expect.poll(again, soon).toBe(200);

@@ -5,7 +5,7 @@ export interface Random {
   below(limit: number): number;
   chance(probability: number): boolean;
   pick<T>(from: readonly T[]): T;
-  some<T>(from: readonly T[], most?: number): T[];
+  some<T>(from: readonly T[], upper?: number): T[];
 }
 
 export function createRandom(seed: number): Random {
@@ -20,7 +20,8 @@ export function createRandom(seed: number): Random {
     below: (limit) => Math.floor(next() * limit),
     chance: (probability) => next() < probability,
     pick: (from) => from[Math.floor(next() * from.length)] as never,
-    some: (from, most = from.length) => from.filter(() => next() < 0.5).slice(0, Math.max(1, most)),
+    some: (from, upper = from.length) =>
+      from.filter(() => next() < 0.5).slice(0, Math.max(1, upper)),
   };
   return random;
 }

@@ -11,7 +11,7 @@ const load = (port: number, options: Partial<LoadOptions> = {}) =>
     target: `http://127.0.0.1:${port}`,
     stages: [{ requestsPerSecond: 100, durationMs: 1000 }],
     question,
-    mostOpen: 1000,
+    maxOpen: 1000,
     drainMs: 10_000,
     ...options,
   });
@@ -110,7 +110,7 @@ describe("load on a server", () => {
   });
   it("sends no more than may be open, and tells how many it left out", async () => {
     const port = await serverWith((_req, res) => void setTimeout(() => res.end("{}"), 1500));
-    const { stages } = await load(port, { mostOpen: 20 });
+    const { stages } = await load(port, { maxOpen: 20 });
     expect(stages[0]?.sent).toBe(20);
     expect(stages[0]?.notSent).toBeGreaterThan(40);
   });
@@ -120,7 +120,7 @@ describe("load on a server", () => {
     const due = 2000;
     let n = 0;
     const { stages } = await load(port, {
-      mostOpen: 20,
+      maxOpen: 20,
       random: () => (n++ < due ? 0 : 1 - Number.EPSILON),
       stages: [{ requestsPerSecond: 100, durationMs: 300 }],
     });

@@ -47,7 +47,7 @@ it("5,000 requests a second go out as planned, whether or not those before are a
     target,
     stages: [stage],
     question,
-    mostOpen: planned.length,
+    maxOpen: planned.length,
     drainMs: 60_000,
     random: seededRandom(3),
     progress: (progress) => told.push(progress),

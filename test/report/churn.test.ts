@@ -19,7 +19,7 @@ function world() {
   const full: string[] = [];
   const ledger = createLedger(
     () => nowMs,
-    (namespace, most) => full.push(`${namespace} ${most}`),
+    (namespace, upper) => full.push(`${namespace} ${upper}`),
   );
   return {
     ledger,
@@ -57,7 +57,7 @@ const reportOf = (node: string, counters: ReturnType<typeof counter>[]): ReportR
 
 it("keeps no more after a thousand generations of routes, tenants and proxies than after ten", () => {
   const { ledger, later } = world();
-  const most: Record<string, number> = {};
+  const upper: Record<string, number> = {};
   let early: Record<string, number> = {};
   for (let generation = 0; generation < 1_000; generation++) {
     const routes = Array.from({ length: 5 }, (_, i) => `n${generation % 7}/r${generation}-${i}`);
@@ -77,10 +77,10 @@ it("keeps no more after a thousand generations of routes, tenants and proxies th
     if (generation === 60) early = ledger.sizes();
     if (generation > 60)
       for (const [what, size] of Object.entries(ledger.sizes()))
-        most[what] = Math.max(most[what] ?? 0, size);
+        upper[what] = Math.max(upper[what] ?? 0, size);
   }
   const { nodes: earlyNodes = 0, ...earlyRest } = early;
-  const { nodes = 0, ...rest } = most;
+  const { nodes = 0, ...rest } = upper;
   for (const [what, size] of Object.entries(earlyRest))
     expect([what, rest[what]]).toEqual([what, expect.toSatisfy((n: number) => n <= size * 1.5)]);
   // That a process has ended is remembered for a day, so that what it said cannot be played back.
@@ -199,5 +199,5 @@ it("a replica that is followed for long leaves no scopes or rollouts behind that
       }),
     );
   expect(peer.sizes()).toEqual({ proxies: 1, editions: 101, rollouts: 10_000 });
-  expect(peer.sights(0)[0]?.etags?.get("n11999/chat")).toBe("1");
+  expect(peer.proxyViews(0)[0]?.etags?.get("n11999/chat")).toBe("1");
 });

@@ -74,11 +74,11 @@ it("a check that hangs on the word of one proxy of several says so, and does not
   say("two", 5_000n, startMs, "stable");
   say("one", 900n);
   expect(lone()).toEqual({ node: "one", percent: 100, wanted: 2 });
-  const verdict = (outcome: string) => create(VerdictSchema, { outcome, words: outcome });
+  const verdict = (outcome: string) => create(VerdictSchema, { outcome, message: outcome });
   const verdicts = ["pass", "fail", "missing"].map(verdict);
   weigh(verdicts, lone());
   const suffix = "; 100 % of the canary's answers are the word of one alone, one of 2 proxies";
-  expect(verdicts.map(({ outcome, words }) => [outcome, words])).toEqual([
+  expect(verdicts.map(({ outcome, message }) => [outcome, message])).toEqual([
     ["inconclusive", `pass${suffix}`],
     ["fail", `fail${suffix}`],
     ["missing", "missing"],

@@ -8,9 +8,9 @@ import {
   VerdictSchema,
 } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
-import { noTenants, type TenantSight } from "../../control/rollout/judge/tenants.ts";
+import { noTenants, type TenantVerdicts } from "../../control/rollout/judge/tenants.ts";
 import { begin, type Command, command } from "../../control/rollout/machine/commands.ts";
-import { decide, type Sight } from "../../control/rollout/machine/machine.ts";
+import { decide, type StepInputs } from "../../control/rollout/machine/machine.ts";
 import { hasEnded } from "../../control/rollout/machine/phase.ts";
 import { routeFor } from "../../control/rollout/plan/route-for-step.ts";
 import { stageAt } from "../../control/rollout/plan/stages.ts";
@@ -38,10 +38,10 @@ function unmeasured(stored: RouteState | undefined): RouteState | undefined {
   return edited;
 }
 
-function tenantsOf({ pins }: RolloutState, tenancy: (typeof tenancies)[number]): TenantSight {
+function tenantsOf({ pins }: RolloutState, tenancy: (typeof tenancies)[number]): TenantVerdicts {
   if (tenancy === "none") return noTenants;
   const tenant = `tenant-${pins.length}`;
-  const worse = [create(VerdictSchema, { tenant, outcome: "fail", words: `${tenant} is slow` })];
+  const worse = [create(VerdictSchema, { tenant, outcome: "fail", message: `${tenant} is slow` })];
   // One tenant may be pinned here.
   return {
     worse,
@@ -51,7 +51,7 @@ function tenantsOf({ pins }: RolloutState, tenancy: (typeof tenancies)[number]):
 }
 
 /** Everything that can be seen at one moment, in all combinations. */
-function* sights(state: RolloutState): Generator<Sight & { outcome: string; where: string }> {
+function* sights(state: RolloutState): Generator<StepInputs & { outcome: string; where: string }> {
   for (const where of ["there", "gone", "drifted"] as const) {
     const seenRoute = stored(state, where);
     for (const status of ["proven", "pending", "refused", "overdue"] as const)
@@ -67,7 +67,7 @@ function* sights(state: RolloutState): Generator<Sight & { outcome: string; wher
                         create(VerdictSchema, {
                           check: "first-token p95",
                           outcome,
-                          words: outcome,
+                          message: outcome,
                         }),
                       ];
                 // Of gates and growth nothing depends on tenants: one of each is enough.
@@ -77,7 +77,7 @@ function* sights(state: RolloutState): Generator<Sight & { outcome: string; wher
                     outcome,
                     where,
                     route: seenRoute,
-                    proof: { status, words: status, applied: 1, wanted: 1 },
+                    proof: { status, message: status, applied: 1, wanted: 1 },
                     provenMs,
                     stepMs: provenMs ?? 0,
                     sinceGrowthMs,
@@ -89,7 +89,7 @@ function* sights(state: RolloutState): Generator<Sight & { outcome: string; wher
                       {
                         name: "gate",
                         open: gate === "open",
-                        words: gate,
+                        message: gate,
                         ...(gate === "rollback" ? { rollback: true } : {}),
                       },
                     ],
@@ -112,7 +112,7 @@ const idOf = ({ phase, step, weight, promoted, pins }: RolloutState) =>
 interface Move {
   from: RolloutState;
   to: RolloutState;
-  by: (Sight & { outcome: string; where: string }) | Command;
+  by: (StepInputs & { outcome: string; where: string }) | Command;
 }
 
 /** All states that any order of events leads to, and all moves between them. */
@@ -122,9 +122,9 @@ function explore(start: RolloutState): { states: RolloutState[]; moves: Move[] }
   const open = [start];
   for (let from = open.pop(); from; from = open.pop()) {
     const found: Move[] = [];
-    for (const sight of sights(from)) {
-      const decision = decide(from, sight);
-      if (decision.kind === "write") found.push({ from, to: decision.state, by: sight });
+    for (const inputs of sights(from)) {
+      const decision = decide(from, inputs);
+      if (decision.kind === "write") found.push({ from, to: decision.state, by: inputs });
     }
     for (const asked of commands) {
       const answer = command(from, asked, "");
@@ -167,7 +167,7 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
   const rollout = rolloutOf(spec);
   const plan = rollout.spec as RolloutSpec;
   const { states, moves } = explore(begin(rollout, route, new Date(0)));
-  const isSight = (by: Move["by"]): by is Sight & { outcome: string; where: string } =>
+  const isSight = (by: Move["by"]): by is StepInputs & { outcome: string; where: string } =>
     "proof" in by;
   const bySight = moves.flatMap(({ from, to, by }) => (isSight(by) ? [{ from, to, by }] : []));
 
@@ -216,17 +216,17 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
   it("goes back at once when a check fails or a proxy refuses, running or paused", () => {
     const wrong: unknown[] = [];
     for (const from of states.filter(({ phase }) => phase === "running" || phase === "paused"))
-      for (const sight of sights(from)) {
-        if (sight.where === "gone") continue;
-        if (sight.outcome !== "fail" && sight.proof.status !== "refused") continue;
-        const decision = decide(from, sight);
+      for (const inputs of sights(from)) {
+        if (inputs.where === "gone") continue;
+        if (inputs.outcome !== "fail" && inputs.proof.status !== "refused") continue;
+        const decision = decide(from, inputs);
         if (decision.kind === "write" && decision.state.phase === "rolling-back") continue;
         // Where a check fails because of a tenant, that tenant goes back at once.
-        const helps = sight.tenants.worse.length > 0 && sight.tenants.tooMany === undefined;
+        const helps = inputs.tenants.worse.length > 0 && inputs.tenants.tooMany === undefined;
         const pinned = decision.kind === "write" && decision.action === "rollout-pin";
-        if (pinned && helps && sight.where === "there" && sight.proof.status !== "refused")
+        if (pinned && helps && inputs.where === "there" && inputs.proof.status !== "refused")
           continue;
-        wrong.push({ from, sight, decision });
+        wrong.push({ from, inputs, decision });
       }
     expect(wrong).toEqual([]);
   });
@@ -236,15 +236,15 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
       decision.kind === "write" ? `${decision.action} ${idOf(decision.state)}` : decision.next;
     const wrong: unknown[] = [];
     for (const from of states.filter(({ phase }) => phase === "running"))
-      for (const sight of sights(from)) {
-        if (sight.where !== "there") continue;
-        const measured = showing(decide(from, sight));
-        const found = showing(decide(from, { ...sight, route: unmeasured(sight.route) }));
+      for (const inputs of sights(from)) {
+        if (inputs.where !== "there") continue;
+        const measured = showing(decide(from, inputs));
+        const found = showing(decide(from, { ...inputs, route: unmeasured(inputs.route) }));
         const goesOn =
           (from.promoted !== undefined && from.promoted >= from.step) ||
           /^rollout-(rollback|pin) /.test(measured);
         if (goesOn ? found !== measured : !found.startsWith("rollout-pause paused "))
-          wrong.push({ from, sight, measured, found });
+          wrong.push({ from, inputs, measured, found });
       }
     expect(wrong).toEqual([]);
   });
@@ -259,7 +259,7 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
       ({ from, to, by }) =>
         by.tenants.tooMany !== undefined ||
         to.pins.length !== from.pins.length + 1 ||
-        to.pins.at(-1)?.reason !== by.tenants.worse[0]?.words ||
+        to.pins.at(-1)?.reason !== by.tenants.worse[0]?.message ||
         [to.phase, to.step, to.weight].join() !== [from.phase, from.step, from.weight].join(),
     );
     expect(wrong).toEqual([]);
@@ -317,7 +317,7 @@ describe.each(rollouts)("over every order of events, a rollout of %s", (_name, s
   it("changes nothing that it was given", () => {
     const [first] = states as [RolloutState];
     const before = create(RolloutStateSchema, structuredClone(first));
-    for (const sight of sights(first)) decide(first, sight);
+    for (const inputs of sights(first)) decide(first, inputs);
     expect(first).toEqual(before);
   });
 });

@@ -13,7 +13,7 @@ const passesAt = 20;
 const clean = { errors: 0, refused: 0, cut: 0, hangs: 0 };
 
 /** Answers of a canary that has no such answer, until any test at all has evidence of 20 to 1. */
-function leastFor(limit: number): number {
+function minFor(limit: number): number {
   return Math.log(passesAt) / -Math.log(1 - limit);
 }
 
@@ -44,12 +44,12 @@ describe("a verdict over clean answers", () => {
     [10, 28],
   ])(
     "at a tolerance of %d points takes at most 1.7 times the %d that are least",
-    (tolerance, least) => {
-      expect(Math.floor(leastFor(tolerance / 100))).toBe(least);
+    (tolerance, lower) => {
+      expect(Math.floor(minFor(tolerance / 100))).toBe(lower);
       let answers = 0;
       // The stable variant is as clean, over as many answers.
       while (evidence("below", 0, ++answers, tolerance / 100, 0.5 / (answers + 1)) < passesAt);
-      expect(answers / leastFor(tolerance / 100)).toBeLessThan(1.7);
+      expect(answers / minFor(tolerance / 100)).toBeLessThan(1.7);
     },
   );
 });
@@ -59,10 +59,10 @@ describe("what docs/rollouts.md says of answers to a verdict", () => {
   /** | `check` | half | nine of ten | */
   const rows = [
     ...page.matchAll(/^\| `([a-z_ -]+?)(?: p(\d+))?` +\| +(\d+) +\| +(\d+) +\|$/gm),
-  ].map(([, metric, percentile, half, most]) => ({
+  ].map(([, metric, percentile, half, upper]) => ({
     check: percentile ? `${metric} p${percentile}` : (metric as string),
     half: Number(half),
-    most: Number(most),
+    upper: Number(upper),
   }));
   const seeds = 120;
   let all: Map<string, number[]>;
@@ -83,14 +83,14 @@ describe("what docs/rollouts.md says of answers to a verdict", () => {
 
   it.each(rows)(
     "$check: $half for half of the rollouts, $most for nine of ten",
-    ({ check, half, most }) => {
+    ({ check, half, upper }) => {
       const answers = all.get(check) ?? [];
       const [median = 0, nine = 0] = [answers[seeds / 2], answers[seeds * 0.9]];
       console.log(`${check}: ${Math.round(median)} ${Math.round(nine)}`);
       expect(median).toBeLessThanOrEqual(half);
       expect(median).toBeGreaterThan(half * 0.6);
-      expect(nine).toBeLessThanOrEqual(most);
-      expect(nine).toBeGreaterThan(most * 0.6);
+      expect(nine).toBeLessThanOrEqual(upper);
+      expect(nine).toBeGreaterThan(upper * 0.6);
     },
   );
 

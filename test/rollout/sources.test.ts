@@ -72,7 +72,7 @@ describe("an answer of Prometheus", () => {
     ["an empty string", vector(""), "missing"],
     ["a number without a time", noTime(null), "missing"],
     ["a number whose time is none", noTime("now"), "missing"],
-    ["words", vector("low"), "missing"],
+    ["text", vector("low"), "missing"],
   ])("%s", (_what, text, outcome) => {
     const verdict = queryVerdict(query, readAnswer(text, nowMs));
     expect(verdict.outcome).toBe(outcome);
@@ -82,7 +82,7 @@ describe("an answer of Prometheus", () => {
     const verdict = queryVerdict(query, readAnswer(vector("0.1"), nowMs + 90_000));
     expect(verdict).toMatchObject({
       outcome: "missing",
-      words: "errors missing: the answer is 90 s old, at most 60 s are allowed",
+      message: "errors missing: the answer is 90 s old, at most 60 s are allowed",
     });
   });
 
@@ -101,7 +101,7 @@ describe("an answer of Prometheus", () => {
     await vi.waitFor(() =>
       expect(ask("r", spec)[0]).toMatchObject({
         outcome: "missing",
-        words: "errors missing: status 503",
+        message: "errors missing: status 503",
       }),
     );
   });
@@ -120,14 +120,14 @@ describe("a webhook", () => {
     [
       409,
       "the launch is off",
-      { open: false, rollback: true, words: "status 409: the launch is off" },
+      { open: false, rollback: true, message: "status 409: the launch is off" },
     ],
     [500, "", { open: false }],
     [302, "", { open: false }],
   ])("that answers %d", async (status, body, expected) => {
     const url = await answering(status, body);
     const ask = createWebhooks(new Map([["approval", url]]), () => performance.now());
-    expect(ask("r", state)).toMatchObject([{ open: false, words: "has not answered yet" }]);
+    expect(ask("r", state)).toMatchObject([{ open: false, message: "has not answered yet" }]);
     await vi.waitFor(() => expect(ask("r", state)).toMatchObject([expected]));
   });
 
@@ -136,7 +136,7 @@ describe("a webhook", () => {
     const ask = createWebhooks(new Map([["approval", url]]), () => performance.now());
     ask("r", state);
     await vi.waitFor(
-      () => expect(ask("r", state)).toMatchObject([{ open: false, words: "no answer in time" }]),
+      () => expect(ask("r", state)).toMatchObject([{ open: false, message: "no answer in time" }]),
       { timeout: 8000 },
     );
   });
@@ -205,7 +205,7 @@ describe("the pods' capacity", () => {
   ] as const)("%j for %j: %s", (capacity, pods, open, words) => {
     const gates = capacityGates(spec(capacity), pods as never, 40);
     expect(gates.every((gate) => gate.open)).toBe(open);
-    const shut = gates.filter((gate) => !gate.open).map((gate) => `${gate.name}: ${gate.words}`);
+    const shut = gates.filter((gate) => !gate.open).map((gate) => `${gate.name}: ${gate.message}`);
     expect(shut.join()).toBe(words);
   });
 
@@ -214,7 +214,7 @@ describe("the pods' capacity", () => {
     const limits = { queueDepth: 5, kvCachePercent: 90, inFlight: 50 };
     const pods = [["a", pod] as const, ["b", quiet] as const];
     const gates = capacityGates(spec(limits), pods, "10.0.0.3:8000 no answer in time");
-    expect(gates.map(({ name, open, words }) => [name, open, words])).toEqual([
+    expect(gates.map(({ name, open, message }) => [name, open, message])).toEqual([
       ["ready pods", true, "2 of at least 1"],
       ["queue", false, "not told by every pod, the limit is 5 a pod"],
       ["kv cache", false, "not told by every pod, the limit is 90 %"],

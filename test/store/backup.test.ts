@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -104,4 +105,18 @@ describe("a backup", () => {
   ])("that %s is refused", (_name, damage, why) => {
     expect(() => readBackup(damage(text))).toThrow(why);
   });
+});
+
+it("a backup of a version that called a verdict's message its words is read", () => {
+  const verdicts = [{ check: "success-rate", outcome: "fail", words: "success-rate fail: 3 %" }];
+  const lines = [
+    JSON.stringify({ weir: "backup", version: 1 }),
+    JSON.stringify({ name: "inference/chat", rollout: { phase: "rolled-back", verdicts } }),
+  ];
+  const sha256 = createHash("sha256").update(lines.join("\n")).digest("hex");
+  const end = JSON.stringify({ end: { sequence: "1", lines: 2, sha256 } });
+  const { rollouts } = readBackup([...lines, end, ""].join("\n"));
+  expect(rollouts.get("inference/chat")?.verdicts.map(({ message }) => message)).toEqual([
+    "success-rate fail: 3 %",
+  ]);
 });

@@ -72,7 +72,7 @@ export function addCheck(program: Command, version: string): void {
       const problems = [...parsed.flatMap((each) => each.problems), ...together(parsed)];
       const findings = [
         ...parsed.flatMap((each) => lint(each, cluster, flags.target)),
-        ...(problems.length > 0 ? [] : unheard(parsed, flags.target)),
+        ...(problems.length > 0 ? [] : ignoredFailures(parsed, flags.target)),
       ];
       const located = [...problems, ...findings];
       if (flags.output === "sarif") print(JSON.stringify(sarif(located, version), null, 2));
@@ -129,7 +129,7 @@ function together(parsed: (Parsed & { problems: Located[] })[]): Located[] {
 }
 
 /** Routes whose wish for a trap has no effect beside the others'. */
-function unheard(parsed: Parsed[], target: CheckFlags["target"]): Located[] {
+function ignoredFailures(parsed: Parsed[], target: CheckFlags["target"]): Located[] {
   const given = parsed.flatMap(({ file, prefixes, routes, text }) =>
     routes.map((route, index) => ({ file, text, route, prefix: prefixes[index] ?? "" })),
   );

@@ -86,7 +86,7 @@ async function load(target: string, flags: LoadFlags): Promise<void> {
         streams: flags.streams / 100,
         headers: readHeaders(headers, flags),
       }),
-      mostOpen: flags.maxOpen,
+      maxOpen: flags.maxOpen,
       drainMs,
       progress: (at) => progress.show(progressLine(at)),
       signal: interrupt,

@@ -42,14 +42,14 @@ export function addPods(program: Command): void {
     );
 }
 
-function show({ read, pods, seen }: ListPodsResponse): string {
-  return [showPods(read, pods), ...describeSaturation(pods, seen)].join("\n");
+function show({ read, pods, observed }: ListPodsResponse): string {
+  return [showPods(read, pods), ...describeSaturation(pods, observed)].join("\n");
 }
 
 function showPods(read: boolean, pods: readonly PodLoad[]): string {
   if (!read) return "the control service does not ask pods: start it with --pod-metrics";
   if (pods.length === 0) return "the route names no endpoints: ask Kubernetes how its pods do";
-  const told = (value: number | undefined, unit = "") =>
+  const shown = (value: number | undefined, unit = "") =>
     value === undefined ? "-" : `${Math.round(value)}${unit}`;
   const rows = pods.map(
     ({
@@ -65,10 +65,10 @@ function showPods(read: boolean, pods: readonly PodLoad[]): string {
       endpoint,
       variant,
       server || "-",
-      told(running),
-      told(waiting),
-      told(kvCachePercent, " %"),
-      told(saturationPercent, " %"),
+      shown(running),
+      shown(waiting),
+      shown(kvCachePercent, " %"),
+      shown(saturationPercent, " %"),
       problem || "-",
     ],
   );

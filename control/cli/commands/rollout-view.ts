@@ -42,10 +42,10 @@ export function showHead({ state }: RolloutProgress): string {
 }
 
 /** Outcome, numbers and evidence on one line. */
-export function showVerdict({ outcome, words, against, inFavour }: Verdict): string {
+export function showVerdict({ outcome, message, against, inFavour }: Verdict): string {
   const evidence =
     against > 1 || inFavour > 1 ? ` [for ${short(inFavour)}, against ${short(against)}]` : "";
-  return `${outcome.padEnd(12)} ${plain(words)}${evidence}`;
+  return `${outcome.padEnd(12)} ${plain(message)}${evidence}`;
 }
 
 function short(value: number): string {

@@ -6,7 +6,7 @@ import { print, printValue } from "../output.ts";
 import { waitApplied } from "../wait.ts";
 
 /** A day: what is not applied by then will not be. */
-const mostWaitSeconds = 86_400;
+const maxWaitSeconds = 86_400;
 
 interface ShiftFlags {
   server?: string;
@@ -57,9 +57,9 @@ export function addShift(program: Command): void {
               ({ name: variant, weight }) => [variant, weight] as const,
             );
             const moved = moves.map(({ from, to, percent }) => ({ from, to, percent }));
-            const told = { name, changed, weights: Object.fromEntries(after), moves: moved };
+            const result = { name, changed, weights: Object.fromEntries(after), moves: moved };
             const applied = await settled();
-            printValue({ ...told, etag: state?.etag, ...(applied ? { applied } : {}) }, output);
+            printValue({ ...result, etag: state?.etag, ...(applied ? { applied } : {}) }, output);
             return;
           }
           const now = state?.route?.spec?.variants
@@ -95,7 +95,7 @@ function parseWeight(
 
 function parseTimeout(text: string): number {
   const seconds = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || seconds > mostWaitSeconds)
-    throw new InvalidArgumentError(`give seconds from 0 to ${mostWaitSeconds}.`);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds > maxWaitSeconds)
+    throw new InvalidArgumentError(`give seconds from 0 to ${maxWaitSeconds}.`);
   return seconds;
 }

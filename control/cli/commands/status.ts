@@ -53,7 +53,7 @@ function describe(
   name: string,
   { state, applied, traffic }: GetRouteResponse,
   signals: RouteSignals | undefined,
-  { pods, seen: seenLoads }: ListPodsResponse,
+  { pods, observed }: ListPodsResponse,
 ): string {
   const rows = state?.route?.spec?.variants.map((variant) => {
     const seen = signals?.variants.find((each) => each.variant === variant.name)?.signals;
@@ -86,7 +86,7 @@ function describe(
     `${state?.route ? routeName(state.route) : name} (etag ${state?.etag})`,
     table(head, rows ?? []),
     ...(applied ? [showApplied(applied)] : []),
-    ...describeSaturation(pods, seenLoads),
+    ...describeSaturation(pods, observed),
     ...describeRefusals(signals),
   ].join("\n");
 }
@@ -110,10 +110,10 @@ function describeRefusals(signals: RouteSignals | undefined): string[] {
 
 /** Requests that wait in a variant's pods, as far as these are asked. */
 function waitingIn(pods: readonly PodLoad[], variant: string): string {
-  const told = pods.filter((each) => each.variant === variant && each.problem === "");
-  return told.length === 0
+  const answering = pods.filter((each) => each.variant === variant && each.problem === "");
+  return answering.length === 0
     ? "-"
-    : String(told.reduce((sum, { waiting }) => sum + (waiting ?? 0), 0));
+    : String(answering.reduce((sum, { waiting }) => sum + (waiting ?? 0), 0));
 }
 
 function milliseconds(value: number | undefined): string {

@@ -4,7 +4,7 @@ import { rulesOf } from "../../route/index.ts";
 import { checkForIstio } from "./check.ts";
 
 /** Rules of one HTTPRoute (its CRD). */
-const mostRules = 16;
+const maxRules = 16;
 
 /** What is not a fault there, or is another one. */
 const ofVirtualServices = new Set([
@@ -26,11 +26,11 @@ export function checkForGatewayApi(
     found.push({ code, path, message });
   checkBackends(spec, refuse);
   const rules = rulesOf(route).length;
-  if (rules > mostRules)
+  if (rules > maxRules)
     refuse(
       "http-route-rules",
       "spec.variants",
-      `the route needs ${rules} rules, and an HTTPRoute has at most ${mostRules}: use fewer variants`,
+      `the route needs ${rules} rules, and an HTTPRoute has at most ${maxRules}: use fewer variants`,
     );
   if (spec.fault)
     refuse("gateway-api-fault", "spec.fault", "the Gateway API has no faults: render for istio");

@@ -7,7 +7,7 @@ import type {
   Warmup,
 } from "../../gen/weir/v1/route_pb.ts";
 import type { Balance, Hash, TcpKeepalive, UpstreamTls } from "../../gen/weir/v1/traffic_pb.ts";
-import { connectionsOf, mirrors, mostCopies, serverConnections } from "../../route/index.ts";
+import { connectionsOf, maxCopies, mirrors, serverConnections } from "../../route/index.ts";
 import { sortedRecord } from "../attach.ts";
 import { durationText } from "../duration.ts";
 import { defined, definedOrNothing, type Origin } from "../manifest.ts";
@@ -145,7 +145,7 @@ function connectionPool(spec: RouteSpec): JsonObject {
 export function copiesPolicy(spec: RouteSpec, variant: string): JsonObject | undefined {
   const { shadow } = spec;
   if (shadow === undefined || !mirrors(shadow) || shadow.variant !== variant) return undefined;
-  const copies = mostCopies(shadow);
+  const copies = maxCopies(shadow);
   const { tcp, http } = connectionPool(spec) as {
     tcp?: JsonObject;
     http?: JsonObject;

@@ -14,7 +14,7 @@ import {
 import { hangsAmong, slowestKept, slowestOf } from "./hangs.ts";
 import { boundOfShare, evidence } from "./sequential.ts";
 import { above, below, sampleOf, type Tally, tally } from "./trials.ts";
-import { wordsOf } from "./words.ts";
+import { messageOf } from "./verdict-message.ts";
 
 /** From this much evidence a check fails: one false alarm in 10,000, however often one looks. */
 export const failsAt = 10_000;
@@ -284,6 +284,6 @@ function verdictOf(comparison: Comparison, minimum: number, answers: number): Ve
     inFavour,
     unit: comparison.unit,
   });
-  verdict.words = wordsOf(verdict, minimum);
+  verdict.message = messageOf(verdict, minimum);
   return verdict;
 }

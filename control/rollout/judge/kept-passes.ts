@@ -1,6 +1,6 @@
 import type { Verdict } from "../../gen/weir/v1/rollout_pb.ts";
 import { fewest, passesAt } from "./judge.ts";
-import { wordsOf } from "./words.ts";
+import { messageOf } from "./verdict-message.ts";
 
 /**
  * What passed once in a step has passed: evidence that may be looked at at any time needs
@@ -13,6 +13,6 @@ export function keepPasses(verdicts: readonly Verdict[], passed: Set<string>): v
     if (verdict.outcome !== "inconclusive" || !passed.has(verdict.check)) continue;
     if (verdict.against >= passesAt) continue;
     verdict.outcome = "pass";
-    verdict.words = wordsOf(verdict, fewest);
+    verdict.message = messageOf(verdict, fewest);
   }
 }

@@ -8,10 +8,10 @@ const distances = Array.from({ length: 20 }, (_, i) => 0.08 * 1.28 ** i);
 /** Part of the average that is given to the one alternative that is expected, where one is. */
 const expectedWeight = 0.75;
 /** Shares of 0 and 1 leave no room for the first answer that contradicts them. */
-const leastShare = 1e-4;
+const minShare = 1e-4;
 
 /** Where evidence stops being counted: enough for every decision, and finite. */
-const most = 1e12;
+const maxEvidence = 1e12;
 
 /**
  * Evidence that a share is above (or below) a limit: how much better a mixture of
@@ -44,10 +44,10 @@ export function evidence(
   const log = (share: number) =>
     hits * Math.log(share / limit) + misses * Math.log((1 - share) / (1 - limit));
   const logs = distances.map((distance) => log(1 / (1 + Math.exp(-(odds + sign * distance)))));
-  const mixed = Math.min(most, logMean(logs));
+  const mixed = Math.min(maxEvidence, logMean(logs));
   if (expected === undefined || !(sign * (expected - limit) > 0)) return mixed;
-  const own = Math.exp(log(Math.min(Math.max(expected, leastShare), 1 - leastShare)));
-  return Math.min(most, expectedWeight * own + (1 - expectedWeight) * mixed);
+  const own = Math.exp(log(Math.min(Math.max(expected, minShare), 1 - minShare)));
+  return Math.min(maxEvidence, expectedWeight * own + (1 - expectedWeight) * mixed);
 }
 
 /** The mean of numbers given by their logarithms. */

@@ -8,7 +8,7 @@ export type Split = (
 ) => ShareAgreement;
 
 /** So many requests clear a doubt, whatever it rested on. */
-const mostNeeded = 2_000;
+const maxNeeded = 2_000;
 
 /**
  * Workers of a proxy tell what they counted up to a second late: requests that the step
@@ -27,7 +27,7 @@ export function createSplit(mark: Observation): Split {
       from = now;
       return share;
     }
-    if (doubt && share.requests < Math.min(doubt.requests, mostNeeded)) return doubt;
+    if (doubt && share.requests < Math.min(doubt.requests, maxNeeded)) return doubt;
     doubt = undefined;
     return share;
   };

@@ -4,10 +4,10 @@ import { counterNames, type Observation, totalOf, without } from "../../report/i
 import { tenantMetrics } from "./checks.ts";
 import { hangsAmong, waits } from "./hangs.ts";
 import { failsAt, fewest, judge, passesAt, type Window } from "./judge.ts";
-import { wordsOf } from "./words.ts";
+import { messageOf } from "./verdict-message.ts";
 
 /** The tenants that the canary is worse for than for the others. */
-export interface TenantSight {
+export interface TenantVerdicts {
   /** Whom to pin to the stable variant now, with what is worse. */
   worse: readonly Verdict[];
   /** Set where pinning does not help: more would have to be than may. */
@@ -38,12 +38,12 @@ export interface TenantFacts {
   countedMs: number;
 }
 
-export const noTenants: TenantSight = { worse: [], suspects: [] };
+export const noTenants: TenantVerdicts = { worse: [], suspects: [] };
 
-const defaultMostPinned = 8;
+const defaultMaxPinned = 8;
 /** Evidence from which a tenant may be what is wrong, where something is. */
 const suspectAt = passesAt;
-const mostShown = 5;
+const maxShown = 5;
 
 /**
  * Looks for tenants for whom alone the canary is worse.
@@ -54,15 +54,15 @@ const mostShown = 5;
  * enough, if without those tenants nothing speaks against the canary. Tenants that have
  * more than half of the canary's answers are what it is judged by, and never pinned.
  */
-export function tenantsIn(facts: TenantFacts): TenantSight {
+export function tenantsIn(facts: TenantFacts): TenantVerdicts {
   const { analysis, window, tenants, judged, pinned } = facts;
-  const most = analysis?.maxPinnedTenants ?? defaultMostPinned;
-  if (most === 0 || tenants.size === 0) return noTenants;
+  const maxPinned = analysis?.maxPinnedTenants ?? defaultMaxPinned;
+  if (maxPinned === 0 || tenants.size === 0) return noTenants;
   const suspects = [...tenants]
     .flatMap(([tenant, each]) => worstOf(facts, tenant, each) ?? [])
     .filter(({ against }) => against >= suspectAt)
     .sort((a, b) => b.against - a.against);
-  const room = Math.max(0, most - pinned);
+  const room = Math.max(0, maxPinned - pinned);
   const found = judged(window).some(({ outcome }) => outcome === "fail")
     ? toBlame(facts, suspects.slice(0, room))
     : suspects.filter(
@@ -71,15 +71,15 @@ export function tenantsIn(facts: TenantFacts): TenantSight {
   const worse = isLesserPart(facts, found) ? found : [];
   for (const each of worse) {
     each.outcome = "fail";
-    each.words = wordsFor(each);
+    each.message = messageFor(each);
   }
   const names = worse.map(({ tenant }) => tenant).join(", ");
   return {
     worse,
-    suspects: suspects.slice(0, mostShown),
+    suspects: suspects.slice(0, maxShown),
     ...(worse.length > room
       ? {
-          tooMany: `more tenants than the ${most} that may be pinned are worse off, now ${names}: ${worse[0]?.words}`,
+          tooMany: `more tenants than the ${maxPinned} that may be pinned are worse off, now ${names}: ${worse[0]?.message}`,
         }
       : {}),
   };
@@ -100,7 +100,7 @@ function worstOf(
     .sort((a, b) => b.against - a.against);
   if (worst === undefined) return undefined;
   worst.tenant = tenant;
-  worst.words = wordsFor(worst);
+  worst.message = messageFor(worst);
   return worst;
 }
 
@@ -155,6 +155,6 @@ function toBlame(
   return [];
 }
 
-function wordsFor(verdict: Verdict): string {
-  return `tenant ${verdict.tenant}: ${wordsOf(verdict, fewest)}`;
+function messageFor(verdict: Verdict): string {
+  return `tenant ${verdict.tenant}: ${messageOf(verdict, fewest)}`;
 }

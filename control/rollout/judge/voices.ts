@@ -25,16 +25,16 @@ export function loneVoice(
 ): LoneVoice | undefined {
   if (wanted < 2) return undefined;
   let total = 0;
-  let most = 0;
+  let max = 0;
   let node = "";
   for (const [key, count] of now) {
     if (!key.startsWith(`${canary}\0`)) continue;
     const known = before.get(key) ?? 0;
     const added = count < known ? count : count - known;
     total += added;
-    if (added > most) [most, node] = [added, key.slice(canary.length + 1)];
+    if (added > max) [max, node] = [added, key.slice(canary.length + 1)];
   }
-  const percent = total === 0 ? 0 : (100 * most) / total;
+  const percent = total === 0 ? 0 : (100 * max) / total;
   return percent > (analysis?.maxProxyPercent ?? defaultMaxPercent)
     ? { node, percent, wanted }
     : undefined;
@@ -46,6 +46,6 @@ export function weigh(verdicts: readonly Verdict[], voice: LoneVoice | undefined
   for (const verdict of verdicts) {
     if (verdict.outcome !== "pass" && verdict.outcome !== "fail") continue;
     if (verdict.outcome === "pass") verdict.outcome = "inconclusive";
-    verdict.words += `; ${voice.percent.toFixed(0)} % of the canary's answers are the word of ${voice.node} alone, one of ${voice.wanted} proxies`;
+    verdict.message += `; ${voice.percent.toFixed(0)} % of the canary's answers are the word of ${voice.node} alone, one of ${voice.wanted} proxies`;
   }
 }

@@ -66,8 +66,8 @@ export function pin(
   worse: readonly Verdict[],
   verdicts: readonly Verdict[],
 ): Decision {
-  const pins = worse.map(({ tenant, words }) =>
-    create(PinnedTenantSchema, { tenant, reason: words, step: state.step }),
+  const pins = worse.map(({ tenant, message }) =>
+    create(PinnedTenantSchema, { tenant, reason: message, step: state.step }),
   );
   const { stable = "" } = state.rollout?.spec ?? {};
   return {
@@ -77,7 +77,7 @@ export function pin(
       after.shifts++;
     }),
     action: "rollout-pin",
-    reason: `pinned to ${stable}: ${worse.map(({ words }) => words).join("; ")}`,
+    reason: `pinned to ${stable}: ${worse.map(({ message }) => message).join("; ")}`,
     movesWeights: true,
   };
 }

@@ -8,7 +8,7 @@ export interface ProofStatus {
   /** Overdue: not proven at the deadline. */
   status: "proven" | "pending" | "refused" | "overdue";
   /** What is missing, and on which proxies. */
-  words: string;
+  message: string;
   /** Proxies that run it, and that should. */
   applied: number;
   wanted: number;
@@ -16,7 +16,7 @@ export interface ProofStatus {
 
 const defaultDeadlineMs = 60_000;
 /** More names than this no one reads. */
-const mostNamed = 3;
+const maxNamed = 3;
 
 /** How far the proxies are. */
 interface Fleet {
@@ -44,11 +44,11 @@ export function proofOf(
     return {
       ...counts,
       status: "refused",
-      words: `${named(refused)}${more(refused.length)}`,
+      message: `${named(refused)}${more(refused.length)}`,
     };
   const enough = wanted > 0 && (100 * applied) / wanted >= (proof?.proxies ?? 100);
   if (enough && (share === undefined || share.agrees))
-    return { ...counts, status: "proven", words: `applied on ${applied} of ${wanted}` };
+    return { ...counts, status: "proven", message: `applied on ${applied} of ${wanted}` };
   const lacking =
     enough && share
       ? `the canary got ${share.seen.toFixed(1)} % of ${share.requests} requests, which its weight does not explain`
@@ -56,21 +56,21 @@ export function proofOf(
         ? nobody
         : `applied on ${applied} of ${wanted}: ${named(behind)}${more(behind.length)}`;
   const deadlineMs = milliseconds(proof?.deadline, defaultDeadlineMs);
-  if (waitedMs < deadlineMs) return { ...counts, status: "pending", words: lacking };
-  const words = `not proven within ${showTime(deadlineMs)}: ${lacking}`;
+  if (waitedMs < deadlineMs) return { ...counts, status: "pending", message: lacking };
+  const message = `not proven within ${showTime(deadlineMs)}: ${lacking}`;
   // Nobody at all is no one to go on with.
   return proof?.onDeadline === "continue" && applied > 0
-    ? { ...counts, status: "proven", words }
-    : { ...counts, status: "overdue", words };
+    ? { ...counts, status: "proven", message }
+    : { ...counts, status: "overdue", message };
 }
 
 function named(proxies: readonly { node: string; reason: string }[]): string {
   return proxies
-    .slice(0, mostNamed)
+    .slice(0, maxNamed)
     .map(({ node, reason }) => `${node} ${reason}`)
     .join("; ");
 }
 
 function more(count: number): string {
-  return count > mostNamed ? ` and ${count - mostNamed} more` : "";
+  return count > maxNamed ? ` and ${count - maxNamed} more` : "";
 }

@@ -99,7 +99,7 @@ export function createEngine(options: EngineOptions): Engine {
     const entry = follow(name, state, route);
     const nowMs = monotonicMs();
     const spec = state.rollout?.spec as RolloutSpec;
-    const sight = entry.watch.look(
+    const inputs = entry.watch.look(
       state,
       {
         route,
@@ -115,8 +115,8 @@ export function createEngine(options: EngineOptions): Engine {
       nowMs,
       nowMs - entry.grownMs,
     );
-    const decision = decide(state, sight);
-    tell(name, entry, progressOf(state, sight, decision, entry.watch.window()));
+    const decision = decide(state, inputs);
+    tell(name, entry, progressOf(state, inputs, decision, entry.watch.window()));
     if (decision.kind === "write") await act(name, state, route, decision);
   }
 
@@ -181,10 +181,10 @@ export function createEngine(options: EngineOptions): Engine {
     if (others === undefined || options.leadership?.() !== undefined || hasEnded(state))
       return create(RolloutProgressSchema, { state });
     const leader = others.leader();
-    const words = leader
+    const message = leader
       ? `what the replica ${leader} says, which leads and is not followed (--peer)`
       : "a replica that leads: none does now";
-    return create(RolloutProgressSchema, { state, waitingFor: [words] });
+    return create(RolloutProgressSchema, { state, waitingFor: [message] });
   }
 
   return {

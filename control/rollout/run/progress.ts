@@ -6,13 +6,13 @@ import {
 } from "../../gen/weir/v1/rollout_pb.ts";
 import { counterNames, totalOf } from "../../report/index.ts";
 import type { Window } from "../judge/judge.ts";
-import type { Sight } from "../machine/machine.ts";
+import type { StepInputs } from "../machine/machine.ts";
 import type { Decision } from "../machine/moves.ts";
 
 /** What is seen and decided, as clients are told. */
 export function progressOf(
   state: RolloutState,
-  { proof, verdicts, tenants }: Sight,
+  { proof, verdicts, tenants }: StepInputs,
   decision: Decision,
   window: Window | undefined,
 ): RolloutProgress {

@@ -15,7 +15,7 @@ import { createSplit, type Split } from "../judge/split-check.ts";
 import { noTenants, type TenantWindow, tenantsIn } from "../judge/tenants.ts";
 import { sideOf } from "../judge/trials.ts";
 import { loneVoice, weigh } from "../judge/voices.ts";
-import type { GateStatus, Sight } from "../machine/machine.ts";
+import type { GateStatus, StepInputs } from "../machine/machine.ts";
 import { proofOf } from "../machine/proof.ts";
 import { showTime } from "../plan/duration.ts";
 import { type Stage, stageAt } from "../plan/stages.ts";
@@ -45,7 +45,7 @@ export interface Facts {
 export interface Watch {
   /** What is followed: another step, phase or route has a watch of its own. */
   readonly key: string;
-  look(state: RolloutState, facts: Facts, nowMs: number, sinceGrowthMs: number): Sight;
+  look(state: RolloutState, facts: Facts, nowMs: number, sinceGrowthMs: number): StepInputs;
   /** What the variants' users got since the step was proven. */
   window(): Window | undefined;
 }
@@ -208,7 +208,7 @@ function verdictsOf(
   if (silentMs > silenceMs)
     for (const verdict of verdicts) {
       verdict.outcome = "missing";
-      verdict.words = `no proxy has reported for ${showTime(silentMs)}`;
+      verdict.message = `no proxy has reported for ${showTime(silentMs)}`;
     }
   return [...verdicts, ...queries];
 }

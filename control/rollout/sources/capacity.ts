@@ -50,12 +50,12 @@ export function capacityGates(
     gates.push({
       name,
       open: value <= limit,
-      words: `${Number.isNaN(value) ? "not told by every pod" : `${round(value)}${unit}`}, the limit is ${limit}${unit}`,
+      message: `${Number.isNaN(value) ? "not told by every pod" : `${round(value)}${unit}`}, the limit is ${limit}${unit}`,
     });
   gates.push({
     name: "ready pods",
     open: ready.length >= readyEndpoints,
-    words: `${ready.length} of at least ${readyEndpoints}${silent ? `: ${silent[0]} ${silent[1]}` : ""}`,
+    message: `${ready.length} of at least ${readyEndpoints}${silent ? `: ${silent[0]} ${silent[1]}` : ""}`,
   });
   if (ready.length === 0) return gates;
   if (queueDepth !== undefined) {
@@ -70,7 +70,7 @@ export function capacityGates(
   if (inFlight !== undefined) {
     const name = "in flight after the step";
     if (typeof inFlightAfter === "string")
-      gates.push({ name, open: false, words: `not known: ${inFlightAfter}` });
+      gates.push({ name, open: false, message: `not known: ${inFlightAfter}` });
     else gate(name, inFlightAfter / ready.length, inFlight, " a pod");
   }
   return gates;

@@ -58,7 +58,7 @@ export function createPolls<T>(keptMs: number, monotonicMs: () => number) {
 }
 
 /** Why something was not answered, in a few words. */
-export function failureWords(error: unknown): string {
+export function failureMessage(error: unknown): string {
   if (error instanceof Error && error.name === "TimeoutError") return "no answer in time";
   const cause = error instanceof Error ? (error.cause ?? error) : error;
   return cause instanceof Error ? cause.message || cause.name : String(cause);

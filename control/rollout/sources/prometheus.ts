@@ -6,7 +6,7 @@ import {
   VerdictSchema,
 } from "../../gen/weir/v1/rollout_pb.ts";
 import { milliseconds, showTime } from "../plan/duration.ts";
-import { createPoll, createPolls, failureWords } from "./poll.ts";
+import { createPoll, createPolls, failureMessage } from "./poll.ts";
 
 /** What a query gave: a number, or why there is none. */
 export type QueryAnswer = { value: number; ageMs: number } | { missing: string };
@@ -16,7 +16,7 @@ const timeoutMs = 4_000;
 const keptMs = 60_000;
 const defaultMaxAgeMs = 60_000;
 /** Larger answers are not one number. */
-const mostBytes = 1 << 16;
+const maxBytes = 1 << 16;
 
 /** Asks one Prometheus the queries of all rollouts. */
 export function createPrometheus(
@@ -29,7 +29,7 @@ export function createPrometheus(
       const poll = polls(`${name} ${query.query}`, () =>
         createPoll<QueryAnswer>(
           (signal) => ask(baseUrl, query.query, now, signal),
-          (error) => ({ missing: failureWords(error) }),
+          (error) => ({ missing: failureMessage(error) }),
           { everyMs, timeoutMs, monotonicMs },
         ),
       );
@@ -46,11 +46,11 @@ export function createPrometheus(
 /** What an answer means; pure. Only a fresh, finite number within its limits passes. */
 export function queryVerdict(query: MetricQuery, answer: QueryAnswer | undefined): Verdict {
   const { name, min, max } = query;
-  const verdict = (outcome: string, words: string, canary = 0) =>
+  const verdict = (outcome: string, message: string, canary = 0) =>
     create(VerdictSchema, {
       check: name,
       outcome,
-      words: `${name} ${words}`,
+      message: `${name} ${message}`,
       canary,
       limit: max ?? min ?? 0,
     });
@@ -82,7 +82,7 @@ async function ask(
   url.searchParams.set("query", query);
   const response = await fetch(url, { signal, redirect: "error" });
   const text = await response.text();
-  if (text.length > mostBytes) return { missing: `an answer of ${text.length} bytes` };
+  if (text.length > maxBytes) return { missing: `an answer of ${text.length} bytes` };
   if (!response.ok) return { missing: `status ${response.status}` };
   return readAnswer(text, now().getTime());
 }

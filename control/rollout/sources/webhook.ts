@@ -1,13 +1,13 @@
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { GateStatus } from "../machine/machine.ts";
-import { createPoll, createPolls, failureWords } from "./poll.ts";
+import { createPoll, createPolls, failureMessage } from "./poll.ts";
 
 const everyMs = 5_000;
 const timeoutMs = 4_000;
 const keptMs = 60_000;
 /** An answer older than this was about something else. */
-const mostAgeMs = 15_000;
-const mostWords = 200;
+const maxAgeMs = 15_000;
+const maxMessageLength = 200;
 
 /**
  * Asks webhooks before each step, by POST with what is about to happen. 200 to 202
@@ -23,7 +23,7 @@ export function createWebhooks(
   return (route, state) =>
     (state.rollout?.spec?.gates ?? []).map(({ name }) => {
       const url = webhooks.get(name);
-      if (url === undefined) return { name, open: false, words: "is not known here any more" };
+      if (url === undefined) return { name, open: false, message: "is not known here any more" };
       const body = JSON.stringify({
         name: route,
         phase: state.phase,
@@ -35,12 +35,12 @@ export function createWebhooks(
       const latest = polls(`${name} ${body}`, () =>
         createPoll<GateStatus>(
           (signal) => ask(name, url, body, signal),
-          (error) => ({ name, open: false, words: failureWords(error) }),
+          (error) => ({ name, open: false, message: failureMessage(error) }),
           { everyMs, timeoutMs, monotonicMs },
         ),
       ).latest();
-      if (latest === undefined || latest.ageMs > mostAgeMs)
-        return { name, open: false, words: "has not answered yet" };
+      if (latest === undefined || latest.ageMs > maxAgeMs)
+        return { name, open: false, message: "has not answered yet" };
       return latest.value;
     });
 }
@@ -58,8 +58,8 @@ async function ask(
     signal,
     redirect: "error",
   });
-  const text = (await response.text()).slice(0, mostWords).trim();
-  const words = [`status ${response.status}`, text].filter(Boolean).join(": ");
-  if (response.status >= 200 && response.status <= 202) return { name, open: true, words };
-  return { name, open: false, words, ...(response.status === 409 ? { rollback: true } : {}) };
+  const text = (await response.text()).slice(0, maxMessageLength).trim();
+  const message = [`status ${response.status}`, text].filter(Boolean).join(": ");
+  if (response.status >= 200 && response.status <= 202) return { name, open: true, message };
+  return { name, open: false, message, ...(response.status === 409 ? { rollback: true } : {}) };
 }

@@ -7,7 +7,7 @@ import { withoutExcess } from "./excess.ts";
 import { schemaOf } from "./schema.ts";
 
 /** A document's shape is wrong in more ways than this: the rest is noise. */
-const mostProblems = 100;
+const maxProblems = 100;
 
 type Validator = ReturnType<typeof createValidator>;
 const validators = new Map<string, Validator>();
@@ -75,7 +75,7 @@ function errorsOf(document: unknown, message: DescMessage): ErrorObject[] {
 function problemsOf(errors: readonly ErrorObject[]): Problem[] {
   const unique = new Map<string, Problem>();
   for (const error of errors) {
-    if (unique.size >= mostProblems) break;
+    if (unique.size >= maxProblems) break;
     const problem = toProblem(error);
     unique.set(`${problem.path} ${problem.message}`, problem);
   }

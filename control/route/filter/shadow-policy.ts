@@ -29,7 +29,7 @@ export function mirrors(shadow: Shadow): boolean {
 }
 
 /** Copies that may be in flight at once from one proxy. */
-export function mostCopies(shadow: Shadow): number {
+export function maxCopies(shadow: Shadow): number {
   return shadow.maxInFlight ?? usualCopies;
 }
 

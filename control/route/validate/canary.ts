@@ -3,8 +3,8 @@ import { controlHeaders } from "../control-headers.ts";
 import type { Problem } from "../problem.ts";
 
 /** What the filters read of one list. */
-const mostSources = 8;
-const mostIdleSeconds = 7 * 24 * 60 * 60;
+const maxSources = 8;
+const maxIdleSeconds = 7 * 24 * 60 * 60;
 
 /** What is wrong with who stays where: pins, conversations, and keys that need an identity. */
 export function stickinessProblems(spec: RouteSpec): Problem[] {
@@ -33,11 +33,11 @@ function tenantSourceProblems({ canary, rateLimit }: RouteSpec): Problem[] {
   if (index >= 0 && rateLimit === undefined)
     problems.push(needsIdentity(`canary.stickyBy[${index}] is the tenant`));
   const told = canary?.stickyBy.flatMap((each) => (isTenant(each) ? rateLimit?.identity : each));
-  if (told !== undefined && told.length > mostSources)
+  if (told !== undefined && told.length > maxSources)
     problems.push({
       code: "too-many",
       path: "spec.canary.stickyBy",
-      message: `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${mostSources}`,
+      message: `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${maxSources}`,
     });
   return problems;
 }
@@ -104,11 +104,11 @@ function conversationProblems(conversations: Conversations | undefined): Problem
       message: `header ${header} is set by weir and names no conversation`,
     });
   const seconds = Number(idle?.seconds ?? 1n);
-  if (seconds < 1 || seconds > mostIdleSeconds || (idle?.nanos ?? 0) !== 0)
+  if (seconds < 1 || seconds > maxIdleSeconds || (idle?.nanos ?? 0) !== 0)
     problems.push({
       code: "out-of-range",
       path: `${path}.idle`,
-      message: `idle must be whole seconds from 1s to ${mostIdleSeconds}s`,
+      message: `idle must be whole seconds from 1s to ${maxIdleSeconds}s`,
     });
   return problems;
 }

@@ -3,7 +3,7 @@ import { addressProblem } from "../address.ts";
 import { namedRanges } from "../filter/caller-sources.ts";
 
 /** Addresses and ranges of a route that names ranges: the filters walk the list. */
-const mostRanges = 256;
+const maxRanges = 256;
 
 /** What is wrong with a tenant's name; undefined where nothing is. */
 export function tenantProblem(tenant: string, bySourceIp: boolean): string | undefined {
@@ -18,7 +18,7 @@ export function tenantProblem(tenant: string, bySourceIp: boolean): string | und
 /** What is wrong with the ranges of addresses that tenants are; undefined where nothing is. */
 export function rangesProblem(rateLimit: RateLimit): string | undefined {
   const count = namedRanges(rateLimit).length;
-  return count > mostRanges
-    ? `tenants have ${count} addresses and ranges of them: at most ${mostRanges} are taken where one is a range`
+  return count > maxRanges
+    ? `tenants have ${count} addresses and ranges of them: at most ${maxRanges} are taken where one is a range`
     : undefined;
 }

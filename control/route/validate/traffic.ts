@@ -41,7 +41,7 @@ function checkFault({ fault, variants }: RouteSpec, report: Report): void {
     report(code, path, message);
 }
 
-const longestValue = 2048;
+const maxValueLength = 2048;
 
 function checkHeaders(
   { add, remove, set }: HeaderOperations,
@@ -77,8 +77,8 @@ function checkHeaders(
 }
 
 function headerValueProblem(value: string): string | undefined {
-  if (value.length > longestValue)
-    return `must have at most ${longestValue} characters, not ${value.length}`;
+  if (value.length > maxValueLength)
+    return `must have at most ${maxValueLength} characters, not ${value.length}`;
   if (!/^[\x20-\x7e]*$/.test(value)) return "must be printable ASCII";
   if (value.trim() !== value || value === "") return "must not be empty, start or end with a space";
   // Envoy reads %NAME% as a variable of the request, which may be a secret.

@@ -185,9 +185,9 @@ export function createHttp2Server(
 }
 
 /** Connections that wait to be accepted: a fleet that lost its replica comes back all at once. */
-const mostWaiting = 4_096;
+const maxWaiting = 4_096;
 /** More connections than any fleet of one replica needs are not accepted. */
-const mostConnections = 12_000;
+const connectionLimit = 12_000;
 
 async function listening(
   server: Server | AnyHttp2Server,
@@ -195,7 +195,7 @@ async function listening(
   flag: string,
   close: () => Promise<void>,
 ): Promise<Listening> {
-  server.maxConnections = mostConnections;
+  server.maxConnections = connectionLimit;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "the port is in use" : error.message;
@@ -205,7 +205,7 @@ async function listening(
         ),
       );
     });
-    server.listen({ port: address.port, host: address.host, backlog: mostWaiting }, resolve);
+    server.listen({ port: address.port, host: address.host, backlog: maxWaiting }, resolve);
   });
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : address.port;

@@ -9,7 +9,7 @@ import {
   createApi,
   createReportEndpoint,
   errorInterceptor,
-  mostMessageBytes,
+  maxMessageBytes,
   roleFor,
   staleInterceptor,
 } from "../../api/index.ts";
@@ -65,7 +65,7 @@ export function createRequests({
 }: RequestOptions): (req: IncomingMessage, res: ServerResponse) => void {
   const denied = sparse(log);
   const reported = createReportEndpoint(context, {
-    mostBytes: mostMessageBytes,
+    maxBytes: maxMessageBytes,
     denied,
     called: metrics.called,
   });
@@ -86,8 +86,8 @@ export function createRequests({
       staleInterceptor(store, holds),
       goingAwayInterceptor(goingAway, (method) => roleFor(method) !== "viewer"),
     ],
-    readMaxBytes: mostMessageBytes,
-    writeMaxBytes: 64 * mostMessageBytes,
+    readMaxBytes: maxMessageBytes,
+    writeMaxBytes: 64 * maxMessageBytes,
     jsonOptions: { ignoreUnknownFields: false },
   });
 

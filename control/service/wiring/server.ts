@@ -5,7 +5,7 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import {
   type ApiContext,
   appliedIn,
-  createHeard,
+  createReportIntake,
   guardStore,
   variantsOf,
   wholeFleet,
@@ -161,7 +161,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
   });
 
   const inputs = { fleet, ledger, budgets, loads, elsewhere: (node: string) => peers.has(node) };
-  const heard = createHeard(inputs, hold.runs, refusals);
+  const intake = createReportIntake(inputs, hold.runs, refusals);
   const peers = createPeers({
     self: replica,
     addresses: options.peers ?? [],
@@ -170,7 +170,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
         ...(gate.peerToken ? { token: gate.peerToken } : {}),
         ...(tls ? { tls } : {}),
       }),
-    heard: (report) => relay.grant(report.node, heard.take(report), loads.of(report)),
+    onReport: (report) => relay.grant(report.node, intake.take(report), loads.of(report)),
     log: options.log,
   });
   const scoped = {
@@ -179,7 +179,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     published: publisher.published,
     scope: fleet.scope,
     mesh: () => controller?.filters,
-    spoken: heard.namespaces,
+    spoken: intake.namespaces,
   };
   const leader = joinReplicas(options.store, replica, options.log);
   const rollouts = createEngine({
@@ -208,7 +208,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     ledger,
     replica,
     relay,
-    heard: heard.take,
+    onReport: intake.take,
     loads,
     signals,
     rollouts,

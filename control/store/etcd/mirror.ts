@@ -33,7 +33,7 @@ export interface Mirror {
 }
 
 const firstPauseMs = 50;
-const longestPauseMs = 1_000;
+const maxPauseMs = 1_000;
 const beatMs = 2_000;
 
 /** Ends a watch whose events do not follow on what is known: etcd is there, and is read anew at once. */
@@ -142,7 +142,7 @@ export function createMirror(
         round.abort();
       }
       await sleep(pauseMs, undefined, { signal: stop.signal }).catch(() => {});
-      pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+      pauseMs = Math.min(pauseMs * 2, maxPauseMs);
     }
   }
 

@@ -5,7 +5,7 @@ import { StoreUnavailableError } from "../store.ts";
 import { type Keys, sealEntry, sealRollout, sealRoute } from "./layout.ts";
 
 /** Writes that a transaction may hold (etcd, --max-txn-ops), less one for the sequence. */
-const mostOps = 100;
+const maxOps = 100;
 const noId = Buffer.alloc(16);
 
 /**
@@ -27,12 +27,12 @@ export async function restoreContents(
       putOp(keys.auditOf(entry.sequence), sealEntry(noId, entry)),
     ]),
   ];
-  for (let at = 0; at === 0 || at < ops.length; at += mostOps) {
-    const last = at + mostOps >= ops.length;
+  for (let at = 0; at === 0 || at < ops.length; at += maxOps) {
+    const last = at + maxOps >= ops.length;
     const { succeeded } = await client.txn({
       compare: [unchanged(keys.sequence, 0n)],
       success: [
-        ...ops.slice(at, at + mostOps),
+        ...ops.slice(at, at + maxOps),
         ...(last ? [putOp(keys.sequence, bytes(String(sequence)))] : []),
       ],
     });

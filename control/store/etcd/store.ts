@@ -33,7 +33,7 @@ import { writeChange } from "./write.ts";
 
 const retryMs = 500;
 /** Reads a transaction may hold (etcd, --max-txn-ops). */
-const mostOps = 100;
+const maxOps = 100;
 
 /**
  * A store in an etcd cluster, for several replicas of the control service.
@@ -169,8 +169,8 @@ export function createEtcdStore(
       return sequence === undefined ? [] : [keys.auditOf(sequence)];
     });
     const entries: AuditEntry[] = [];
-    for (let at = 0; at < found.length; at += mostOps) {
-      const success = found.slice(at, at + mostOps).map((key) => getOp(key));
+    for (let at = 0; at < found.length; at += maxOps) {
+      const success = found.slice(at, at + maxOps).map((key) => getOp(key));
       const { responses } = await client.read({ success });
       entries.push(...responses.flatMap(kvsOf).map(entryIn));
     }

@@ -30,7 +30,7 @@ export interface Settling {
   now(): Date;
 }
 
-const mostTries = 20;
+const maxTries = 20;
 
 /**
  * Brings a route's object and the log together: what was edited in the cluster
@@ -38,7 +38,7 @@ const mostTries = 20;
  * written. Reads the object afresh, and must run alone for a route.
  */
 export async function settle(on: Settling, name: string): Promise<void> {
-  for (let tries = 0; tries < mostTries; tries++) {
+  for (let tries = 0; tries < maxTries; tries++) {
     const live = await on.client.get(routePath(name));
     if (await settleOnce(on, name, live)) return;
   }

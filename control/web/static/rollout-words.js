@@ -57,7 +57,7 @@ export function Verdicts({ verdicts, label }) {
       <td class="number">${amount(each, each.stable)}</td>
       <td class="number">${amount(each, each.limit)}</td>
       <td class="number">${each.canarySample ? `${Math.round(each.canarySample)} / ${Math.round(each.stableSample ?? 0)}` : "–"}</td>
-      <td>${each.words}</td>
+      <td>${each.message}</td>
     </tr>`,
     )}</tbody>
   </table></div>`;

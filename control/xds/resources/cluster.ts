@@ -16,8 +16,8 @@ import {
   connectionsOf,
   type FilterFailure,
   filterFailureOf,
+  maxCopies,
   mirrors,
-  mostCopies,
   routeName,
 } from "../../route/index.ts";
 import { adsSource, pack, seconds, socketAddress } from "./common.ts";
@@ -175,6 +175,6 @@ export const httpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOp
 function copiesInFlight({ spec }: InferenceRoute, { name }: Variant): number | undefined {
   const shadow = spec?.shadow;
   return shadow !== undefined && mirrors(shadow) && shadow.variant === name
-    ? mostCopies(shadow)
+    ? maxCopies(shadow)
     : undefined;
 }

@@ -9,11 +9,11 @@ const SETS: u64 = 4096;
 const WAYS: usize = 4;
 const WAY: usize = FULL ? 24 : 16;
 const SET: usize = WAYS * WAY;
-const MOST_TRIES: i32 = 8;
+const MAX_TRIES: i32 = 8;
 
 /** A worker takes an eighth of what is there, so that it asks seldom and strands little. */
 const LEASE_SHARE: u64 = 8;
-const MOST_LEASE: u64 = 65536;
+const MAX_LEASE: u64 = 65536;
 
 // "weir.b" and the set. Modules whose records differ have other keys: they share the data of one proxy.
 const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, FULL ? 0x66 : 0x62, 0, 0]);
@@ -43,7 +43,7 @@ export function lease(
   fullWindowNs: u64,
   startNs: u64,
 ): i32 {
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     const way = readWay(fingerprint);
     let intervalNs = fullNs;
     let windowNs = fullWindowNs;
@@ -57,7 +57,7 @@ export function lease(
       leaseWaitNs = waitNs(tat, nowNs, intervalNs, windowNs);
       return EMPTY;
     }
-    const take = min(max(there / LEASE_SHARE, 1), MOST_LEASE);
+    const take = min(max(there / LEASE_SHARE, 1), MAX_LEASE);
     claim(way, fingerprint);
     const next = tat + take * intervalNs;
     store<u64>(way, next, 8);
@@ -112,7 +112,7 @@ export function assignShare(
   nowNs: u64,
 ): bool {
   const nextNs = shareNs == 0 ? startNs : shareNs;
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     const way = readWay(fingerprint);
     const beforeNs = shareIn(way, fingerprint, startNs);
     const beforeWindowNs = max(fullWindowNs, beforeNs);

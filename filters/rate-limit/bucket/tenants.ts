@@ -38,7 +38,7 @@ export class Tenants {
 }
 
 /** Tenants of a route with a counter of their own: series have to be few, the names of tenants are not. */
-const MOST_COUNTED: i32 = 32;
+const MAX_COUNTED: i32 = 32;
 
 /** Name of those whom no one knows; not a name that a header can carry. */
 const anonymous = literal("\0");
@@ -97,7 +97,7 @@ export function takeBuckets(tenants: Tenants, route: Route): void {
   for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next) {
     const tenant = changetype<Tenant>(at);
     takeBucket(tenant, seed);
-    if (counted++ < MOST_COUNTED)
+    if (counted++ < MAX_COUNTED)
       tenant.refused = changetype<usize>(countedBy("tenant_refused", route, "tenant", tenant.name));
   }
   takeBucket(tenants.others, seed);

@@ -9,7 +9,7 @@ import { enter, leave, NO_LIMIT } from "../in-flight/in-flight";
 import { letIn, refresh, reliefNs } from "../overload/overload";
 import { CONCURRENT, OVERLOAD, ROUTE_FULL, refuse } from "../refusal";
 import { endSlot, openSlot, Slot, slotOf } from "./stream-table";
-import { enterPart, FULL_PART, most } from "./variant-places";
+import { enterPart, FULL_PART, variantLimit } from "./variant-places";
 
 /** What strangers are called where a name is needed. */
 export const others: Text = FULL ? literal("others") : 0;
@@ -107,6 +107,6 @@ export function takePart(
   endSlot(context);
   // It never was under way, and says nothing of how long others are.
   flow.ended--;
-  refuse(cause, tier, drainNs(flow, most), most);
+  refuse(cause, tier, drainNs(flow, variantLimit), variantLimit);
   return false;
 }

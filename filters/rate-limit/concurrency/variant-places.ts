@@ -12,7 +12,7 @@ export const NO_PART: usize = 0;
 export const FULL_PART: usize = 1;
 
 /** How many the part may be that was entered last. */
-export let most: u32 = 0;
+export let variantLimit: u32 = 0;
 
 /**
  * Counts a request, which `it` counts already, among those to its variant. While
@@ -34,11 +34,11 @@ export function enterPart(
   variant: i32,
 ): usize {
   if (limit == NO_LIMIT) return NO_PART;
-  most = <u32>((<u64>limit * share + 9999) / 10000);
+  variantLimit = <u32>((<u64>limit * share + 9999) / 10000);
   const own = partOf(it, route, tenant, variantName(canary, variant));
   count(own);
   tellUse(own, now);
-  if (inFlight(own) <= <i64>most) return changetype<usize>(own);
+  if (inFlight(own) <= <i64>variantLimit) return changetype<usize>(own);
   let seen: u64 = 0;
   for (let i = 0; i < canary.variantCount; i++) {
     if (i == variant) continue;

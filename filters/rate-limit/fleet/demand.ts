@@ -19,17 +19,17 @@ import { Bucket, bucketOf, eachBucket } from "../bucket/bucket";
 //
 //   u64 fingerprint | u64 requests, ...
 const ENTRY: usize = 16;
-const MOST_ENTRIES: usize = 1024;
-const MOST_TRIES: i32 = 8;
+const MAX_ENTRIES: usize = 1024;
+const MAX_TRIES: i32 = 8;
 
 const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6e]); // "weir.n"
 const KEY: usize = 6;
-const list: usize = FULL ? reserve(MOST_ENTRIES * ENTRY) : 0;
+const list: usize = FULL ? reserve(MAX_ENTRIES * ENTRY) : 0;
 let count: usize = 0;
 
 function readList(): void {
   readShared(key, KEY);
-  count = min(sharedBytes / ENTRY, MOST_ENTRIES);
+  count = min(sharedBytes / ENTRY, MAX_ENTRIES);
   if (count > 0) memory.copy(list, sharedPtr, count * ENTRY);
 }
 
@@ -50,7 +50,7 @@ export function handOverNeeds(): void {
     if (changetype<Bucket>(bucket).wanted > 0) adding = true;
   });
   if (!adding) return;
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     readList();
     clearTable(places);
     for (let at: usize = 0; at < count; at++) addTo(places, load<u64>(list + at * ENTRY), at + 1);
@@ -81,7 +81,7 @@ function add(bucketAt: usize): void {
   if (bucket.wanted == 0 || own < turn != wrapped) return;
   let place = valueIn(places, bucket.fingerprint);
   if (place == 0) {
-    if (count == MOST_ENTRIES) {
+    if (count == MAX_ENTRIES) {
       if (leftOut < 0) leftOut = own;
       return;
     }
@@ -97,7 +97,7 @@ function add(bucketAt: usize): void {
 
 /** Takes over what all workers handed in: adds it to `asked` of this worker's buckets. */
 export function collectNeeds(): void {
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     readList();
     if (count == 0) return;
     const status = writeShared(key, KEY, list, 0);

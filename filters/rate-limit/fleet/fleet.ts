@@ -63,10 +63,10 @@ import { writeJsonText } from "./json-text";
 //            -> report -> control service -> lease -> share in shared data
 
 /** Tenants that one report can tell of, and bytes of it after which none is begun; a proxy with more goes by turns. */
-const MOST_NEEDS: i32 = 1000;
+const MAX_NEEDS: i32 = 1000;
 const NEEDS_END: usize = 240_000;
 /** Reports without a request until a bucket's share is given back. */
-const MOST_QUIET: u32 = 60;
+const MAX_QUIET: u32 = 60;
 /** The control service counts as away after so long without an answer. */
 const AWAY_NS: u64 = 5_000_000_000;
 
@@ -139,12 +139,12 @@ function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
   if (bucket.asked > 0) bucket.quiet = 1;
   // Requests of those whose turn it is not add up until it is.
   if (place++ < turn || stopped != 0 || bucket.quiet == 0) return;
-  if (needs >= MOST_NEEDS || writtenBytes() > NEEDS_END) {
+  if (needs >= MAX_NEEDS || writtenBytes() > NEEDS_END) {
     stopped = place - 1;
     return;
   }
   resetArena();
-  if (bucket.quiet > MOST_QUIET) {
+  if (bucket.quiet > MAX_QUIET) {
     if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now)) bucket.quiet = 0;
     return;
   }

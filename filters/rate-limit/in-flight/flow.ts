@@ -107,7 +107,7 @@ export function releaseFlow(flow: Flow): void {
 }
 
 const SAMPLE_NS: u64 = 900_000_000;
-const MOST_SAMPLES: f64 = 10;
+const MAX_SAMPLES: f64 = 10;
 
 let sampledAt: u64 = 0;
 
@@ -131,13 +131,13 @@ function sample(at: usize): void {
   if (elapsed < SAMPLE_NS) return;
   const rate = (<f64>flow.ended * 1e9) / <f64>elapsed;
   // The mean of all samples first, then of about the last ten seconds.
-  flow.samples = min(flow.samples + 1, MOST_SAMPLES);
+  flow.samples = min(flow.samples + 1, MAX_SAMPLES);
   flow.endsPerSecond += (rate - flow.endsPerSecond) / flow.samples;
   flow.ended = 0;
   flow.sampledNs = now;
 }
 
-const MOST_WAIT_NS: f64 = 60e9;
+const MAX_WAIT_NS: f64 = 60e9;
 const UNKNOWN_NS: u64 = 1_000_000_000;
 
 /**
@@ -148,5 +148,5 @@ const UNKNOWN_NS: u64 = 1_000_000_000;
 export function drainNs(flow: Flow, places: u32): u64 {
   if (flow.endsPerSecond <= 0 || places == 0) return UNKNOWN_NS;
   const lastsNs = (<f64>max(flow.open, 1) * 1e9) / flow.endsPerSecond;
-  return <u64>min(lastsNs / <f64>places, MOST_WAIT_NS);
+  return <u64>min(lastsNs / <f64>places, MAX_WAIT_NS);
 }

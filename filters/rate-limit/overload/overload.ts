@@ -38,14 +38,14 @@ const RECORD: usize = 72;
 const OPEN: usize = 48;
 const STEP: usize = 56;
 const THEN: usize = 64;
-const MOST_TRIES: i32 = 4;
+const MAX_TRIES: i32 = 4;
 
 /** A worker hands on what it gathered this often, and reads what others did. */
 const SHARE_NS: u64 = 100_000_000;
 /** The share changes at most this often, and so often where nothing new is said. */
 const STEP_NS: u64 = 200_000_000;
 /** Words that come seldom take so many steps at once. */
-const MOST_STEPS: u64 = 5;
+const MAX_STEPS: u64 = 5;
 const PATIENCE_NS: u64 = 1_500_000_000;
 /** What the pods said counts half as much after some 0.7 of this. */
 const MEMORY_NS: f64 = 500e6;
@@ -60,8 +60,8 @@ const HIGH: f64 = 1;
 const LOW: f64 = 0.8;
 /** Part of the share that one step takes or gives, for being twice over or not at all near the mark. */
 const GAIN: f64 = 0.1;
-const LEAST_STEP: f64 = 0.01;
-const MOST_STEP: f64 = 0.15;
+const MIN_STEP: f64 = 0.01;
+const MAX_STEP: f64 = 0.15;
 /** Never less than one in a hundred of the lowest tier: its answers tell when the pods are free again. */
 const LEAST: f64 = 0.01;
 
@@ -93,7 +93,7 @@ export function refresh(flow: Flow, now: u64): void {
   if (now >= flow.sharedNs && now - flow.sharedNs < SHARE_NS) return;
   flow.sharedNs = now;
   store<u64>(key, flow.fingerprint, 6);
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     readShared(key, KEY);
     if (sharedBytes == RECORD) memory.copy(record, sharedPtr, RECORD);
     else {
@@ -192,12 +192,12 @@ function step(now: u64): bool {
 /** What is left after all steps that were due since the last one. */
 function shrunk(left: f64, sinceNs: u64): f64 {
   let all = left;
-  for (let due = min(sinceNs / STEP_NS, MOST_STEPS); due > 1; due--) all *= left;
+  for (let due = min(sinceNs / STEP_NS, MAX_STEPS); due > 1; due--) all *= left;
   return all;
 }
 
 function stepFor(distance: f64): f64 {
-  return min(max(distance * GAIN, LEAST_STEP), MOST_STEP);
+  return min(max(distance * GAIN, MIN_STEP), MAX_STEP);
 }
 
 /** Whether a request of a tier is let in; those that are lie evenly among the others. */

@@ -145,7 +145,7 @@ export function promptOf(stream: Stream): u32 {
 /** Tokens written so far: as the pod told, else by what was seen of them. */
 export function completionOf(stream: Stream): u32 {
   const completion = told(stream, COMPLETION);
-  if (completion != UNKNOWN) return <u32>max<i64>(completion, leastOf(stream, completion));
+  if (completion != UNKNOWN) return <u32>max<i64>(completion, minOf(stream, completion));
   const price = stream.api.price;
   if (price == FLAT) return isReported(stream) ? 0 : <u32>min(FLAT_TOKENS * answersOf(stream), 1e9);
   const seen = tokensIn(stream.contentBytes);
@@ -155,7 +155,7 @@ export function completionOf(stream: Stream): u32 {
 }
 
 /** What several answers took at the least, of which a server may have told one's tokens. */
-function leastOf(stream: Stream, toldOfOne: i64): i64 {
+function minOf(stream: Stream, toldOfOne: i64): i64 {
   const answers = answersOf(stream);
   if (answers <= 1) return 0;
   // An event is a token at least.

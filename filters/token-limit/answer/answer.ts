@@ -47,7 +47,7 @@ const TO_DELTA: u8 = 0x64;
 const TO_FAILURE: u8 = 0x68;
 
 /** More tokens than any answer has: what is beyond is no usage. */
-const MOST_TOKENS: f64 = 100_000_000;
+const MAX_TOKENS: f64 = 100_000_000;
 
 /** Forgets what the event before said. */
 export function beginAnswer(stream: Stream): void {
@@ -149,7 +149,7 @@ function readString(stream: Stream, scan: JsonScan, key: u8): void {
 }
 
 function readUsage(stream: Stream, scan: JsonScan, usage: i32): void {
-  if (token == WORD || !scanNumber(scan) || scanned < 0 || scanned > MOST_TOKENS) return;
+  if (token == WORD || !scanNumber(scan) || scanned < 0 || scanned > MAX_TOKENS) return;
   stream.hasUsage = true;
   setToldNow(stream, usage, <i64>Math.ceil(scanned));
 }

@@ -14,7 +14,7 @@ import { headFrom, headTo } from "./answer";
 // and %} comes once for each choice, between %[ and %] where the client asked for usage.
 
 /** So much of an event is kept, to name id and model in the last one. */
-const MOST_HEAD: u32 = 512;
+const MAX_HEAD: u32 = 512;
 
 /** Keeps the head of an event: what stands before its choices, with their id and model. */
 export function keepHead(stream: Stream, from: usize, to: usize): void {
@@ -23,14 +23,14 @@ export function keepHead(stream: Stream, from: usize, to: usize): void {
     if (headFrom == 0) return;
     stream.headBegun = true;
     from = headFrom;
-    if (stream.head == 0) stream.head = allocate(MOST_HEAD);
+    if (stream.head == 0) stream.head = allocate(MAX_HEAD);
     stream.headBytes = 0;
   }
   const bytes = <i32>((headTo == 0 ? to : headTo) - from);
   stream.headDone = headTo != 0;
   // The name that ends it began in a piece before.
   if (bytes < 0) stream.headBytes -= min<u32>(stream.headBytes, -bytes);
-  else if (stream.headBytes + bytes > MOST_HEAD) {
+  else if (stream.headBytes + bytes > MAX_HEAD) {
     // Too long to keep: a last event without it still says what it has to.
     stream.headBytes = 0;
     stream.headDone = true;

@@ -9,7 +9,7 @@ import { Stream } from "../stream";
 // only the beginning of one that may still be it waits here for its end.
 
 /** More of an event than this does not wait: it goes on, usage or not. */
-const MOST_HELD: u32 = 16_384;
+const MAX_HELD: u32 = 16_384;
 
 /** The event at `from` goes on, with what was held back of it. */
 export function passHeld(stream: Stream, from: usize): void {
@@ -81,11 +81,11 @@ function putRest(event: usize, end: usize): void {
 export function hold(stream: Stream, from: usize, end: usize): void {
   const bytes = <u32>(end - from);
   if (bytes == 0) return;
-  if (stream.heldBytes + bytes > MOST_HELD) {
+  if (stream.heldBytes + bytes > MAX_HELD) {
     passHeld(stream, from);
     return;
   }
-  if (stream.held == 0) stream.held = allocate(MOST_HELD);
+  if (stream.held == 0) stream.held = allocate(MAX_HELD);
   memory.copy(stream.held + stream.heldBytes, from, bytes);
   stream.heldBytes += bytes;
   keepTo(from);

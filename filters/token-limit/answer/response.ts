@@ -49,7 +49,7 @@ const contentLength = literal("content-length");
 /** Nothing of this piece goes on, and nothing waits for it. */
 const STOP_NO_BUFFER: i32 = 3;
 /** A piece larger than this is none of a stream of tokens; reading ends there. */
-const MOST_PIECE: u32 = 4 << 20;
+const MAX_PIECE: u32 = 4 << 20;
 
 /** The pod's answer begins. */
 export function onResponse(context: u32, last: bool): i32 {
@@ -147,7 +147,7 @@ export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
   let goesOn: usize = bytes;
   stream.answerBytes += bytes;
   if (stream.reading != UNREAD && (bytes > 0 || stream.heldBytes > 0)) {
-    if (bytes <= MOST_PIECE && readBody(RESPONSE_BODY, bytes)) goesOn = readPiece(stream, last);
+    if (bytes <= MAX_PIECE && readBody(RESPONSE_BODY, bytes)) goesOn = readPiece(stream, last);
     else {
       stream.reading = UNREAD;
       stream.unreadable = true;

@@ -22,7 +22,7 @@ function slotOf(end: usize): u32 {
 }
 
 /** The path that came last, which is often the next one, and where it led to. */
-const MOST_KNOWN: usize = 64;
+const MAX_KNOWN: usize = 64;
 const known: usize = memory.data(64, 8);
 let knownBytes: usize = 0;
 let knownApi: usize = 0;
@@ -31,7 +31,7 @@ let knownApi: usize = 0;
 export function apiOf(path: usize, bytes: usize): usize {
   if (bytes == knownBytes && sameBytes(known, path, bytes)) return knownApi;
   const api = readPath(path, bytes);
-  if (bytes <= MOST_KNOWN) {
+  if (bytes <= MAX_KNOWN) {
     memory.copy(known, path, bytes);
     knownBytes = bytes;
     knownApi = api;

@@ -20,7 +20,7 @@ import {
 // completion costs few changes, each one read and one compare-and-set.
 const WINDOW_NS: u64 = 60_000_000_000;
 /** Debts of a tenant that the configuration names, and of all whom it does not. */
-export const MOST_DEBT_NS: u64 = 3_600_000_000_000;
+export const MAX_DEBT_NS: u64 = 3_600_000_000_000;
 export const SHARED_DEBT_NS: u64 = 60_000_000_000;
 /** A clock that is further behind the last change jumped back: other workers' are not. */
 const JUMP_NS: u64 = 1_000_000_000;
@@ -29,7 +29,7 @@ const SETS: u64 = 4096;
 const WAYS: usize = 4;
 const WAY: usize = 24;
 const SET: usize = WAYS * WAY;
-const MOST_TRIES: i32 = 8;
+const MAX_TRIES: i32 = 8;
 
 const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x74, 0, 0]); // "weir.t" and the set
 const KEY: usize = 8;
@@ -55,12 +55,12 @@ function tokensIn(ns: u64, perMinute: u64): u64 {
 }
 
 /** Takes as many tokens as there are, `least` to `most`; false when there are fewer, and takes none. */
-export function take(bucket: u64, perMinute: u64, least: u32, most: u32): bool {
+export function take(bucket: u64, perMinute: u64, minTokens: u32, maxTokens: u32): bool {
   taken = 0;
   left = 0;
   waitNs = WINDOW_NS;
   if (perMinute == 0) return false;
-  return change(bucket, perMinute, min<u64>(least, perMinute), most, 0, MOST_DEBT_NS);
+  return change(bucket, perMinute, min<u64>(minTokens, perMinute), maxTokens, 0, MAX_DEBT_NS);
 }
 
 /** Looks up what is left, and how long it takes until there are so many. */
@@ -71,33 +71,42 @@ export function lookAhead(bucket: u64, perMinute: u64, tokens: u32): void {
 }
 
 /** Takes tokens that were used beyond what was taken before, into debt if need be; below 0 gives back. */
-export function charge(bucket: u64, perMinute: u64, tokens: i64, mostDebtNs: u64): void {
-  if (perMinute != 0 && tokens != 0) change(bucket, perMinute, 0, 0, tokens, mostDebtNs);
+export function charge(bucket: u64, perMinute: u64, tokens: i64, maxDebtNs: u64): void {
+  if (perMinute != 0 && tokens != 0) change(bucket, perMinute, 0, 0, tokens, maxDebtNs);
 }
 
 function change(
   bucket: u64,
   perMinute: u64,
-  least: u64,
-  most: u32,
+  minTokens: u64,
+  maxTokens: u32,
   charged: i64,
-  mostDebtNs: u64,
+  maxDebtNs: u64,
 ): bool {
   const now = nowNs();
   store<u16>(key, <u16>((bucket >> 32) & (SETS - 1)), 6);
-  for (let i = 0; i < MOST_TRIES; i++) {
+  for (let i = 0; i < MAX_TRIES; i++) {
     readShared(key, KEY);
     if (sharedBytes == SET) memory.copy(set, sharedPtr, SET);
     else memory.fill(set, 0, SET);
     const way = wayOf(bucket);
-    const changed = changeWay(way, bucket, now, perMinute, least, most, charged, mostDebtNs);
+    const changed = changeWay(
+      way,
+      bucket,
+      now,
+      perMinute,
+      minTokens,
+      maxTokens,
+      charged,
+      maxDebtNs,
+    );
     if (!changed) return false;
     const status = writeShared(key, KEY, set, SET);
     if (status == OK) return true;
     if (status != CAS_MISMATCH) break;
   }
   const way = own + <usize>(bucket & (OWN - 1)) * WAY;
-  return changeWay(way, bucket, now, perMinute, least, most, charged, mostDebtNs);
+  return changeWay(way, bucket, now, perMinute, minTokens, maxTokens, charged, maxDebtNs);
 }
 
 /** Applies a change to one way; false when a `take` finds too few. */
@@ -106,10 +115,10 @@ function changeWay(
   bucket: u64,
   clockNs: u64,
   perMinute: u64,
-  least: u64,
-  most: u32,
+  minTokens: u64,
+  maxTokens: u32,
   charged: i64,
-  mostDebtNs: u64,
+  maxDebtNs: u64,
 ): bool {
   let full = load<u64>(way, 8);
   const last = load<u64>(way, 16);
@@ -123,19 +132,19 @@ function changeWay(
   const there = full >= now + WINDOW_NS ? 0 : tokensIn(now + WINDOW_NS - full, perMinute);
   let tokens: i64 = charged;
   if (charged == 0) {
-    if (there < least || there == 0) {
+    if (there < minTokens || there == 0) {
       left = there;
-      waitNs = full + costNs(max<u64>(least, 1), perMinute) - now - WINDOW_NS;
+      waitNs = full + costNs(max<u64>(minTokens, 1), perMinute) - now - WINDOW_NS;
       return false;
     }
-    taken = <u32>min<u64>(there, most);
+    taken = <u32>min<u64>(there, maxTokens);
     tokens = taken;
   }
   if (tokens < 0) {
     const back = costNs(<u64>-tokens, perMinute);
     full = full - now > back ? full - back : now;
   } else
-    full = min<u64>(full + costNs(<u64>tokens, perMinute), max(full, now + WINDOW_NS + mostDebtNs));
+    full = min<u64>(full + costNs(<u64>tokens, perMinute), max(full, now + WINDOW_NS + maxDebtNs));
   left = full >= now + WINDOW_NS ? 0 : tokensIn(now + WINDOW_NS - full, perMinute);
   store<u64>(way, bucket);
   store<u64>(way, full, 8);

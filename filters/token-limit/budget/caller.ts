@@ -15,7 +15,7 @@ import {
 } from "../../sdk";
 import { MEASURED, TokenLimitPolicy } from "../config";
 import { Tier } from "../tier";
-import { MOST_DEBT_NS, SHARED_DEBT_NS } from "./budget";
+import { MAX_DEBT_NS, SHARED_DEBT_NS } from "./budget";
 
 /** Tier of the caller found last, and the bucket's name. */
 export let callerTier: usize = 0;
@@ -52,7 +52,7 @@ function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize): bool {
   if (tier == 0) return false;
   callerTier = tier & ~MEASURED;
   callerBucket = xxh64(name, bytes, policy.seed);
-  callerDebtNs = MOST_DEBT_NS;
+  callerDebtNs = MAX_DEBT_NS;
   return (tier & MEASURED) != 0;
 }
 

@@ -9,24 +9,24 @@ import { bytesOf } from "./text";
 /** English text has about so many bytes per token. */
 export const BYTES_PER_TOKEN: u32 = 4;
 /** A request is admitted when it can at least be answered with so many tokens. */
-const LEAST_TOKENS: u32 = 16;
+const MIN_TOKENS: u32 = 16;
 /** A longer body is rather an image than a prompt; what it really is shows when it has been read. */
-const MOST_GUESSED: u32 = 16_384;
+const MAX_GUESSED: u32 = 16_384;
 
 /** Reserves what a request of that many bytes may need, as far as it is there; false when its tenant can pay for nothing. */
 export function admit(stream: Stream, bucket: u64, tier: Tier, bodyBytes: u64): bool {
   stream.bucket = bucket;
   stream.perMinute = tier.tokensPerMinute;
   const guess = tokensOf(bodyBytes);
-  if (!take(bucket, stream.perMinute, LEAST_TOKENS, guess + LEAST_TOKENS)) {
+  if (!take(bucket, stream.perMinute, MIN_TOKENS, guess + MIN_TOKENS)) {
     count(stream.cell, LIMIT_REFUSED);
-    lookAhead(bucket, stream.perMinute, guess + LEAST_TOKENS);
+    lookAhead(bucket, stream.perMinute, guess + MIN_TOKENS);
     return false;
   }
   count(stream.cell, LIMIT_ADMITTED);
   stream.limited = true;
   stream.reserved = taken;
-  stream.reservedPrompt = taken > LEAST_TOKENS ? min(guess, taken - LEAST_TOKENS) : 0;
+  stream.reservedPrompt = taken > MIN_TOKENS ? min(guess, taken - MIN_TOKENS) : 0;
   stream.left = left;
   stream.had = left + taken;
   return true;
@@ -45,7 +45,7 @@ export function reserveCompletion(stream: Stream, wanted: u32): u32 {
 
 /** Tokens that so many bytes are taken to be, unread. */
 function tokensOf(bytes: u64): u32 {
-  return <u32>min<u64>((bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN, MOST_GUESSED);
+  return <u32>min<u64>((bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN, MAX_GUESSED);
 }
 
 /** More of a body came by: who leaves before its end pays what was seen, not what was promised. */
@@ -54,21 +54,21 @@ export function notePrompt(stream: Stream, bytes: u32): void {
   stream.seenBytes += bytes;
   const scan = promptJsonOf(stream);
   const begun = isInText(scan) ? bytesOf(scan) : 0;
-  const most: u32 = MOST_GUESSED * BYTES_PER_TOKEN;
+  const maxBytes: u32 = MAX_GUESSED * BYTES_PER_TOKEN;
   // What stands in a form is a file, and little text.
   if (!stream.readsPrompt && stream.api.price == FLAT) return;
   const came =
     stream.readsPrompt && !isBroken(scan)
-      ? stream.promptBytes + min(begun, most)
-      : min(stream.seenBytes, most);
+      ? stream.promptBytes + min(begun, maxBytes)
+      : min(stream.seenBytes, maxBytes);
   stream.promptEstimate = (came + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
 }
 
 /** Tokens that the request needs as far as it is known. */
 export function neededTokens(stream: Stream): u32 {
   const answers = max<f64>(stream.choices, 1) * <f64>max<u32>(stream.prompts, 1);
-  const least = <u32>min(max<f64>(answers, LEAST_TOKENS), 1_000_000_000);
-  return (stream.promptBytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN + least;
+  const answerTokens = <u32>min(max<f64>(answers, MIN_TOKENS), 1_000_000_000);
+  return (stream.promptBytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN + answerTokens;
 }
 
 /**
@@ -80,10 +80,10 @@ export function needPrompt(stream: Stream): bool {
   const tokens = (stream.promptBytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
   stream.promptEstimate = tokens;
   if (!stream.limited) return true;
-  const short = <u64>tokens + LEAST_TOKENS > stream.had && stream.had < stream.perMinute;
+  const short = <u64>tokens + MIN_TOKENS > stream.had && stream.had < stream.perMinute;
   const missing = <i64>tokens - <i64>stream.reservedPrompt;
   if (missing != 0 && !short) {
-    charge(stream.bucket, stream.perMinute, missing, stream.mostDebtNs);
+    charge(stream.bucket, stream.perMinute, missing, stream.maxDebtNs);
     stream.reserved = stream.reserved - stream.reservedPrompt + tokens;
     stream.reservedPrompt = tokens;
     stream.left = left;
@@ -95,5 +95,5 @@ export function needPrompt(stream: Stream): bool {
 export function settle(stream: Stream, used: u64): void {
   if (!stream.limited) return;
   stream.limited = false;
-  charge(stream.bucket, stream.perMinute, <i64>used - <i64>stream.reserved, stream.mostDebtNs);
+  charge(stream.bucket, stream.perMinute, <i64>used - <i64>stream.reserved, stream.maxDebtNs);
 }

@@ -1,4 +1,4 @@
-import { JsonScan, KEPT_BYTES, keptText, LEAST_DENSE, STRING, token } from "../../format/json-scan";
+import { JsonScan, KEPT_BYTES, keptText, MIN_DENSE, STRING, token } from "../../format/json-scan";
 import { levelAt } from "../levels";
 import { Stream } from "../stream";
 
@@ -16,8 +16,8 @@ export function readText(stream: Stream, scan: JsonScan): void {
   if (token == STRING) {
     if (level == PROMPTS) stream.prompts++;
     // A text among tokens may be the number of one.
-    const least: u32 = level == PROMPTS || level == TOKENS ? 4 : 0;
-    stream.promptBytes += max(bytesOf(scan), least);
+    const minBytes: u32 = level == PROMPTS || level == TOKENS ? 4 : 0;
+    stream.promptBytes += max(bytesOf(scan), minBytes);
   } else if (level == PROMPTS || level == TOKENS || level == MESSAGES) stream.promptBytes += 4;
 }
 
@@ -34,7 +34,7 @@ export function bytesOf(scan: JsonScan): u32 {
  */
 function isData(scan: JsonScan): bool {
   // Slashes and line ends are escaped in some.
-  if (scan.bytes < LEAST_DENSE || !scan.isDense || scan.escaped > scan.bytes / 16) return false;
+  if (scan.bytes < MIN_DENSE || !scan.isDense || scan.escaped > scan.bytes / 16) return false;
   const text = keptText(scan);
   const isUrl = load<u32>(text) == 0x61746164 && load<u8>(text, 4) == 0x3a; // data:
   let cases: u32 = 0;

@@ -10,7 +10,7 @@ import { denyField, denyTokens } from "./body-refusal";
 // How many tokens an answer may have. What a tenant has to pay for is reserved
 // before a number goes on, and a number that is there is never above it. Choices and
 // prompts that come after it are reserved when they are known, or refuse the request.
-const MOST_TOKENS: u32 = 1_000_000_000;
+const MAX_TOKENS: u32 = 1_000_000_000;
 
 /** The letter of maxima that all servers of an API know, see ../apis. */
 export const MAXIMUM: u8 = 0x6d; // m
@@ -41,13 +41,13 @@ export function answersOf(stream: Stream): f64 {
 
 /** Tokens that an answer to a request which names no maximum may have. */
 export function usualMaximum(stream: Stream): u32 {
-  return stream.most == 0 ? max(stream.expectedTokens, stream.bound) : stream.most;
+  return stream.maxTokens == 0 ? max(stream.expectedTokens, stream.bound) : stream.maxTokens;
 }
 
 /** Reserves for each answer up to `wanted` tokens; returns how many there are. */
 export function grant(stream: Stream, wanted: u32): u32 {
   const each = answersOf(stream);
-  const have = reserveCompletion(stream, <u32>min(wanted * each, <f64>MOST_TOKENS));
+  const have = reserveCompletion(stream, <u32>min(wanted * each, <f64>MAX_TOKENS));
   const granted = stream.limited ? <u32>min(<f64>wanted, Math.floor(have / each)) : wanted;
   if (granted == 0) denyTokens();
   stream.maximum = max(stream.maximum, granted);
@@ -63,7 +63,7 @@ function lowerTo(stream: Stream, granted: u32): void {
 
 /** A request that its pods would refuse if its maximum were lowered as it has to be. */
 function denyBound(stream: Stream): void {
-  if (stream.most != 0 && stream.bound > stream.most)
+  if (stream.maxTokens != 0 && stream.bound > stream.maxTokens)
     denyField(
       nameOf(stream.named),
       nameBytesOf(stream.named),
@@ -73,16 +73,16 @@ function denyBound(stream: Stream): void {
 }
 
 /** No maximum may be below this. */
-export function bindMaximum(stream: Stream, least: f64): void {
-  stream.bound = max(stream.bound, <u32>min(max(least, 0), <f64>MOST_TOKENS));
+export function bindMaximum(stream: Stream, floor: f64): void {
+  stream.bound = max(stream.bound, <u32>min(max(floor, 0), <f64>MAX_TOKENS));
   if (stream.lowered < stream.bound) denyBound(stream);
 }
 
 /** What the request asks for: all there is below zero, and at least one token, as some servers take 0 for none named. */
 function wantedOf(stream: Stream): u32 {
   if (scanned < 0) return usualMaximum(stream);
-  const most = stream.most == 0 ? MOST_TOKENS : stream.most;
-  return <u32>min(max(Math.ceil(scanned), 1), <f64>most);
+  const maxTokens = stream.maxTokens == 0 ? MAX_TOKENS : stream.maxTokens;
+  return <u32>min(max(Math.ceil(scanned), 1), <f64>maxTokens);
 }
 
 /**

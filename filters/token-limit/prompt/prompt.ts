@@ -80,7 +80,7 @@ const THINKING: u8 = 0x74; // t
 const INCLUDE: u8 = 0x75; // u
 
 /** A piece larger than this is not read. */
-const MOST_PIECE: u32 = 4 << 20;
+const MAX_PIECE: u32 = 4 << 20;
 
 /** A piece of the request's body passes by. */
 export function onRequestBody(context: u32, bytes: u32, last: bool): i32 {
@@ -101,7 +101,7 @@ export function onRequestBody(context: u32, bytes: u32, last: bool): i32 {
 }
 
 function readPiece(stream: Stream, bytes: u32, last: bool): void {
-  if (bytes > MOST_PIECE || !readBody(REQUEST_BODY, bytes)) {
+  if (bytes > MAX_PIECE || !readBody(REQUEST_BODY, bytes)) {
     denyPiece();
     return;
   }

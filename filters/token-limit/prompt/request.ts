@@ -72,8 +72,8 @@ export function onRequest(context: u32, last: bool): i32 {
     return STOP_ITERATION;
   }
   if (api.price != FREE) removePresent();
-  stream.clamps = isShadow && stream.isCompletion && policy.shadowMost != 0;
-  stream.most = mostTokens(policy, stream, limited);
+  stream.clamps = isShadow && stream.isCompletion && policy.shadowMaxTokens != 0;
+  stream.maxTokens = tokenCeiling(policy, stream, limited);
   stream.expectedTokens = policy.expectedTokens;
   stream.cachedPercent = policy.cachedPercent;
   stream.writtenPercent = policy.writtenPercent;
@@ -106,14 +106,14 @@ function apiOfRequest(): Api {
 }
 
 /** Most tokens of each answer: the lowest of what the route says; 0: any. */
-function mostTokens(policy: TokenLimitPolicy, stream: Stream, limited: bool): u32 {
-  const most = limited ? policy.maxTokens : 0;
-  if (!stream.clamps) return most;
-  return most == 0 ? policy.shadowMost : min(most, policy.shadowMost);
+function tokenCeiling(policy: TokenLimitPolicy, stream: Stream, limited: bool): u32 {
+  const maxTokens = limited ? policy.maxTokens : 0;
+  if (!stream.clamps) return maxTokens;
+  return maxTokens == 0 ? policy.shadowMaxTokens : min(maxTokens, policy.shadowMaxTokens);
 }
 
 function admitted(stream: Stream, tier: Tier, unread: bool): bool {
-  stream.mostDebtNs = callerDebtNs;
+  stream.maxDebtNs = callerDebtNs;
   if (admit(stream, callerBucket, tier, unread ? 0 : max<i64>(lengthOfBody(), 0))) return true;
   refuseTokens(stream, left, waitNs);
   return false;

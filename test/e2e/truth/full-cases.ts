@@ -144,8 +144,8 @@ export function fullCaseOf(name: string, tenant: string, waiting: number): Excha
 /** One case: chance says who asks, how, and what comes back. */
 export function fullCase(name: string, random: () => number): Exchanged {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  const some = <T>(list: readonly T[], most: number): T[] =>
-    Array.from({ length: Math.floor(random() * most) }, () => pick(list));
+  const some = <T>(list: readonly T[], max: number): T[] =>
+    Array.from({ length: Math.floor(random() * max) }, () => pick(list));
   const bodyOf = (text: string): Body => ({
     pieces: [Buffer.from(text)],
     endsWithPiece: random() < 0.5,

@@ -50,7 +50,7 @@ interface Run {
 }
 
 /** Beyond so many guesses at when a filter ticked, its effects are not Envoy's. */
-const mostGuesses = 40;
+const maxGuesses = 40;
 
 /**
  * Gives the emulated host what the filter in Envoy was given, in the same order
@@ -63,7 +63,7 @@ export function replay(watched: Watched, name: string, seen: Seen[]): Run {
   const guess = () => runAt(watched, name, seen, new Set(ticks.map((at, i) => at[chosen[i] ?? 0])));
   const first = guess();
   let latest = first;
-  for (let i = 0; i < mostGuesses; i++) {
+  for (let i = 0; i < maxGuesses; i++) {
     const wrong = latest.callbacks.find((each) => !isDeepStrictEqual(each.envoy, each.emulated));
     if (wrong === undefined) return latest;
     // The last tick before what is wrong goes to its next place; those without one to their first.

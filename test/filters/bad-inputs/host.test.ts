@@ -143,7 +143,7 @@ it("V8 lets in one burst after a minute without a tick, not a minute's worth", (
 });
 
 /** A module whose memory may not grow beyond so many pages (WebAssembly core specification, 5.5.8). */
-function withMostPages(wasm: Buffer, most: number): Buffer<ArrayBuffer> {
+function withMostPages(wasm: Buffer, max: number): Buffer<ArrayBuffer> {
   let at = 8;
   while (at < wasm.length) {
     const start = at;
@@ -153,11 +153,11 @@ function withMostPages(wasm: Buffer, most: number): Buffer<ArrayBuffer> {
     if (section !== 5) continue;
     // One memory with a minimum alone: its limits gain a maximum.
     expect([wasm[behind], wasm[behind + 1]]).toEqual([1, 0]);
-    const least = wasm.subarray(behind + 2, at);
+    const min = wasm.subarray(behind + 2, at);
     const limits = Buffer.concat([
       Buffer.from([1, 1]),
-      least,
-      Buffer.from([(most & 127) | 128, most >> 7]),
+      min,
+      Buffer.from([(max & 127) | 128, max >> 7]),
     ]);
     const head = Buffer.from([5, limits.length]);
     return Buffer.concat([wasm.subarray(0, start), head, limits, wasm.subarray(at)]);

@@ -109,8 +109,8 @@ function maker(random: () => number) {
     if (name === "thinking") return `{"type":"enabled","budget_tokens":${number()}}`;
     return number();
   };
-  const object = (most: number, from: readonly string[] = names, asked: string[] = []): string =>
-    `{${Array.from({ length: Math.floor(random() * (most + 1)) + asked.length }, (_, i) => {
+  const object = (max: number, from: readonly string[] = names, asked: string[] = []): string =>
+    `{${Array.from({ length: Math.floor(random() * (max + 1)) + asked.length }, (_, i) => {
       const name = asked[i] ?? pick(from);
       return `${space()}${spelled(name)}${space()}:${space()}${value(name)}${space()}`;
     }).join(",")}}`;

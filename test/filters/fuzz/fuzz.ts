@@ -81,10 +81,10 @@ const failures = [1, 2, 3, 4, 6, 7, 8, 10, 12, 255];
 /** A source of arbitrary input, the same for the same seed. */
 function createInput(seed: number, name: string) {
   const random = generator(seed);
-  const below = (most: number) => Math.floor(random() * most);
+  const below = (max: number) => Math.floor(random() * max);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
-  const bytes = (most: number) =>
-    Array.from({ length: below(most) }, () => String.fromCharCode(below(256))).join("");
+  const bytes = (max: number) =>
+    Array.from({ length: below(max) }, () => String.fromCharCode(below(256))).join("");
   const headers = (): Headers =>
     Array.from({ length: below(random() < 0.01 ? 300 : 15) }, (): [string, string] => [
       random() < 0.9 ? pick(names) : bytes(40),
@@ -225,7 +225,7 @@ function run(name: string, seed: number, callbacks: number): number {
 }
 
 /** A text with a few of its bytes changed. */
-function cut(text: string, below: (most: number) => number): string {
+function cut(text: string, below: (max: number) => number): string {
   const at = below(text.length);
   return text.slice(0, at) + String.fromCharCode(32 + below(90)) + text.slice(at + below(3));
 }

@@ -101,7 +101,7 @@ describe("a caller's address", () => {
 
 it("every address is of the narrowest of 200 ranges that holds it", () => {
   const next = generator(7);
-  const below = (most: number) => Math.floor(next() * most);
+  const below = (upper: number) => Math.floor(next() * upper);
   const v4 = () => `10.${below(4)}.${below(4)}.${below(256)}`;
   const v6 = () => `2001:db8:${below(3).toString(16)}:${below(65_536).toString(16)}::${below(9)}`;
   const names = new Set<string>();

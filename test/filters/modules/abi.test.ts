@@ -47,7 +47,7 @@ describe.each([
   ["canary", 16_384],
   ["shadow", 16_384],
   ["compression", 15_360],
-])("%s.wasm", (name, most) => {
+])("%s.wasm", (name, max) => {
   const module = compiled(name);
   it("imports only what Envoy offers", () => {
     const imports = WebAssembly.Module.imports(module);
@@ -65,8 +65,8 @@ describe.each([
   it("has no start section: its code would run before the host is ready", () => {
     expect(sections(readFileSync(`build/${name}.wasm`))).not.toContain(8);
   });
-  it(`has at most ${most} bytes`, () => {
-    expect(sizes[name]?.bytes).toBeLessThanOrEqual(most);
+  it(`has at most ${max} bytes`, () => {
+    expect(sizes[name]?.bytes).toBeLessThanOrEqual(max);
   });
 });
 

@@ -38,7 +38,7 @@ const cases: Record<string, { headers: Headers; stepNs: number; refused: number 
   },
 };
 /** The most instructions of each; lower them when the filters get faster. */
-const most = JSON.parse(readFileSync("test/vectors/instructions.json", "utf8")) as Record<
+const max = JSON.parse(readFileSync("test/vectors/instructions.json", "utf8")) as Record<
   string,
   number
 >;
@@ -55,7 +55,7 @@ describe.skipIf(mayGoWithout)("weir.wasm's instructions per request", () => {
     console.log(`${name}: ${counted.instructions} instructions`);
     expect(counted.refused).toBe(refused);
     expect(counted.instructions).toBeGreaterThan(0);
-    expect(counted.instructions).toBeLessThanOrEqual(most[name] ?? 0);
+    expect(counted.instructions).toBeLessThanOrEqual(max[name] ?? 0);
   });
   it("are the same each time", () => {
     const headers = requestHeaders(gold);
@@ -70,7 +70,7 @@ describe.skipIf(mayGoWithout)("weir.wasm's instructions per request", () => {
     expect(many.first / few.first).toBeLessThanOrEqual(8.5);
     expect(many.again / few.again).toBeLessThanOrEqual(8.5);
     for (const each of [many.first, many.again])
-      expect(each / 2000).toBeLessThanOrEqual(most["a route of a configuration"] ?? 0);
+      expect(each / 2000).toBeLessThanOrEqual(max["a route of a configuration"] ?? 0);
     // The revision; all else is defined when it is first counted.
     expect(many.defined).toBe(1);
   }, 120_000);

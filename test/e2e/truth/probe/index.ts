@@ -89,9 +89,9 @@ function probeMaps(own: i32): void {
   }
 }
 
-function readBuffer(type: i32, start: u32, most: u32): void {
+function readBuffer(type: i32, start: u32, max: u32): void {
   clear();
-  tellRead(proxy_get_buffer_bytes(type, start, most, out, out + 4));
+  tellRead(proxy_get_buffer_bytes(type, start, max, out, out + 4));
 }
 
 function probeBuffers(own: i32): void {

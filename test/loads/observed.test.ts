@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { describeSaturation } from "../../control/cli/saturation.ts";
 import { ReportRequestSchema } from "../../control/gen/weir/v1/report_pb.ts";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
-import { PodLoadSchema, SeenLoadSchema } from "../../control/gen/weir/v1/signals_pb.ts";
+import { ObservedLoadSchema, PodLoadSchema } from "../../control/gen/weir/v1/signals_pb.ts";
 import { createKnownLoads, type PodLoads } from "../../control/loads/index.ts";
 import { createMetrics, saturationMetrics } from "../../control/metrics/index.ts";
 
@@ -52,22 +52,22 @@ const chat = "inference/chat";
 
 describe("what proxies see of how busy pods are", () => {
   it("is the mean of those that said something in the last ten seconds, by source", () => {
-    const { seen } = known();
-    seen.take(report("a", [chat, "answers", 400], [chat, "estimate", 100]));
-    seen.take(report("b", [chat, "answers", 800]));
-    expect(seen.of(chat)).toEqual([
+    const { observed } = known();
+    observed.take(report("a", [chat, "answers", 400], [chat, "estimate", 100]));
+    observed.take(report("b", [chat, "answers", 800]));
+    expect(observed.of(chat)).toEqual([
       { source: "answers", permille: 600, proxies: 2 },
       { source: "estimate", permille: 100, proxies: 1 },
     ]);
     nowMs += 9_000;
-    seen.take(report("b", [chat, "answers", 200]));
+    observed.take(report("b", [chat, "answers", 200]));
     nowMs += 2_000;
-    expect(seen.of(chat)).toEqual([{ source: "answers", permille: 200, proxies: 1 }]);
+    expect(observed.of(chat)).toEqual([{ source: "answers", permille: 200, proxies: 1 }]);
   });
 
   it("is kept of no route that sheds no load or is not there, of no other source, and no value that no filter has", () => {
-    const { seen } = known();
-    seen.take(
+    const { observed } = known();
+    observed.take(
       report(
         "a",
         ["inference/plain", "answers", 1],
@@ -76,15 +76,15 @@ describe("what proxies see of how busy pods are", () => {
         [chat, "answers", 100_001],
       ),
     );
-    expect(seen.routes()).toEqual([]);
-    expect([chat, "inference/plain", "inference/gone"].flatMap(seen.of)).toEqual([]);
+    expect(observed.routes()).toEqual([]);
+    expect([chat, "inference/plain", "inference/gone"].flatMap(observed.of)).toEqual([]);
   });
 
   it("goes with its route", () => {
     const loads = known();
-    loads.seen.take(report("a", [chat, "answers", 400]));
+    loads.observed.take(report("a", [chat, "answers", 400]));
     loads.follow([]);
-    expect(loads.seen.of(chat)).toEqual([]);
+    expect(loads.observed.of(chat)).toEqual([]);
   });
 });
 
@@ -92,7 +92,7 @@ describe("the load of pods by source", () => {
   const waiting = { "10.0.0.1:80": 5, "10.0.0.3:80": 10 };
   const lines = async (asks: boolean, tells: boolean) => {
     const loads = known(pods(waiting), asks);
-    loads.seen.take(report("a", [chat, "answers", 400], [chat, "estimate", 0]));
+    loads.observed.take(report("a", [chat, "answers", 400], [chat, "estimate", 0]));
     const text = await createMetrics(saturationMetrics(loads, () => tells)).text();
     return text.split("\n").filter((line) => line.startsWith("weir_saturation{"));
   };
@@ -100,17 +100,17 @@ describe("the load of pods by source", () => {
     'weir_saturation{route="inference/chat",source="metrics",variant="stable"} 1',
     'weir_saturation{route="inference/chat",source="metrics",variant="canary"} 2',
   ];
-  const seen = [
+  const observed = [
     'weir_saturation{route="inference/chat",source="answers"} 0.4',
     'weir_saturation{route="inference/chat",source="estimate"} 0',
   ];
 
   it("is a metric: of each variant what its pods say, of the route what proxies see", async () => {
-    expect(await lines(true, true)).toEqual([...metrics, ...seen]);
+    expect(await lines(true, true)).toEqual([...metrics, ...observed]);
   });
 
   it("is told by the replica that asks the pods, and by one for all", async () => {
-    expect(await lines(false, true)).toEqual(seen);
+    expect(await lines(false, true)).toEqual(observed);
     expect(await lines(true, false)).toEqual(metrics);
   });
 
@@ -121,7 +121,7 @@ describe("the load of pods by source", () => {
         ...(saturationPercent === undefined ? {} : { saturationPercent }),
       });
     const told = [pod("stable", 40), pod("stable", 60), pod("stable"), pod("canary")];
-    const estimate = create(SeenLoadSchema, {
+    const estimate = create(ObservedLoadSchema, {
       source: "estimate",
       saturationPercent: 12.4,
       proxies: 3,

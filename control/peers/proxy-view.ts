@@ -23,7 +23,7 @@ export interface Refused {
 }
 
 /** A proxy as one replica sees it. */
-export interface Sight {
+export interface ProxyView {
   node: string;
   /** Namespaces whose routes it gets; ["*"] means all. */
   scope: readonly string[];

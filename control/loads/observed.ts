@@ -3,17 +3,17 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "../route/index.ts";
 
 /** What the proxies see of the pods of their routes, beside what the pods say at /metrics. */
-export interface SeenLoads {
+export interface ObservedLoads {
   /** The routes as they are stored now: nothing is kept of others, and of those that shed no load. */
   follow(states: readonly RouteState[]): void;
   take(report: Pick<ReportRequest, "node" | "saturations">): void;
   /** By source, the mean of the proxies that said something of late. */
-  of(route: string): SeenLoad[];
+  of(route: string): ObservedLoad[];
   /** Routes that any proxy spoke of. */
   routes(): string[];
 }
 
-export interface SeenLoad {
+export interface ObservedLoad {
   source: string;
   /** 1000 is saturated. */
   permille: number;
@@ -21,15 +21,15 @@ export interface SeenLoad {
   proxies: number;
 }
 
-export const seenSources = ["answers", "estimate"] as const;
+export const observedSources = ["answers", "estimate"] as const;
 /** What a proxy said so long ago is not known any more: it reports once a second, and by turns where it has many routes. */
 const keptMs = 10_000;
 /** As far as a filter counts. */
-const mostPermille = 100_000;
+const maxPermille = 100_000;
 /** Words that are kept of all proxies; what comes beyond them is left out until others are silent. */
-const mostWords = 200_000;
+const maxWords = 200_000;
 
-export function createSeenLoads(monotonicMs: () => number): SeenLoads {
+export function createObservedLoads(monotonicMs: () => number): ObservedLoads {
   /** Of each route that sheds load, by source and node. */
   let routes = new Map<string, Map<string, { permille: number; atMs: number }>>();
   let sweptMs = monotonicMs();
@@ -60,16 +60,16 @@ export function createSeenLoads(monotonicMs: () => number): SeenLoads {
       sweep(nowMs);
       for (const { route, source, permille } of saturations) {
         const said = routes.get(route);
-        if (said === undefined || !isSource(source) || permille > mostPermille) continue;
+        if (said === undefined || !isSource(source) || permille > maxPermille) continue;
         const key = `${source}\0${node}`;
-        if (!said.has(key) && words++ >= mostWords) return;
+        if (!said.has(key) && words++ >= maxWords) return;
         said.set(key, { permille, atMs: nowMs });
       }
     },
     of(route) {
       const nowMs = monotonicMs();
       const fresh = [...(routes.get(route) ?? [])].filter(([, { atMs }]) => nowMs - atMs <= keptMs);
-      return seenSources.flatMap((source) => {
+      return observedSources.flatMap((source) => {
         const said = fresh.filter(([key]) => key.startsWith(`${source}\0`));
         if (said.length === 0) return [];
         const sum = said.reduce((all, [, { permille }]) => all + permille, 0);
@@ -81,5 +81,5 @@ export function createSeenLoads(monotonicMs: () => number): SeenLoads {
 }
 
 function isSource(word: string): boolean {
-  return (seenSources as readonly string[]).includes(word);
+  return (observedSources as readonly string[]).includes(word);
 }

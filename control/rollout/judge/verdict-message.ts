@@ -1,7 +1,7 @@
 import type { Verdict } from "../../gen/weir/v1/rollout_pb.ts";
 
 /** A verdict in one sentence; `minimum` answers of each variant are needed. */
-export function wordsOf(verdict: Verdict, minimum: number): string {
+export function messageOf(verdict: Verdict, minimum: number): string {
   const { check, outcome, canary, stable, limit, unit, canarySample, stableSample } = verdict;
   const sign = unit === "percent" ? " %" : ` ${unit}`;
   const numbers = `canary ${number(canary)}${sign}, stable ${number(stable)}${sign}, limit ${number(limit)}${sign}`;

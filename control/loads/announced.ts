@@ -6,7 +6,7 @@ import type { PodLoads } from "./ask.ts";
 import type { PodLoad } from "./read.ts";
 
 /** Tells proxies how busy the pods of their routes are. */
-export interface ToldLoads {
+export interface AnnouncedLoads {
   /** The routes as they are stored now. */
   follow(states: readonly RouteState[]): void;
   /** For the routes that a report names, as far as their pods are asked here. */
@@ -21,11 +21,11 @@ const keptMs = 500;
 /**
  * @param asks whether this replica asks the pods of a route: of several one does
  */
-export function createToldLoads(
+export function createAnnouncedLoads(
   { of: loadOf }: PodLoads,
   asks: (route: string) => boolean,
   monotonicMs: () => number,
-): ToldLoads {
+): AnnouncedLoads {
   let routes = new Map<string, InferenceRoute>();
   const known = new Map<string, { permille: number | undefined; atMs: number }>();
 
@@ -85,15 +85,15 @@ export function byTraffic(
   variants: readonly { weight: number; permille: number | undefined }[],
 ): number | undefined {
   let all = 0;
-  let told = 0;
+  let answering = 0;
   let sum = 0;
   for (const { weight, permille } of variants) {
     all += weight;
     if (permille === undefined) continue;
-    told += weight;
+    answering += weight;
     sum += weight * permille;
   }
-  return told > 0 && 2 * told >= all ? Math.round(sum / told) : undefined;
+  return answering > 0 && 2 * answering >= all ? Math.round(sum / answering) : undefined;
 }
 
 /**
@@ -106,7 +106,7 @@ export function saturation(
 ): number | undefined {
   const queueMark = overload?.queueDepth ?? defaultMarks.queueDepth;
   const cacheMark = (overload?.kvCachePercent ?? defaultMarks.kvCachePercent) / 100;
-  const told = loads.flatMap((load) => {
+  const answering = loads.flatMap((load) => {
     if (typeof load === "string") return [];
     const parts = [
       ...(load.waiting !== undefined && queueMark > 0 ? [load.waiting / queueMark] : []),
@@ -114,6 +114,6 @@ export function saturation(
     ];
     return parts.length > 0 ? [Math.min(Math.max(...parts), 100)] : [];
   });
-  if (told.length === 0 || 2 * told.length < loads.length) return undefined;
-  return Math.round((1000 * told.reduce((sum, each) => sum + each, 0)) / told.length);
+  if (answering.length === 0 || 2 * answering.length < loads.length) return undefined;
+  return Math.round((1000 * answering.reduce((sum, each) => sum + each, 0)) / answering.length);
 }

@@ -1,10 +1,10 @@
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
-import type { SeenLoads } from "../loads/index.ts";
+import type { ObservedLoads } from "../loads/index.ts";
 import type { Budgets, Lease, Ledger } from "../report/index.ts";
 import type { Fleet } from "../xds/index.ts";
 
 /** What takes a report, of whichever replica's proxy. */
-export interface Heard {
+export interface ReportIntake {
   /** @returns the shares of limits that this replica decides */
   take(report: ReportRequest): Lease[];
   /** Namespaces that a proxy has reported of; undefined before it said anything of any. */
@@ -14,25 +14,25 @@ export interface Heard {
 /** Proxies beyond this number are forgotten, the ones heard longest ago first. */
 const maxProxies = 20_000;
 
-export function createHeard(
+export function createReportIntake(
   {
     fleet,
     ledger,
     budgets,
-    loads: { seen },
+    loads: { observed },
     elsewhere,
   }: {
     fleet: Pick<Fleet, "reported">;
     ledger: Pick<Ledger, "add">;
     budgets: Pick<Budgets, "report">;
-    loads: { seen: Pick<SeenLoads, "take"> };
+    loads: { observed: Pick<ObservedLoads, "take"> };
     /** Whether a proxy is connected to another replica. */
     elsewhere: (node: string) => boolean;
   },
   /** Is told of a proxy that runs a configuration. */
   runs: (node: string) => void,
   log: (line: string, code: string) => void,
-): Heard {
+): ReportIntake {
   const spoken = new Map<string, ReadonlySet<string>>();
 
   function note({ node, counters, histograms }: ReportRequest): void {
@@ -52,7 +52,7 @@ export function createHeard(
       // Two modules of a proxy may be a push apart for a moment; weir.wasm speaks for it.
       if (filter === "" && !elsewhere(node)) fleet.reported(node, revision);
       note(report);
-      seen.take(report);
+      observed.take(report);
       const wrong = ledger.add(report);
       if (wrong) log(`the report of ${node} does not count: ${wrong}`, "report-odd");
       // A module that knows no such limits names no needs, and must not give back another's.
