@@ -15,7 +15,7 @@ const wrong: [string, (spec: Spec) => void, RegExp][] = [
   ["a weight below 0", (s) => weights(s, 110, -10), /greater than or equal to 0/],
   ["a variant twice", (s) => variant(s, 1, { name: "stable" }), /uplicate/],
   ["an upper-case host", (s) => set(s, "hosts", ["Chat.example.com"]), /should match/],
-  ["no host", (s) => set(s, "hosts", []), /should have at min 1 items/],
+  ["no host", (s) => set(s, "hosts", []), /should have at least 1 items/],
   ["a host twice", (s) => set(s, "hosts", ["a.example", "a.example"]), /uplicate/],
   ["an unknown field", (s) => set(s, "hots", []), /spec.hots/],
   ["a port out of range", (s) => set(s, "service", { name: "llm", port: 70000 }), /65535/],
