@@ -2,11 +2,11 @@
 // of bytes in static data, "abc" an Ascii and literal("abc") a Text. See
 // filters/sdk/ascii.ts and text.ts for why. All literals stand in one generated
 // file, filters/sdk/literals.ts, so that a text used twice lies in memory once.
-// Import paths and comments stay as they are.
+// Import paths, comments and the names of fields in offsetof stay as they are.
 
-/** A comment, an import path, or a literal in double or single quotes, alone or as a Text. */
+/** A comment, an import path, a field's offset, or a literal in double or single quotes, alone or as a Text. */
 const token =
-  /\/\/[^\n]*|\/\*[\s\S]*?\*\/|(?<=\bfrom )"[^"]*"|(?:\bliteral\(\s*(?="))?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')/g;
+  /\/\/[^\n]*|\/\*[\s\S]*?\*\/|(?<=\bfrom )"[^"]*"|\boffsetof<\w+>\("\w+"\)|(?:\bliteral\(\s*(?="))?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')/g;
 const asText = /^literal\(\s*/;
 
 /** @typedef {Map<string, string>} Pool declarations of constants by their name */
@@ -20,7 +20,7 @@ const asText = /^literal\(\s*/;
 export function asciiLiterals(source, path, pool) {
   const used = new Set();
   const text = source.replace(token, (found, offset) => {
-    if (found.startsWith("/") || source.slice(0, offset).endsWith("from ")) return found;
+    if (/^(\/|offsetof<)/.test(found) || source.slice(0, offset).endsWith("from ")) return found;
     const isText = asText.test(found);
     const name = declare(unquote(found.replace(asText, "")), isText, pool);
     used.add(name);

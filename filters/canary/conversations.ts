@@ -4,15 +4,12 @@ import {
   findHeader,
   nextHeader,
   nowNs,
-  readShared,
-  sharedBytes,
-  sharedPtr,
   textBytes,
   textPtr,
   valueBytes,
   valuePtr,
-  writeShared,
 } from "../sdk";
+import { CONVERSATIONS, MAX_TRIES, readSet, writeSet } from "../shared-table";
 import { CanaryPolicy, variantName } from "./config";
 
 // Which variant a conversation began with. The proxy's memory of it is a fixed
@@ -20,19 +17,15 @@ import { CanaryPolicy, variantName } from "./config";
 // small table of its own in front of it, so that most requests ask no one.
 //
 //   way, and row of a worker's table: u64 conversation | u32 variant | u32 seen, in seconds
-const SETS: u64 = 4096;
 const WAYS: usize = 8;
 const WAY: usize = 16;
 const SET: usize = WAYS * WAY;
-const ROWS: u64 = 1024;
-const MAX_TRIES: i32 = 4;
+const ROWS: usize = 1024;
 /** A conversation is seen again in the proxy's memory after this part of the pause that ends it. */
 const FRESH_SHARE: u32 = 8;
 
-const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x63, 0, 0]); // "weir.c" and the set
-const KEY: usize = 8;
-const set: usize = memory.data(128, 8);
-const rows: usize = memory.data(16384, 8);
+const set: usize = memory.data(<i32>SET, 8);
+const rows: usize = memory.data(<i32>(ROWS * WAY), 8);
 
 /** Hash of the request's conversation, 0 when it names none or two. */
 export let conversation: u64 = 0;
@@ -68,11 +61,8 @@ export function keepVariant(policy: CanaryPolicy, variant: i32): i32 {
  * memory of this conversation and nothing else.
  */
 function exchange(policy: CanaryPolicy, wanted: i32): i32 {
-  store<u16>(key, <u16>((conversation >> 32) & (SETS - 1)), 6);
   for (let i = 0; i < MAX_TRIES; i++) {
-    readShared(key, KEY);
-    if (sharedBytes == SET) memory.copy(set, sharedPtr, SET);
-    else memory.fill(set, 0, SET);
+    readSet(CONVERSATIONS, conversation, set, SET);
     const way = wayOf(policy);
     let variant = load<u64>(way) == conversation ? liveVariant(policy, load<u32>(way, 8)) : -1;
     if (variant < 0) variant = wanted;
@@ -80,7 +70,7 @@ function exchange(policy: CanaryPolicy, wanted: i32): i32 {
     store<u64>(way, conversation);
     store<u32>(way, hashOf(policy, variant), 8);
     store<u32>(way, nowS, 12);
-    const status = writeShared(key, KEY, set, SET);
+    const status = writeSet(CONVERSATIONS, conversation, set, SET);
     if (status == CAS_MISMATCH) continue;
     memory.copy(rowOf(conversation), way, WAY);
     return variant;
@@ -108,7 +98,7 @@ function ageS(way: usize): u32 {
 }
 
 function rowOf(hash: u64): usize {
-  return rows + <usize>((hash >> 48) & (ROWS - 1)) * WAY;
+  return rows + (<usize>(hash >> 48) & (ROWS - 1)) * WAY;
 }
 
 /** A variant as the table names it: a number that stays as configurations come and go. */

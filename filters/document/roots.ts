@@ -3,11 +3,9 @@ import {
   Ascii,
   allocate,
   canReserve,
-  configurationBytes,
-  configurationPtr,
+  configuration,
   literal,
-  propertyBytes,
-  propertyPtr,
+  property,
   Region,
   readConfiguration,
   readProperty,
@@ -72,19 +70,19 @@ export function configureRoot(id: u32, bytes: usize, filter: Ascii): bool {
 function readInto(region: Region, bytes: usize): Document | null {
   // The parser decodes strings in place, so the text is copied out of the host's buffer first.
   readConfiguration(bytes);
-  const copy = region.alloc(configurationBytes + 1);
-  memory.copy(copy, configurationPtr, configurationBytes);
-  return parseDocument(region, copy, configurationBytes);
+  const copy = region.alloc(configuration.bytes + 1);
+  memory.copy(copy, configuration.ptr, configuration.bytes);
+  return parseDocument(region, copy, configuration.bytes);
 }
 
 function addRoot(id: u32, document: Document): void {
   const named = readProperty(pluginName);
-  const nameBytes: usize = named ? propertyBytes : 0;
+  const nameBytes: usize = named ? property.bytes : 0;
   const root = changetype<Root>(allocate(offsetof<Root>() + nameBytes));
   root.id = id;
   root.document = document;
   root.nameBytes = <u32>nameBytes;
-  if (nameBytes > 0) memory.copy(nameOf(root), propertyPtr, nameBytes);
+  if (nameBytes > 0) memory.copy(nameOf(root), property.ptr, nameBytes);
   const before = newestOf(nameOf(root), nameBytes);
   if (before == 0) plugins++;
   else changetype<Root>(before).current = false;
@@ -146,7 +144,8 @@ export function eachDocument(visit: (document: Document) => void): void {
  */
 export function currentDocument(): Document | null {
   if (newest == 0) return null;
-  const known = plugins > 1 && readProperty(pluginName) ? newestOf(propertyPtr, propertyBytes) : 0;
+  const known =
+    plugins > 1 && readProperty(pluginName) ? newestOf(property.ptr, property.bytes) : 0;
   return changetype<Root>(known == 0 ? newest : known).document;
 }
 

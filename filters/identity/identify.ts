@@ -6,8 +6,7 @@ import {
   isText,
   literal,
   nextHeader,
-  propertyBytes,
-  propertyPtr,
+  property,
   readProperty,
   sameBytes,
   Text,
@@ -111,10 +110,10 @@ function isBearer(ptr: usize): bool {
  */
 function addAddress(source: KeySource): void {
   if (!readProperty(sourceAddress)) return;
-  let bytes = propertyBytes;
-  while (bytes > 0 && load<u8>(propertyPtr + bytes - 1) != 0x3a) bytes--;
-  keyPtr = propertyPtr;
-  keyBytes = bytes > 1 ? bytes - 1 : propertyBytes;
+  let bytes = property.bytes;
+  while (bytes > 0 && load<u8>(property.ptr + bytes - 1) != 0x3a) bytes--;
+  keyPtr = property.ptr;
+  keyBytes = bytes > 1 ? bytes - 1 : property.bytes;
   if (keyBytes > 2 && load<u8>(keyPtr) == 0x5b) {
     keyPtr++;
     keyBytes -= 2;

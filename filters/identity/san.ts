@@ -5,8 +5,7 @@ import {
   isLiteral,
   literal,
   nextHeader,
-  propertyBytes,
-  propertyPtr,
+  property,
   readProperty,
   Text,
   valueBytes,
@@ -31,9 +30,9 @@ export let sanBytes: usize = 0;
 export function findSan(kind: i32): bool {
   sanBytes = 0;
   if (kind != CONNECTION_SAN) return findForwarded();
-  if (!readProperty(uriSan) || propertyBytes == 0) if (!readProperty(dnsSan)) return false;
-  sanPtr = propertyPtr;
-  sanBytes = propertyBytes;
+  if (!readProperty(uriSan) || property.bytes == 0) if (!readProperty(dnsSan)) return false;
+  sanPtr = property.ptr;
+  sanBytes = property.bytes;
   return sanBytes > 0;
 }
 

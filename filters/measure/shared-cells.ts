@@ -6,12 +6,12 @@ import {
   OK,
   readShared,
   resetArena,
-  sharedBytes,
-  sharedPtr,
+  shared,
   textBytes,
   textPtr,
   writeShared,
 } from "../sdk";
+import { MAX_TRIES, NUMBERED_KEY, numberedKey, SERIES } from "../shared-table";
 import { countBeyond } from "./beyond";
 import { BUCKETS, clearHistogram, countAt, hasValues, MIN_BUCKET, zerosOf } from "./histogram";
 import {
@@ -40,12 +40,9 @@ import {
 // Workers add to them by compare-and-set. What fails stays with the worker for
 // its next tick, so that nothing is lost but what a worker counted in the last
 // second of its life.
-const MAX_TRIES: i32 = 8;
 const HEADER: usize = 16;
 
 const listKey = literal("weir.cells");
-const cellKey: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6d, 0, 0]);
-const KEY: usize = 8;
 
 /** Adds what this worker counted to the proxy's cells; call it on each tick. */
 export function mergeCells(): void {
@@ -60,13 +57,14 @@ export function mergeCells(): void {
 
 /** Number of cells the proxy has. */
 export function sharedCellCount(): i32 {
-  return readShared(textPtr(listKey), textBytes(listKey)) == OK ? <i32>(sharedBytes >> 3) : 0;
+  return readShared(textPtr(listKey), textBytes(listKey)) == OK ? <i32>(shared.bytes >> 3) : 0;
 }
 
 /** Reads the cell in a place, for ./report; 0 when it is not there. */
 export function readSharedCell(place: i32): usize {
-  store<u16>(cellKey, <u16>place, 6);
-  return readShared(cellKey, KEY) == OK && sharedBytes >= HEADER ? sharedPtr : 0;
+  return readShared(numberedKey(SERIES, <u16>place), NUMBERED_KEY) == OK && shared.bytes >= HEADER
+    ? shared.ptr
+    : 0;
 }
 
 /** Finds the cell's place in the list, or takes the next one. */
@@ -75,9 +73,9 @@ function placed(cell: Cell): bool {
     resetArena();
     const status = readShared(textPtr(listKey), textBytes(listKey));
     if (status != OK && status != NOT_FOUND) return false;
-    const count = sharedBytes >> 3;
+    const count = shared.bytes >> 3;
     for (let place: usize = 0; place < count; place++)
-      if (load<u64>(sharedPtr + (place << 3)) == cell.fingerprint) {
+      if (load<u64>(shared.ptr + (place << 3)) == cell.fingerprint) {
         cell.place = <i32>place;
         return true;
       }
@@ -87,7 +85,7 @@ function placed(cell: Cell): bool {
     }
     const longer = arenaAlloc((count + 1) << 3);
     if (longer == 0) return false;
-    memory.copy(longer, sharedPtr, count << 3);
+    memory.copy(longer, shared.ptr, count << 3);
     store<u64>(longer + (count << 3), cell.fingerprint);
     const written = writeShared(textPtr(listKey), textBytes(listKey), longer, (count + 1) << 3);
     if (written == OK) cell.place = <i32>count;
@@ -100,11 +98,11 @@ function merged(cell: Cell): bool {
   for (let i = 0; i < MAX_TRIES; i++) {
     resetArena();
     const before = readSharedCell(cell.place);
-    const bytes: usize = before == 0 ? 0 : sharedBytes;
+    const bytes: usize = before == 0 ? 0 : shared.bytes;
     const sum = arenaAlloc(bytes + maxBytes(cell));
     if (sum == 0) return false;
     const size = add(cell, before, before + bytes, sum);
-    const status = writeShared(cellKey, KEY, sum, size);
+    const status = writeShared(numberedKey(SERIES, <u16>cell.place), NUMBERED_KEY, sum, size);
     if (status == OK) return true;
     if (status != CAS_MISMATCH) return false;
   }

@@ -5,8 +5,7 @@ import { alsoReport, electUnder } from "../report";
 import {
   isLiteral,
   literal,
-  propertyBytes,
-  propertyPtr,
+  property,
   readProperty,
   resetArena,
   STOP_ITERATION,
@@ -75,8 +74,8 @@ function isBrokenOff(): bool {
   const bytes: usize = 9; // "upstream_"
   return (
     readProperty(codeDetails) &&
-    propertyBytes >= bytes &&
-    isLiteral("upstream_", propertyPtr, bytes)
+    property.bytes >= bytes &&
+    isLiteral("upstream_", property.ptr, bytes)
   );
 }
 

@@ -8,7 +8,7 @@ import {
   tierHeader,
 } from "../plugin";
 import { literal, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
-import { admit, refusedForNs } from "./bucket/limiter";
+import { ADMITTED, admit } from "./bucket/limiter";
 import { countRefused, Tenant, tenantNamed } from "./bucket/tenants";
 import { others, takePlace } from "./concurrency/concurrency";
 import { RateLimitPolicy } from "./config";
@@ -25,10 +25,11 @@ const shadowTenant = literal(",shadow");
 export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: bool): bool {
   const tenant = FULL && diverted ? shadowOf(policy) : tenantOf(policy);
   const tier = tenant.tier;
-  if (!admit(tenant.bucket, tier)) {
+  const waitNs = admit(tenant.bucket, tier);
+  if (waitNs != ADMITTED) {
     tier.refused.pending++;
     countRefused(tenant);
-    refuse(RATE, tier, refusedForNs, 0);
+    refuse(RATE, tier, waitNs, 0);
     return false;
   }
   if (FULL && !takePlace(policy, tenant, context)) {

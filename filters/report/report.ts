@@ -10,8 +10,7 @@ import {
   literal,
   nowNs,
   overflowed,
-  propertyBytes,
-  propertyPtr,
+  property,
   readProperty,
   write,
   writeByte,
@@ -98,7 +97,7 @@ function writeReport(document: Document, epoch: u64): void {
   const known = readProperty(nodeId);
   beginText();
   write('{"node":"');
-  if (known) writeSafe(propertyPtr, propertyBytes);
+  if (known) writeSafe(property.ptr, property.bytes);
   write('","epoch":"');
   writeHex(epoch);
   write('","revision":"');

@@ -1,12 +1,12 @@
 export { Ascii } from "./ascii";
 export {
-  bodyBytes,
-  bodyPtr,
-  configurationBytes,
-  configurationPtr,
+  body,
+  callBody,
+  configuration,
   REQUEST_BODY,
   RESPONSE_BODY,
   readBody,
+  readCallBody,
   readConfiguration,
   replaceBody,
 } from "./buffer";
@@ -27,7 +27,7 @@ export {
   valuePtr,
 } from "./headers";
 export { allocate, allocateZeroed, canReserve, release, reserve } from "./heap";
-export { CALL_HEADERS, callBodyBytes, callBodyPtr, httpCall, readCallBody } from "./http-call";
+export { CALL_HEADERS, httpCall } from "./http-call";
 export { logError, logWarning } from "./log";
 export {
   arenaAlloc,
@@ -48,10 +48,11 @@ export {
   NO_METRIC,
   setGauge,
 } from "./metrics";
-export { propertyBytes, propertyPtr, readProperty } from "./property";
+export { property, readProperty } from "./property";
 export { Region } from "./region";
 export { reply } from "./reply";
-export { readShared, sharedBytes, sharedPtr, writeShared } from "./shared-data";
+export { readShared, shared, writeShared } from "./shared-data";
+export { Span } from "./span";
 export { CAS_MISMATCH, CONTINUE, NOT_FOUND, OK, STOP_ITERATION } from "./status";
 export { addTo, clearTable, dropFrom, eachIn, openTable, Table, valueIn } from "./table";
 export { copyText, isLiteral, isText, literal, Text, tagOf, textBytes, textPtr } from "./text";

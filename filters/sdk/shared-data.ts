@@ -1,6 +1,5 @@
 import { proxy_get_shared_data, proxy_set_shared_data } from "./env";
-import { outPtr, outSize } from "./memory";
-import { OK } from "./status";
+import { ptrOf, Span, sizeOf } from "./span";
 
 /**
  * Shared data is a process-wide map that all workers see. The host creates a
@@ -10,29 +9,20 @@ import { OK } from "./status";
  */
 const NEVER_ISSUED: u32 = 0xffffffff;
 
-const outCas: usize = memory.data(8, 8);
+/** Its compare-and-set number. */
+const cas: usize = memory.data(8, 8);
 
-/** Pointer, size and compare-and-set number of the last successful read. */
-export let sharedPtr: usize = 0;
-export let sharedBytes: usize = 0;
-let sharedCas: u32 = NEVER_ISSUED;
+/** The value of the last read, until the callback ends; empty where there is none. */
+export const shared = changetype<Span>(memory.data(8, 8));
 
 /** Reads a key. The status is OK, NOT_FOUND, or a failure of the host. */
 export function readShared(key: usize, keyBytes: usize): i32 {
-  sharedPtr = 0;
-  sharedBytes = 0;
-  sharedCas = NEVER_ISSUED;
-  store<u32>(outSize, 0);
-  const status = proxy_get_shared_data(key, keyBytes, outPtr, outSize, outCas);
-  if (status == OK) {
-    sharedPtr = load<u32>(outPtr);
-    sharedBytes = load<u32>(outSize);
-    sharedCas = load<u32>(outCas);
-  }
-  return status;
+  shared.ptr = 0;
+  store<u32>(cas, NEVER_ISSUED);
+  return proxy_get_shared_data(key, keyBytes, ptrOf(shared), sizeOf(shared), cas);
 }
 
 /** Writes the key read last, if nobody else did in between: OK or CAS_MISMATCH. */
 export function writeShared(key: usize, keyBytes: usize, value: usize, valueBytes: usize): i32 {
-  return proxy_set_shared_data(key, keyBytes, value, valueBytes, sharedCas);
+  return proxy_set_shared_data(key, keyBytes, value, valueBytes, load<u32>(cas));
 }

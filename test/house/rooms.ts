@@ -145,6 +145,10 @@ const filters: Record<string, Room> = {
     is: "the host as Proxy-Wasm has it: memory, headers, shared data, clock, metrics",
     imports: [],
   },
+  "shared-table": {
+    is: "the tables that all workers of a proxy change, and the list of all keys of shared data",
+    imports: ["sdk"],
+  },
   format: { is: "JSON, event streams, numbers, durations and hashes", imports: ["sdk"] },
   identity: {
     is: "who calls: headers, keys, claims, certificates, addresses",

@@ -1,11 +1,13 @@
 import { nowNs } from "../../sdk";
 import { Bucket } from "./bucket";
 import { available, clampTat, waitNs } from "./gcra";
-import { EMPTY, LEASED, lease, leased, leaseWaitNs } from "./shared-bucket";
+import { EMPTY, LEASED, Lease, lease } from "./shared-bucket";
 import { Tier } from "./tier";
 
-/** When the last request was refused: time until the next one would be admitted. */
-export let refusedForNs: u64 = 0;
+const newLease = changetype<Lease>(memory.data(16, 8));
+
+/** What admit returns for a request that it admits. */
+export const ADMITTED: u64 = 0;
 
 /** Gives back the token that the bucket's last request took. */
 export function giveBack(bucket: Bucket, tier: Tier): void {
@@ -23,29 +25,28 @@ const LOOK_AGAIN_NS: u64 = 200_000_000;
  * workers hold (an eighth of the burst each), whatever the load's skew; idle
  * leases stay with their worker, which costs at most their sum once.
  * Should shared data fail, each worker limits for itself at the full rate.
+ *
+ * @returns ADMITTED, or the time until the next request would be
  */
-export function admit(bucket: Bucket, tier: Tier): bool {
-  if (tier.intervalNs == 0) {
-    refusedForNs = FOREVER_NS;
-    return false;
-  }
+export function admit(bucket: Bucket, tier: Tier): u64 {
+  if (tier.intervalNs == 0) return FOREVER_NS;
   if (FULL) {
     bucket.alone = false;
     if (tier.startNs != 0) bucket.wanted++;
   }
   if (bucket.tokens > 0) {
     bucket.tokens--;
-    return true;
+    return ADMITTED;
   }
   const now = nowNs();
   const empty = bucket.emptyUntilNs;
   // A wait longer than the bucket takes to fill comes from a clock that jumped.
   if (empty > now && empty - now <= tier.windowNs) {
-    refusedForNs = empty - now;
-    if (FULL && tier.startNs != 0 && bucket.readyNs > empty) refusedForNs = bucket.readyNs - now;
-    return false;
+    if (FULL && tier.startNs != 0 && bucket.readyNs > empty) return bucket.readyNs - now;
+    return empty - now;
   }
   const result = lease(
+    newLease,
     bucket.fingerprint,
     now,
     tier.intervalNs,
@@ -53,34 +54,30 @@ export function admit(bucket: Bucket, tier: Tier): bool {
     FULL ? tier.startNs : 0,
   );
   if (result == LEASED) {
-    bucket.tokens = leased - 1;
+    bucket.tokens = newLease.tokens - 1;
     // A lease that emptied the bucket tells as well until when there is no use in asking.
-    bucket.emptyUntilNs = FULL && tier.startNs != 0 ? 0 : now + leaseWaitNs;
-    return true;
+    bucket.emptyUntilNs = FULL && tier.startNs != 0 ? 0 : now + newLease.waitNs;
+    return ADMITTED;
   }
   if (result == EMPTY) {
-    bucket.emptyUntilNs = now + leaseWaitNs;
+    bucket.emptyUntilNs = now + newLease.waitNs;
     if (FULL && tier.startNs != 0) {
       // A larger share may be assigned at any time: do not wait long before looking again.
-      bucket.readyNs = now + leaseWaitNs;
-      bucket.emptyUntilNs = now + min(leaseWaitNs, LOOK_AGAIN_NS);
+      bucket.readyNs = now + newLease.waitNs;
+      bucket.emptyUntilNs = now + min(newLease.waitNs, LOOK_AGAIN_NS);
     }
-    refusedForNs = leaseWaitNs;
-    return false;
+    return newLease.waitNs;
   }
   return admitAlone(bucket, tier, now);
 }
 
-function admitAlone(bucket: Bucket, tier: Tier, now: u64): bool {
+function admitAlone(bucket: Bucket, tier: Tier, now: u64): u64 {
   const fleet = FULL && tier.startNs != 0;
   const intervalNs = fleet ? tier.startNs : tier.intervalNs;
   const windowNs = fleet ? max(tier.windowNs, intervalNs) : tier.windowNs;
   const tat = clampTat(bucket.ownTatNs, now, windowNs);
-  if (available(tat, now, intervalNs, windowNs) == 0) {
-    refusedForNs = waitNs(tat, now, intervalNs, windowNs);
-    return false;
-  }
+  if (available(tat, now, intervalNs, windowNs) == 0) return waitNs(tat, now, intervalNs, windowNs);
   bucket.ownTatNs = tat + intervalNs;
   if (FULL) bucket.alone = true;
-  return true;
+  return ADMITTED;
 }

@@ -1,29 +1,37 @@
-import { CAS_MISMATCH, OK, readShared, sharedBytes, sharedPtr, writeShared } from "../../sdk";
+import { CAS_MISMATCH, OK } from "../../sdk";
+import {
+  BUCKET_WAYS,
+  BUCKETS,
+  BucketWay,
+  FLEET_BUCKETS,
+  FLEET_WAY_BYTES,
+  MAX_TRIES,
+  readSet,
+  WAY_BYTES,
+  wayIn,
+  writeSet,
+} from "../../shared-table";
 import { available, clampTat, waitNs } from "./gcra";
 
-// The buckets of the whole proxy: a fixed table in shared data, 4,096 keys of
-// four ways, each way a fingerprint and a TAT, and with fleet limits the proxy's
-// share (as nanoseconds between requests). Nothing can make it grow, and the
-// host's lack of deletion does not matter.
-const SETS: u64 = 4096;
-const WAYS: usize = 4;
-const WAY: usize = FULL ? 24 : 16;
-const SET: usize = WAYS * WAY;
-const MAX_TRIES: i32 = 8;
+// The buckets of the whole proxy, in a table that all workers share; with fleet
+// limits each has the proxy's share beside it.
+const TABLE: u8 = FULL ? FLEET_BUCKETS : BUCKETS;
+const WAY: usize = FULL ? FLEET_WAY_BYTES : WAY_BYTES;
+const SET: usize = BUCKET_WAYS * WAY;
 
 /** A worker takes an eighth of what is there, so that it asks seldom and strands little. */
 const LEASE_SHARE: u64 = 8;
 const MAX_LEASE: u64 = 65536;
 
-// "weir.b" and the set. Modules whose records differ have other keys: they share the data of one proxy.
-const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, FULL ? 0x66 : 0x62, 0, 0]);
-const KEY: usize = 8;
-const set: usize = memory.data(96, 8);
+const set: usize = memory.data(<i32>SET, 8);
 
-/** Tokens that the last lease brought. */
-export let leased: i32 = 0;
-/** Time until the bucket holds another token, after the last lease. */
-export let leaseWaitNs: u64 = 0;
+/** What a lease brought. */
+@unmanaged
+export class Lease {
+  tokens: i32;
+  /** Time until the bucket holds another token, after the lease or instead of one. */
+  waitNs: u64;
+}
 
 /** What came of a lease. */
 export const LEASED: i32 = 0;
@@ -34,9 +42,11 @@ export const UNAVAILABLE: i32 = 2;
 /**
  * Takes tokens from the proxy's bucket by compare-and-set.
  *
+ * @param into what it brought; `waitNs` where it is EMPTY, nothing where it is UNAVAILABLE
  * @param startNs of a fleet-wide limit the interval until a share is assigned; else 0
  */
 export function lease(
+  into: Lease,
   fingerprint: u64,
   nowNs: u64,
   fullNs: u64,
@@ -51,46 +61,38 @@ export function lease(
       intervalNs = shareIn(way, fingerprint, startNs);
       windowNs = max(windowNs, intervalNs);
     }
-    const tat = clampTat(load<u64>(way, 8), nowNs, windowNs);
+    const tat = clampTat(way.tatNs, nowNs, windowNs);
     const there = available(tat, nowNs, intervalNs, windowNs);
     if (there == 0) {
-      leaseWaitNs = waitNs(tat, nowNs, intervalNs, windowNs);
+      into.waitNs = waitNs(tat, nowNs, intervalNs, windowNs);
       return EMPTY;
     }
     const take = min(max(there / LEASE_SHARE, 1), MAX_LEASE);
     claim(way, fingerprint);
     const next = tat + take * intervalNs;
-    store<u64>(way, next, 8);
-    const status = writeSet();
-    leased = <i32>take;
-    leaseWaitNs = waitNs(next, nowNs, intervalNs, windowNs);
+    way.tatNs = next;
+    const status = writeSet(TABLE, fingerprint, set, SET);
+    into.tokens = <i32>take;
+    into.waitNs = waitNs(next, nowNs, intervalNs, windowNs);
     if (status == OK) return LEASED;
     if (status != CAS_MISMATCH) return UNAVAILABLE;
   }
   return UNAVAILABLE;
 }
 
-/** Reads the set of a fingerprint and finds its way in there. */
-function readWay(fingerprint: u64): usize {
-  store<u16>(key, <u16>((fingerprint >> 32) & (SETS - 1)), 6);
-  readShared(key, KEY);
-  if (sharedBytes == SET) memory.copy(set, sharedPtr, SET);
-  else memory.fill(set, 0, SET);
-  return wayOf(fingerprint);
+function readWay(fingerprint: u64): BucketWay {
+  readSet(TABLE, fingerprint, set, SET);
+  return changetype<BucketWay>(wayIn(set, SET, WAY, fingerprint));
 }
 
-function writeSet(): i32 {
-  return writeShared(key, KEY, set, SET);
-}
-
-function claim(way: usize, fingerprint: u64): void {
+function claim(way: BucketWay, fingerprint: u64): void {
   // Who is pushed out takes its share along.
-  if (FULL && load<u64>(way) != fingerprint) store<u64>(way, 0, 16);
-  store<u64>(way, fingerprint);
+  if (FULL && way.name != fingerprint) way.shareNs = 0;
+  way.name = fingerprint;
 }
 
-function shareIn(way: usize, fingerprint: u64, startNs: u64): u64 {
-  const share = load<u64>(way) == fingerprint ? load<u64>(way, 16) : 0;
+function shareIn(way: BucketWay, fingerprint: u64, startNs: u64): u64 {
+  const share = way.name == fingerprint ? way.shareNs : 0;
   return share == 0 ? startNs : share;
 }
 
@@ -117,29 +119,16 @@ export function assignShare(
     const beforeNs = shareIn(way, fingerprint, startNs);
     const beforeWindowNs = max(fullWindowNs, beforeNs);
     const windowNs = max(fullWindowNs, nextNs);
-    const tat = clampTat(load<u64>(way, 8), nowNs, beforeWindowNs);
+    const tat = clampTat(way.tatNs, nowNs, beforeWindowNs);
     // In intervals, as a fraction: a share that changes each second must not round tokens away.
     const tokens = <f64>(nowNs + beforeWindowNs - tat) / <f64>beforeNs;
     const kept = min(<u64>(tokens * <f64>nextNs), windowNs);
     claim(way, fingerprint);
-    store<u64>(way, nowNs + windowNs - kept, 8);
-    store<u64>(way, shareNs, 16);
-    const status = writeSet();
+    way.tatNs = nowNs + windowNs - kept;
+    way.shareNs = shareNs;
+    const status = writeSet(TABLE, fingerprint, set, SET);
     if (status == OK) return true;
     if (status != CAS_MISMATCH) return false;
   }
   return false;
-}
-
-/**
- * The way of a fingerprint: its own, or the one that has been idle longest. A
- * newcomer takes over that way's debt, so being pushed out never fills a bucket.
- */
-function wayOf(fingerprint: u64): usize {
-  let oldest = set;
-  for (let way = set; way < set + SET; way += WAY) {
-    if (load<u64>(way) == fingerprint) return way;
-    if (load<u64>(way, 8) < load<u64>(oldest, 8)) oldest = way;
-  }
-  return oldest;
 }

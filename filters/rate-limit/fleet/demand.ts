@@ -5,12 +5,12 @@ import {
   OK,
   readShared,
   reserve,
-  sharedBytes,
-  sharedPtr,
+  shared,
   Table,
   valueIn,
   writeShared,
 } from "../../sdk";
+import { DEMAND, MAX_TRIES, PLAIN_KEY, plainKey } from "../../shared-table";
 import { Bucket, bucketOf, eachBucket } from "../bucket/bucket";
 
 // What the workers need of fleet-wide limits, handed to the one that reports: a
@@ -20,17 +20,14 @@ import { Bucket, bucketOf, eachBucket } from "../bucket/bucket";
 //   u64 fingerprint | u64 requests, ...
 const ENTRY: usize = 16;
 const MAX_ENTRIES: usize = 1024;
-const MAX_TRIES: i32 = 8;
 
-const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6e]); // "weir.n"
-const KEY: usize = 6;
 const list: usize = FULL ? reserve(MAX_ENTRIES * ENTRY) : 0;
 let count: usize = 0;
 
 function readList(): void {
-  readShared(key, KEY);
-  count = min(sharedBytes / ENTRY, MAX_ENTRIES);
-  if (count > 0) memory.copy(list, sharedPtr, count * ENTRY);
+  readShared(plainKey(DEMAND), PLAIN_KEY);
+  count = min(shared.bytes / ENTRY, MAX_ENTRIES);
+  if (count > 0) memory.copy(list, shared.ptr, count * ENTRY);
 }
 
 /** Place in the list, and 1, of each fingerprint in it. */
@@ -57,7 +54,7 @@ export function handOverNeeds(): void {
     leftOut = -1;
     addAll(false);
     addAll(true);
-    const status = writeShared(key, KEY, list, count * ENTRY);
+    const status = writeShared(plainKey(DEMAND), PLAIN_KEY, list, count * ENTRY);
     if (status == CAS_MISMATCH) continue;
     if (status != OK) return;
     turn = max(leftOut, 0);
@@ -100,7 +97,7 @@ export function collectNeeds(): void {
   for (let i = 0; i < MAX_TRIES; i++) {
     readList();
     if (count == 0) return;
-    const status = writeShared(key, KEY, list, 0);
+    const status = writeShared(plainKey(DEMAND), PLAIN_KEY, list, 0);
     if (status == CAS_MISMATCH) continue;
     if (status != OK) return;
     for (let at: usize = 0; at < count; at++) {

@@ -21,8 +21,7 @@ import {
   arenaUsed,
   beginText,
   CALL_HEADERS,
-  callBodyBytes,
-  callBodyPtr,
+  callBody,
   findHeader,
   GAUGE,
   isLiteral,
@@ -170,7 +169,7 @@ export function readLeases(bytes: u32): void {
   if (row == 0 || !isLiteral("200", valuePtr(row), valueBytes(row))) return;
   answeredNs = nowNs();
   if (!readCallBody(bytes)) return;
-  openJson(callBodyPtr, callBodyBytes) && openObject();
+  openJson(callBody.ptr, callBody.bytes) && openObject();
   while (nextMember()) {
     const loads = member("loads");
     if (!loads && !member("leases")) skipValue();

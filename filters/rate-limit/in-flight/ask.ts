@@ -2,8 +2,7 @@ import { xxh64 } from "../../format/xxh64";
 import {
   hasHeader,
   literal,
-  propertyBytes,
-  propertyPtr,
+  property,
   REQUEST_HEADERS,
   readProperty,
   removeHeader,
@@ -46,5 +45,6 @@ export function notePod(flow: Flow, now: u64): void {
     flow.pods = 0;
     flow.podsNs = now;
   }
-  if (readProperty(upstream)) flow.pods |= (<u64>1) << (xxh64(propertyPtr, propertyBytes, 0) & 63);
+  if (readProperty(upstream))
+    flow.pods |= (<u64>1) << (xxh64(property.ptr, property.bytes, 0) & 63);
 }

@@ -9,8 +9,7 @@ import {
   readShared,
   resetArena,
   setGauge,
-  sharedBytes,
-  sharedPtr,
+  shared,
   write,
   writeByte,
   writeShared,
@@ -18,6 +17,7 @@ import {
   writeUint,
   writtenBytes,
 } from "../../sdk";
+import { HASHED_KEY, hashedKey, MAX_TRIES, OVERLOAD } from "../../shared-table";
 import { Tier } from "../bucket/tier";
 import { eachFlow, Flow, routeOfFlow } from "../in-flight/flow";
 
@@ -38,7 +38,6 @@ const RECORD: usize = 72;
 const OPEN: usize = 48;
 const STEP: usize = 56;
 const THEN: usize = 64;
-const MAX_TRIES: i32 = 4;
 
 /** A worker hands on what it gathered this often, and reads what others did. */
 const SHARE_NS: u64 = 100_000_000;
@@ -65,9 +64,7 @@ const MAX_STEP: f64 = 0.15;
 /** Never less than one in a hundred of the lowest tier: its answers tell when the pods are free again. */
 const LEAST: f64 = 0.01;
 
-const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x6f, 0, 0, 0, 0, 0, 0, 0, 0]); // "weir.o" and the route's fingerprint
-const KEY: usize = 14;
-const record: usize = memory.data(72, 8);
+const record: usize = memory.data(<i32>RECORD, 8);
 
 /** Where it is known from: the answers of pods, the control service, and what this proxy sees itself. */
 export const ANSWERED: usize = 0;
@@ -92,10 +89,9 @@ export function noteSaturation(flow: Flow, source: usize, saturation: f64, now: 
 export function refresh(flow: Flow, now: u64): void {
   if (now >= flow.sharedNs && now - flow.sharedNs < SHARE_NS) return;
   flow.sharedNs = now;
-  store<u64>(key, flow.fingerprint, 6);
   for (let i = 0; i < MAX_TRIES; i++) {
-    readShared(key, KEY);
-    if (sharedBytes == RECORD) memory.copy(record, sharedPtr, RECORD);
+    readShared(hashedKey(OVERLOAD, flow.fingerprint), HASHED_KEY);
+    if (shared.bytes == RECORD) memory.copy(record, shared.ptr, RECORD);
     else {
       memory.fill(record, 0, RECORD);
       store<f64>(record, 1, OPEN);
@@ -106,7 +102,7 @@ export function refresh(flow: Flow, now: u64): void {
     flow.saturation = max(known(now), 0);
     flow.share = load<f64>(record, OPEN);
     if (!changed) return;
-    const status = writeShared(key, KEY, record, RECORD);
+    const status = writeShared(hashedKey(OVERLOAD, flow.fingerprint), HASHED_KEY, record, RECORD);
     if (status == CAS_MISMATCH) continue;
     if (status == OK) {
       memory.fill(gatheredOf(flow, 0), 0, SOURCES << 4);
@@ -251,10 +247,9 @@ function writeSaturation(at: usize): void {
     return;
   }
   resetArena();
-  store<u64>(key, flow.fingerprint, 6);
-  readShared(key, KEY);
-  if (sharedBytes != RECORD) return;
-  memory.copy(record, sharedPtr, RECORD);
+  readShared(hashedKey(OVERLOAD, flow.fingerprint), HASHED_KEY);
+  if (shared.bytes != RECORD) return;
+  memory.copy(record, shared.ptr, RECORD);
   writeSource(flow, ANSWERED, "answers");
   writeSource(flow, SEEN, "estimate");
 }

@@ -2,8 +2,7 @@ import { writeGoDuration } from "../../format/duration";
 import { FIRST_BYTE_MS, observe, RESPONSE_501, RESPONSES } from "../../measure";
 import {
   beginText,
-  bodyBytes,
-  bodyPtr,
+  body,
   CONTINUE,
   findHeader,
   hasHeader,
@@ -159,25 +158,25 @@ export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
 
 function readPiece(stream: Stream, last: bool): usize {
   if (stream.reading == UNTOLD) {
-    if (bodyBytes == 0) return 0;
-    const first = load<u8>(bodyPtr);
+    if (body.bytes == 0) return 0;
+    const first = load<u8>(body.ptr);
     // Spaces and line ends say nothing yet.
-    if (first <= 0x20) return bodyBytes;
+    if (first <= 0x20) return body.bytes;
     stream.reading = readingBy(stream, first);
     stream.isStream = stream.reading == EVENTS || stream.reading == LINES;
     stream.unreadable = stream.reading == UNREAD && stream.isCompletion;
-    if (stream.reading == UNREAD) return bodyBytes;
+    if (stream.reading == UNREAD) return body.bytes;
   }
   if (stream.reading == JSON) {
-    readAnswer(stream, bodyPtr, bodyPtr + bodyBytes);
-    return bodyBytes;
+    readAnswer(stream, body.ptr, body.ptr + body.bytes);
+    return body.bytes;
   }
-  beginEdit(bodyPtr, bodyBytes, stream.heldBytes + 2 * stream.headBytes);
-  if (stream.isFinished) dropTo(bodyPtr + bodyBytes);
-  else if (stream.reading == LINES) readLines(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
-  else readEvents(stream, bodyPtr, bodyPtr + bodyBytes, nowNs());
-  if (last) passHeld(stream, bodyPtr + bodyBytes);
-  return endEdit(RESPONSE_BODY, bodyBytes);
+  beginEdit(body.ptr, body.bytes, stream.heldBytes + 2 * stream.headBytes);
+  if (stream.isFinished) dropTo(body.ptr + body.bytes);
+  else if (stream.reading == LINES) readLines(stream, body.ptr, body.ptr + body.bytes, nowNs());
+  else readEvents(stream, body.ptr, body.ptr + body.bytes, nowNs());
+  if (last) passHeld(stream, body.ptr + body.bytes);
+  return endEdit(RESPONSE_BODY, body.bytes);
 }
 
 /** The answer came to its end; what was read last needs no empty line behind it. */

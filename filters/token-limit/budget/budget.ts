@@ -1,12 +1,5 @@
-import {
-  CAS_MISMATCH,
-  nowNs,
-  OK,
-  readShared,
-  sharedBytes,
-  sharedPtr,
-  writeShared,
-} from "../../sdk";
+import { CAS_MISMATCH, nowNs, OK } from "../../sdk";
+import { MAX_TRIES, readSet, TOKENS, wayIn, writeSet } from "../../shared-table";
 
 // A tenant's tokens: a bucket of one minute's worth that fills at the tier's
 // rate, kept as the time at which it is full again. In any time t a proxy lets
@@ -15,9 +8,9 @@ import {
 // what it did not use comes back. Strangers share a bucket: its debt ends with a
 // minute's worth, so that none of them locks out the others for longer.
 //
-// The buckets of the whole proxy lie in shared data: 4,096 keys of four ways,
-// each way a fingerprint and two times, so that nothing makes them grow. A
-// completion costs few changes, each one read and one compare-and-set.
+// The buckets of the whole proxy lie in a table that all workers share, each
+// way a name and two times. A completion costs few changes, each one read and
+// one compare-and-set.
 const WINDOW_NS: u64 = 60_000_000_000;
 /** Debts of a tenant that the configuration names, and of all whom it does not. */
 export const MAX_DEBT_NS: u64 = 3_600_000_000_000;
@@ -25,19 +18,15 @@ export const SHARED_DEBT_NS: u64 = 60_000_000_000;
 /** A clock that is further behind the last change jumped back: other workers' are not. */
 const JUMP_NS: u64 = 1_000_000_000;
 
-const SETS: u64 = 4096;
 const WAYS: usize = 4;
 const WAY: usize = 24;
 const SET: usize = WAYS * WAY;
-const MAX_TRIES: i32 = 8;
 
-const key: usize = memory.data<u8>([0x77, 0x65, 0x69, 0x72, 0x2e, 0x74, 0, 0]); // "weir.t" and the set
-const KEY: usize = 8;
-const set: usize = memory.data(96, 8);
+const set: usize = memory.data(<i32>SET, 8);
 
 /** This worker's own buckets, for when shared data fails: one way per slot. */
-const OWN: u64 = 256;
-const own: usize = memory.data(6144, 8);
+const OWN: usize = 256;
+const own: usize = memory.data(<i32>(OWN * WAY), 8);
 
 /** Tokens the last `take` took; 0 when it took none. */
 export let taken: u32 = 0;
@@ -84,12 +73,9 @@ function change(
   maxDebtNs: u64,
 ): bool {
   const now = nowNs();
-  store<u16>(key, <u16>((bucket >> 32) & (SETS - 1)), 6);
   for (let i = 0; i < MAX_TRIES; i++) {
-    readShared(key, KEY);
-    if (sharedBytes == SET) memory.copy(set, sharedPtr, SET);
-    else memory.fill(set, 0, SET);
-    const way = wayOf(bucket);
+    readSet(TOKENS, bucket, set, SET);
+    const way = wayIn(set, SET, WAY, bucket);
     const changed = changeWay(
       way,
       bucket,
@@ -101,11 +87,11 @@ function change(
       maxDebtNs,
     );
     if (!changed) return false;
-    const status = writeShared(key, KEY, set, SET);
+    const status = writeSet(TOKENS, bucket, set, SET);
     if (status == OK) return true;
     if (status != CAS_MISMATCH) break;
   }
-  const way = own + <usize>(bucket & (OWN - 1)) * WAY;
+  const way = own + (<usize>bucket & (OWN - 1)) * WAY;
   return changeWay(way, bucket, now, perMinute, minTokens, maxTokens, charged, maxDebtNs);
 }
 
@@ -150,17 +136,4 @@ function changeWay(
   store<u64>(way, full, 8);
   store<u64>(way, now, 16);
   return true;
-}
-
-/**
- * The way of a bucket: its own, or the one that is nearest to full. A newcomer
- * takes over that one's debt, so being pushed out never fills a bucket.
- */
-function wayOf(bucket: u64): usize {
-  let oldest = set;
-  for (let way = set; way < set + SET; way += WAY) {
-    if (load<u64>(way) == bucket) return way;
-    if (load<u64>(way, 8) < load<u64>(oldest, 8)) oldest = way;
-  }
-  return oldest;
 }

@@ -20,8 +20,7 @@ import {
 } from "../../format/json-scan";
 import {
   Ascii,
-  bodyBytes,
-  bodyPtr,
+  body,
   CONTINUE,
   isLiteral,
   REQUEST_BODY,
@@ -106,16 +105,16 @@ function readPiece(stream: Stream, bytes: u32, last: bool): void {
     return;
   }
   const scan = promptJsonOf(stream);
-  const end = bodyPtr + bodyBytes;
-  beginEdit(bodyPtr, bodyBytes, min(scan.bytes, KEPT_BYTES));
-  readPrompt(stream, bodyPtr, end);
+  const end = body.ptr + body.bytes;
+  beginEdit(body.ptr, body.bytes, min(scan.bytes, KEPT_BYTES));
+  readPrompt(stream, body.ptr, end);
   if (isDenied()) return;
   if (isBroken(scan) || (last && scan.depth > 0)) giveUp(stream);
   if (last) {
     flush(stream, end);
     if (!stream.isRead) reserveUnread(stream);
   }
-  endEdit(REQUEST_BODY, bodyBytes);
+  endEdit(REQUEST_BODY, body.bytes);
   if (editFailed && stream.limited) denyPiece();
 }
 
