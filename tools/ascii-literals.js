@@ -6,7 +6,7 @@
 
 /** A comment, an import path, a field's offset, or a literal in double or single quotes, alone or as a Text. */
 const token =
-  /\/\/[^\n]*|\/\*[\s\S]*?\*\/|(?<=\bfrom )"[^"]*"|\boffsetof<\w+>\("\w+"\)|(?:\bliteral\(\s*(?="))?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')/g;
+  /\/\/[^\n]*|\/\*[\s\S]*?\*\/|(?<=\bfrom )"[^"]*"|\boffsetof<\w+>\("\w+"\)|(?:\bliteral\(\s*(?=["']))?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')/g;
 const asText = /^literal\(\s*/;
 
 /** @typedef {Map<string, string>} Pool declarations of constants by their name */

@@ -32,16 +32,16 @@ function program(entry) {
 }
 
 /**
- * The program's sources by path, as the compiler is to see them: the filters'
- * with their literals replaced, and the file that holds these.
- * @param {string} entry
+ * The program's sources by path, as the compiler is to see them: with their literals
+ * replaced, and the file that holds these.
+ * @param {string} entry in the folder that holds filters/, as a path from there
  */
 export function sourcesOf(entry) {
   const pool = new Map();
   const sources = new Map(
     program(entry).map((path) => {
       const text = readFileSync(path, "utf8");
-      return [path, path.startsWith("filters/") ? asciiLiterals(text, path, pool) : text];
+      return [path, asciiLiterals(text, path, pool)];
     }),
   );
   return sources.set("filters/sdk/literals.ts", literalsFile(pool));

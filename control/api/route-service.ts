@@ -127,12 +127,11 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
       const wanted = word === "" ? undefined : resolveName(word, names);
       // Whoever may not see it is told so now: nothing of it would ever come.
       if (wanted !== undefined) await store.get(wanted);
-      for (const state of routes)
-        if (wanted === undefined || (state.route && routeName(state.route) === wanted))
-          yield { event: "put", state };
+      const isWanted = ({ route }: RouteState) =>
+        wanted === undefined || (route !== undefined && routeName(route) === wanted);
+      for (const state of routes) if (isWanted(state)) yield { event: "put", state };
       for await (const { event, state } of store.watch(sequence, signal))
-        if (wanted === undefined || (state.route && routeName(state.route) === wanted))
-          yield { event, state };
+        if (isWanted(state)) yield { event, state };
     },
 
     async renderRoute({ name, route: given, ...asked }) {

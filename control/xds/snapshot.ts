@@ -23,8 +23,8 @@ export interface ResourceSet {
 export type Snapshot = Readonly<Record<TypeName, ResourceSet>>;
 
 /**
- * Encodes and checks a set of resources. A resource that did not change keeps
- * its bytes and version from the snapshot before.
+ * Encodes and checks a set of resources. Versions are digests, so a resource that did not
+ * change has the same one in the next snapshot.
  * @throws Error when one names a cluster that is not there
  */
 export function createSnapshot(resources: Record<TypeName, Resource[]>): Snapshot {

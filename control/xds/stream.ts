@@ -77,6 +77,10 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
     if (state.answer === "acked") answers.repeat(type, state);
   }
 
+  /**
+   * The response that is due for a type, and notes that it is on its way; undefined where the proxy
+   * has what it wants, or where nothing happened since it was looked at last.
+   */
   function look(type: StreamType, state: TypeStream, published: Published): Buffer | undefined {
     if (state.looked === published && !state.stale && !state.due) return undefined;
     if (state.number !== published.number) state.responses = 0;

@@ -2,7 +2,7 @@
 export const maxNames = 20_000;
 export const maxNameLength = 1024;
 
-/** Which resources of one type one stream wants. */
+/** Which resources of one type one stream wants. Only deltaSubscription changes the names in place. */
 export interface Subscription {
   readonly wildcard: boolean;
   readonly names: ReadonlySet<string>;

@@ -27,7 +27,8 @@ describe("the commands of the pages, as they stand", () => {
 });
 
 describe("the pages", () => {
-  const pages = ["README.md", "docs", "docs/reference", "examples"].flatMap((place) =>
+  const places = ["docs", "docs/reference", "docs/decisions", "docs/own-filter", "examples"];
+  const pages = ["README.md", ...places].flatMap((place) =>
     place.endsWith(".md")
       ? [place]
       : readdirSync(place)

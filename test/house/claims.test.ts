@@ -10,7 +10,7 @@ interface Claim {
 
 /** Those of a cell of a table, which may name several one after the other. */
 const claim = /`(test\/[\w./-]+\.test\.ts)`: ((?:(?!`test\/)[^|\n])+)/g;
-const claims: Claim[] = readdirSync("docs")
+const claims: Claim[] = readdirSync("docs", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".md"))
   .flatMap((page) =>
     [...readFileSync(`docs/${page}`, "utf8").matchAll(claim)].map(

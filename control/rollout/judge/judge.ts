@@ -226,12 +226,12 @@ function amountComparisons(
   const at = (share: number) => quantile(stable.values, Math.min(1, Math.max(0, share))) ?? 0;
   const factor = 1 + tolerance / 100;
   const sides = [
-    { side: "low", tally: below, fail: at(0.5 - z) / factor, pass: at(0.5 + near) / factor },
+    { side: "low", beyond: below, fail: at(0.5 - z) / factor, pass: at(0.5 + near) / factor },
     ...(worse === "either"
-      ? [{ side: "high", tally: above, fail: at(0.5 + z) * factor, pass: at(0.5 - near) * factor }]
+      ? [{ side: "high", beyond: above, fail: at(0.5 + z) * factor, pass: at(0.5 - near) * factor }]
       : []),
   ];
-  return sides.map(({ side, tally, fail, pass }) => {
+  return sides.map(({ side, beyond, fail, pass }) => {
     const name = worse === "either" ? `${metric} too ${side}` : metric;
     const kept = stable.answers < fewest ? limitOf(earlier, name) : undefined;
     const limit = kept?.limit ?? fail;
@@ -241,12 +241,12 @@ function amountComparisons(
       canary: quantile(canary.values, 0.5) ?? 0,
       stable: kept?.stable ?? at(0.5),
       limit,
-      sample: tally(canary, limit),
+      sample: beyond(canary, limit),
       stableSample: kept?.stableSample ?? stable.answers,
       failShare: 0.5,
       passShare: 0.5,
-      passSample: tally(canary, kept?.limit ?? pass),
-      ...(kept ? {} : { expected: expectedOf(tally(stable, pass)) }),
+      passSample: beyond(canary, kept?.limit ?? pass),
+      ...(kept ? {} : { expected: expectedOf(beyond(stable, pass)) }),
     };
   });
 }
