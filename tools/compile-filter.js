@@ -11,7 +11,7 @@ import { packData } from "./pack-data.js";
  * before the check that guards it, and a load from nowhere ends the VM.
  */
 const wasmOpt = "node_modules/binaryen/bin/wasm-opt";
-const passes = ["-Oz", "--const-hoisting"];
+const passes = ["-Oz", "--converge", "--const-hoisting"];
 const features = [
   "mutable-globals",
   "sign-ext",

@@ -1,23 +1,22 @@
 import { Route } from "../document";
 import {
   failJson,
-  jsonFailure,
+  hasFailed,
+  jsonString,
+  keepString,
   member,
   nextElement,
   nextMember,
-  numberRead,
   openArray,
   openObject,
   readInteger,
-  stringBytes,
-  stringPtr,
   unknownField,
 } from "../format/json";
 import { readHeaderName, readLabel, readText, readTexts } from "../format/values";
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
 import { Counter, countedBy } from "../report";
-import { copyText, isLiteral, isText, Region, Text, textBytes, textPtr } from "../sdk";
+import { isLiteral, isText, Region, Text, textBytes, textPtr } from "../sdk";
 import { BUCKETS } from "./choice";
 
 const MAX_VARIANTS: i32 = 16;
@@ -41,7 +40,7 @@ export class CanaryPolicy {
   /** Links of Pin. */
   pins: usize;
   /** The Pin of everyone whom no other names; 0: there is none. */
-  others: usize;
+  defaultPin: usize;
   /** Header that names a conversation; 0: conversations follow the buckets. */
   conversationHeader: Text;
   /** Pause that ends a conversation. */
@@ -99,7 +98,7 @@ export function parseCanary(region: Region): usize {
     else if (FULL && member("conversations")) readConversations(policy, region);
     else unknownField();
   }
-  if (jsonFailure.length == 0) layOut(policy, region);
+  if (!hasFailed()) layOut(policy, region);
   return changetype<usize>(policy);
 }
 
@@ -114,7 +113,8 @@ function readVariants(policy: CanaryPolicy, region: Region): void {
     const name = readLabel(region);
     if (name == 0) return;
     if (policy.variantCount >= MAX_VARIANTS) failJson("is one variant too many: 16 are allowed");
-    else if (variantIndex(policy, stringPtr, stringBytes) >= 0) failJson("is named twice");
+    else if (variantIndex(policy, jsonString.ptr, jsonString.bytes) >= 0)
+      failJson("is named twice");
     else {
       store<usize>(policy.variants + ((<usize>policy.variantCount) << 3), name);
       policy.variantCount++;
@@ -132,10 +132,10 @@ function readRuns(policy: CanaryPolicy, region: Region): void {
     while (nextMember()) {
       if (member("variant")) store<usize>(run, readLabel(region), 4);
       else if (member("count")) {
-        if (readInteger(1, BUCKETS)) behind += <u32>numberRead;
+        behind += readInteger(1, BUCKETS);
       } else unknownField();
     }
-    if (jsonFailure.length > 0) return;
+    if (hasFailed()) return;
     if (load<usize>(run, 4) == 0) failJson("has no variant");
     policy.runCount++;
     if (policy.runCount > MAX_RUNS) failJson("is one run too many: 10000 are allowed");
@@ -153,14 +153,14 @@ function readForce(policy: CanaryPolicy, region: Region): void {
     else if (member("from")) policy.forceFrom = readTexts(region, 256);
     else unknownField();
   }
-  if (jsonFailure.length == 0 && policy.forceHeader == 0) failJson("has no header");
+  if (!hasFailed() && policy.forceHeader == 0) failJson("has no header");
 }
 
 function readPins(policy: CanaryPolicy, region: Region): void {
   openObject();
   while (nextMember()) {
     const pin = changetype<Pin>(region.alloc(offsetof<Pin>()));
-    pin.tenant = copyText(region, stringPtr, stringBytes);
+    pin.tenant = keepString(region);
     pin.variantName = readText(region, 63);
     pin.next = policy.pins;
     policy.pins = changetype<usize>(pin);
@@ -172,10 +172,10 @@ function readConversations(policy: CanaryPolicy, region: Region): void {
   while (nextMember()) {
     if (member("header")) policy.conversationHeader = readHeaderName(region);
     else if (member("idleSeconds")) {
-      if (readInteger(1, 604800)) policy.conversationIdleS = <u32>numberRead;
+      policy.conversationIdleS = readInteger(1, 604800);
     } else unknownField();
   }
-  if (jsonFailure.length > 0) return;
+  if (hasFailed()) return;
   if (policy.conversationHeader == 0) failJson("has no header");
   else if (policy.conversationIdleS == 0) failJson("has no idleSeconds");
 }
@@ -208,7 +208,7 @@ function resolvePins(policy: CanaryPolicy): void {
   for (let at = policy.pins; at != 0; at = changetype<Pin>(at).next) {
     const pin = changetype<Pin>(at);
     pin.variant = variantIndex(policy, textPtr(pin.variantName), textBytes(pin.variantName));
-    if (isStar(pin.tenant)) policy.others = at;
+    if (isStar(pin.tenant)) policy.defaultPin = at;
     if (pin.variant < 0 && !isStar(pin.variantName))
       failJson("has a pin to a variant that variants does not have");
   }

@@ -27,32 +27,32 @@ const FRESH_SHARE: u32 = 8;
 const set: usize = memory.data(<i32>SET, 8);
 const rows: usize = memory.data(<i32>(ROWS * WAY), 8);
 
-/** Hash of the request's conversation, 0 when it names none or two. */
-export let conversation: u64 = 0;
 let nowS: u32 = 0;
 
-/**
- * The variant that the request's conversation is on, as long as that variant
- * takes traffic at all; -1 when it has none yet.
- */
-export function keptVariant(policy: CanaryPolicy): i32 {
-  conversation = 0;
+/** Hash of the request's conversation, 0 when it names none or two. */
+export function conversationOf(policy: CanaryPolicy): u64 {
   const row = findHeader(policy.conversationHeader);
-  if (row == 0 || valueBytes(row) == 0 || nextHeader(policy.conversationHeader, row) != 0)
-    return -1;
-  conversation = xxh64(valuePtr(row), valueBytes(row), policy.seed) | 1;
+  if (row == 0 || valueBytes(row) == 0 || nextHeader(policy.conversationHeader, row) != 0) return 0;
+  return xxh64(valuePtr(row), valueBytes(row), policy.seed) | 1;
+}
+
+/**
+ * The variant that a conversation is on, as long as that variant takes traffic
+ * at all; -1 when it has none yet.
+ */
+export function keptVariant(policy: CanaryPolicy, conversation: u64): i32 {
   nowS = <u32>(nowNs() / 1000000000);
   const own = rowOf(conversation);
   if (load<u64>(own) == conversation && ageS(own) < policy.conversationIdleS / FRESH_SHARE) {
     const variant = liveVariant(policy, load<u32>(own, 8));
     if (variant >= 0) return variant;
   }
-  return exchange(policy, -1);
+  return exchange(policy, conversation, -1);
 }
 
 /** Remembers where a new conversation goes; the variant, or the one that another worker chose meanwhile. */
-export function keepVariant(policy: CanaryPolicy, variant: i32): i32 {
-  return exchange(policy, variant);
+export function keepVariant(policy: CanaryPolicy, conversation: u64, variant: i32): i32 {
+  return exchange(policy, conversation, variant);
 }
 
 /**
@@ -60,10 +60,10 @@ export function keepVariant(policy: CanaryPolicy, variant: i32): i32 {
  * down the given variant when it is not there. Failures of the host cost the
  * memory of this conversation and nothing else.
  */
-function exchange(policy: CanaryPolicy, wanted: i32): i32 {
+function exchange(policy: CanaryPolicy, conversation: u64, wanted: i32): i32 {
   for (let i = 0; i < MAX_TRIES; i++) {
     readSet(CONVERSATIONS, conversation, set, SET);
-    const way = wayOf(policy);
+    const way = wayOf(policy, conversation);
     let variant = load<u64>(way) == conversation ? liveVariant(policy, load<u32>(way, 8)) : -1;
     if (variant < 0) variant = wanted;
     if (variant < 0) return -1;
@@ -79,7 +79,7 @@ function exchange(policy: CanaryPolicy, wanted: i32): i32 {
 }
 
 /** The conversation's own way unless it is over, else a free one, else the one seen longest ago. */
-function wayOf(policy: CanaryPolicy): usize {
+function wayOf(policy: CanaryPolicy, conversation: u64): usize {
   let oldest = set;
   for (let way = set; way < set + SET; way += WAY) {
     if (load<u64>(way) == conversation) {

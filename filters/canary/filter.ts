@@ -1,5 +1,5 @@
 import { bucketOf } from "../format/xxh64";
-import { findKey, findTenant, isCallerIn, keyBytes, keyPtr } from "../identity";
+import { findKey, findTenant, isCallerIn } from "../identity";
 import { variantHeader } from "../plugin";
 import {
   findHeader,
@@ -15,7 +15,7 @@ import {
 } from "../sdk";
 import { BUCKETS, bucketOfKey, variantOfBucket } from "./choice";
 import { CanaryPolicy, Pin, variantIndex, variantMetric, variantName } from "./config";
-import { conversation, keepVariant, keptVariant } from "./conversations";
+import { conversationOf, keepVariant, keptVariant } from "./conversations";
 
 const requestId = literal("x-request-id");
 const clock: usize = memory.data(8, 8);
@@ -44,30 +44,34 @@ export function chooseVariant(policy: CanaryPolicy): i32 {
     if (pinned >= 0) return pinned;
   }
   if (FULL && policy.conversationHeader != 0) return conversationVariant(policy);
-  return variantOfBucket(policy.runs, policy.runCount, bucketOfRequest(policy));
+  return variantOfBucket(policy.runs, policy.runCount, bucketOfRequest(policy, 0));
 }
 
-function bucketOfRequest(policy: CanaryPolicy): u32 {
-  return findKey(policy.stickyBy)
-    ? bucketOfKey(keyPtr, keyBytes, policy.seed)
-    : randomBucket(policy);
+function bucketOfRequest(policy: CanaryPolicy, conversation: u64): u32 {
+  const key = findKey(policy.stickyBy);
+  return key === null
+    ? randomBucket(policy, conversation)
+    : bucketOfKey(key.ptr, key.bytes, policy.seed);
 }
 
 /** The variant of the caller's pin; -1 when the caller has none. */
 function pinnedVariant(policy: CanaryPolicy): i32 {
-  if (findTenant(policy.identity))
+  const name = findTenant(policy.identity);
+  if (name !== null)
     for (let at = policy.pins; at != 0; at = changetype<Pin>(at).next)
-      if (at != policy.others && isText(changetype<Pin>(at).tenant, keyPtr, keyBytes))
+      if (at != policy.defaultPin && isText(changetype<Pin>(at).tenant, name.ptr, name.bytes))
         return changetype<Pin>(at).variant;
-  return policy.others == 0 ? -1 : changetype<Pin>(policy.others).variant;
+  return policy.defaultPin == 0 ? -1 : changetype<Pin>(policy.defaultPin).variant;
 }
 
 /** A conversation stays where it began; a new one goes where the buckets say now. */
 function conversationVariant(policy: CanaryPolicy): i32 {
-  const kept = keptVariant(policy);
+  const conversation = conversationOf(policy);
+  const kept = conversation == 0 ? -1 : keptVariant(policy, conversation);
   if (kept >= 0) return kept;
-  const chosen = variantOfBucket(policy.runs, policy.runCount, bucketOfRequest(policy));
-  return conversation == 0 ? chosen : keepVariant(policy, chosen);
+  const bucket = bucketOfRequest(policy, conversation);
+  const chosen = variantOfBucket(policy.runs, policy.runCount, bucket);
+  return conversation == 0 ? chosen : keepVariant(policy, conversation, chosen);
 }
 
 /** The variant a named tenant asks for; -1 when no one may or does. */
@@ -79,9 +83,8 @@ function forcedVariant(policy: CanaryPolicy): i32 {
 }
 
 /** No key: a conversation is its own; else Envoy's request id is random, and the clock is the last resort. */
-function randomBucket(policy: CanaryPolicy): u32 {
-  if (FULL && policy.conversationHeader != 0 && conversation != 0)
-    return bucketOf(conversation, BUCKETS);
+function randomBucket(policy: CanaryPolicy, conversation: u64): u32 {
+  if (FULL && conversation != 0) return bucketOf(conversation, BUCKETS);
   const row = findHeader(requestId);
   if (row != 0) return bucketOfKey(valuePtr(row), valueBytes(row), policy.seed);
   store<u64>(clock, nowNs());

@@ -2,7 +2,8 @@ import { Route } from "../document";
 import { BROTLI, GZIP, ZSTD } from "../format/accept-encoding";
 import {
   failJson,
-  jsonFailure,
+  hasFailed,
+  isString,
   member,
   nextElement,
   nextMember,
@@ -10,13 +11,11 @@ import {
   openObject,
   readBool,
   readString,
-  stringBytes,
-  stringPtr,
   unknownField,
 } from "../format/json";
 import { readMatches } from "../match";
 import { Counter, countedBy } from "../report";
-import { isLiteral, Region } from "../sdk";
+import { Region } from "../sdk";
 
 /** When answers to requests are compressed that carry what a browser adds by itself. */
 export const NEVER: u32 = 0;
@@ -56,7 +55,7 @@ export function parseCompression(region: Region): usize {
     else if (FULL && member("exceptions")) policy.exceptions = readExceptions(region);
     else unknownField();
   }
-  if (jsonFailure.length == 0 && policy.algorithms == 0) failJson("has no algorithms");
+  if (!hasFailed() && policy.algorithms == 0) failJson("has no algorithms");
   return changetype<usize>(policy);
 }
 
@@ -73,7 +72,7 @@ function readExceptions(region: Region): usize {
       else if (member("algorithms")) exception.algorithms = readAlgorithms();
       else unknownField();
     }
-    if (jsonFailure.length == 0 && exception.match == 0) failJson("has no match");
+    if (!hasFailed() && exception.match == 0) failJson("has no match");
     if (first == 0) first = at;
     else changetype<Exception>(last).next = at;
     last = at;
@@ -87,11 +86,11 @@ function readAlgorithms(): u32 {
   openArray();
   while (nextElement()) {
     if (!readString()) return 0;
-    const bit: u32 = isLiteral("gzip", stringPtr, stringBytes)
+    const bit: u32 = isString("gzip")
       ? GZIP
-      : isLiteral("br", stringPtr, stringBytes)
+      : isString("br")
         ? BROTLI
-        : isLiteral("zstd", stringPtr, stringBytes)
+        : isString("zstd")
           ? ZSTD
           : 0;
     if (bit == 0) failJson("must be one of zstd, br and gzip");
@@ -111,9 +110,9 @@ function has(algorithms: u32, bit: u32): bool {
 
 function readSecrets(): u32 {
   if (!readString()) return NEVER;
-  if (isLiteral("allow", stringPtr, stringBytes)) return ALLOW;
-  if (isLiteral("same-origin", stringPtr, stringBytes)) return SAME_ORIGIN;
-  if (!isLiteral("never", stringPtr, stringBytes)) failJson("must be never, same-origin or allow");
+  if (isString("allow")) return ALLOW;
+  if (isString("same-origin")) return SAME_ORIGIN;
+  if (!isString("never")) failJson("must be never, same-origin or allow");
   return NEVER;
 }
 

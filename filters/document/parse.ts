@@ -1,11 +1,10 @@
 import {
   closeJson,
   failJson,
-  jsonFailure,
+  hasFailed,
   member,
   nextElement,
   nextMember,
-  numberRead,
   openArray,
   openJson,
   openObject,
@@ -46,7 +45,7 @@ export function registerMember(
   store<usize>(row, changetype<usize>(releaser), 8);
 }
 
-/** Parses a configuration that lies in memory of its own region; null after a failure, told by jsonFailure. */
+/** Parses a configuration that lies in memory of its own region; null after a failure, told by jsonFailure(). */
 export function parseDocument(region: Region, ptr: usize, bytes: usize): Document | null {
   const document = changetype<Document>(region.alloc(offsetof<Document>()));
   document.region = region;
@@ -58,8 +57,8 @@ export function parseDocument(region: Region, ptr: usize, bytes: usize): Documen
     else if (member("shared")) document.shared = readBool();
     else unknownField();
   }
-  if (jsonFailure.length == 0 && document.revision == 0) failJson("has no revision");
-  if (jsonFailure.length == 0 && !indexHosts(document)) failJson("has two routes for one host");
+  if (!hasFailed() && document.revision == 0) failJson("has no revision");
+  if (!hasFailed() && !indexHosts(document)) failJson("has two routes for one host");
   return closeJson() ? document : null;
 }
 
@@ -86,7 +85,7 @@ function parseRoute(document: Document): void {
     else if (member("tokenLimit")) parseMember(route, 4, region);
     else unknownField();
   }
-  if (jsonFailure.length > 0) return;
+  if (hasFailed()) return;
   if (route.name == 0) failJson("has no name");
   else if (route.hosts == 0) failJson("has no hosts");
   route.next = document.routes;
@@ -121,10 +120,10 @@ function parseReport(document: Document): void {
     if (member("cluster")) document.reportCluster = readText(region, 512);
     else if (member("authority")) document.reportAuthority = readText(region, 255);
     else if (member("intervalMs")) {
-      if (readInteger(100, 60000)) document.reportIntervalMs = <u32>numberRead;
+      document.reportIntervalMs = readInteger(100, 60000);
     } else unknownField();
   }
-  if (jsonFailure.length > 0) return;
+  if (hasFailed()) return;
   if (document.reportCluster == 0) failJson("has no cluster");
   else if (document.reportAuthority == 0) failJson("has no authority");
 }

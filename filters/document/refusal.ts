@@ -23,6 +23,6 @@ export function logRefusal(filter: Ascii): void {
   }
   if (!named) write("the document");
   write(" ");
-  write(jsonFailure);
+  write(jsonFailure());
   logError();
 }

@@ -3,13 +3,12 @@ import {
   Ascii,
   allocate,
   canReserve,
-  configuration,
   literal,
-  property,
   Region,
   readConfiguration,
   readProperty,
   release,
+  Span,
   sameBytes,
 } from "../sdk";
 import { Document } from "./document";
@@ -69,20 +68,21 @@ export function configureRoot(id: u32, bytes: usize, filter: Ascii): bool {
 
 function readInto(region: Region, bytes: usize): Document | null {
   // The parser decodes strings in place, so the text is copied out of the host's buffer first.
-  readConfiguration(bytes);
-  const copy = region.alloc(configuration.bytes + 1);
-  memory.copy(copy, configuration.ptr, configuration.bytes);
-  return parseDocument(region, copy, configuration.bytes);
+  const text = readConfiguration(bytes);
+  const textBytes: usize = text === null ? 0 : text.bytes;
+  const copy = region.alloc(textBytes + 1);
+  if (text !== null) memory.copy(copy, text.ptr, textBytes);
+  return parseDocument(region, copy, textBytes);
 }
 
 function addRoot(id: u32, document: Document): void {
-  const named = readProperty(pluginName);
-  const nameBytes: usize = named ? property.bytes : 0;
+  const name = readProperty(pluginName);
+  const nameBytes: usize = name === null ? 0 : name.bytes;
   const root = changetype<Root>(allocate(offsetof<Root>() + nameBytes));
   root.id = id;
   root.document = document;
   root.nameBytes = <u32>nameBytes;
-  if (nameBytes > 0) memory.copy(nameOf(root), property.ptr, nameBytes);
+  if (name !== null) memory.copy(nameOf(root), name.ptr, nameBytes);
   const before = newestOf(nameOf(root), nameBytes);
   if (before == 0) plugins++;
   else changetype<Root>(before).current = false;
@@ -144,8 +144,8 @@ export function eachDocument(visit: (document: Document) => void): void {
  */
 export function currentDocument(): Document | null {
   if (newest == 0) return null;
-  const known =
-    plugins > 1 && readProperty(pluginName) ? newestOf(property.ptr, property.bytes) : 0;
+  const name: Span | null = plugins > 1 ? readProperty(pluginName) : null;
+  const known = name === null ? 0 : newestOf(name.ptr, name.bytes);
   return changetype<Root>(known == 0 ? newest : known).document;
 }
 

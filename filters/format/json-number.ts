@@ -1,8 +1,12 @@
 // The numbers of RFC 8259 section 6.
 
-/** Value and end of the number read last. */
-export let numberValue: f64 = 0;
-export let numberEnd: usize = 0;
+/** A number that was read. */
+@unmanaged
+export class DecodedNumber {
+  value: f64;
+  /** Where its text ended. */
+  end: usize;
+}
 
 function isDigit(at: usize, end: usize): bool {
   return at < end && load<u8>(at) >= 48 && load<u8>(at) <= 57;
@@ -19,7 +23,7 @@ function powerOfTen(exponent: i32): f64 {
 }
 
 /** Reads a number; false when there is none. Exact for integers up to 2^53 and short decimals. */
-export function decodeNumber(from: usize, end: usize): bool {
+export function decodeNumber(from: usize, end: usize, into: DecodedNumber): bool {
   let at = from;
   const negative = at < end && load<u8>(at) == 0x2d;
   if (negative) at++;
@@ -53,7 +57,7 @@ export function decodeNumber(from: usize, end: usize): bool {
     scale += sign * exponent;
   }
   const value = scale < 0 ? <f64>digits / powerOfTen(-scale) : <f64>digits * powerOfTen(scale);
-  numberValue = negative ? -value : value;
-  numberEnd = at;
+  into.value = negative ? -value : value;
+  into.end = at;
   return true;
 }

@@ -1,5 +1,5 @@
 import { isDense } from "./dense";
-import { decodeNumber, numberEnd, numberValue } from "./json-number";
+import { DecodedNumber, decodeNumber } from "./json-number";
 
 // A JSON scanner for bodies that come in pieces, split at any byte, and are not
 // kept: a state machine of a few words per stream that tells one token at a
@@ -7,15 +7,15 @@ import { decodeNumber, numberEnd, numberValue } from "./json-number";
 // broken, and a broken scanner tells nothing more.
 
 /** What nextToken found. Strings and keys are told at their closing quote, numbers and words at what follows. */
-export const NO_TOKEN: i32 = 0;
-export const KEY: i32 = 1;
-export const STRING: i32 = 2;
-export const NUMBER: i32 = 3;
+export const NO_TOKEN: u8 = 0;
+export const KEY: u8 = 1;
+export const STRING: u8 = 2;
+export const NUMBER: u8 = 3;
 /** true, false, null, and what Python reads beside them: NaN, Infinity. */
-export const WORD: i32 = 4;
-export const OPEN_OBJECT: i32 = 5;
-export const OPEN_ARRAY: i32 = 6;
-export const CLOSE: i32 = 7;
+export const WORD: u8 = 4;
+export const OPEN_OBJECT: u8 = 5;
+export const OPEN_ARRAY: u8 = 6;
+export const CLOSE: u8 = 7;
 
 /** Deeper documents break the scanner. */
 export const MAX_SCAN_DEPTH: i32 = 64;
@@ -43,6 +43,8 @@ export class JsonScan {
   objects: u64;
   depth: i32;
   state: u8;
+  /** What nextToken found last. */
+  token: u8;
   isKey: bool;
   /** A text has had no space nor any other letter that data lacks, as far as it is long. */
   isDense: bool;
@@ -60,8 +62,6 @@ export class JsonScan {
   text2: u64;
   text3: u64;
 }
-
-export let token: i32 = NO_TOKEN;
 
 export function resetScan(scan: JsonScan): void {
   memory.fill(changetype<usize>(scan), 0, offsetof<JsonScan>());
@@ -117,10 +117,10 @@ function begin(scan: JsonScan, state: u8): void {
   scan.text3 = 0;
 }
 
-/** Reads on to the next token or to the end of the piece; `token` says which. Returns where to go on. */
+/** Reads on to the next token or to the end of the piece; `scan.token` says which. Returns where to go on. */
 export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
   let at = from;
-  token = NO_TOKEN;
+  scan.token = NO_TOKEN;
   while (at < end) {
     const state = scan.state;
     if (state == IN_STRING) {
@@ -137,7 +137,7 @@ export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
         continue;
       }
       scan.state = scan.isKey ? COLON : AFTER;
-      token = scan.isKey ? KEY : STRING;
+      scan.token = scan.isKey ? KEY : STRING;
       return at;
     }
     const c = load<u8>(at);
@@ -155,7 +155,7 @@ export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
         continue;
       }
       scan.state = AFTER;
-      token = state == IN_NUMBER ? NUMBER : WORD;
+      scan.token = state == IN_NUMBER ? NUMBER : WORD;
       return at;
     }
     if (state == BROKEN) return end;
@@ -213,7 +213,7 @@ function open(scan: JsonScan, object: bool): bool {
   scan.objects = (scan.objects << 1) | u64(object);
   scan.depth++;
   scan.state = object ? MEMBER_OR_END : VALUE_OR_END;
-  token = object ? OPEN_OBJECT : OPEN_ARRAY;
+  scan.token = object ? OPEN_OBJECT : OPEN_ARRAY;
   return true;
 }
 
@@ -225,7 +225,7 @@ function close(scan: JsonScan, c: u8): bool {
   scan.objects >>= 1;
   scan.depth--;
   scan.state = AFTER;
-  token = CLOSE;
+  scan.token = CLOSE;
   return true;
 }
 
@@ -281,14 +281,13 @@ function isWordByte(c: u8): bool {
   );
 }
 
-/** The number told last, or a string that is one, in `scanned`; false where it is none that is written out here. */
-export function scanNumber(scan: JsonScan): bool {
+const number = changetype<DecodedNumber>(memory.data(16, 8));
+
+/** The number told last, or a string that is one; NaN where it is none that is written out here. */
+export function numberIn(scan: JsonScan): f64 {
   const text = keptText(scan);
   // No number that means anything is longer than what is kept.
-  if (scan.bytes > KEPT_BYTES) scanned = load<u8>(text) == 0x2d ? -f64.MAX_VALUE : f64.MAX_VALUE;
-  else if (decodeNumber(text, text + scan.kept) && numberEnd == text + scan.kept)
-    scanned = numberValue;
-  else return false;
-  return true;
+  if (scan.bytes > KEPT_BYTES) return load<u8>(text) == 0x2d ? -f64.MAX_VALUE : f64.MAX_VALUE;
+  const end = text + scan.kept;
+  return decodeNumber(text, end, number) && number.end == end ? number.value : NaN;
 }
-export let scanned: f64 = 0;

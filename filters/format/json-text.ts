@@ -1,8 +1,6 @@
-// The strings of RFC 8259 section 7: checks and unescapes one in place.
+import { Span } from "../sdk";
 
-/** Where the decoded string ends, and where reading goes on; set by decodeString. */
-export let decodedEnd: usize = 0;
-export let stringEnd: usize = 0;
+// The strings of RFC 8259 section 7: checks and unescapes one in place.
 
 function hex4(at: usize): i32 {
   let value = 0;
@@ -67,18 +65,23 @@ export function utf8Length(at: usize, end: usize): usize {
   return need;
 }
 
-/** Decodes the string whose opening quote is before `from`; false when it is not a string. */
-export function decodeString(from: usize, end: usize): bool {
+/**
+ * Decodes the string whose opening quote is before `from`.
+ *
+ * @param into what it says, where it stands
+ * @returns where reading goes on; 0 when it is not a string
+ */
+export function decodeString(from: usize, end: usize, into: Span): usize {
   let at = from;
   let out = from;
   while (at < end) {
     const c = load<u8>(at);
     if (c == 0x22) {
-      decodedEnd = out;
-      stringEnd = at + 1;
-      return true;
+      into.ptr = from;
+      into.bytes = out - from;
+      return at + 1;
     }
-    if (c < 0x20) return false;
+    if (c < 0x20) return 0;
     if (c != 0x5c) {
       // Most bytes are ASCII, and a copy of one byte is dear.
       if (c < 0x80) {
@@ -88,35 +91,35 @@ export function decodeString(from: usize, end: usize): bool {
         continue;
       }
       const length = utf8Length(at, end);
-      if (length == 0) return false;
+      if (length == 0) return 0;
       memory.copy(out, at, length);
       at += length;
       out += length;
       continue;
     }
-    if (end - at < 2) return false;
+    if (end - at < 2) return 0;
     const letter = load<u8>(at, 1);
     at += 2;
     if (letter != 0x75) {
       const byte = unescaped(letter);
-      if (byte < 0) return false;
+      if (byte < 0) return 0;
       store<u8>(out, <u8>byte);
       out++;
       continue;
     }
-    if (end - at < 4) return false;
+    if (end - at < 4) return 0;
     let point = hex4(at);
     at += 4;
     // A NUL would end a name early in whatever reads it later; a lone surrogate is no character.
-    if (point <= 0 || (point >= 0xdc00 && point <= 0xdfff)) return false;
+    if (point <= 0 || (point >= 0xdc00 && point <= 0xdfff)) return 0;
     if (point >= 0xd800 && point <= 0xdbff) {
-      if (end - at < 6 || load<u16>(at) != 0x755c) return false;
+      if (end - at < 6 || load<u16>(at) != 0x755c) return 0;
       const low = hex4(at + 2);
-      if (low < 0xdc00 || low > 0xdfff) return false;
+      if (low < 0xdc00 || low > 0xdfff) return 0;
       point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
       at += 6;
     }
     out = putUtf8(out, point);
   }
-  return false;
+  return 0;
 }

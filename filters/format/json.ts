@@ -1,6 +1,6 @@
-import { Ascii, isLiteral } from "../sdk";
-import { decodeNumber, numberEnd, numberValue } from "./json-number";
-import { decodedEnd, decodeString, stringEnd } from "./json-text";
+import { Ascii, copyText, isLiteral, Region, Span, Text } from "../sdk";
+import { DecodedNumber, decodeNumber } from "./json-number";
+import { decodeString } from "./json-text";
 import { addName, closeNameSet } from "./name-set";
 import { xxh64 } from "./xxh64";
 
@@ -32,14 +32,21 @@ class Frame {
 }
 const frames: usize = memory.data(1056, 8);
 
+let failure: Ascii = "";
+
 /** What was wrong, empty while nothing is; a literal. */
-export let jsonFailure: Ascii = "";
+export function jsonFailure(): Ascii {
+  return failure;
+}
+
+/** Whether anything was wrong so far: values read since then mean nothing. */
+export function hasFailed(): bool {
+  return failure.length > 0;
+}
 
 /** The string or the member name read last. */
-export let stringPtr: usize = 0;
-export let stringBytes: usize = 0;
-/** The number read last. */
-export let numberRead: f64 = 0;
+export const jsonString = changetype<Span>(memory.data(8, 8));
+const number = changetype<DecodedNumber>(memory.data(16, 8));
 
 function frame(level: i32): Frame {
   return changetype<Frame>(frames + <usize>level * offsetof<Frame>());
@@ -51,7 +58,7 @@ export function openJson(ptr: usize, bytes: usize): bool {
   end = ptr + bytes;
   depth = 0;
   objects = 0;
-  jsonFailure = "";
+  failure = "";
   if (bytes > MAX_BYTES) return failJson("is over 1048576 bytes");
   if (bytes >= 3 && load<u8>(ptr) == 0xef && load<u8>(ptr, 1) == 0xbb && load<u8>(ptr, 2) == 0xbf)
     at += 3;
@@ -61,14 +68,14 @@ export function openJson(ptr: usize, bytes: usize): bool {
 /** Ends a document: nothing may follow the value. True when all of it was right. */
 export function closeJson(): bool {
   closeNameSet();
-  if (jsonFailure.length > 0) return false;
+  if (failure.length > 0) return false;
   skipSpace();
   return at == end || failJson("has text after its end");
 }
 
 /** Records a failure at the current path, if it is the first. Always false. */
 export function failJson(message: Ascii): bool {
-  if (jsonFailure.length == 0) jsonFailure = message;
+  if (failure.length == 0) failure = message;
   return false;
 }
 
@@ -120,7 +127,7 @@ export function openObject(): bool {
 
 /** Moves to the next member and reads its name; false at the end of the object and after a failure. */
 export function nextMember(): bool {
-  if (jsonFailure.length > 0) return false;
+  if (failure.length > 0) return false;
   const top = frame(depth - 1);
   if (take(0x7d)) {
     depth--;
@@ -128,15 +135,13 @@ export function nextMember(): bool {
   }
   if (top.started && !take(0x2c)) return notJson();
   top.started = true;
-  if (!take(0x22) || !decodeString(at, end)) return notJson();
-  stringPtr = at;
-  stringBytes = decodedEnd - at;
-  at = stringEnd;
-  top.namePtr = stringPtr;
-  top.nameBytes = stringBytes;
+  if (!take(0x22) || !decode()) return notJson();
+  const name = jsonString.ptr;
+  const bytes = jsonString.bytes;
+  top.namePtr = name;
+  top.nameBytes = bytes;
   if (!take(0x3a)) return notJson();
-  if (!addName(xxh64(stringPtr, stringBytes, top.id))) return failJson("is there twice");
-  return true;
+  return addName(xxh64(name, bytes, top.id)) || failJson("is there twice");
 }
 
 /** Whether the member read last has this name. */
@@ -152,7 +157,7 @@ export function openArray(): bool {
 
 /** Moves to the next element; false at the end of the list and after a failure. */
 export function nextElement(): bool {
-  if (jsonFailure.length > 0) return false;
+  if (failure.length > 0) return false;
   const top = frame(depth - 1);
   if (take(0x5d)) {
     depth--;
@@ -166,42 +171,63 @@ export function nextElement(): bool {
   return true;
 }
 
-/** Reads a string into stringPtr and stringBytes. */
-export function readString(): bool {
-  if (jsonFailure.length > 0) return false;
-  if (!take(0x22)) return failJson("must be a string");
-  if (!decodeString(at, end)) return failJson("is not a valid string");
-  stringPtr = at;
-  stringBytes = decodedEnd - at;
-  at = stringEnd;
+/** Reads on behind an opening quote; false when no string stands there. */
+function decode(): bool {
+  const next = decodeString(at, end, jsonString);
+  if (next == 0) return false;
+  at = next;
   return true;
 }
 
-/** Reads a number between two limits, both included, into numberRead. */
-export function readNumber(min: i32, max: i32): bool {
-  if (jsonFailure.length > 0) return false;
+/** Reads a string into jsonString. */
+export function readString(): bool {
+  if (failure.length > 0) return false;
+  if (!take(0x22)) return failJson("must be a string");
+  return decode() || failJson("is not a valid string");
+}
+
+/** Whether the string read last is this one. */
+export function isString(text: Ascii): bool {
+  return isLiteral(text, jsonString.ptr, jsonString.bytes);
+}
+
+/** A copy of the string read last. */
+export function keepString(region: Region): Text {
+  return copyText(region, jsonString.ptr, jsonString.bytes);
+}
+
+/** Reads a number between two limits, both included; 0 after a failure. */
+export function readNumber(min: i32, max: i32): f64 {
+  if (hasFailed()) return 0;
   skipSpace();
-  if (!decodeNumber(at, end)) return failJson("must be a number");
-  at = numberEnd;
-  numberRead = numberValue;
-  return isWithin(min, max);
+  if (!decodeNumber(at, end, number)) {
+    failJson("must be a number");
+    return 0;
+  }
+  at = number.end;
+  return within(min, max);
 }
 
 // Whole limits, so that callers' code holds no constants of eight bytes.
-function isWithin(min: i32, max: i32): bool {
-  return (numberRead >= min && numberRead <= max) || failJson("is out of range");
+function within(min: i32, max: i32): f64 {
+  const value = number.value;
+  if (value >= min && value <= max) return value;
+  failJson("is out of range");
+  return 0;
 }
 
 /** Reads a whole number; proto JSON writes those of 64 bits as strings, which is accepted too. */
-export function readInteger(min: i32, max: i32): bool {
-  if (peek() == 0x22) {
-    if (!readString()) return false;
-    if (!decodeNumber(stringPtr, stringPtr + stringBytes) || numberEnd != stringPtr + stringBytes)
-      return failJson("must be a whole number");
-    numberRead = numberValue;
-    if (!isWithin(min, max)) return false;
-  } else if (!readNumber(min, max)) return false;
-  return Math.floor(numberRead) == numberRead || failJson("must be a whole number");
+export function readInteger(min: i32, max: i32): i32 {
+  let value: f64 = 0;
+  if (peek() != 0x22) value = readNumber(min, max);
+  else if (readString()) {
+    const ptr = jsonString.ptr;
+    const stringEnd = ptr + jsonString.bytes;
+    if (decodeNumber(ptr, stringEnd, number) && number.end == stringEnd) value = within(min, max);
+    else failJson("must be a whole number");
+  }
+  if (Math.floor(value) != value) failJson("must be a whole number");
+  return <i32>value;
 }
 
 /** Reads true or false; the result is only meaningful without a failure. */
@@ -231,10 +257,10 @@ export function skipValue(): bool {
   } else if (c == 0x22) readString();
   else if (!word("true") && !word("false") && !word("null")) {
     skipSpace();
-    if (!decodeNumber(at, end)) return notJson();
-    at = numberEnd;
+    if (!decodeNumber(at, end, number)) return notJson();
+    at = number.end;
   }
-  return jsonFailure.length == 0;
+  return failure.length == 0;
 }
 
 /** Depth of the failure's path, and its segments from the outside in. */

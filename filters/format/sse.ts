@@ -3,10 +3,10 @@
 // and only data fields matter here.
 
 /** What nextPiece found: bytes of data, the end of a data line, the end of an event, or nothing more. */
-export const NO_PIECE: i32 = 0;
-export const DATA: i32 = 1;
-export const DATA_END: i32 = 2;
-export const EVENT_END: i32 = 3;
+export const NO_PIECE: u8 = 0;
+export const DATA: u8 = 1;
+export const DATA_END: u8 = 2;
+export const EVENT_END: u8 = 3;
 
 const START: u8 = 0;
 const NAME: u8 = 1;
@@ -21,13 +21,12 @@ export class SseScan {
   matched: u8;
   /** The line before ended with CR: an LF now belongs to it. */
   afterCr: bool;
+  /** What nextPiece found last; DATA begins here and ends where reading goes on. */
+  piece: u8;
+  dataFrom: usize;
   /** Bytes of a byte order mark seen at the very start, 3 when that is behind. */
   mark: u8;
 }
-
-export let piece: i32 = NO_PIECE;
-export let pieceFrom: usize = 0;
-export let pieceTo: usize = 0;
 
 const name: usize = memory.data<u8>([0x64, 0x61, 0x74, 0x61]);
 const byteOrderMark: usize = memory.data<u8>([0xef, 0xbb, 0xbf]);
@@ -40,7 +39,7 @@ export function isBetweenLines(sse: SseScan): bool {
 /** Reads on to the next piece or to the end of the bytes; returns where to go on. */
 export function nextPiece(sse: SseScan, from: usize, end: usize): usize {
   let at = from;
-  piece = NO_PIECE;
+  sse.piece = NO_PIECE;
   while (at < end) {
     const c = load<u8>(at);
     if (sse.mark < 3) {
@@ -63,8 +62,8 @@ export function nextPiece(sse: SseScan, from: usize, end: usize): usize {
       sse.afterCr = c == 0x0d;
       const state = sse.state;
       sse.state = START;
-      if (state == START) piece = EVENT_END;
-      else if (state == IN_DATA || state == SPACE) piece = DATA_END;
+      if (state == START) sse.piece = EVENT_END;
+      else if (state == IN_DATA || state == SPACE) sse.piece = DATA_END;
       else continue;
       return at;
     }
@@ -72,9 +71,8 @@ export function nextPiece(sse: SseScan, from: usize, end: usize): usize {
       const start = at;
       at = lineEnd(at, end);
       if (sse.state == IGNORED) continue;
-      piece = DATA;
-      pieceFrom = start;
-      pieceTo = at;
+      sse.piece = DATA;
+      sse.dataFrom = start;
       return at;
     }
     at = readName(sse, c, at);

@@ -1,15 +1,20 @@
-import { copyText, Region, Text } from "../sdk";
-import { failJson, nextElement, openArray, readString, stringBytes, stringPtr } from "./json";
+import { Region, Text, textBytes, textPtr } from "../sdk";
+import { failJson, jsonString, keepString, nextElement, openArray, readString } from "./json";
 
 // Values that several members share, read into the region of a configuration.
 
-/** Bytes of a non-empty string of at most `most` bytes; 0 after a failure. */
-export function readText(region: Region, max: usize): Text {
-  if (!readString()) return 0;
-  if (stringBytes == 0) failJson("must not be empty");
-  else if (stringBytes > max) failJson("is too long");
-  else return copyText(region, stringPtr, stringBytes);
+/** A copy of the string, or of the member's name, read last: 1 to `max` bytes; 0 after a failure. */
+export function keepText(region: Region, max: usize): Text {
+  const bytes = jsonString.bytes;
+  if (bytes == 0) failJson("must not be empty");
+  else if (bytes > max) failJson("is too long");
+  else return keepString(region);
   return 0;
+}
+
+/** A string of 1 to `max` bytes; 0 after a failure. */
+export function readText(region: Region, max: usize): Text {
+  return readString() ? keepText(region, max) : 0;
 }
 
 // The characters of a token but for capital letters, as two sets of 64 bits:
@@ -21,8 +26,8 @@ const TOKEN_HIGH: u64 = 0x57ffffffc0000000;
 export function readHeaderName(region: Region): Text {
   const name = readText(region, 128);
   if (name == 0) return 0;
-  for (let i: usize = 0; i < stringBytes; i++) {
-    const c = load<u8>(stringPtr + i);
+  for (let i: usize = 0; i < textBytes(name); i++) {
+    const c = load<u8>(textPtr(name) + i);
     // Bit c of the set; in a shift only the low six bits of the count matter.
     if ((((c < 64 ? TOKEN_LOW : c < 128 ? TOKEN_HIGH : 0) >> c) & 1) != 0) continue;
     failJson("must be a lower-case header name");
@@ -31,14 +36,19 @@ export function readHeaderName(region: Region): Text {
   return name;
 }
 
-/** A DNS-1123 label. */
-export function readLabel(region: Region): Text {
-  const label = readText(region, 63);
-  if (label != 0 && !isLabel(stringPtr, stringBytes)) {
+/** A copy of the member's name, or the string, read last: a DNS-1123 label; 0 after a failure. */
+export function keepLabel(region: Region): Text {
+  const label = keepText(region, 63);
+  if (label != 0 && !isLabel(textPtr(label), textBytes(label))) {
     failJson("must be a DNS-1123 label");
     return 0;
   }
   return label;
+}
+
+/** A DNS-1123 label. */
+export function readLabel(region: Region): Text {
+  return readString() ? keepLabel(region) : 0;
 }
 
 export function isLabel(ptr: usize, bytes: usize): bool {

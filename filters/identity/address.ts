@@ -1,18 +1,23 @@
 // Addresses as the 128 bits of IPv6; those of IPv4 are ::ffff:0:0/96, as RFC 4291,
 // section 2.5.5.2, maps them.
 
-/** The address read last, in the order of the network. */
-export let addressHigh: u64 = 0;
-export let addressLow: u64 = 0;
-/** Where its text ended, and how many bits before its own it has because it is one of IPv4. */
-export let addressEnd: usize = 0;
-export let mappedBits: u32 = 0;
+/** An address that was read. */
+@unmanaged
+export class Address {
+  /** Its bits in the order of the network. */
+  high: u64;
+  low: u64;
+  /** Where its text ended. */
+  end: usize;
+  /** How many bits it has before its own because it is one of IPv4: 96 or 0. */
+  mappedBits: u32;
+}
 
 /** The octets as they are written; two at once may go beyond the sixteenth. */
 const octets: usize = memory.data(24, 8);
 
 /** Reads an address from the beginning of a text; false where none stands there. */
-export function readAddress(from: usize, end: usize): bool {
+export function readAddress(from: usize, end: usize, into: Address): bool {
   let at = from;
   let to = octets;
   let gap: usize = 0;
@@ -30,7 +35,7 @@ export function readAddress(from: usize, end: usize): bool {
       decimal = decimal * 10 + digit;
       byte = 0;
     }
-    addressEnd = at;
+    into.end = at;
     if (byte == 0x2e) isDotted = true;
     if (at > start) {
       store<u16>(to, <u16>(isDotted ? decimal : bswap(<u16>hex)));
@@ -43,11 +48,11 @@ export function readAddress(from: usize, end: usize): bool {
       at++;
     }
   }
-  mappedBits = 0;
-  addressHigh = 0;
+  into.mappedBits = 0;
+  into.high = 0;
   if (isDotted && to == octets + 4 && gap == 0) {
-    mappedBits = 96;
-    addressLow = 0xffff00000000 | <u64>bswap(load<u32>(octets));
+    into.mappedBits = 96;
+    into.low = 0xffff00000000 | <u64>bswap(load<u32>(octets));
     return true;
   }
   if (to == octets + 16 && gap == 0) gap = to;
@@ -56,7 +61,7 @@ export function readAddress(from: usize, end: usize): bool {
   const behind = to - gap;
   memory.copy(octets + 16 - behind, gap, behind);
   memory.fill(gap, 0, octets + 16 - to);
-  addressHigh = bswap(load<u64>(octets));
-  addressLow = bswap(load<u64>(octets, 8));
+  into.high = bswap(load<u64>(octets));
+  into.low = bswap(load<u64>(octets, 8));
   return true;
 }

@@ -6,8 +6,8 @@ import {
   isText,
   literal,
   nextHeader,
-  property,
   readProperty,
+  Span,
   sameBytes,
   Text,
   textBytes,
@@ -16,7 +16,7 @@ import {
   valuePtr,
 } from "../sdk";
 import { isRangeIn, Range, rangeOf } from "./ranges";
-import { findSan, sanBytes, sanPtr } from "./san";
+import { findSan } from "./san";
 import { API_KEY, HEADER, KeySource, SOURCE_IP } from "./sources";
 
 const authorization = literal("authorization");
@@ -27,37 +27,34 @@ const sourceAddress = literal("source\0address");
 const HASH_BYTES: usize = 71;
 const hashed: usize = memory.data(72, 8);
 
-/** The key found last, and the kind of the source it came from. */
-export let keyPtr: usize = 0;
-export let keyBytes: usize = 0;
-export let keyKind: i32 = HEADER;
+const key = changetype<Span>(memory.data(8, 8));
+let kind: i32 = HEADER;
 let conflict: bool = false;
 
 /**
  * Finds who is calling: the first source with a value. All values of a header
  * count, repeated or comma-joined; values that differ identify no one, because
  * whatever stands behind may read another one of them (CVE-2020-25017,
- * CVE-2026-26308). False when there is no key.
+ * CVE-2026-26308).
+ *
+ * @returns the key, until the next is looked for or the callback ends; null when there is none
  */
-export function findKey(sources: usize): bool {
+export function findKey(sources: usize): Span | null {
   for (let at = sources; at != 0; at = changetype<KeySource>(at).next) {
     const source = changetype<KeySource>(at);
-    keyKind = source.kind;
-    keyBytes = 0;
+    kind = source.kind;
+    key.bytes = 0;
     conflict = false;
     if (source.kind == HEADER) addHeader(source.header, false);
     else if (source.kind == API_KEY) {
       addHeader(authorization, true);
       addHeader(xApiKey, false);
     } else if (!FULL || source.kind == SOURCE_IP) addAddress(source);
-    else if (findSan(source.kind)) {
-      keyPtr = sanPtr;
-      keyBytes = sanBytes;
-    }
-    if (conflict) return false;
-    if (keyBytes > 0) return true;
+    else findSan(source.kind, key);
+    if (conflict) return null;
+    if (key.bytes > 0) return key;
   }
-  return false;
+  return null;
 }
 
 function addHeader(name: Text, bearer: bool): void {
@@ -88,10 +85,12 @@ function addValue(start: usize, stop: usize, bearer: bool): void {
     while (from < to && isSpace(load<u8>(from))) from++;
   }
   if (from == to) return;
-  if (keyBytes == 0) {
-    keyPtr = from;
-    keyBytes = to - from;
-  } else if (keyBytes != to - from || !sameBytes(keyPtr, from, keyBytes)) conflict = true;
+  const bytes = to - from;
+  const found = key.bytes;
+  if (found == 0) {
+    key.ptr = from;
+    key.bytes = bytes;
+  } else if (found != bytes || !sameBytes(key.ptr, from, bytes)) conflict = true;
 }
 
 /** "Bearer " in any case (RFC 9110, section 11.1: schemes are case-insensitive). */
@@ -109,68 +108,81 @@ function isBearer(ptr: usize): bool {
  * name of the range that it is in.
  */
 function addAddress(source: KeySource): void {
-  if (!readProperty(sourceAddress)) return;
-  let bytes = property.bytes;
-  while (bytes > 0 && load<u8>(property.ptr + bytes - 1) != 0x3a) bytes--;
-  keyPtr = property.ptr;
-  keyBytes = bytes > 1 ? bytes - 1 : property.bytes;
-  if (keyBytes > 2 && load<u8>(keyPtr) == 0x5b) {
-    keyPtr++;
-    keyBytes -= 2;
+  const address = readProperty(sourceAddress);
+  if (address === null) return;
+  let ptr = address.ptr;
+  let bytes = address.bytes;
+  let port = bytes;
+  while (port > 0 && load<u8>(ptr + port - 1) != 0x3a) port--;
+  if (port > 1) bytes = port - 1;
+  if (bytes > 2 && load<u8>(ptr) == 0x5b) {
+    ptr++;
+    bytes -= 2;
     // "::ffff:"
-    if (load<u64>(keyPtr) << 8 == 0x3a666666663a3a00) {
-      keyPtr += 7;
-      keyBytes -= 7;
+    if (load<u64>(ptr) << 8 == 0x3a666666663a3a00) {
+      ptr += 7;
+      bytes -= 7;
     }
   }
-  if (!RANGES) return;
-  const range = rangeOf(source.ranges, keyPtr, keyBytes);
-  if (range == 0) return;
-  const name = changetype<Range>(range).name;
-  keyPtr = textPtr(name);
-  keyBytes = textBytes(name);
+  if (RANGES) {
+    const range = rangeOf(source.ranges, ptr, bytes);
+    if (range != 0) {
+      const name = changetype<Range>(range).name;
+      ptr = textPtr(name);
+      bytes = textBytes(name);
+    }
+  }
+  key.ptr = ptr;
+  key.bytes = bytes;
 }
 
 /**
  * Finds the caller as configurations name tenants: API keys by "sha256:" and
  * their digest. A header that claims such a name identifies no one, for the
  * digest is no secret; nor does one that claims a range of addresses.
+ *
+ * @returns the tenant's name, until the next key is looked for; null when there is none
  */
-export function findTenant(sources: usize): bool {
-  if (!findKey(sources)) return false;
-  if (FULL && keyKind > SOURCE_IP) return nameSan();
-  if (FULL && keyBytes > 4 && isLiteral("san:", keyPtr, 4)) return false;
-  if (RANGES && keyKind == HEADER && claimsRange(sources)) return false;
-  if (keyKind != API_KEY) return keyBytes < 7 || !isLiteral("sha256:", keyPtr, 7);
+export function findTenant(sources: usize): Span | null {
+  const found = findKey(sources);
+  if (found === null) return null;
+  if (FULL && kind > SOURCE_IP) return nameSan(found);
+  const ptr = found.ptr;
+  const bytes = found.bytes;
+  if (FULL && bytes > 4 && isLiteral("san:", ptr, 4)) return null;
+  if (RANGES && kind == HEADER && claimsRange(sources, found)) return null;
+  if (kind != API_KEY) return bytes >= 7 && isLiteral("sha256:", ptr, 7) ? null : found;
   store<u64>(hashed, 0x3a363532616873); // "sha256:"
-  sha256Hex(keyPtr, keyBytes, hashed + 7);
-  keyPtr = hashed;
-  keyBytes = HASH_BYTES;
-  return true;
+  sha256Hex(ptr, bytes, hashed + 7);
+  found.ptr = hashed;
+  found.bytes = HASH_BYTES;
+  return found;
 }
 
 /** Whether a header says what only the connection tells where ranges are named. */
-function claimsRange(sources: usize): bool {
+function claimsRange(sources: usize, name: Span): bool {
   for (let at = sources; at != 0; at = changetype<KeySource>(at).next)
-    if (isRangeIn(changetype<KeySource>(at).ranges, keyPtr, keyBytes)) return true;
+    if (isRangeIn(changetype<KeySource>(at).ranges, name.ptr, name.bytes)) return true;
   return false;
 }
 
 /** "san:" and the name, as tenants that certificates tell are written. */
-function nameSan(): bool {
-  const ptr = arenaAlloc(keyBytes + 4);
-  if (ptr == 0) return false;
+function nameSan(name: Span): Span | null {
+  const bytes = name.bytes;
+  const ptr = arenaAlloc(bytes + 4);
+  if (ptr == 0) return null;
   store<u32>(ptr, 0x3a6e6173); // "san:"
-  memory.copy(ptr + 4, keyPtr, keyBytes);
-  keyPtr = ptr;
-  keyBytes += 4;
-  return true;
+  memory.copy(ptr + 4, name.ptr, bytes);
+  name.ptr = ptr;
+  name.bytes = bytes + 4;
+  return name;
 }
 
 /** Whether the caller, told by these sources, is one of the listed tenants (links of next and text). */
 export function isCallerIn(list: usize, sources: usize): bool {
-  if (list == 0 || !findTenant(sources)) return false;
+  const name: Span | null = list == 0 ? null : findTenant(sources);
+  if (name === null) return false;
   for (let link = list; link != 0; link = load<usize>(link))
-    if (isText(load<usize>(link, 4), keyPtr, keyBytes)) return true;
+    if (isText(load<usize>(link, 4), name.ptr, name.bytes)) return true;
   return false;
 }

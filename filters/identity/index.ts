@@ -1,2 +1,3 @@
-export { findKey, findTenant, isCallerIn, keyBytes, keyPtr } from "./identify";
+export { findKey, findTenant, isCallerIn } from "./identify";
+export { shadowTenant, unknownTenant } from "./names";
 export { KeySource, readSources } from "./sources";

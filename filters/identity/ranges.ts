@@ -1,9 +1,11 @@
 import { failJson, nextElement, openArray } from "../format/json";
 import { readText } from "../format/values";
 import { isText, Region, Text, textBytes, textPtr } from "../sdk";
-import { addressEnd, addressHigh, addressLow, mappedBits, readAddress } from "./address";
+import { Address, readAddress } from "./address";
 
 const MAX_RANGES: i32 = 256;
+
+const address = changetype<Address>(memory.data(24, 8));
 
 /** Addresses that begin with the same bits: "10.0.0.0/8"; without a number it is one address. */
 @unmanaged
@@ -38,32 +40,32 @@ export function readRanges(region: Region): usize {
 /** Reads the name of a range; false when it is none. */
 function readRange(range: Range): bool {
   const end = textPtr(range.name) + textBytes(range.name);
-  if (!readAddress(textPtr(range.name), end)) return false;
-  let at = addressEnd;
+  if (!readAddress(textPtr(range.name), end, address)) return false;
+  let at = address.end;
   let bits: u32 = 128;
   if (at < end) {
-    bits = mappedBits;
+    bits = address.mappedBits;
     let number: u32 = 0;
     while (++at < end) number = number * 10 + (load<u8>(at) - 0x30);
     bits += number;
   }
   range.bits = bits;
-  range.high = addressHigh;
-  range.low = addressLow;
+  range.high = address.high;
+  range.low = address.low;
   return bits <= 128;
 }
 
 /** The first range of a list that an address is in, which is the narrowest; 0 where it is in none. */
 export function rangeOf(list: usize, ptr: usize, bytes: usize): usize {
-  if (list == 0 || !readAddress(ptr, ptr + bytes)) return 0;
+  if (list == 0 || !readAddress(ptr, ptr + bytes, address)) return 0;
   let at = list;
   while (at != 0 && !holds(changetype<Range>(at))) at = changetype<Range>(at).next;
   return at;
 }
 
 function holds(range: Range): bool {
-  const high = range.high ^ addressHigh;
-  const low = range.low ^ addressLow;
+  const high = range.high ^ address.high;
+  const low = range.low ^ address.low;
   const bits = range.bits;
   if (bits > 64) return (high | (low >> (128 - bits))) == 0;
   return bits == 0 || high >> (64 - bits) == 0;

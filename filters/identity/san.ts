@@ -5,8 +5,8 @@ import {
   isLiteral,
   literal,
   nextHeader,
-  property,
   readProperty,
+  Span,
   Text,
   valueBytes,
   valuePtr,
@@ -17,33 +17,33 @@ const uriSan: Text = FULL ? literal("connection\0uri_san_peer_certificate") : 0;
 const dnsSan: Text = FULL ? literal("connection\0dns_san_peer_certificate") : 0;
 const forwardedCert: Text = FULL ? literal("x-forwarded-client-cert") : 0;
 
-/** The name found last. */
-export let sanPtr: usize = 0;
-export let sanBytes: usize = 0;
-
 /**
  * Finds the name that a client certificate proves: its URI (in a mesh the
  * SPIFFE id), else its DNS name. Of the connection only what Envoy verified
  * counts. Of x-forwarded-client-cert only the last element does, which the
  * nearest proxy wrote; earlier ones may come from anywhere.
+ *
+ * @param into the name, which stays as it is where there is none
  */
-export function findSan(kind: i32): bool {
-  sanBytes = 0;
-  if (kind != CONNECTION_SAN) return findForwarded();
-  if (!readProperty(uriSan) || property.bytes == 0) if (!readProperty(dnsSan)) return false;
-  sanPtr = property.ptr;
-  sanBytes = property.bytes;
-  return sanBytes > 0;
+export function findSan(kind: i32, into: Span): void {
+  if (kind != CONNECTION_SAN) findForwarded(into);
+  else {
+    let name = readProperty(uriSan);
+    if (name === null || name.bytes == 0) name = readProperty(dnsSan);
+    if (name === null) return;
+    into.ptr = name.ptr;
+    into.bytes = name.bytes;
+  }
 }
 
-function findForwarded(): bool {
+function findForwarded(into: Span): void {
   let last: HeaderRow = 0;
   for (let row = findHeader(forwardedCert); row != 0; row = nextHeader(forwardedCert, row))
     last = row;
-  if (last == 0) return false;
+  if (last == 0) return;
   const end = valuePtr(last) + valueBytes(last);
   const start = lastElement(valuePtr(last), end);
-  return findPair("URI", start, end) || findPair("DNS", start, end);
+  if (!findPair("URI", start, end, into)) findPair("DNS", start, end, into);
 }
 
 /** Where the part behind the last comma begins that stands outside of quotes. */
@@ -65,21 +65,21 @@ function skip(at: usize, end: usize): usize {
 }
 
 /** Finds the first pair of that key in one element: Key=value;Key="quoted value";... */
-function findPair(key: Ascii, from: usize, end: usize): bool {
+function findPair(key: Ascii, from: usize, end: usize, into: Span): bool {
   while (from < end) {
     let to = from;
     while (to < end && load<u8>(to) != 0x3b) to = skip(to, end);
     while (from < to && load<u8>(from) == 0x20) from++;
     const value = from + <usize>key.length + 1;
     if (value < to && load<u8>(value - 1) == 0x3d && isLiteral(key, from, key.length))
-      return take(value, to);
+      return take(value, to, into);
     from = to + 1;
   }
   return false;
 }
 
 /** Takes a value without its quotes; one with escapes in it is not a name that anyone has. */
-function take(from: usize, to: usize): bool {
+function take(from: usize, to: usize, into: Span): bool {
   if (load<u8>(from) == 0x22 && to - from > 1) {
     from++;
     to--;
@@ -88,7 +88,7 @@ function take(from: usize, to: usize): bool {
     const c = load<u8>(at);
     if (c == 0x5c || c == 0x22) return false;
   }
-  sanPtr = from;
-  sanBytes = to - from;
-  return sanBytes > 0;
+  into.ptr = from;
+  into.bytes = to - from;
+  return into.bytes > 0;
 }

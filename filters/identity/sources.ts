@@ -1,6 +1,7 @@
 import {
   failJson,
-  jsonFailure,
+  hasFailed,
+  isString,
   member,
   nextElement,
   nextMember,
@@ -8,12 +9,10 @@ import {
   openObject,
   readBool,
   readString,
-  stringBytes,
-  stringPtr,
   unknownField,
 } from "../format/json";
 import { readHeaderName } from "../format/values";
-import { isLiteral, Region, Text } from "../sdk";
+import { Region, Text } from "../sdk";
 import { readRanges } from "./ranges";
 
 export const HEADER: i32 = 0;
@@ -46,7 +45,7 @@ export function readSources(region: Region): usize {
   while (nextElement()) {
     if (++count > MAX_SOURCES) failJson("has more than 8 sources");
     const source = readSource(region);
-    if (jsonFailure.length > 0) return 0;
+    if (hasFailed()) return 0;
     if (last == 0) head = source;
     else changetype<KeySource>(last).next = source;
     last = source;
@@ -73,14 +72,14 @@ function readSource(region: Region): usize {
     } else if (FULL && member("san")) source.kind = readSan();
     else unknownField();
   }
-  if (jsonFailure.length == 0 && members != 1)
+  if (!hasFailed() && members != 1)
     failJson("must have exactly one of header, apiKey and sourceIp");
   return changetype<usize>(source);
 }
 
 function readSan(): i32 {
   if (!readString()) return 0;
-  if (isLiteral("connection", stringPtr, stringBytes)) return CONNECTION_SAN;
-  if (!isLiteral("forwarded", stringPtr, stringBytes)) failJson("must be connection or forwarded");
+  if (isString("connection")) return CONNECTION_SAN;
+  if (!isString("forwarded")) failJson("must be connection or forwarded");
   return FORWARDED_SAN;
 }

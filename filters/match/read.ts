@@ -1,6 +1,6 @@
 import {
   failJson,
-  jsonFailure,
+  hasFailed,
   member,
   nextElement,
   nextMember,
@@ -37,7 +37,7 @@ export function readMatches(region: Region): usize {
     if (++count > MAX_MATCHES) failJson("has more than 16 matches");
     const match = changetype<HeaderMatch>(region.alloc(offsetof<HeaderMatch>()));
     readMatch(match, region);
-    if (jsonFailure.length > 0) return 0;
+    if (hasFailed()) return 0;
     match.next = list;
     list = changetype<usize>(match);
   }
@@ -56,7 +56,7 @@ function readMatch(match: HeaderMatch, region: Region): void {
     } else if (member("present")) match.kind = readBool() ? PRESENT : ABSENT;
     else unknownField();
   }
-  if (jsonFailure.length > 0) return;
+  if (hasFailed()) return;
   if (match.header == 0) failJson("has no header");
   else if (match.kind == 0) failJson("must have one of exact, prefix and present");
 }

@@ -1,4 +1,4 @@
-import { resetArena, shared, write, writeByte, writeSafe, writeUint, writtenBytes } from "../sdk";
+import { found, resetArena, write, writeByte, writeSafe, writeUint, writtenBytes } from "../sdk";
 import { writeCounterLabel, writeCounterName, writeHistogramName } from "./names";
 import { COUNTERS, FIRST_COUNTERS, HISTOGRAMS } from "./series";
 import { readSharedCell, sharedCellCount } from "./shared-cells";
@@ -56,7 +56,7 @@ function writeCells(turn: usize, end: usize, before: bool): void {
 
 function writeCounters(cell: usize, before: bool): bool {
   let any = before;
-  const end = cell + shared.bytes;
+  const end = cell + found.bytes;
   let at = cell + HEADER + namesRoom(cell);
   for (let i = 0; i < COUNTERS && at + 8 <= end; i++) {
     if (i == FIRST_COUNTERS) at = histogramsEnd(at, end);
@@ -87,7 +87,7 @@ function histogramsEnd(at: usize, end: usize): usize {
 
 function writeHistograms(cell: usize, before: bool): bool {
   let any = before;
-  const end = cell + shared.bytes;
+  const end = cell + found.bytes;
   let at = cell + HEADER + namesRoom(cell) + ((<usize>FIRST_COUNTERS) << 3);
   for (let i = 0; i < HISTOGRAMS && at + 16 <= end; i++) {
     const zeros = load<u64>(at);

@@ -43,7 +43,12 @@ const POINTERS: usize = COUNTS + ((<usize>COUNTERS) << 2);
 const NAMES: usize = POINTERS + ((<usize>HISTOGRAMS) << 2);
 
 const cells = changetype<Table>(memory.data(16, 8));
-export let firstCell: usize = 0;
+let first: usize = 0;
+
+/** The cell that came last; the others follow by nextOfAll. */
+export function firstCell(): usize {
+  return first;
+}
 
 /** The cell of a route, a variant and a tier (0 where unknown), or the one that all share who come beyond the bound; it lives as long as the VM. */
 export function cellOf(route: Text, variant: Text, tier: Text): Cell {
@@ -88,8 +93,8 @@ function findCell(
   copy(at + NAMES, route);
   copy(at + NAMES + bytesOf(route), variant);
   memory.copy(at + NAMES + bytesOf(route) + bytesOf(variant), last, lastBytes);
-  cell.nextOfAll = firstCell;
-  firstCell = at;
+  cell.nextOfAll = first;
+  first = at;
   addTo(cells, fingerprint, at);
   return at;
 }

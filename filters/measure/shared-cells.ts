@@ -1,12 +1,12 @@
 import {
   arenaAlloc,
   CAS_MISMATCH,
+  found,
   literal,
   NOT_FOUND,
   OK,
   readShared,
   resetArena,
-  shared,
   textBytes,
   textPtr,
   writeShared,
@@ -46,7 +46,7 @@ const listKey = literal("weir.cells");
 
 /** Adds what this worker counted to the proxy's cells; call it on each tick. */
 export function mergeCells(): void {
-  for (let at = firstCell; at != 0; at = changetype<Cell>(at).nextOfAll) {
+  for (let at = firstCell(); at != 0; at = changetype<Cell>(at).nextOfAll) {
     const cell = changetype<Cell>(at);
     if (!cell.changed) continue;
     if (placed(cell) ? !merged(cell) : cell.place != BEYOND) continue;
@@ -57,13 +57,13 @@ export function mergeCells(): void {
 
 /** Number of cells the proxy has. */
 export function sharedCellCount(): i32 {
-  return readShared(textPtr(listKey), textBytes(listKey)) == OK ? <i32>(shared.bytes >> 3) : 0;
+  return readShared(textPtr(listKey), textBytes(listKey)) == OK ? <i32>(found.bytes >> 3) : 0;
 }
 
 /** Reads the cell in a place, for ./report; 0 when it is not there. */
 export function readSharedCell(place: i32): usize {
-  return readShared(numberedKey(SERIES, <u16>place), NUMBERED_KEY) == OK && shared.bytes >= HEADER
-    ? shared.ptr
+  return readShared(numberedKey(SERIES, <u16>place), NUMBERED_KEY) == OK && found.bytes >= HEADER
+    ? found.ptr
     : 0;
 }
 
@@ -73,9 +73,9 @@ function placed(cell: Cell): bool {
     resetArena();
     const status = readShared(textPtr(listKey), textBytes(listKey));
     if (status != OK && status != NOT_FOUND) return false;
-    const count = shared.bytes >> 3;
+    const count = found.bytes >> 3;
     for (let place: usize = 0; place < count; place++)
-      if (load<u64>(shared.ptr + (place << 3)) == cell.fingerprint) {
+      if (load<u64>(found.ptr + (place << 3)) == cell.fingerprint) {
         cell.place = <i32>place;
         return true;
       }
@@ -85,7 +85,7 @@ function placed(cell: Cell): bool {
     }
     const longer = arenaAlloc((count + 1) << 3);
     if (longer == 0) return false;
-    memory.copy(longer, shared.ptr, count << 3);
+    memory.copy(longer, found.ptr, count << 3);
     store<u64>(longer + (count << 3), cell.fingerprint);
     const written = writeShared(textPtr(listKey), textBytes(listKey), longer, (count + 1) << 3);
     if (written == OK) cell.place = <i32>count;
@@ -98,7 +98,7 @@ function merged(cell: Cell): bool {
   for (let i = 0; i < MAX_TRIES; i++) {
     resetArena();
     const before = readSharedCell(cell.place);
-    const bytes: usize = before == 0 ? 0 : shared.bytes;
+    const bytes: usize = before == 0 ? 0 : found.bytes;
     const sum = arenaAlloc(bytes + maxBytes(cell));
     if (sum == 0) return false;
     const size = add(cell, before, before + bytes, sum);

@@ -2,16 +2,8 @@ import { registerMember, TOKEN_LIMIT } from "../document";
 import { writeCellCounters, writeCellHistograms } from "../measure";
 import { nameFilter, onDelete, onRequestTrailers } from "../plugin";
 import { alsoReport, electUnder } from "../report";
-import {
-  isLiteral,
-  literal,
-  property,
-  readProperty,
-  resetArena,
-  STOP_ITERATION,
-  write,
-} from "../sdk";
-import { endStream } from "../token-limit/answer/account";
+import { isLiteral, literal, readProperty, resetArena, STOP_ITERATION, write } from "../sdk";
+import { endStream } from "../token-limit/answer/end-stream";
 import { onResponse, onResponseBody } from "../token-limit/answer/response";
 import { bindTokenLimit, parseTokenLimit } from "../token-limit/config";
 import { beginDenial, denyBody, finishDenial, isDenied } from "../token-limit/prompt/body-refusal";
@@ -72,11 +64,8 @@ const codeDetails = literal("response\0code_details");
 /** Envoy's word for why a stream ended before its time begins so where the pod broke off. */
 function isBrokenOff(): bool {
   const bytes: usize = 9; // "upstream_"
-  return (
-    readProperty(codeDetails) &&
-    property.bytes >= bytes &&
-    isLiteral("upstream_", property.ptr, bytes)
-  );
+  const details = readProperty(codeDetails);
+  return details !== null && details.bytes >= bytes && isLiteral("upstream_", details.ptr, bytes);
 }
 
 /** Roots and streams end here; a stream that did not come to its end was left or broken off. */

@@ -11,7 +11,7 @@ import {
   Text,
   write,
 } from "../sdk";
-import { othersHost } from "./request";
+import { isOthersHost } from "./request";
 
 // The headers that only Weir may set. A client that sends one claims what is
 // not its to claim, so it is removed before anyone reads it.
@@ -34,7 +34,7 @@ export function flushClaims(): void {
 
 /** Removes a control header that the client sent, from requests that are this instance's. */
 export function removeClaimed(name: Text): void {
-  if (othersHost || !hasHeader(name)) return;
+  if (isOthersHost() || !hasHeader(name)) return;
   removeHeader(REQUEST_HEADERS, name);
   spoofed++;
 }

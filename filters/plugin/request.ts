@@ -15,7 +15,10 @@ const authority = literal(":authority");
  * Whether the request is for a host that another instance on this proxy may look
  * after, before this one or behind it: what that one wrote is not this one's to remove.
  */
-export let othersHost: bool = false;
+export function isOthersHost(): bool {
+  return othersHost;
+}
+let othersHost: bool = false;
 
 /** Reads the request's headers, once, and finds its route; 0 when no route is for it. */
 export function openRequest(): usize {

@@ -15,11 +15,11 @@ export function notePods(open: f64): void {
 
 /** Whether the pods or the worker are saturated. */
 export function isPressed(): bool {
-  return min(podsOpen, workerOpen) < PRESSED;
+  return min(podsOpen, workerOpen()) < PRESSED;
 }
 
 /** A share, of 10,000, eased by the pressure: its square falls sooner than the tiers' share does. */
 export function eased(share: u32): u32 {
-  const open = min(podsOpen, workerOpen);
+  const open = min(podsOpen, workerOpen());
   return <u32>(<f64>share * open * open);
 }

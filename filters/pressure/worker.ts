@@ -13,7 +13,7 @@ const LEAST: f64 = 0.01;
 /** Without a tick for so many periods, another root context's are followed, or a clock jumped. */
 const LOST: u64 = 16;
 
-export let workerOpen: f64 = 1;
+let open: f64 = 1;
 let followed: u32 = 0;
 let lastNs: u64 = 0;
 
@@ -31,6 +31,11 @@ export function onPressureTick(root: u32, periodNs: u64): void {
   lastNs = now;
   if (!follows) return;
   const late = now > due ? now - due : 0;
-  if (late > LATE_NS) workerOpen = max(workerOpen * LOWER, LEAST);
-  else if (late < PROMPT_NS) workerOpen = min(workerOpen * RAISE, 1);
+  if (late > LATE_NS) open = max(open * LOWER, LEAST);
+  else if (late < PROMPT_NS) open = min(open * RAISE, 1);
+}
+
+/** How much of the optional work this worker can do, 1: all of it. */
+export function workerOpen(): f64 {
+  return open;
 }

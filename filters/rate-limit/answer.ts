@@ -20,12 +20,14 @@ import { beganMs, flowOf } from "./concurrency/stream-table";
 import { notePod } from "./in-flight/ask";
 import { drainNs, Flow } from "./in-flight/flow";
 import { noteBegun } from "./overload/estimate";
-import { gpuUse, kvCacheUse, queueDepth, readLoad } from "./overload/orca";
+import { PodLoad, readLoad } from "./overload/orca";
 import { ANSWERED, noteSaturation } from "./overload/overload";
 
 const status = literal(":status");
 const retryAfter = literal("retry-after");
 const loadMetrics = literal("endpoint-load-metrics");
+
+const podLoad = changetype<PodLoad>(memory.data(24, 8));
 
 /**
  * Looks at the headers of an answer, where the route asks for it: what the pod
@@ -42,9 +44,9 @@ export function readAnswer(context: u32): void {
   if (since > 0) noteBegun(flow, since, now);
   const load = findHeader(loadMetrics);
   if (load != 0) {
-    if (readLoad(valuePtr(load), valueBytes(load))) {
+    if (readLoad(valuePtr(load), valueBytes(load), podLoad)) {
       notePod(flow, now);
-      noteSaturation(flow, ANSWERED, saturationOf(flow), now);
+      noteSaturation(flow, ANSWERED, saturationOf(flow, podLoad), now);
     }
     // It was asked for here and is no client's business.
     removeHeader(RESPONSE_HEADERS, loadMetrics);
@@ -54,13 +56,14 @@ export function readAnswer(context: u32): void {
 }
 
 /** The highest of what the pod said against its mark. */
-function saturationOf(flow: Flow): f64 {
+function saturationOf(flow: Flow, load: PodLoad): f64 {
   let saturation: f64 = 0;
-  if (flow.queueMark > 0 && queueDepth >= 0)
-    saturation = max(saturation, queueDepth / flow.queueMark);
-  if (flow.kvCacheMark > 0 && kvCacheUse >= 0)
-    saturation = max(saturation, kvCacheUse / flow.kvCacheMark);
-  if (flow.gpuMark > 0 && gpuUse >= 0) saturation = max(saturation, gpuUse / flow.gpuMark);
+  if (flow.queueMark > 0 && load.queueDepth >= 0)
+    saturation = max(saturation, load.queueDepth / flow.queueMark);
+  if (flow.kvCacheMark > 0 && load.kvCacheUse >= 0)
+    saturation = max(saturation, load.kvCacheUse / flow.kvCacheMark);
+  if (flow.gpuMark > 0 && load.gpuUse >= 0)
+    saturation = max(saturation, load.gpuUse / flow.gpuMark);
   return saturation;
 }
 

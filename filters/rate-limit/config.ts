@@ -1,22 +1,19 @@
 import { Route } from "../document";
 import {
   failJson,
-  jsonFailure,
+  hasFailed,
   member,
   nextMember,
-  numberRead,
   openObject,
   readBool,
   readInteger,
   readNumber,
-  stringBytes,
-  stringPtr,
   unknownField,
 } from "../format/json";
-import { isLabel, readLabel, readText } from "../format/values";
+import { keepLabel, keepText, readLabel, readText } from "../format/values";
 import { readSources } from "../identity";
 import { Counter, countedBy } from "../report";
-import { copyText, Region, Text } from "../sdk";
+import { Region, Text } from "../sdk";
 import {
   addTenant,
   closeTenants,
@@ -76,12 +73,12 @@ export function parseRateLimit(region: Region): usize {
     else if (member("forward")) readForward(policy);
     else if (FULL && member("concurrent")) policy.concurrent = readConcurrent();
     else if (FULL && member("variantPercent")) {
-      if (readInteger(1, 100)) policy.variantShare = <u32>numberRead * 100;
+      policy.variantShare = readInteger(1, 100) * 100;
     } else if (FULL && member("overload")) policy.overload = parseOverload(region);
     else if (FULL && member("fleet")) policy.proxies = readFleet();
     else unknownField();
   }
-  if (jsonFailure.length > 0) return 0;
+  if (hasFailed()) return 0;
   if (policy.identity == 0) failJson("has no identity");
   else if (policy.defaultTier == 0) failJson("has no default tier");
   else if (!closeTenants(policy.tenants, policy.tiers, policy.defaultTier, region))
@@ -93,11 +90,12 @@ function readTiers(policy: RateLimitPolicy, region: Region): void {
   let count = 0;
   openObject();
   while (nextMember()) {
-    if (!isLabel(stringPtr, stringBytes)) failJson("must be named by a DNS-1123 label");
-    else if (++count > MAX_TIERS) failJson("is one tier too many: 16 are allowed");
+    const name = keepLabel(region);
+    if (name == 0) return;
+    if (++count > MAX_TIERS) failJson("is one tier too many: 16 are allowed");
     else {
       const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
-      tier.name = copyText(region, stringPtr, stringBytes);
+      tier.name = name;
       readTier(tier, region);
       tier.next = policy.tiers;
       policy.tiers = changetype<usize>(tier);
@@ -112,17 +110,18 @@ function readTier(tier: Tier, region: Region): void {
   openObject();
   while (nextMember()) {
     if (member("requestsPerSecond")) {
-      if (readNumber(0, 1000000)) rate = numberRead;
+      rate = readNumber(0, 1000000);
     } else if (member("burst")) {
-      if (readInteger(0, 1000000)) burst = numberRead;
+      burst = readInteger(0, 1000000);
     } else if (FULL && member("concurrent")) tier.concurrent = readConcurrent();
     else if (member("tokensPerMinute")) readInteger(0, 1000000000);
     else if (member("priority")) {
-      if (readInteger(0, 100) && FULL) tier.priority = <u32>numberRead;
+      const priority = readInteger(0, 100);
+      if (FULL) tier.priority = priority;
     } else if (FULL && member("objective")) tier.objective = readText(region, 63);
     else unknownField();
   }
-  if (jsonFailure.length > 0) return;
+  if (hasFailed()) return;
   // A rate of 0 refuses all.
   if (rate <= 0) return;
   if (burst == 0) burst = Math.ceil(rate);
@@ -132,7 +131,7 @@ function readTier(tier: Tier, region: Region): void {
 }
 
 function readConcurrent(): i32 {
-  return readInteger(0, 1000000) ? <i32>numberRead : NO_LIMIT;
+  return readInteger(0, 1000000);
 }
 
 /** Message Fleet: how many proxies share the limits, by which they start. */
@@ -141,7 +140,7 @@ function readFleet(): u32 {
   openObject();
   while (nextMember()) {
     if (!member("proxies")) unknownField();
-    else if (readInteger(1, 10000)) proxies = <u32>numberRead;
+    else proxies = readInteger(1, 10000);
   }
   return proxies;
 }
@@ -149,9 +148,8 @@ function readFleet(): u32 {
 function readTenants(policy: RateLimitPolicy, region: Region): void {
   openObject();
   while (nextMember()) {
-    const name = copyText(region, stringPtr, stringBytes);
-    if (stringBytes == 0 || stringBytes > 256) failJson("must be named by 1 to 256 bytes");
-    else addTenant(policy.tenants, name, readLabel(region), region);
+    const name = keepText(region, 256);
+    if (name != 0) addTenant(policy.tenants, name, readLabel(region), region);
   }
 }
 

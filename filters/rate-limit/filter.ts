@@ -1,4 +1,4 @@
-import { findTenant, keyBytes, keyPtr } from "../identity";
+import { findTenant, shadowTenant } from "../identity";
 import {
   fairnessHeader,
   objectiveHeader,
@@ -7,16 +7,13 @@ import {
   tenantHeader,
   tierHeader,
 } from "../plugin";
-import { literal, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
+import { REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
 import { ADMITTED, admit } from "./bucket/limiter";
 import { countRefused, Tenant, tenantNamed } from "./bucket/tenants";
-import { others, takePlace } from "./concurrency/concurrency";
+import { takePlace, unknownName } from "./concurrency/concurrency";
 import { RateLimitPolicy } from "./config";
 import { Flow } from "./in-flight/flow";
 import { RATE, refuse } from "./refusal";
-
-/** Who pays for diverted shadow traffic: a name that no header can carry, for a comma ends a value. */
-const shadowTenant = literal(",shadow");
 
 /**
  * Admits the request, or answers it; false when it was answered. A diverted
@@ -37,7 +34,7 @@ export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: 
     return false;
   }
   tier.admitted.pending++;
-  const known = tenant != policy.tenants.others && !(FULL && diverted);
+  const known = tenant != policy.tenants.unknown && !(FULL && diverted);
   if (policy.forwardTenant && known) forward(tenantHeader, tenant.name);
   else removeClaimed(tenantHeader);
   if (policy.forwardTier) forward(tierHeader, tier.name);
@@ -45,15 +42,16 @@ export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: 
   if (FULL && policy.forwardScheduler) {
     removeSchedulerClaims();
     forward(objectiveHeader, tier.objective);
-    forward(fairnessHeader, known ? tenant.name : others);
+    forward(fairnessHeader, known ? tenant.name : unknownName);
   }
   return true;
 }
 
-/** The caller's tenant; whoever is unknown, says nothing or contradicts themselves is one of the others. */
+/** The caller's tenant; whoever is unknown, says nothing or contradicts themselves is one of the unknown ones. */
 function tenantOf(policy: RateLimitPolicy): Tenant {
   const tenants = policy.tenants;
-  return findTenant(policy.identity) ? tenantNamed(tenants, keyPtr, keyBytes) : tenants.others;
+  const name = findTenant(policy.identity);
+  return name === null ? tenants.unknown : tenantNamed(tenants, name.ptr, name.bytes);
 }
 
 /** How much of the traffic the route's pods can take, as far as they are listened to: 1 is all of it. */

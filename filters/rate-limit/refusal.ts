@@ -1,12 +1,5 @@
 import { writeGoDuration } from "../format/duration";
-import {
-  endProblem,
-  keepHeaders,
-  keptBytes,
-  keptHeaders,
-  requestSeed,
-  retryAfterS,
-} from "../refusal";
+import { endProblem, keepHeaders, requestSeed, retryAfterS } from "../refusal";
 import {
   Ascii,
   beginPair,
@@ -62,7 +55,7 @@ export function refuse(cause: i32, tier: Tier, waitNs: u64, limit: u32): void {
   const retryS = retryAfterS(waitNs, requestSeed());
   const grpc = isGrpc();
   writeHeaders(cause, tier, waitNs, retryS, limit, grpc);
-  keepHeaders();
+  const headers = keepHeaders();
   beginText();
   if (grpc) writeDetail(cause, tier, retryS);
   else writeProblem(cause, tier, retryS);
@@ -70,8 +63,8 @@ export function refuse(cause: i32, tier: Tier, waitNs: u64, limit: u32): void {
   reply(
     own ? 429 : 503,
     detailsOf(cause),
-    keptHeaders,
-    keptBytes,
+    headers.ptr,
+    headers.bytes,
     written(),
     writtenBytes(),
     !grpc ? -1 : own ? RESOURCE_EXHAUSTED : UNAVAILABLE,

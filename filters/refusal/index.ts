@@ -1,2 +1,2 @@
-export { endProblem, keepHeaders, keptBytes, keptHeaders } from "./problem";
+export { endProblem, keepHeaders } from "./problem";
 export { requestSeed, retryAfterS } from "./retry-after";

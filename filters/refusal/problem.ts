@@ -1,6 +1,7 @@
 import {
   arenaAlloc,
   findHeader,
+  Span,
   valueBytes,
   valuePtr,
   write,
@@ -11,16 +12,15 @@ import {
 } from "../sdk";
 import { requestId } from "./request-id";
 
-/** Headers of an answer whose body is still to be written; 0 when there is no room to keep them. */
-export let keptHeaders: usize = 0;
-export let keptBytes: usize = 0;
+const kept = changetype<Span>(memory.data(8, 8));
 
-/** Puts the headers that were written aside, so that the body can be written. */
-export function keepHeaders(): void {
-  keptBytes = writtenBytes();
-  keptHeaders = arenaAlloc(keptBytes);
-  if (keptHeaders != 0) memory.copy(keptHeaders, written(), keptBytes);
-  else keptBytes = 0;
+/** Puts the headers that were written aside, so that the body can be written; none where there is no room. */
+export function keepHeaders(): Span {
+  const bytes = writtenBytes();
+  kept.ptr = arenaAlloc(bytes);
+  kept.bytes = kept.ptr == 0 ? 0 : bytes;
+  memory.copy(kept.ptr, written(), kept.bytes);
+  return kept;
 }
 
 /** Ends a problem document (RFC 9457) with the id of the request, where it has one. */

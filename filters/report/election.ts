@@ -1,9 +1,9 @@
 import {
   CAS_MISMATCH,
+  found,
   literal,
   OK,
   readShared,
-  shared,
   Text,
   textBytes,
   textPtr,
@@ -45,7 +45,7 @@ export function configured(hash: u64): void {
 /** Whether this worker speaks for the proxy now; renews its lease when it does. */
 export function isReporter(nowNs: u64): bool {
   readShared(textPtr(reporterKey), textBytes(reporterKey));
-  if (shared.bytes == RECORD_BYTES) memory.copy(record, shared.ptr, RECORD_BYTES);
+  if (found.bytes == RECORD_BYTES) memory.copy(record, found.ptr, RECORD_BYTES);
   let own = self;
   if (own == 0) {
     own = load<u64>(record, 16) + 1;
@@ -74,8 +74,8 @@ let knownEpoch: u64 = 0;
 /** When the proxy's counters began to count, in nanoseconds; the same for all its workers. */
 export function epoch(nowNs: u64): u64 {
   for (let i = 0; knownEpoch == 0 && i < MAX_TRIES; i++) {
-    if (readShared(textPtr(epochKey), textBytes(epochKey)) == OK && shared.bytes == 8) {
-      knownEpoch = load<u64>(shared.ptr);
+    if (readShared(textPtr(epochKey), textBytes(epochKey)) == OK && found.bytes == 8) {
+      knownEpoch = load<u64>(found.ptr);
     } else {
       store<u64>(value, nowNs);
       const status = writeShared(textPtr(epochKey), textBytes(epochKey), value, 8);

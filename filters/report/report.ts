@@ -10,7 +10,6 @@ import {
   literal,
   nowNs,
   overflowed,
-  property,
   readProperty,
   write,
   writeByte,
@@ -94,10 +93,10 @@ function pair(index: u32, key: Ascii, value: Ascii): void {
 }
 
 function writeReport(document: Document, epoch: u64): void {
-  const known = readProperty(nodeId);
+  const node = readProperty(nodeId);
   beginText();
   write('{"node":"');
-  if (known) writeSafe(property.ptr, property.bytes);
+  if (node !== null) writeSafe(node.ptr, node.bytes);
   write('","epoch":"');
   writeHex(epoch);
   write('","revision":"');

@@ -1,5 +1,5 @@
 import { proxy_get_buffer_bytes, proxy_set_buffer_bytes } from "./env";
-import { ptrOf, Span, sizeOf } from "./span";
+import { found, foundBytes, foundPtr, resetFound, Span } from "./span";
 import { OK } from "./status";
 
 // Buffers of the ABI.
@@ -10,35 +10,31 @@ export const RESPONSE_BODY: i32 = 1;
 const CALL_BODY: i32 = 4;
 const PLUGIN_CONFIGURATION: i32 = 7;
 
-/** The configuration read last, until the callback ends. */
-export const configuration = changetype<Span>(memory.data(8, 8));
-/** The piece of a body read last, until the callback ends. */
-export const body = changetype<Span>(memory.data(8, 8));
-/** The body of an answer to a call of this filter's own, until the callback ends. */
-export const callBody = changetype<Span>(memory.data(8, 8));
+// What these return is there until the host returns other bytes; null where it has
+// no such buffer, or the buffer is beyond every bound.
 
 /** Reads the configuration of the root context that is being configured. */
-export function readConfiguration(bytes: usize): bool {
-  return readBuffer(PLUGIN_CONFIGURATION, bytes, configuration);
+export function readConfiguration(bytes: usize): Span | null {
+  return readBuffer(PLUGIN_CONFIGURATION, bytes);
 }
 
-/** Reads the piece of a body that a callback is about; false when the host has none or it is beyond every bound. */
-export function readBody(buffer: i32, bytes: usize): bool {
-  return readBuffer(buffer, bytes, body);
+/** Reads the piece of a body that a callback is about: REQUEST_BODY or RESPONSE_BODY. */
+export function readBody(body: i32, bytes: usize): Span | null {
+  return readBuffer(body, bytes);
 }
 
-/** Reads the answer's body; false when the host has none. */
-export function readCallBody(bytes: usize): bool {
-  return readBuffer(CALL_BODY, bytes, callBody) && callBody.bytes > 0;
+/** Reads the body of an answer to a call of this filter's own. */
+export function readCallBody(bytes: usize): Span | null {
+  return readBuffer(CALL_BODY, bytes);
 }
 
-function readBuffer(buffer: i32, bytes: usize, into: Span): bool {
-  into.ptr = 0;
-  const size = sizeOf(into);
-  return bytes == 0 || proxy_get_buffer_bytes(buffer, 0, bytes, ptrOf(into), size) == OK;
+function readBuffer(type: i32, bytes: usize): Span | null {
+  resetFound();
+  const ok = bytes == 0 || proxy_get_buffer_bytes(type, 0, bytes, foundPtr, foundBytes) == OK;
+  return ok ? found : null;
 }
 
 /** Puts other bytes in place of the piece a callback is about. */
-export function replaceBody(buffer: i32, had: usize, ptr: usize, bytes: usize): bool {
-  return proxy_set_buffer_bytes(buffer, 0, had, ptr, bytes) == OK;
+export function replaceBody(body: i32, had: usize, ptr: usize, bytes: usize): bool {
+  return proxy_set_buffer_bytes(body, 0, had, ptr, bytes) == OK;
 }

@@ -1,8 +1,5 @@
 export { Ascii } from "./ascii";
 export {
-  body,
-  callBody,
-  configuration,
   REQUEST_BODY,
   RESPONSE_BODY,
   readBody,
@@ -30,14 +27,14 @@ export { allocate, allocateZeroed, canReserve, release, reserve } from "./heap";
 export { CALL_HEADERS, httpCall } from "./http-call";
 export { logError, logWarning } from "./log";
 export {
+  ArenaMark,
   arenaAlloc,
-  arenaUsed,
+  markArena,
   proxy_abi_version_0_2_1,
   proxy_on_memory_allocate,
   resetArena,
   rewindArena,
   sameBytes,
-  spilledCount,
 } from "./memory";
 export {
   addToMetric,
@@ -48,11 +45,11 @@ export {
   NO_METRIC,
   setGauge,
 } from "./metrics";
-export { property, readProperty } from "./property";
+export { readProperty } from "./property";
 export { Region } from "./region";
 export { reply } from "./reply";
-export { readShared, shared, writeShared } from "./shared-data";
-export { Span } from "./span";
+export { readShared, writeShared } from "./shared-data";
+export { found, Span } from "./span";
 export { CAS_MISMATCH, CONTINUE, NOT_FOUND, OK, STOP_ITERATION } from "./status";
 export { addTo, clearTable, dropFrom, eachIn, openTable, Table, valueIn } from "./table";
 export { copyText, isLiteral, isText, literal, Text, tagOf, textBytes, textPtr } from "./text";

@@ -17,9 +17,8 @@ const LARGEST_BUFFER: usize = 8 << 20;
 
 const arena: usize = reserve(ARENA_BYTES);
 const spilled: usize = memory.data(64, 8);
-/** How much of the arena and how many spill blocks this callback has taken; see rewindArena. */
-export let arenaUsed: usize = 0;
-export let spilledCount: i32 = 0;
+let arenaUsed: usize = 0;
+let spilledCount: i32 = 0;
 
 /** Two words the host writes its results to, e.g. a pointer and a size. */
 export const outPtr: usize = memory.data(8, 8);
@@ -34,10 +33,23 @@ export function resetArena(): void {
   }
 }
 
-/** Forgets what came into the arena since it stood there: for a callback that keeps a buffer and reads many others. */
-export function rewindArena(used: usize, spills: i32): void {
-  arenaUsed = used;
-  while (spilledCount > spills) release(load<usize>(spilled + ((<usize>--spilledCount) << 3)));
+/** How much of the arena and how many spill blocks a callback has taken. */
+@unmanaged
+export class ArenaMark {
+  used: usize;
+  spills: i32;
+}
+
+/** Notes what is taken now: for a callback that keeps a buffer and reads many others. */
+export function markArena(mark: ArenaMark): void {
+  mark.used = arenaUsed;
+  mark.spills = spilledCount;
+}
+
+/** Forgets what came into the arena since it was marked. */
+export function rewindArena(mark: ArenaMark): void {
+  arenaUsed = mark.used;
+  while (spilledCount > mark.spills) release(load<usize>(spilled + ((<usize>--spilledCount) << 3)));
 }
 
 /** Memory for this callback; 0 when the request is beyond every bound. */

@@ -1,5 +1,5 @@
 import { proxy_get_shared_data, proxy_set_shared_data } from "./env";
-import { ptrOf, Span, sizeOf } from "./span";
+import { foundBytes, foundPtr, resetFound } from "./span";
 
 /**
  * Shared data is a process-wide map that all workers see. The host creates a
@@ -12,14 +12,11 @@ const NEVER_ISSUED: u32 = 0xffffffff;
 /** Its compare-and-set number. */
 const cas: usize = memory.data(8, 8);
 
-/** The value of the last read, until the callback ends; empty where there is none. */
-export const shared = changetype<Span>(memory.data(8, 8));
-
 /** Reads a key. The status is OK, NOT_FOUND, or a failure of the host. */
 export function readShared(key: usize, keyBytes: usize): i32 {
-  shared.ptr = 0;
+  resetFound();
   store<u32>(cas, NEVER_ISSUED);
-  return proxy_get_shared_data(key, keyBytes, ptrOf(shared), sizeOf(shared), cas);
+  return proxy_get_shared_data(key, keyBytes, foundPtr, foundBytes, cas);
 }
 
 /** Writes the key read last, if nobody else did in between: OK or CAS_MISMATCH. */

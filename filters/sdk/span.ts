@@ -1,17 +1,21 @@
-/** Bytes that lie elsewhere, e.g. in a buffer of the host: they are there until the callback ends. */
+/** Bytes that lie elsewhere, e.g. in a buffer of the host. */
 @unmanaged
 export class Span {
   ptr: usize;
   bytes: usize;
 }
 
-/** Where a host call that returns bytes writes their pointer. */
-export function ptrOf(span: Span): usize {
-  return changetype<usize>(span);
-}
+/**
+ * What the last host call that returns bytes returned: a property, a body, a value of
+ * shared data. It is there until the next such call or the end of the callback.
+ */
+export const found = changetype<Span>(memory.data(8, 8));
+/** Where such a call writes the pointer, and the size. */
+export const foundPtr = changetype<usize>(found);
+export const foundBytes = changetype<usize>(found) + offsetof<Span>("bytes");
 
-/** Where it writes their size, which this sets to 0: a call that fails writes nothing. */
-export function sizeOf(span: Span): usize {
-  span.bytes = 0;
-  return changetype<usize>(span) + offsetof<Span>("bytes");
+/** Forgets what was found: a call that fails writes nothing. */
+export function resetFound(): void {
+  found.ptr = 0;
+  found.bytes = 0;
 }

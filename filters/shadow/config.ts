@@ -1,10 +1,9 @@
 import { Route } from "../document";
 import {
   failJson,
-  jsonFailure,
+  hasFailed,
   member,
   nextMember,
-  numberRead,
   openObject,
   readBool,
   readInteger,
@@ -52,13 +51,13 @@ export function parseShadow(region: Region): usize {
   openObject();
   while (nextMember()) {
     if (member("percent")) {
-      if (readNumber(0, 100)) policy.share = <u32>Math.round(numberRead * 100);
+      policy.share = <u32>Math.round(readNumber(0, 100) * 100);
     } else if (member("tag")) policy.tag = readText(region, 63);
     else if (member("match")) policy.match = readMatches(region);
     else if (member("modeHeader")) policy.modeHeader = readHeaderName(region);
     else if (member("tagHeader")) policy.tagHeader = readHeaderName(region);
     else if (member("maxBodyBytes")) {
-      if (readInteger(0, 1073741824)) policy.maxBodyBytes = <u32>numberRead;
+      policy.maxBodyBytes = readInteger(0, 1073741824);
     } else if (FULL && member("divert")) policy.divert = readBool();
     else if (FULL && member("arrival")) policy.arrival = readBool();
     else if (FULL && member("yield")) policy.yields = readBool();
@@ -67,7 +66,7 @@ export function parseShadow(region: Region): usize {
     else if (member("identity")) policy.identity = readSources(region);
     else unknownField();
   }
-  if (jsonFailure.length > 0) return 0;
+  if (hasFailed()) return 0;
   if (policy.tag == 0) failJson("has no tag");
   else policy.seed = xxh64(textPtr(policy.tag), textBytes(policy.tag), 0);
   return changetype<usize>(policy);

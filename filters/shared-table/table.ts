@@ -1,4 +1,4 @@
-import { readShared, shared, writeShared } from "../sdk";
+import { found, readShared, writeShared } from "../sdk";
 import { NUMBERED_KEY, numberedKey } from "./keys";
 
 // A table that all workers of a proxy change: 4,096 keys of shared data, each a
@@ -21,7 +21,7 @@ function setOf(letter: u8, name: u64): usize {
   return numberedKey(letter, <u16>((name >> 32) & (SETS - 1)));
 }
 
-/** Reads the set of a name where the host has it; the way it lies there is in `shared`, 0 bytes if there is none. */
+/** Reads the set of a name where the host has it; the way it lies there is in `found`, 0 bytes if there is none. */
 export function peekSet(letter: u8, name: u64): void {
   readShared(setOf(letter, name), NUMBERED_KEY);
 }
@@ -29,7 +29,7 @@ export function peekSet(letter: u8, name: u64): void {
 /** Copies the set of a name; it is zeros where there is none, or one of another size. */
 export function readSet(letter: u8, name: u64, set: usize, bytes: usize): void {
   peekSet(letter, name);
-  if (shared.bytes == bytes) memory.copy(set, shared.ptr, bytes);
+  if (found.bytes == bytes) memory.copy(set, found.ptr, bytes);
   else memory.fill(set, 0, bytes);
 }
 

@@ -14,7 +14,10 @@ let capacity: usize = 0;
 let edited: bool = false;
 
 /** Whether an edit of this piece came to nothing: there was no memory, or the host did not take it. */
-export let editFailed: bool = false;
+export function hasEditFailed(): bool {
+  return failed;
+}
+let failed: bool = false;
 
 /** Begins with a piece; `more` is what may be put besides a little. */
 export function beginEdit(ptr: usize, bytes: usize, more: usize): void {
@@ -24,7 +27,7 @@ export function beginEdit(ptr: usize, bytes: usize, more: usize): void {
   outBytes = 0;
   capacity = bytes + more + MAX_ADDED;
   edited = false;
-  editFailed = false;
+  failed = false;
 }
 
 /** Keeps what stands before `at`. */
@@ -68,7 +71,7 @@ export function putSpaces(count: usize): void {
 function fits(bytes: usize): bool {
   if (!ready()) return false;
   if (outBytes + bytes + (end - from) <= capacity) return true;
-  editFailed = true;
+  failed = true;
   return false;
 }
 
@@ -76,7 +79,7 @@ function ready(): bool {
   if (!edited) {
     out = arenaAlloc(capacity);
     edited = out != 0;
-    editFailed = !edited;
+    failed = !edited;
   }
   return edited;
 }
@@ -86,6 +89,6 @@ export function endEdit(body: i32, bytes: usize): usize {
   if (!edited) return bytes;
   keepTo(end);
   if (replaceBody(body, bytes, out, outBytes)) return outBytes;
-  editFailed = true;
+  failed = true;
   return bytes;
 }

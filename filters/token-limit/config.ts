@@ -1,18 +1,16 @@
 import { Route } from "../document";
 import {
   failJson,
-  jsonFailure,
+  hasFailed,
+  isString,
   member,
   nextElement,
   nextMember,
-  numberRead,
   openArray,
   openObject,
   readInteger,
   readNumber,
   readString,
-  stringBytes,
-  stringPtr,
   unknownField,
 } from "../format/json";
 import {
@@ -24,10 +22,10 @@ import {
   setValueOfEntry,
   valueOfEntry,
 } from "../format/name-table";
-import { isLabel, readHeaderName, readLabel } from "../format/values";
+import { keepLabel, keepText, readHeaderName, readLabel } from "../format/values";
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
-import { copyText, isLiteral, Region, Text, textBytes, textPtr } from "../sdk";
+import { Region, Text, textBytes, textPtr } from "../sdk";
 import { Tier, tierNamed } from "./tier";
 
 const MAX_TIERS: i32 = 16;
@@ -91,20 +89,20 @@ export function parseTokenLimit(region: Region): usize {
     else if (member("default")) policy.defaultName = readLabel(region);
     else if (member("variants")) readVariants(policy, region);
     else if (member("expectedTokens")) {
-      if (readInteger(1, 1000000)) policy.expectedTokens = <u32>numberRead;
+      policy.expectedTokens = readInteger(1, 1000000);
     } else if (member("maxTokens")) {
-      if (readInteger(1, 1000000)) policy.maxTokens = <u32>numberRead;
+      policy.maxTokens = readInteger(1, 1000000);
     } else if (member("cachedPercent")) {
-      if (readInteger(0, 1000)) policy.cachedPercent = <u32>numberRead;
+      policy.cachedPercent = readInteger(0, 1000);
     } else if (member("writtenPercent")) {
-      if (readInteger(0, 1000)) policy.writtenPercent = <u32>numberRead;
+      policy.writtenPercent = readInteger(0, 1000);
     } else if (member("overrun")) policy.finishOverrun = readOverrun();
     else if (member("shadow")) readShadow(policy, region);
     else if (member("proxies")) {
-      if (readInteger(1, 10000)) policy.proxies = <u32>numberRead;
+      policy.proxies = readInteger(1, 10000);
     } else unknownField();
   }
-  if (jsonFailure.length > 0) return 0;
+  if (hasFailed()) return 0;
   if (!resolveTiers(policy)) failJson("names a tier that tiers does not have");
   indexNames(policy.tenants, region);
   policy.cells = region.alloc((<usize>((policy.variantCount + 1) * (policy.tierCount + 1))) << 2);
@@ -114,11 +112,12 @@ export function parseTokenLimit(region: Region): usize {
 function readTiers(policy: TokenLimitPolicy, region: Region): void {
   openObject();
   while (nextMember()) {
-    if (!isLabel(stringPtr, stringBytes)) failJson("must be named by a DNS-1123 label");
-    else if (++policy.tierCount > MAX_TIERS) failJson("is one tier too many: 16 are allowed");
+    const name = keepLabel(region);
+    if (name == 0) return;
+    if (++policy.tierCount > MAX_TIERS) failJson("is one tier too many: 16 are allowed");
     else {
       const tier = changetype<Tier>(region.alloc(offsetof<Tier>()));
-      tier.name = copyText(region, stringPtr, stringBytes);
+      tier.name = name;
       tier.number = policy.tierCount;
       readTier(tier);
       tier.next = policy.tiers;
@@ -131,15 +130,13 @@ function readTier(tier: Tier): void {
   openObject();
   while (nextMember()) {
     if (member("tokensPerMinute")) {
-      if (readInteger(0, MAX_TOKENS)) {
-        tier.limited = true;
-        tier.tokensPerMinute = <u64>numberRead;
-      }
+      tier.tokensPerMinute = readInteger(0, MAX_TOKENS);
+      tier.limited = true;
     } else if (member("requestsPerSecond")) {
-      if (readNumber(0, 1000000) && numberRead > 0)
-        tier.intervalNs = <u64>Math.round(1000000000 / numberRead);
+      const rate = readNumber(0, 1000000);
+      if (rate > 0) tier.intervalNs = <u64>Math.round(1000000000 / rate);
     } else if (member("burst")) {
-      if (readInteger(1, 1000000)) tier.burst = <u32>numberRead;
+      tier.burst = readInteger(1, 1000000);
     } else unknownField();
   }
 }
@@ -151,16 +148,15 @@ function readShadow(policy: TokenLimitPolicy, region: Region): void {
   while (nextMember()) {
     if (member("header")) policy.shadowHeader = readHeaderName(region);
     else if (!member("maxTokens")) unknownField();
-    else if (readInteger(1, 1000000)) policy.shadowMaxTokens = <u32>numberRead;
+    else policy.shadowMaxTokens = readInteger(1, 1000000);
   }
 }
 
 function readTenants(policy: TokenLimitPolicy, region: Region): void {
   openObject();
   while (nextMember()) {
-    const name = copyText(region, stringPtr, stringBytes);
-    if (stringBytes == 0 || stringBytes > 256) failJson("must be named by 1 to 256 bytes");
-    else putName(policy.tenants, name, readLabel(region), region);
+    const name = keepText(region, 256);
+    if (name != 0) putName(policy.tenants, name, readLabel(region), region);
   }
 }
 
@@ -178,8 +174,8 @@ function readVariants(policy: TokenLimitPolicy, region: Region): void {
 
 function readOverrun(): bool {
   if (!readString()) return false;
-  if (isLiteral("finish", stringPtr, stringBytes)) return true;
-  if (!isLiteral("pass", stringPtr, stringBytes)) failJson('must be "finish" or "pass"');
+  if (isString("finish")) return true;
+  if (!isString("pass")) failJson('must be "finish" or "pass"');
   return false;
 }
 

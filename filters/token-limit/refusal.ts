@@ -1,14 +1,7 @@
 import { writeGoDuration } from "../format/duration";
 import { xxh64 } from "../format/xxh64";
 import { writeLastName } from "../measure";
-import {
-  endProblem,
-  keepHeaders,
-  keptBytes,
-  keptHeaders,
-  requestSeed,
-  retryAfterS,
-} from "../refusal";
+import { endProblem, keepHeaders, requestSeed, retryAfterS } from "../refusal";
 import {
   Ascii,
   arenaAlloc,
@@ -66,15 +59,15 @@ export function resetMs(left: u64, perMinute: u64): u64 {
 }
 
 /** Refuses the request with 429: its tenant has too few tokens left. */
-export function refuseTokens(stream: Stream, left: u64, waitNs: u64): void {
-  const retryS = retryAfterS(waitNs, seedOf(stream));
-  writeHeaders(stream, left, retryS);
-  keepHeaders();
+export function refuseTokens(stream: Stream): void {
+  const retryS = retryAfterS(stream.waitNs, seedOf(stream));
+  writeHeaders(stream, retryS);
+  const headers = keepHeaders();
   beginText();
   write("token limit of tier ");
   writeLastName(stream.cell);
   write(" reached: ");
-  writeUint(left);
+  writeUint(stream.left);
   write(" of ");
   writeUint(stream.perMinute);
   write(" tokens a minute are left, retry in ");
@@ -88,7 +81,7 @@ export function refuseTokens(stream: Stream, left: u64, waitNs: u64): void {
     stream.api.errors == ANTHROPIC ? "rate_limit_error" : "tokens",
     "tokens_limited",
   );
-  reply(429, limited, keptHeaders, keptBytes, written(), writtenBytes(), RESOURCE_EXHAUSTED);
+  reply(429, limited, headers.ptr, headers.bytes, written(), writtenBytes(), RESOURCE_EXHAUSTED);
 }
 
 /**
@@ -114,13 +107,13 @@ export function refuseBody(
     write("identity");
     end();
   }
-  keepHeaders();
+  const headers = keepHeaders();
   beginText();
   writeSafe(name, bytes);
   write(reason);
   keepDetail();
   writeProblem(stream, "{", members, "invalid_request_error", code);
-  reply(status, unread, keptHeaders, keptBytes, written(), writtenBytes(), INVALID_ARGUMENT);
+  reply(status, unread, headers.ptr, headers.bytes, written(), writtenBytes(), INVALID_ARGUMENT);
 }
 
 let detail: usize = 0;
@@ -213,7 +206,8 @@ function tellType(errors: u8): void {
 
 // draft-ietf-httpapi-ratelimit-headers-11 knows no unit for tokens; the
 // parameter says which one is meant. OpenAI's names are what clients read.
-function writeHeaders(stream: Stream, left: u64, retryS: u64): void {
+function writeHeaders(stream: Stream, retryS: u64): void {
+  const left = stream.left;
   const limit = stream.perMinute;
   const stop = limit == 0;
   const tells = stream.burst != 0;

@@ -2,6 +2,7 @@ import { JsonScan } from "../format/json-scan";
 import { SseScan } from "../format/sse";
 import { Cell, count } from "../measure";
 import { allocate, release } from "../sdk";
+import { Account } from "./account";
 import { Api } from "./apis";
 
 /** How an answer's body is read. */
@@ -32,7 +33,7 @@ export const SECONDS: i32 = 7;
  * configuration: a stream outlives the one it began with.
  */
 @unmanaged
-export class Stream {
+export class Stream extends Account {
   next: usize;
   context: u32;
   cell: Cell;
@@ -42,18 +43,11 @@ export class Stream {
   startNs: u64;
   firstTokenNs: u64;
   lastTokenNs: u64;
-  /** The bucket its tokens come from, and what it gives a minute. */
-  bucket: u64;
-  perMinute: u64;
-  /** Tokens that were left when it took some last. */
-  left: u64;
   /** Tokens taken for it, and how many of them for the prompt. */
   reserved: u32;
   reservedPrompt: u32;
   /** Tokens there were when it was admitted. */
   had: u64;
-  /** How far its bucket may go into debt. */
-  maxDebtNs: u64;
   /** Most tokens that each answer may have; 0: any. */
   maxTokens: u32;
   /** Limit on requests that the client is told: requests at once, how many are left, and when all are; 0: none. */

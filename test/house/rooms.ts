@@ -174,7 +174,17 @@ const filters: Record<string, Room> = {
   },
   "rate-limit": {
     is: "limits of requests: by rate, in flight, under overload, over the fleet",
-    imports: ["sdk", "format", "identity", "document", "report", "refusal", "plugin", "canary"],
+    imports: [
+      "sdk",
+      "shared-table",
+      "format",
+      "identity",
+      "document",
+      "report",
+      "refusal",
+      "plugin",
+      "canary",
+    ],
     parts: {
       "in-flight": [],
       bucket: ["in-flight"],
@@ -196,15 +206,24 @@ const filters: Record<string, Room> = {
   },
   canary: {
     is: "which variant a user gets",
-    imports: ["sdk", "format", "identity", "document", "report", "plugin"],
+    imports: ["sdk", "shared-table", "format", "identity", "document", "report", "plugin"],
   },
   measure: {
     is: "times and counts of streams, by route, variant and tier",
-    imports: ["sdk", "format", "report"],
+    imports: ["sdk", "shared-table", "format", "report"],
   },
   "token-limit": {
     is: "limits of tokens, and what streams tell",
-    imports: ["sdk", "format", "identity", "document", "refusal", "measure", "plugin"],
+    imports: [
+      "sdk",
+      "shared-table",
+      "format",
+      "identity",
+      "document",
+      "refusal",
+      "measure",
+      "plugin",
+    ],
     parts: {
       ".": ["apis"],
       apis: [],

@@ -1,10 +1,10 @@
 import { Route } from "../../document";
 import { xxh64 } from "../../format/xxh64";
+import { unknownTenant } from "../../identity";
 import { Counter, countedBy } from "../../report";
 import {
   addTo,
   isText,
-  literal,
   openTable,
   Region,
   Table,
@@ -33,15 +33,12 @@ export class Tenant {
 export class Tenants {
   list: usize;
   byName: Table;
-  /** Everyone else; one bucket for all of them. */
-  others: Tenant;
+  /** Whom the route does not name: one bucket for all of them. */
+  unknown: Tenant;
 }
 
 /** Tenants of a route with a counter of their own: series have to be few, the names of tenants are not. */
 const MAX_COUNTED: i32 = 32;
-
-/** Name of those whom no one knows; not a name that a header can carry. */
-const anonymous = literal("\0");
 
 export function openTenants(region: Region): Tenants {
   return changetype<Tenants>(region.alloc(offsetof<Tenants>()));
@@ -68,11 +65,11 @@ export function closeTenants(
     if (!resolve(tenant, tiers)) return false;
     addTo(tenants.byName, xxh64(textPtr(tenant.name), textBytes(tenant.name), 0), at);
   }
-  const others = changetype<Tenant>(region.alloc(offsetof<Tenant>()));
-  others.name = anonymous;
-  others.tierName = defaultTier;
-  tenants.others = others;
-  return resolve(others, tiers);
+  const unknown = changetype<Tenant>(region.alloc(offsetof<Tenant>()));
+  unknown.name = unknownTenant;
+  unknown.tierName = defaultTier;
+  tenants.unknown = unknown;
+  return resolve(unknown, tiers);
 }
 
 function resolve(tenant: Tenant, tiers: usize): bool {
@@ -81,13 +78,13 @@ function resolve(tenant: Tenant, tiers: usize): bool {
   return tier != 0;
 }
 
-/** The tenant of that name, or the others. */
+/** The tenant of that name, or the one that stands for all unknown ones. */
 export function tenantNamed(tenants: Tenants, ptr: usize, bytes: usize): Tenant {
   const at = valueIn(tenants.byName, xxh64(ptr, bytes, 0));
   // Names are of the client's making, and so are their hashes.
   return at != 0 && isText(changetype<Tenant>(at).name, ptr, bytes)
     ? changetype<Tenant>(at)
-    : tenants.others;
+    : tenants.unknown;
 }
 
 /** Takes each tenant's bucket, and counters for some of them; routes do not share them. */
@@ -100,7 +97,7 @@ export function takeBuckets(tenants: Tenants, route: Route): void {
     if (counted++ < MAX_COUNTED)
       tenant.refused = changetype<usize>(countedBy("tenant_refused", route, "tenant", tenant.name));
   }
-  takeBucket(tenants.others, seed);
+  takeBucket(tenants.unknown, seed);
 }
 
 function takeBucket(tenant: Tenant, seed: u64): void {
@@ -120,5 +117,5 @@ export function countRefused(tenant: Tenant): void {
 export function releaseBuckets(tenants: Tenants): void {
   for (let at = tenants.list; at != 0; at = changetype<Tenant>(at).next)
     releaseBucket(changetype<Tenant>(at).bucket);
-  releaseBucket(tenants.others.bucket);
+  releaseBucket(tenants.unknown.bucket);
 }

@@ -9,13 +9,13 @@ import { enter, leave, NO_LIMIT } from "../in-flight/in-flight";
 import { letIn, refresh, reliefNs } from "../overload/overload";
 import { CONCURRENT, OVERLOAD, ROUTE_FULL, refuse } from "../refusal";
 import { endSlot, openSlot, Slot, slotOf } from "./stream-table";
-import { enterPart, FULL_PART, variantLimit } from "./variant-places";
+import { enterPart, FULL_PART, limitOfVariant } from "./variant-places";
 
-/** What strangers are called where a name is needed. */
-export const others: Text = FULL ? literal("others") : 0;
+/** What unknown tenants are called where a name is needed. */
+export const unknownName: Text = FULL ? literal("unknown") : 0;
 
 function nameOf(policy: RateLimitPolicy, tenant: Tenant): Text {
-  return tenant == policy.tenants.others ? others : tenant.name;
+  return tenant == policy.tenants.unknown ? unknownName : tenant.name;
 }
 
 /**
@@ -91,6 +91,7 @@ export function takePart(
   const now = placedNs;
   const ofRoute = policy.concurrent;
   let cause = ROUTE_FULL;
+  let limit = ofRoute;
   slot.flowPart = enterPart(flow.inFlight, ofRoute, share, now, route, 0, canary, variant);
   if (slot.flowPart == FULL_PART) policy.refusedFull.pending++;
   else {
@@ -100,6 +101,7 @@ export function takePart(
     if (slot.bucketPart != FULL_PART) return true;
     tier.refusedConcurrent.pending++;
     cause = CONCURRENT;
+    limit = own;
   }
   tier.admitted.pending--;
   countRefused(placed);
@@ -107,6 +109,7 @@ export function takePart(
   endSlot(context);
   // It never was under way, and says nothing of how long others are.
   flow.ended--;
-  refuse(cause, tier, drainNs(flow, variantLimit), variantLimit);
+  const places = limitOfVariant(limit, share);
+  refuse(cause, tier, drainNs(flow, places), places);
   return false;
 }

@@ -11,13 +11,14 @@ const SECOND_NS: u64 = 1_000_000_000;
 export const NO_PART: usize = 0;
 export const FULL_PART: usize = 1;
 
-/** How many the part may be that was entered last. */
-export let variantLimit: u32 = 0;
+/** How many of a limit's requests one variant may have while others are used: `share` of 10,000, rounded up. */
+export function limitOfVariant(limit: i32, share: u32): u32 {
+  return <u32>((<u64>limit * share + 9999) / 10000);
+}
 
 /**
  * Counts a request, which `it` counts already, among those to its variant. While
- * other variants are used too, these are at most `share` of the limit, of 10,000,
- * rounded up. Others are used as long as they have a request in flight on the
+ * other variants are used too, these are at most limitOfVariant. Others are used as long as they have a request in flight on the
  * proxy, or had one within a minute: a variant alone has all places.
  *
  * @param variant number of it in the canary's policy
@@ -34,11 +35,10 @@ export function enterPart(
   variant: i32,
 ): usize {
   if (limit == NO_LIMIT) return NO_PART;
-  variantLimit = <u32>((<u64>limit * share + 9999) / 10000);
   const own = partOf(it, route, tenant, variantName(canary, variant));
   count(own);
   tellUse(own, now);
-  if (inFlight(own) <= <i64>variantLimit) return changetype<usize>(own);
+  if (inFlight(own) <= <i64>limitOfVariant(limit, share)) return changetype<usize>(own);
   let seen: u64 = 0;
   for (let i = 0; i < canary.variantCount; i++) {
     if (i == variant) continue;

@@ -2,10 +2,10 @@ import {
   addTo,
   CAS_MISMATCH,
   clearTable,
+  found,
   OK,
   readShared,
   reserve,
-  shared,
   Table,
   valueIn,
   writeShared,
@@ -26,8 +26,8 @@ let count: usize = 0;
 
 function readList(): void {
   readShared(plainKey(DEMAND), PLAIN_KEY);
-  count = min(shared.bytes / ENTRY, MAX_ENTRIES);
-  if (count > 0) memory.copy(list, shared.ptr, count * ENTRY);
+  count = min(found.bytes / ENTRY, MAX_ENTRIES);
+  if (count > 0) memory.copy(list, found.ptr, count * ENTRY);
 }
 
 /** Place in the list, and 1, of each fingerprint in it. */

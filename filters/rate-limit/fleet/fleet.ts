@@ -1,39 +1,38 @@
 import { currentDocument, policyOf, RATE_LIMIT, Route } from "../../document";
 import {
   closeJson,
+  hasFailed,
+  jsonString,
   member,
   nextElement,
   nextMember,
-  numberRead,
   openArray,
   openJson,
   openObject,
   readNumber,
   readString,
   skipValue,
-  stringBytes,
-  stringPtr,
 } from "../../format/json";
-import { decodeNumber, numberValue } from "../../format/json-number";
+import { DecodedNumber, decodeNumber } from "../../format/json-number";
 import { xxh64 } from "../../format/xxh64";
+import { unknownTenant } from "../../identity";
 import { alsoReport, metricOf } from "../../report";
 import {
-  arenaUsed,
+  ArenaMark,
   beginText,
   CALL_HEADERS,
-  callBody,
   findHeader,
   GAUGE,
   isLiteral,
   literal,
   logWarning,
+  markArena,
   nowNs,
   readCallBody,
   readHeaders,
   resetArena,
   rewindArena,
   setGauge,
-  spilledCount,
   Text,
   textBytes,
   textPtr,
@@ -70,8 +69,9 @@ const MAX_QUIET: u32 = 60;
 const AWAY_NS: u64 = 5_000_000_000;
 
 const status = literal(":status");
-/** Name of the strangers' bucket; see ../bucket/tenants. */
-const anonymous = literal("\0");
+const share = changetype<DecodedNumber>(memory.data(16, 8));
+/** The arena before a piece of the answer is read. */
+const before = changetype<ArenaMark>(memory.data(8, 8));
 
 let reportedNs: u64 = 0;
 let answeredNs: u64 = 0;
@@ -131,7 +131,7 @@ function recall(at: usize): void {
 function writeRoute(route: Route, policy: RateLimitPolicy, now: u64): void {
   for (let at = policy.tenants.list; at != 0; at = changetype<Tenant>(at).next)
     writeNeed(route.name, changetype<Tenant>(at).name, changetype<Tenant>(at).bucket, now);
-  writeNeed(route.name, 0, policy.tenants.others.bucket, now);
+  writeNeed(route.name, 0, policy.tenants.unknown.bucket, now);
 }
 
 function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
@@ -168,20 +168,20 @@ export function readLeases(bytes: u32): void {
   const row = findHeader(status);
   if (row == 0 || !isLiteral("200", valuePtr(row), valueBytes(row))) return;
   answeredNs = nowNs();
-  if (!readCallBody(bytes)) return;
-  openJson(callBody.ptr, callBody.bytes) && openObject();
+  const answer = readCallBody(bytes);
+  if (answer === null || answer.bytes == 0) return;
+  openJson(answer.ptr, answer.bytes) && openObject();
   while (nextMember()) {
     const loads = member("loads");
     if (!loads && !member("leases")) skipValue();
     else {
       openArray();
       // The answer itself lies in the arena, and what is read of shared data comes to it.
-      const used = arenaUsed;
-      const spills = spilledCount;
+      markArena(before);
       while (nextElement()) {
         if (loads) readPodLoad();
         else readLease();
-        rewindArena(used, spills);
+        rewindArena(before);
       }
     }
   }
@@ -195,11 +195,12 @@ function readPodLoad(): void {
   openObject();
   while (nextMember()) {
     if (member("route")) {
-      if (readString()) route = xxh64(stringPtr, stringBytes, 0);
+      if (readString()) route = xxh64(jsonString.ptr, jsonString.bytes, 0);
     } else if (member("saturationPermille")) {
-      if (readNumber(0, 100_000)) permille = numberRead;
+      permille = readNumber(0, 100_000);
     } else skipValue();
   }
+  if (hasFailed()) return;
   const flow = flowNamed(route);
   if (flow != 0 && changetype<Flow>(flow).listens)
     noteSaturation(changetype<Flow>(flow), TOLD, permille / 1000, answeredNs);
@@ -207,21 +208,23 @@ function readPodLoad(): void {
 
 function readLease(): void {
   let route: u64 = 0;
-  let tenantPtr = textPtr(anonymous);
-  let tenantBytes = textBytes(anonymous);
+  let tenantPtr = textPtr(unknownTenant);
+  let tenantBytes = textBytes(unknownTenant);
   let intervalNs: u64 = 0;
   openObject();
   while (nextMember()) {
     if (member("route")) {
-      if (readString()) route = xxh64(stringPtr, stringBytes, 0);
+      if (readString()) route = xxh64(jsonString.ptr, jsonString.bytes, 0);
     } else if (member("tenant")) {
       if (!readString()) return;
-      tenantPtr = stringPtr;
-      tenantBytes = stringBytes;
+      tenantPtr = jsonString.ptr;
+      tenantBytes = jsonString.bytes;
     } else if (member("intervalNs")) {
       // Proto JSON writes numbers of 64 bits as strings.
-      if (readString() && decodeNumber(stringPtr, stringPtr + stringBytes))
-        intervalNs = <u64>max(min(numberValue, 1e15), 0);
+      if (!readString()) return;
+      const stringEnd = jsonString.ptr + jsonString.bytes;
+      if (decodeNumber(jsonString.ptr, stringEnd, share))
+        intervalNs = <u64>max(min(share.value, 1e15), 0);
     } else skipValue();
   }
   const known = bucketOf(xxh64(tenantPtr, tenantBytes, route));
@@ -229,8 +232,8 @@ function readLease(): void {
   const bucket = changetype<Bucket>(known);
   if (bucket.startNs == 0) return;
   // Never more than the whole limit, whatever the answer says.
-  const share = max(intervalNs, bucket.fullNs);
-  assignShare(bucket.fingerprint, share, bucket.startNs, bucket.windowNs, answeredNs);
+  const shareNs = max(intervalNs, bucket.fullNs);
+  assignShare(bucket.fingerprint, shareNs, bucket.startNs, bucket.windowNs, answeredNs);
 }
 
 /** Says so when the shares are no longer renewed, and when they are again. */

@@ -2,7 +2,6 @@ import { xxh64 } from "../../format/xxh64";
 import {
   hasHeader,
   literal,
-  property,
   REQUEST_HEADERS,
   readProperty,
   removeHeader,
@@ -45,6 +44,6 @@ export function notePod(flow: Flow, now: u64): void {
     flow.pods = 0;
     flow.podsNs = now;
   }
-  if (readProperty(upstream))
-    flow.pods |= (<u64>1) << (xxh64(property.ptr, property.bytes, 0) & 63);
+  const pod = readProperty(upstream);
+  if (pod !== null) flow.pods |= (<u64>1) << (xxh64(pod.ptr, pod.bytes, 0) & 63);
 }

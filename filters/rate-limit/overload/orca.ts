@@ -1,4 +1,4 @@
-import { decodeNumber, numberEnd, numberValue } from "../../format/json-number";
+import { DecodedNumber, decodeNumber } from "../../format/json-number";
 import { Ascii, isLiteral } from "../../sdk";
 
 // Open Request Cost Aggregation: a pod tells its load in the answer's header
@@ -6,16 +6,23 @@ import { Ascii, isLiteral } from "../../sdk";
 // "JSON {"name": value, "map": {"name": value}}". Model servers name the same
 // thing differently; the names known here are vLLM's and Triton's.
 
-/** Load of the pod that answered; negative where it does not tell. */
-export let queueDepth: f64 = -1;
-export let kvCacheUse: f64 = -1;
-export let gpuUse: f64 = -1;
+/** The load of a pod that answered; negative where it does not tell. */
+@unmanaged
+export class PodLoad {
+  /** Requests that wait. */
+  queueDepth: f64;
+  /** Shares of one. */
+  kvCacheUse: f64;
+  gpuUse: f64;
+}
+
+const number = changetype<DecodedNumber>(memory.data(16, 8));
 
 /** Reads a header value; false when it holds nothing that is known here. */
-export function readLoad(ptr: usize, bytes: usize): bool {
-  queueDepth = -1;
-  kvCacheUse = -1;
-  gpuUse = -1;
+export function readLoad(ptr: usize, bytes: usize, into: PodLoad): bool {
+  into.queueDepth = -1;
+  into.kvCacheUse = -1;
+  into.gpuUse = -1;
   const end = ptr + bytes;
   // One scan serves both forms: a name is what stands before "=" or ":", without quotes.
   let name = ptr;
@@ -29,9 +36,9 @@ export function readLoad(ptr: usize, bytes: usize): bool {
       if (at < end && load<u8>(at) == 0x7b) {
         inUtilization = isNamed("utilization", name, nameEnd);
         at++;
-      } else if (decodeNumber(at, end)) {
-        note(name, nameEnd, inUtilization, numberValue);
-        at = max(numberEnd, at + 1);
+      } else if (decodeNumber(at, end, number)) {
+        note(name, nameEnd, inUtilization, number.value, into);
+        at = max(number.end, at + 1);
       }
       nameEnd = name = at;
     } else {
@@ -43,7 +50,7 @@ export function readLoad(ptr: usize, bytes: usize): bool {
       at++;
     }
   }
-  return queueDepth >= 0 || kvCacheUse >= 0 || gpuUse >= 0;
+  return into.queueDepth >= 0 || into.kvCacheUse >= 0 || into.gpuUse >= 0;
 }
 
 function isWord(c: u8): bool {
@@ -60,20 +67,20 @@ function isNamed(name: Ascii, from: usize, to: usize): bool {
   return isLiteral(name, from, to - from);
 }
 
-function note(from: usize, to: usize, inUtilization: bool, value: f64): void {
+function note(from: usize, to: usize, inUtilization: bool, value: f64, into: PodLoad): void {
   if (!(value >= 0)) return;
   let last = to;
   while (last > from && load<u8>(last - 1) != 0x2e) last--;
   if (isNamed("num_requests_waiting", last, to) || isNamed("queue_depth", last, to))
-    queueDepth = max(queueDepth, value);
+    into.queueDepth = max(into.queueDepth, value);
   else if (
     isNamed("kv_cache_usage_perc", last, to) ||
     isNamed("kv_cache_utilization", last, to) ||
     isNamed("gpu_cache_usage_perc", last, to)
   )
-    kvCacheUse = max(kvCacheUse, share(value));
+    into.kvCacheUse = max(into.kvCacheUse, share(value));
   else if (isNamed("utilization.gpu", from, to) || (inUtilization && isNamed("gpu", last, to)))
-    gpuUse = max(gpuUse, share(value));
+    into.gpuUse = max(into.gpuUse, share(value));
 }
 
 /** A share of one; some servers write percent. */

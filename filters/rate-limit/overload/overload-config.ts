@@ -1,11 +1,4 @@
-import {
-  member,
-  nextMember,
-  numberRead,
-  openObject,
-  readNumber,
-  unknownField,
-} from "../../format/json";
+import { member, nextMember, openObject, readNumber, unknownField } from "../../format/json";
 import { Region } from "../../sdk";
 import { Flow } from "../in-flight/flow";
 
@@ -24,11 +17,11 @@ export function parseOverload(region: Region): usize {
   openObject();
   while (nextMember()) {
     if (member("queueDepth")) {
-      if (readNumber(0, 100000)) policy.queueDepth = numberRead;
+      policy.queueDepth = readNumber(0, 100000);
     } else if (member("kvCachePercent")) {
-      if (readNumber(0, 100)) policy.kvCachePercent = numberRead;
+      policy.kvCachePercent = readNumber(0, 100);
     } else if (member("gpuPercent")) {
-      if (readNumber(0, 100)) policy.gpuPercent = numberRead;
+      policy.gpuPercent = readNumber(0, 100);
     } else unknownField();
   }
   return changetype<usize>(policy);

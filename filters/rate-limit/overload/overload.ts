@@ -3,13 +3,13 @@ import {
   Ascii,
   beginText,
   CAS_MISMATCH,
+  found,
   GAUGE,
   nowNs,
   OK,
   readShared,
   resetArena,
   setGauge,
-  shared,
   write,
   writeByte,
   writeShared,
@@ -91,7 +91,7 @@ export function refresh(flow: Flow, now: u64): void {
   flow.sharedNs = now;
   for (let i = 0; i < MAX_TRIES; i++) {
     readShared(hashedKey(OVERLOAD, flow.fingerprint), HASHED_KEY);
-    if (shared.bytes == RECORD) memory.copy(record, shared.ptr, RECORD);
+    if (found.bytes == RECORD) memory.copy(record, found.ptr, RECORD);
     else {
       memory.fill(record, 0, RECORD);
       store<f64>(record, 1, OPEN);
@@ -248,8 +248,8 @@ function writeSaturation(at: usize): void {
   }
   resetArena();
   readShared(hashedKey(OVERLOAD, flow.fingerprint), HASHED_KEY);
-  if (shared.bytes != RECORD) return;
-  memory.copy(record, shared.ptr, RECORD);
+  if (found.bytes != RECORD) return;
+  memory.copy(record, found.ptr, RECORD);
   writeSource(flow, ANSWERED, "answers");
   writeSource(flow, SEEN, "estimate");
 }

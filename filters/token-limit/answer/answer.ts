@@ -6,12 +6,10 @@ import {
   NO_TOKEN,
   NUMBER,
   nextToken,
+  numberIn,
   OPEN_ARRAY,
   OPEN_OBJECT,
   resetScan,
-  scanNumber,
-  scanned,
-  token,
   WORD,
 } from "../../format/json-scan";
 import { findScanned, meaningOf } from "../apis";
@@ -65,30 +63,36 @@ export function beginAnswer(stream: Stream): void {
   stream.finishes = 0;
 }
 
-/** Where the head of an event begins and ends in the piece read last; 0 where it is not in it. */
-export let headFrom: usize = 0;
-export let headTo: usize = 0;
+/** Where the head of an event begins and ends in a piece; 0 where it is not in it. */
+@unmanaged
+export class EventHead {
+  from: usize;
+  to: usize;
+}
+
+/** The one in the piece that was read last. */
+export const head = changetype<EventHead>(memory.data(8, 8));
 
 /** Reads a piece of an answer or of an event's data. */
 export function readAnswer(stream: Stream, from: usize, end: usize): void {
   const scan = jsonOf(stream);
   const api = stream.api;
   let at = from;
-  headFrom = 0;
-  headTo = 0;
+  head.from = 0;
+  head.to = 0;
   while (true) {
     at = nextToken(scan, at, end);
-    if (token == NO_TOKEN) return;
-    if (token == KEY) {
+    if (scan.token == NO_TOKEN) return;
+    if (scan.token == KEY) {
       const level = levelAt(stream.where, scan.depth);
       const entry = findScanned(api.answer, level, scan);
       stream.key = entry != 0 ? <u8>meaningOf(entry) : level == DELTA ? TEXT : 0;
-      if (stream.key == api.headEnd && headTo == 0) headTo = at - scan.bytes - 2;
+      if (stream.key == api.headEnd && head.to == 0) head.to = at - scan.bytes - 2;
     } else {
-      if (token == OPEN_OBJECT || token == OPEN_ARRAY) {
-        const level = opened(stream, scan.depth);
-        if (level == api.headLevel) headFrom = at;
-      } else if (token != CLOSE) readValue(stream, scan);
+      if (scan.token == OPEN_OBJECT || scan.token == OPEN_ARRAY) {
+        const level = opened(stream, scan);
+        if (level == api.headLevel) head.from = at;
+      } else if (scan.token != CLOSE) readValue(stream, scan);
       stream.key = 0;
     }
   }
@@ -100,11 +104,12 @@ export function isWhole(stream: Stream): bool {
   return scan.depth == 0 && levelAt(stream.where, 1) == ROOT;
 }
 
-/** A level opened, which is now number `depth`; returns its kind. */
-function opened(stream: Stream, depth: i32): u32 {
+/** A level opened, the innermost now; returns its kind. */
+function opened(stream: Stream, scan: JsonScan): u32 {
+  const depth = scan.depth;
   const parent = levelAt(stream.where, depth - 1);
   let kind: u32 = 0;
-  if (depth == 1) kind = token == OPEN_OBJECT ? ROOT : 0;
+  if (depth == 1) kind = scan.token == OPEN_OBJECT ? ROOT : 0;
   else if (parent == LIST) {
     stream.hasChoices = true;
     kind = CHOICE;
@@ -128,11 +133,13 @@ function readValue(stream: Stream, scan: JsonScan): void {
   if (key == 0) {
     if (levelAt(stream.where, scan.depth) == LIST) stream.hasChoices = true;
   } else if (key <= 0x39) readUsage(stream, scan, key - 0x30);
-  else if (token == WORD) {
+  else if (scan.token == WORD) {
     if (key == DONE && load<u8>(keptText(scan)) == 0x74) stream.isLast = true;
-  } else if (token == NUMBER) {
-    if (key == INDEX && scanNumber(scan)) stream.block = <u32>scanned;
-    else if (key == NUMBER_OF_EVENT && scanNumber(scan)) stream.sequence = <u32>scanned;
+  } else if (scan.token == NUMBER) {
+    const number = numberIn(scan);
+    if (isNaN(number)) return;
+    if (key == INDEX) stream.block = <u32>number;
+    else if (key == NUMBER_OF_EVENT) stream.sequence = <u32>number;
   } else if (scan.bytes > 0) readString(stream, scan, key);
 }
 
@@ -149,9 +156,10 @@ function readString(stream: Stream, scan: JsonScan, key: u8): void {
 }
 
 function readUsage(stream: Stream, scan: JsonScan, usage: i32): void {
-  if (token == WORD || !scanNumber(scan) || scanned < 0 || scanned > MAX_TOKENS) return;
+  const number = numberIn(scan);
+  if (scan.token == WORD || !(number >= 0 && number <= MAX_TOKENS)) return;
   stream.hasUsage = true;
-  setToldNow(stream, usage, <i64>Math.ceil(scanned));
+  setToldNow(stream, usage, <i64>Math.ceil(number));
 }
 
 /** The letter of a word at this level; 0 for none. */

@@ -1,14 +1,4 @@
-import {
-  DATA,
-  DATA_END,
-  EVENT_END,
-  isBetweenLines,
-  NO_PIECE,
-  nextPiece,
-  piece,
-  pieceFrom,
-  pieceTo,
-} from "../../format/sse";
+import { DATA, DATA_END, EVENT_END, isBetweenLines, NO_PIECE, nextPiece } from "../../format/sse";
 import {
   Cell,
   count,
@@ -49,14 +39,14 @@ export function readEvents(stream: Stream, from: usize, end: usize, nowNs: u64):
   let at = from;
   while (true) {
     at = nextPiece(sse, at, end);
-    if (piece == NO_PIECE) break;
-    if (piece == DATA) {
-      matchDone(stream, pieceFrom, pieceTo);
-      readData(stream, pieceFrom, pieceTo);
+    if (sse.piece == NO_PIECE) break;
+    if (sse.piece == DATA) {
+      matchDone(stream, sse.dataFrom, at);
+      readData(stream, sse.dataFrom, at);
       // A choice in it: not the event that only tells usage.
       if (stream.trims && !stream.passes && stream.hasChoices) passHeld(stream, eventFrom);
-    } else if (piece == DATA_END) endData(stream);
-    else if (piece == EVENT_END) {
+    } else if (sse.piece == DATA_END) endData(stream);
+    else if (sse.piece == EVENT_END) {
       if (endOfEvent(stream, eventFrom, at, nowNs)) {
         finish(stream, at);
         dropTo(end);

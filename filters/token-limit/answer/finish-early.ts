@@ -2,8 +2,8 @@ import { count, FINISH_LENGTH, LIMIT_FINISHED } from "../../measure";
 import { allocate, beginText, writeUint, written, writtenBytes } from "../../sdk";
 import { keepTo, put, putByte, putBytes } from "../body-edit";
 import { countOfTenant, Stream } from "../stream";
-import { completionOf, promptOf } from "./account";
-import { headFrom, headTo } from "./answer";
+import { head } from "./answer";
+import { completionOf, promptOf } from "./end-stream";
 
 // A stream that its tenant cannot pay any longer ends as those of its API do (../apis
 // has the words). What the pod still sends is dropped.
@@ -20,14 +20,14 @@ const MAX_HEAD: u32 = 512;
 export function keepHead(stream: Stream, from: usize, to: usize): void {
   if (stream.api.headEnd == 0) return;
   if (!stream.headBegun) {
-    if (headFrom == 0) return;
+    if (head.from == 0) return;
     stream.headBegun = true;
-    from = headFrom;
+    from = head.from;
     if (stream.head == 0) stream.head = allocate(MAX_HEAD);
     stream.headBytes = 0;
   }
-  const bytes = <i32>((headTo == 0 ? to : headTo) - from);
-  stream.headDone = headTo != 0;
+  const bytes = <i32>((head.to == 0 ? to : head.to) - from);
+  stream.headDone = head.to != 0;
   // The name that ends it began in a piece before.
   if (bytes < 0) stream.headBytes -= min<u32>(stream.headBytes, -bytes);
   else if (stream.headBytes + bytes > MAX_HEAD) {

@@ -1,4 +1,4 @@
-import { JsonScan, KEY, NO_TOKEN, nextToken, resetScan, token } from "../../format/json-scan";
+import { JsonScan, KEY, NO_TOKEN, nextToken, resetScan } from "../../format/json-scan";
 import { allocate, arenaAlloc, reserve } from "../../sdk";
 import { addNames, findScanned, meaningOf, openTable } from "../apis";
 import { dropTo, keepTo, putBytes } from "../body-edit";
@@ -54,9 +54,9 @@ function putRest(event: usize, end: usize): void {
   resetScan(aside);
   while (true) {
     at = nextToken(aside, at, end);
-    if (token == NO_TOKEN) break;
+    if (aside.token == NO_TOKEN) break;
     if (aside.depth != 1) continue;
-    if (token != KEY) {
+    if (aside.token != KEY) {
       if (usageFrom != 0 && usageTo == 0) usageTo = at;
       continue;
     }

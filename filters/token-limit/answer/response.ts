@@ -2,7 +2,6 @@ import { writeGoDuration } from "../../format/duration";
 import { FIRST_BYTE_MS, observe, RESPONSE_501, RESPONSES } from "../../measure";
 import {
   beginText,
-  body,
   CONTINUE,
   findHeader,
   hasHeader,
@@ -15,6 +14,7 @@ import {
   readHeaders,
   removeHeader,
   resetArena,
+  Span,
   setHeader,
   Text,
   valueBytes,
@@ -36,8 +36,8 @@ import {
 } from "../header-names";
 import { resetMs } from "../refusal";
 import { countOfTenant, EVENTS, findStream, JSON, LINES, Stream, UNREAD, UNTOLD } from "../stream";
-import { endStream } from "./account";
 import { beginAnswer, isWhole, readAnswer } from "./answer";
+import { endStream } from "./end-stream";
 import { endData, endEvent, readEvents, readLines, sinceMs } from "./events";
 import { passHeld } from "./hold-usage-event";
 
@@ -146,7 +146,8 @@ export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
   let goesOn: usize = bytes;
   stream.answerBytes += bytes;
   if (stream.reading != UNREAD && (bytes > 0 || stream.heldBytes > 0)) {
-    if (bytes <= MAX_PIECE && readBody(RESPONSE_BODY, bytes)) goesOn = readPiece(stream, last);
+    const piece: Span | null = bytes > MAX_PIECE ? null : readBody(RESPONSE_BODY, bytes);
+    if (piece !== null) goesOn = readPiece(stream, piece.ptr, piece.bytes, last);
     else {
       stream.reading = UNREAD;
       stream.unreadable = true;
@@ -156,27 +157,28 @@ export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
   return !last && bytes > 0 && goesOn == 0 ? STOP_NO_BUFFER : CONTINUE;
 }
 
-function readPiece(stream: Stream, last: bool): usize {
+function readPiece(stream: Stream, from: usize, bytes: usize, last: bool): usize {
+  const end = from + bytes;
   if (stream.reading == UNTOLD) {
-    if (body.bytes == 0) return 0;
-    const first = load<u8>(body.ptr);
+    if (bytes == 0) return 0;
+    const first = load<u8>(from);
     // Spaces and line ends say nothing yet.
-    if (first <= 0x20) return body.bytes;
+    if (first <= 0x20) return bytes;
     stream.reading = readingBy(stream, first);
     stream.isStream = stream.reading == EVENTS || stream.reading == LINES;
     stream.unreadable = stream.reading == UNREAD && stream.isCompletion;
-    if (stream.reading == UNREAD) return body.bytes;
+    if (stream.reading == UNREAD) return bytes;
   }
   if (stream.reading == JSON) {
-    readAnswer(stream, body.ptr, body.ptr + body.bytes);
-    return body.bytes;
+    readAnswer(stream, from, end);
+    return bytes;
   }
-  beginEdit(body.ptr, body.bytes, stream.heldBytes + 2 * stream.headBytes);
-  if (stream.isFinished) dropTo(body.ptr + body.bytes);
-  else if (stream.reading == LINES) readLines(stream, body.ptr, body.ptr + body.bytes, nowNs());
-  else readEvents(stream, body.ptr, body.ptr + body.bytes, nowNs());
-  if (last) passHeld(stream, body.ptr + body.bytes);
-  return endEdit(RESPONSE_BODY, body.bytes);
+  beginEdit(from, bytes, stream.heldBytes + 2 * stream.headBytes);
+  if (stream.isFinished) dropTo(end);
+  else if (stream.reading == LINES) readLines(stream, from, end, nowNs());
+  else readEvents(stream, from, end, nowNs());
+  if (last) passHeld(stream, end);
+  return endEdit(RESPONSE_BODY, bytes);
 }
 
 /** The answer came to its end; what was read last needs no empty line behind it. */

@@ -1,5 +1,6 @@
 import { CAS_MISMATCH, nowNs, OK } from "../../sdk";
 import { MAX_TRIES, readSet, TOKENS, wayIn, writeSet } from "../../shared-table";
+import { Account } from "../account";
 
 // A tenant's tokens: a bucket of one minute's worth that fills at the tier's
 // rate, kept as the time at which it is full again. In any time t a proxy lets
@@ -28,13 +29,6 @@ const set: usize = memory.data(<i32>SET, 8);
 const OWN: usize = 256;
 const own: usize = memory.data(<i32>(OWN * WAY), 8);
 
-/** Tokens the last `take` took; 0 when it took none. */
-export let taken: u32 = 0;
-/** Tokens that were left after the last change. */
-export let left: u64 = 0;
-/** Time until there are as many as the last `take` wanted at least. */
-export let waitNs: u64 = 0;
-
 function costNs(tokens: u64, perMinute: u64): u64 {
   return <u64>Math.ceil((<f64>tokens * <f64>WINDOW_NS) / <f64>perMinute);
 }
@@ -43,69 +37,53 @@ function tokensIn(ns: u64, perMinute: u64): u64 {
   return <u64>Math.floor((<f64>ns * <f64>perMinute) / <f64>WINDOW_NS);
 }
 
-/** Takes as many tokens as there are, `least` to `most`; false when there are fewer, and takes none. */
-export function take(bucket: u64, perMinute: u64, minTokens: u32, maxTokens: u32): bool {
-  taken = 0;
-  left = 0;
-  waitNs = WINDOW_NS;
-  if (perMinute == 0) return false;
-  return change(bucket, perMinute, min<u64>(minTokens, perMinute), maxTokens, 0, MAX_DEBT_NS);
+/** Takes as many tokens as there are, `minTokens` to `maxTokens`, and returns how many; 0 when there are fewer. */
+export function take(account: Account, minTokens: u32, maxTokens: u32): u32 {
+  account.left = 0;
+  account.waitNs = WINDOW_NS;
+  if (account.perMinute == 0) return 0;
+  return change(account, min<u64>(minTokens, account.perMinute), maxTokens, 0);
 }
 
 /** Looks up what is left, and how long it takes until there are so many. */
-export function lookAhead(bucket: u64, perMinute: u64, tokens: u32): void {
-  if (!take(bucket, perMinute, tokens, tokens)) return;
-  charge(bucket, perMinute, -(<i64>taken), 0);
-  waitNs = 0;
+export function lookAhead(account: Account, tokens: u32): void {
+  const taken = take(account, tokens, tokens);
+  if (taken == 0) return;
+  adjust(account, -(<i64>taken));
+  account.waitNs = 0;
 }
 
 /** Takes tokens that were used beyond what was taken before, into debt if need be; below 0 gives back. */
-export function charge(bucket: u64, perMinute: u64, tokens: i64, maxDebtNs: u64): void {
-  if (perMinute != 0 && tokens != 0) change(bucket, perMinute, 0, 0, tokens, maxDebtNs);
+export function adjust(account: Account, tokens: i64): void {
+  if (account.perMinute != 0 && tokens != 0) change(account, 0, 0, tokens);
 }
 
-function change(
-  bucket: u64,
-  perMinute: u64,
-  minTokens: u64,
-  maxTokens: u32,
-  charged: i64,
-  maxDebtNs: u64,
-): bool {
+function change(account: Account, minTokens: u64, maxTokens: u32, charged: i64): u32 {
+  const bucket = account.bucket;
   const now = nowNs();
   for (let i = 0; i < MAX_TRIES; i++) {
     readSet(TOKENS, bucket, set, SET);
     const way = wayIn(set, SET, WAY, bucket);
-    const changed = changeWay(
-      way,
-      bucket,
-      now,
-      perMinute,
-      minTokens,
-      maxTokens,
-      charged,
-      maxDebtNs,
-    );
-    if (!changed) return false;
+    const taken = changeWay(way, account, now, minTokens, maxTokens, charged);
+    if (taken == 0 && charged == 0) return 0;
     const status = writeSet(TOKENS, bucket, set, SET);
-    if (status == OK) return true;
+    if (status == OK) return taken;
     if (status != CAS_MISMATCH) break;
   }
   const way = own + (<usize>bucket & (OWN - 1)) * WAY;
-  return changeWay(way, bucket, now, perMinute, minTokens, maxTokens, charged, maxDebtNs);
+  return changeWay(way, account, now, minTokens, maxTokens, charged);
 }
 
-/** Applies a change to one way; false when a `take` finds too few. */
+/** Applies a change to one way; returns what a `take` takes, 0 where it finds too few. */
 function changeWay(
   way: usize,
-  bucket: u64,
+  account: Account,
   clockNs: u64,
-  perMinute: u64,
   minTokens: u64,
   maxTokens: u32,
   charged: i64,
-  maxDebtNs: u64,
-): bool {
+): u32 {
+  const perMinute = account.perMinute;
   let full = load<u64>(way, 8);
   const last = load<u64>(way, 16);
   let now = clockNs;
@@ -119,21 +97,23 @@ function changeWay(
   let tokens: i64 = charged;
   if (charged == 0) {
     if (there < minTokens || there == 0) {
-      left = there;
-      waitNs = full + costNs(max<u64>(minTokens, 1), perMinute) - now - WINDOW_NS;
-      return false;
+      account.left = there;
+      account.waitNs = full + costNs(max<u64>(minTokens, 1), perMinute) - now - WINDOW_NS;
+      return 0;
     }
-    taken = <u32>min<u64>(there, maxTokens);
-    tokens = taken;
+    tokens = <i64>min<u64>(there, maxTokens);
   }
   if (tokens < 0) {
     const back = costNs(<u64>-tokens, perMinute);
     full = full - now > back ? full - back : now;
   } else
-    full = min<u64>(full + costNs(<u64>tokens, perMinute), max(full, now + WINDOW_NS + maxDebtNs));
-  left = full >= now + WINDOW_NS ? 0 : tokensIn(now + WINDOW_NS - full, perMinute);
-  store<u64>(way, bucket);
+    full = min<u64>(
+      full + costNs(<u64>tokens, perMinute),
+      max(full, now + WINDOW_NS + account.maxDebtNs),
+    );
+  account.left = full >= now + WINDOW_NS ? 0 : tokensIn(now + WINDOW_NS - full, perMinute);
+  store<u64>(way, account.bucket);
   store<u64>(way, full, 8);
   store<u64>(way, now, 16);
-  return true;
+  return charged == 0 ? <u32>tokens : 0;
 }

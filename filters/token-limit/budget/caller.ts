@@ -1,12 +1,13 @@
 import { valueOfName } from "../../format/name-table";
 import { xxh64 } from "../../format/xxh64";
-import { findTenant, keyBytes, keyPtr } from "../../identity";
+import { findTenant, shadowTenant, unknownTenant } from "../../identity";
 import { Cell, cellOf, cellOfTenant } from "../../measure";
 import { variantHeader } from "../../plugin";
 import {
   findHeader,
   isText,
   literal,
+  Span,
   Text,
   textBytes,
   textPtr,
@@ -17,50 +18,55 @@ import { MEASURED, TokenLimitPolicy } from "../config";
 import { Tier } from "../tier";
 import { MAX_DEBT_NS, SHARED_DEBT_NS } from "./budget";
 
-/** Tier of the caller found last, and the bucket's name. */
-export let callerTier: usize = 0;
-export let callerBucket: u64 = 0;
-/** How far that bucket may go into debt. */
-export let callerDebtNs: u64 = 0;
-/** Whether the caller found last is a tenant that is measured by itself: the key found is its name. */
-let isMeasured: bool = false;
+/** Who makes a request, as far as its tokens are concerned. */
+@unmanaged
+export class Caller {
+  /** Tier, or 0 where there is none. */
+  tier: usize;
+  /** Name of the bucket, and how far it may go into debt. */
+  bucket: u64;
+  maxDebtNs: u64;
+  /** Its name, until the next key is looked for; only where there is one. */
+  name: Span;
+  /** Whether it is a tenant that is measured by itself. */
+  isMeasured: bool;
+  /** Whether the request is shadow traffic. */
+  isShadow: bool;
+}
 
-/** Whether the request is shadow traffic. */
-export let isShadow: bool = false;
-
-/** Who pays for shadow traffic: a name that no header can carry, for a comma ends a value. */
-const shadowTenant = literal(",shadow");
-/** Name of the unknown as the limit on requests has it. */
-const anonymous = literal("\0");
 const yes = literal("true");
 
-/** Finds the caller's tier and bucket; the unknown share those of the default tier. */
-export function findCaller(policy: TokenLimitPolicy): void {
-  callerTier = policy.defaultTier;
-  callerBucket = policy.seed;
-  callerDebtNs = SHARED_DEBT_NS;
-  isShadow = policy.shadows && isMarked(policy.shadowHeader);
-  isMeasured = false;
-  if (isShadow) findTier(policy, textPtr(shadowTenant), textBytes(shadowTenant));
-  else if (policy.identity != 0 && findTenant(policy.identity))
-    isMeasured = findTier(policy, keyPtr, keyBytes);
+/** Finds the caller's tier and bucket; unknown tenants share those of the default tier. */
+export function findCaller(policy: TokenLimitPolicy, into: Caller): void {
+  into.tier = policy.defaultTier;
+  into.bucket = policy.seed;
+  into.maxDebtNs = SHARED_DEBT_NS;
+  into.isShadow = policy.shadows && isMarked(policy.shadowHeader);
+  into.isMeasured = false;
+  if (into.isShadow) findTier(policy, textPtr(shadowTenant), textBytes(shadowTenant), into);
+  else {
+    const name: Span | null = policy.identity == 0 ? null : findTenant(policy.identity);
+    if (name === null) return;
+    into.name = name;
+    into.isMeasured = findTier(policy, name.ptr, name.bytes, into);
+  }
 }
 
 /** Whether the name is one of those that are measured by themselves. */
-function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize): bool {
+function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize, into: Caller): bool {
   const tier = valueOfName(policy.tenants, name, bytes);
   if (tier == 0) return false;
-  callerTier = tier & ~MEASURED;
-  callerBucket = xxh64(name, bytes, policy.seed);
-  callerDebtNs = MAX_DEBT_NS;
+  into.tier = tier & ~MEASURED;
+  into.bucket = xxh64(name, bytes, policy.seed);
+  into.maxDebtNs = MAX_DEBT_NS;
   return (tier & MEASURED) != 0;
 }
 
 /** Name of the caller's bucket of requests, which weir.wasm keeps. */
-export function bucketOfRequests(policy: TokenLimitPolicy): u64 {
-  return callerBucket == policy.seed
-    ? xxh64(textPtr(anonymous), textBytes(anonymous), policy.seed)
-    : callerBucket;
+export function bucketOfRequests(policy: TokenLimitPolicy, caller: Caller): u64 {
+  return caller.bucket == policy.seed
+    ? xxh64(textPtr(unknownTenant), textBytes(unknownTenant), policy.seed)
+    : caller.bucket;
 }
 
 /** Whether the header, which no client can set, marks the request; where there is none all are marked. */
@@ -84,11 +90,16 @@ export function cellOfRequest(policy: TokenLimitPolicy, tier: usize): Cell {
 }
 
 /** Where a part of it is counted once more for the caller alone, or 0; call it right after findCaller. */
-export function cellOfCaller(policy: TokenLimitPolicy): usize {
-  if (!isMeasured) return 0;
+export function cellOfCaller(policy: TokenLimitPolicy, caller: Caller): usize {
+  if (!caller.isMeasured) return 0;
   const variant = variantOfRequest(policy);
   if (variant == 0) return 0;
-  return cellOfTenant(policy.route, nameOfVariant(policy, variant), keyPtr, keyBytes);
+  return cellOfTenant(
+    policy.route,
+    nameOfVariant(policy, variant),
+    caller.name.ptr,
+    caller.name.bytes,
+  );
 }
 
 function nameOfVariant(policy: TokenLimitPolicy, variant: i32): Text {

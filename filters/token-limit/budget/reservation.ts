@@ -3,7 +3,7 @@ import { count, LIMIT_ADMITTED, LIMIT_REFUSED } from "../../measure";
 import { FLAT } from "../apis";
 import { promptJsonOf, Stream } from "../stream";
 import { Tier } from "../tier";
-import { charge, left, lookAhead, take, taken } from "./budget";
+import { adjust, lookAhead, take } from "./budget";
 import { bytesOf } from "./text";
 
 /** English text has about so many bytes per token. */
@@ -18,17 +18,17 @@ export function admit(stream: Stream, bucket: u64, tier: Tier, bodyBytes: u64): 
   stream.bucket = bucket;
   stream.perMinute = tier.tokensPerMinute;
   const guess = tokensOf(bodyBytes);
-  if (!take(bucket, stream.perMinute, MIN_TOKENS, guess + MIN_TOKENS)) {
+  const taken = take(stream, MIN_TOKENS, guess + MIN_TOKENS);
+  if (taken == 0) {
     count(stream.cell, LIMIT_REFUSED);
-    lookAhead(bucket, stream.perMinute, guess + MIN_TOKENS);
+    lookAhead(stream, guess + MIN_TOKENS);
     return false;
   }
   count(stream.cell, LIMIT_ADMITTED);
   stream.limited = true;
   stream.reserved = taken;
   stream.reservedPrompt = taken > MIN_TOKENS ? min(guess, taken - MIN_TOKENS) : 0;
-  stream.left = left;
-  stream.had = left + taken;
+  stream.had = stream.left + taken;
   return true;
 }
 
@@ -36,10 +36,7 @@ export function admit(stream: Stream, bucket: u64, tier: Tier, bodyBytes: u64): 
 export function reserveCompletion(stream: Stream, wanted: u32): u32 {
   if (!stream.limited) return wanted;
   const have = stream.reserved - stream.reservedPrompt;
-  if (wanted > have && take(stream.bucket, stream.perMinute, 1, wanted - have)) {
-    stream.reserved += taken;
-    stream.left = left;
-  }
+  if (wanted > have) stream.reserved += take(stream, 1, wanted - have);
   return stream.reserved - stream.reservedPrompt;
 }
 
@@ -76,17 +73,16 @@ export function neededTokens(stream: Stream): u32 {
  * there were not so many tokens when the request came; one that is larger than a
  * minute's worth is let on where the bucket was full, and what is missing is owed.
  */
-export function needPrompt(stream: Stream): bool {
+export function correctPromptEstimate(stream: Stream): bool {
   const tokens = (stream.promptBytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
   stream.promptEstimate = tokens;
   if (!stream.limited) return true;
   const short = <u64>tokens + MIN_TOKENS > stream.had && stream.had < stream.perMinute;
   const missing = <i64>tokens - <i64>stream.reservedPrompt;
   if (missing != 0 && !short) {
-    charge(stream.bucket, stream.perMinute, missing, stream.maxDebtNs);
+    adjust(stream, missing);
     stream.reserved = stream.reserved - stream.reservedPrompt + tokens;
     stream.reservedPrompt = tokens;
-    stream.left = left;
   }
   return !short;
 }
@@ -95,5 +91,5 @@ export function needPrompt(stream: Stream): bool {
 export function settle(stream: Stream, used: u64): void {
   if (!stream.limited) return;
   stream.limited = false;
-  charge(stream.bucket, stream.perMinute, <i64>used - <i64>stream.reserved, stream.maxDebtNs);
+  adjust(stream, <i64>used - <i64>stream.reserved);
 }

@@ -1,4 +1,4 @@
-import { JsonScan, KEPT_BYTES, keptText, MIN_DENSE, STRING, token } from "../../format/json-scan";
+import { JsonScan, KEPT_BYTES, keptText, MIN_DENSE, STRING } from "../../format/json-scan";
 import { levelAt } from "../levels";
 import { Stream } from "../stream";
 
@@ -13,7 +13,7 @@ const BYTES_OF_DATA: u32 = 256;
 /** Text counts by the bytes of UTF-8 that it has, tokens by number, data by a price of its own. */
 export function readText(stream: Stream, scan: JsonScan): void {
   const level = levelAt(stream.promptWhere, scan.depth);
-  if (token == STRING) {
+  if (scan.token == STRING) {
     if (level == PROMPTS) stream.prompts++;
     // A text among tokens may be the number of one.
     const minBytes: u32 = level == PROMPTS || level == TOKENS ? 4 : 0;

@@ -1,7 +1,7 @@
 import { JsonScan, keptText } from "../../format/json-scan";
 import { count, LIMIT_REFUSED } from "../../measure";
 import { Ascii, REQUEST_HEADERS, readHeaders } from "../../sdk";
-import { left, lookAhead, waitNs } from "../budget/budget";
+import { lookAhead } from "../budget/budget";
 import { neededTokens, settle } from "../budget/reservation";
 import { refuseBody, refuseTokens } from "../refusal";
 import { dropStream, Stream } from "../stream";
@@ -75,8 +75,8 @@ export function finishDenial(stream: Stream): void {
   readHeaders(REQUEST_HEADERS);
   if (denied == TOKENS) {
     count(stream.cell, LIMIT_REFUSED);
-    lookAhead(stream.bucket, stream.perMinute, neededTokens(stream));
-    refuseTokens(stream, left, waitNs);
+    lookAhead(stream, neededTokens(stream));
+    refuseTokens(stream);
   } else if (denied == FIELD)
     refuseBody(
       stream,

@@ -2,7 +2,7 @@ import { JsonScan, keptText } from "../../format/json-scan";
 import { Ascii, writtenBytes } from "../../sdk";
 import { FLAT, UNKNOWN_CALL, WRITES } from "../apis";
 import { dropTo, keepTo, put, putBytes, putSpaces } from "../body-edit";
-import { needPrompt, reserveCompletion } from "../budget/reservation";
+import { correctPromptEstimate, reserveCompletion } from "../budget/reservation";
 import { Stream } from "../stream";
 import { denyTokens } from "./body-refusal";
 import { answersOf, fillUp, hasName, putUsual, usualMaximum } from "./maximum";
@@ -81,7 +81,7 @@ export function endRoot(stream: Stream, at: usize): void {
   stream.isRead = true;
   if (stream.hasMembers) {
     reserveAnswer(stream, at);
-    if (!needPrompt(stream)) denyTokens();
+    if (!correctPromptEstimate(stream)) denyTokens();
     if (
       stream.streams &&
       stream.wantsUsage &&

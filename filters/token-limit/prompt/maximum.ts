@@ -1,4 +1,4 @@
-import { JsonScan, keptText, scanned } from "../../format/json-scan";
+import { JsonScan, keptText } from "../../format/json-scan";
 import { count, LIMIT_CLAMPED } from "../../measure";
 import { Ascii, beginText, writeUint, written, writtenBytes } from "../../sdk";
 import { findName, nameBytesOf, nameOf, placeOf } from "../apis";
@@ -79,10 +79,10 @@ export function bindMaximum(stream: Stream, floor: f64): void {
 }
 
 /** What the request asks for: all there is below zero, and at least one token, as some servers take 0 for none named. */
-function wantedOf(stream: Stream): u32 {
-  if (scanned < 0) return usualMaximum(stream);
+function wantedOf(stream: Stream, asked: f64): u32 {
+  if (asked < 0) return usualMaximum(stream);
   const maxTokens = stream.maxTokens == 0 ? MAX_TOKENS : stream.maxTokens;
-  return <u32>min(max(Math.ceil(scanned), 1), <f64>maxTokens);
+  return <u32>min(max(Math.ceil(asked), 1), <f64>maxTokens);
 }
 
 /**
@@ -94,11 +94,11 @@ export function limitMaximum(
   scan: JsonScan,
   at: usize,
   held: u32,
+  asked: f64,
   quoted: bool,
 ): void {
   if (stream.promptKey == MAXIMUM) stream.hasMaximum = true;
-  const asked = scanned;
-  const wanted = wantedOf(stream);
+  const wanted = wantedOf(stream, asked);
   if (<f64>wanted < asked) lowerTo(stream, wanted);
   const granted = grant(stream, wanted);
   const fits = <f64>granted >= asked && asked >= 1 && !quoted;

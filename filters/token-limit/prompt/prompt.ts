@@ -10,30 +10,28 @@ import {
   keptText,
   NO_TOKEN,
   nextToken,
+  numberIn,
   OPEN_ARRAY,
   OPEN_OBJECT,
   STRING,
-  scanNumber,
-  scanned,
-  token,
   WORD,
 } from "../../format/json-scan";
 import {
   Ascii,
-  body,
   CONTINUE,
   isLiteral,
   REQUEST_BODY,
   readBody,
   resetArena,
+  Span,
   STOP_ITERATION,
 } from "../../sdk";
 import { findScanned, meaningOf, nameBytesOf, nameOf, placeOf, UNKNOWN_CALL } from "../apis";
 import {
   beginEdit,
   dropTo,
-  editFailed,
   endEdit,
+  hasEditFailed,
   keepTo,
   put,
   putBytes,
@@ -100,22 +98,24 @@ export function onRequestBody(context: u32, bytes: u32, last: bool): i32 {
 }
 
 function readPiece(stream: Stream, bytes: u32, last: bool): void {
-  if (bytes > MAX_PIECE || !readBody(REQUEST_BODY, bytes)) {
+  const piece: Span | null = bytes > MAX_PIECE ? null : readBody(REQUEST_BODY, bytes);
+  if (piece === null) {
     denyPiece();
     return;
   }
   const scan = promptJsonOf(stream);
-  const end = body.ptr + body.bytes;
-  beginEdit(body.ptr, body.bytes, min(scan.bytes, KEPT_BYTES));
-  readPrompt(stream, body.ptr, end);
+  const ptr = piece.ptr;
+  const end = ptr + piece.bytes;
+  beginEdit(ptr, piece.bytes, min(scan.bytes, KEPT_BYTES));
+  readPrompt(stream, ptr, end);
   if (isDenied()) return;
   if (isBroken(scan) || (last && scan.depth > 0)) giveUp(stream);
   if (last) {
     flush(stream, end);
     if (!stream.isRead) reserveUnread(stream);
   }
-  endEdit(REQUEST_BODY, body.bytes);
-  if (editFailed && stream.limited) denyPiece();
+  endEdit(REQUEST_BODY, end - ptr);
+  if (hasEditFailed() && stream.limited) denyPiece();
 }
 
 /** What is no JSON is refused where tokens are limited, but for calls that may be anything. */
@@ -130,13 +130,13 @@ function readPrompt(stream: Stream, from: usize, end: usize): void {
   let at = from;
   while (!isDenied()) {
     at = nextToken(scan, at, end);
-    if (token == NO_TOKEN) break;
-    if (token == KEY) {
+    if (scan.token == NO_TOKEN) break;
+    if (scan.token == KEY) {
       readKey(stream, scan);
       continue;
     }
-    if (token == OPEN_OBJECT || token == OPEN_ARRAY) open(stream, scan);
-    else if (token == CLOSE) close(stream, scan, at - 1);
+    if (scan.token == OPEN_OBJECT || scan.token == OPEN_ARRAY) open(stream, scan);
+    else if (scan.token == CLOSE) close(stream, scan, at - 1);
     else readValue(stream, scan, at, held);
     held = 0;
     stream.promptKey = 0;
@@ -194,7 +194,7 @@ function denyValue(stream: Stream, reason: Ascii): void {
 function open(stream: Stream, scan: JsonScan): void {
   const key = stream.promptKey;
   const parent = levelAt(stream.promptWhere, scan.depth - 1);
-  const isArray = token == OPEN_ARRAY;
+  const isArray = scan.token == OPEN_ARRAY;
   let level: u32 = 0;
   if (scan.depth == 1) {
     if (!isArray) level = ROOT;
@@ -228,23 +228,25 @@ function readValue(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
     readText(stream, scan);
     return;
   }
-  if (token == WORD) {
+  if (scan.token == WORD) {
     readWord(stream, scan, at, held);
     return;
   }
   if (isMaximum(key) || key == CHOICES || key == BOUND || key == THINKING) {
-    const isText = token == STRING;
-    if (!scanNumber(scan) || (isText && (scan.bytes != scan.kept || scan.bytes > 15)))
+    const isText = scan.token == STRING;
+    const number = numberIn(scan);
+    if (isNaN(number) || (isText && (scan.bytes != scan.kept || scan.bytes > 15)))
       denyValue(stream, " is no number");
-    else if (isMaximum(key)) limitMaximum(stream, scan, at, held, isText);
-    else if (key == CHOICES) stream.choices = max(stream.choices, Math.ceil(scanned));
-    else bindMaximum(stream, scanned + (key == THINKING ? 1 : 0));
+    else if (isMaximum(key)) limitMaximum(stream, scan, at, held, number, isText);
+    else if (key == CHOICES) stream.choices = max(stream.choices, Math.ceil(number));
+    else bindMaximum(stream, number + (key == THINKING ? 1 : 0));
   } else if (key == STREAM) {
     // Whatever is not plainly no asks for a stream in pydantic's eyes.
     const first = load<u8>(keptText(scan)) | 0x20;
     stream.streams = scan.bytes > 0 && first != 0x66 && first != 0x6e && first != 0x30;
   } else if (key == LETTER_D) denyValue(stream, " is no object");
-  else if (token == STRING && (key == PROMPT_LIST || key == MESSAGE_LIST)) readText(stream, scan);
+  else if (scan.token == STRING && (key == PROMPT_LIST || key == MESSAGE_LIST))
+    readText(stream, scan);
 }
 
 /** true, false or null. */

@@ -19,16 +19,12 @@ import {
   writtenBytes,
 } from "../../sdk";
 import { Api, apiOf, FREE, unknownApi, WRITES } from "../apis";
-import { left, waitNs } from "../budget/budget";
 import {
   bucketOfRequests,
-  callerBucket,
-  callerDebtNs,
-  callerTier,
+  Caller,
   cellOfCaller,
   cellOfRequest,
   findCaller,
-  isShadow,
 } from "../budget/caller";
 import { admit } from "../budget/reservation";
 import { TokenLimitPolicy } from "../config";
@@ -38,7 +34,7 @@ import { dropStream, openStream, Stream } from "../stream";
 import { Tier } from "../tier";
 import { beginDenial, denyEncoding, finishDenial } from "./body-refusal";
 import { ROOM, reserveUnread } from "./insertions";
-import { lookAtRequests, requestsLeft, requestsResetMs } from "./requests-left";
+import { lookAtRequests } from "./requests-left";
 
 const method = literal(":method");
 const path = literal(":path");
@@ -47,32 +43,35 @@ const upgrade = literal("upgrade");
 const contentLength = literal("content-length");
 const acceptEncoding = literal("accept-encoding");
 
+/** Who makes the request that is being read. */
+const caller = changetype<Caller>(memory.data(32, 8));
+
 /** Begins to follow a request of a route that asks for it; refuses one whose tenant has too few tokens. */
 export function onRequest(context: u32, last: bool): i32 {
   const route = openRequest();
   const at: usize = route == 0 ? 0 : policyOf(changetype<Route>(route), TOKEN_LIMIT);
   if (at == 0) return CONTINUE;
   const policy = changetype<TokenLimitPolicy>(at);
-  findCaller(policy);
+  findCaller(policy, caller);
   const stream = openStream(context);
   stream.startNs = nowNs();
-  stream.cell = cellOfRequest(policy, callerTier);
-  stream.tenantCell = cellOfCaller(policy);
+  stream.cell = cellOfRequest(policy, caller.tier);
+  stream.tenantCell = cellOfCaller(policy, caller);
   stream.api = unknownApi;
   if (!mayRunModel()) return CONTINUE;
   const api = apiOfRequest();
   stream.api = api;
   stream.isCall = true;
   stream.isCompletion = api.price == WRITES;
-  const limited = callerTier != 0 && changetype<Tier>(callerTier).limited && api.price != FREE;
-  if (callerTier != 0) tellRequests(policy, stream, changetype<Tier>(callerTier));
+  const limited = caller.tier != 0 && changetype<Tier>(caller.tier).limited && api.price != FREE;
+  if (caller.tier != 0) tellRequests(policy, stream, changetype<Tier>(caller.tier));
   const unread = last || (api.takesForms && !isJson());
-  if (limited && !admitted(stream, changetype<Tier>(callerTier), unread)) {
+  if (limited && !admitted(stream, changetype<Tier>(caller.tier), unread)) {
     dropStream(context);
     return STOP_ITERATION;
   }
   if (api.price != FREE) removePresent();
-  stream.clamps = isShadow && stream.isCompletion && policy.shadowMaxTokens != 0;
+  stream.clamps = caller.isShadow && stream.isCompletion && policy.shadowMaxTokens != 0;
   stream.maxTokens = tokenCeiling(policy, stream, limited);
   stream.expectedTokens = policy.expectedTokens;
   stream.cachedPercent = policy.cachedPercent;
@@ -113,24 +112,17 @@ function tokenCeiling(policy: TokenLimitPolicy, stream: Stream, limited: bool): 
 }
 
 function admitted(stream: Stream, tier: Tier, unread: bool): bool {
-  stream.maxDebtNs = callerDebtNs;
-  if (admit(stream, callerBucket, tier, unread ? 0 : max<i64>(lengthOfBody(), 0))) return true;
-  refuseTokens(stream, left, waitNs);
+  stream.maxDebtNs = caller.maxDebtNs;
+  if (admit(stream, caller.bucket, tier, unread ? 0 : max<i64>(lengthOfBody(), 0))) return true;
+  refuseTokens(stream);
   return false;
 }
 
 /** Notes what is left of the caller's limit on requests, where clients are told. */
 function tellRequests(policy: TokenLimitPolicy, stream: Stream, tier: Tier): void {
   stream.burst = 0;
-  if (
-    tier.burst == 0 ||
-    tier.intervalNs == 0 ||
-    !lookAtRequests(bucketOfRequests(policy), tier, policy.proxies)
-  )
-    return;
-  stream.burst = tier.burst;
-  stream.requestsLeft = requestsLeft;
-  stream.requestsResetMs = requestsResetMs;
+  if (tier.burst != 0 && tier.intervalNs != 0)
+    lookAtRequests(stream, bucketOfRequests(policy, caller), tier, policy.proxies);
 }
 
 /** What only reads or takes away runs no model, unless it becomes a connection of its own. */

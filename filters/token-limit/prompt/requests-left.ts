@@ -1,4 +1,4 @@
-import { nowNs, shared } from "../../sdk";
+import { found, nowNs } from "../../sdk";
 import {
   BUCKET_WAYS,
   BUCKETS,
@@ -8,29 +8,33 @@ import {
   peekSet,
   WAY_BYTES,
 } from "../../shared-table";
+import { Stream } from "../stream";
 import { Tier } from "../tier";
 
 // The buckets of requests are those of weir.wasm or weir-full.wasm: they are read
 // here and never written. What workers hold as leases is not in them: clients are
 // told rather too few.
 
-/** Requests that may come at once now, and milliseconds until it is the whole burst again. */
-export let requestsLeft: u32 = 0;
-export let requestsResetMs: u64 = 0;
-
-/** Looks at what is left of a limit on requests; false when nothing is known of it. */
-export function lookAtRequests(bucket: u64, tier: Tier, proxies: u32): bool {
+/** Notes what is left of a limit on requests; false when nothing is known of it. */
+export function lookAtRequests(into: Stream, bucket: u64, tier: Tier, proxies: u32): bool {
   return (
-    lookAt(bucket, tier, proxies, FLEET_BUCKETS, FLEET_WAY_BYTES) ||
-    lookAt(bucket, tier, proxies, BUCKETS, WAY_BYTES)
+    lookAt(into, bucket, tier, proxies, FLEET_BUCKETS, FLEET_WAY_BYTES) ||
+    lookAt(into, bucket, tier, proxies, BUCKETS, WAY_BYTES)
   );
 }
 
-function lookAt(bucket: u64, tier: Tier, proxies: u32, table: u8, wayBytes: usize): bool {
+function lookAt(
+  into: Stream,
+  bucket: u64,
+  tier: Tier,
+  proxies: u32,
+  table: u8,
+  wayBytes: usize,
+): bool {
   peekSet(table, bucket);
-  if (shared.bytes != BUCKET_WAYS * wayBytes) return false;
-  let at = shared.ptr;
-  const end = at + shared.bytes;
+  if (found.bytes != BUCKET_WAYS * wayBytes) return false;
+  let at = found.ptr;
+  const end = at + found.bytes;
   while (at < end && changetype<BucketWay>(at).name != bucket) at += wayBytes;
   if (at == end) return false;
   const way = changetype<BucketWay>(at);
@@ -42,7 +46,9 @@ function lookAt(bucket: u64, tier: Tier, proxies: u32, table: u8, wayBytes: usiz
   }
   const now = nowNs();
   const missing = way.tatNs > now ? way.tatNs - now : 0;
-  requestsLeft = missing >= windowNs ? 0 : <u32>min((windowNs - missing) / intervalNs, tier.burst);
-  requestsResetMs = (min(missing, windowNs) + 999_999) / 1_000_000;
+  into.burst = tier.burst;
+  into.requestsLeft =
+    missing >= windowNs ? 0 : <u32>min((windowNs - missing) / intervalNs, tier.burst);
+  into.requestsResetMs = (min(missing, windowNs) + 999_999) / 1_000_000;
   return true;
 }

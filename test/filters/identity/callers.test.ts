@@ -114,7 +114,7 @@ describe("what inference schedulers go by", () => {
     expect(told(worker, { "x-tenant-id": "acme" })).toEqual(expected);
     expect(told(worker, { "x-tenant-id": "acme", ...claims })).toEqual(expected);
     expect(told(worker, claims)).toEqual([
-      ["x-llm-d-inference-fairness-id", "others"],
+      ["x-llm-d-inference-fairness-id", "unknown"],
       ["x-llm-d-inference-objective", "bronze"],
     ]);
   });
