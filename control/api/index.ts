@@ -18,11 +18,11 @@ export { appliedIn } from "./applied.ts";
 export type { ApiContext, MeshFilters } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";
-export { createHeard, type Heard } from "./heard.ts";
+export { createHeard } from "./heard.ts";
 export { clampTimeout, createRate } from "./limits.ts";
 export { createReportEndpoint } from "./report-endpoint.ts";
 export { variantsOf } from "./signal-service.ts";
-export { staleHeader, staleInterceptor } from "./stale.ts";
+export { staleInterceptor } from "./stale.ts";
 export { wholeFleet } from "./whole-fleet.ts";
 
 /** Larger messages are refused before they are read. */

@@ -71,7 +71,7 @@ export interface FileProblem extends Problem {
 }
 
 /** The routes of some files and all that is wrong with them. */
-export function checkFiles(files: readonly string[]): {
+function checkFiles(files: readonly string[]): {
   routes: InferenceRoute[];
   problems: FileProblem[];
 } {

@@ -1,5 +1,5 @@
 export { createPodLoads, type PodLoads } from "./ask.ts";
 export { createKnownLoads, type KnownLoads } from "./known.ts";
-export { families, type PodLoad, readLoad } from "./read.ts";
-export { createSeenLoads, type SeenLoads } from "./seen.ts";
-export { byTraffic, createToldLoads, saturation, type ToldLoads } from "./told.ts";
+export { type PodLoad, readLoad } from "./read.ts";
+export type { SeenLoads } from "./seen.ts";
+export { byTraffic, saturation } from "./told.ts";

@@ -5,7 +5,7 @@ import { routeName } from "./names.ts";
 
 export const variantHeader = "x-weir-variant";
 export const defaultModeHeader = "x-shadow-mode";
-export const defaultTagHeader = "x-traffic-tag";
+const defaultTagHeader = "x-traffic-tag";
 
 /** A variant and its share of a rule's requests; relative whole numbers. */
 export interface Target {

@@ -1,6 +1,6 @@
 /** More names than any fleet of routes has; longer ones than any of ours. */
-export const mostNames = 20_000;
-export const mostNameLength = 1024;
+const mostNames = 20_000;
+const mostNameLength = 1024;
 
 /** Which resources of one type one stream wants. */
 export interface Subscription {

@@ -245,7 +245,7 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
 }
 
 /** Reports every name that is there for the second time. */
-export function reportDuplicates(
+function reportDuplicates(
   names: readonly string[],
   path: string,
   noun: string,

@@ -23,7 +23,7 @@ import { openRecord, sealRecord } from "../record.ts";
 import { StoreUnavailableError } from "../store.ts";
 
 /** Version of what follows; a store of another one is refused. */
-export const layout = "1";
+const layout = "1";
 
 /**
  * Where everything lies, below the prefix:

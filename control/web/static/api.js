@@ -24,7 +24,7 @@ export function hasToken() {
  */
 
 /** An answer of the API that is not a success; `code` is Connect's. */
-export class ApiError extends Error {
+class ApiError extends Error {
   /** @param {string} code @param {string} message @param {Problem[]} problems */
   constructor(code, message, problems) {
     super(message);
