@@ -3,7 +3,7 @@ export { hasEnded } from "./machine/phase.ts";
 export { parseRollout, parseRolloutText } from "./plan/document.ts";
 export { showStage, stageAt } from "./plan/stages.ts";
 export { type Sources, validateRollout } from "./plan/validate.ts";
-export { createEngine, type Engine, nameOf } from "./run/engine.ts";
+export { createEngine, type Engine } from "./run/engine.ts";
 export { writeRollout } from "./run/write.ts";
 export { madeUpFrames, ReplayError, readReplay } from "./simulate/replay.ts";
 export { simulate } from "./simulate/simulate.ts";

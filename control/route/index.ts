@@ -1,6 +1,6 @@
 export { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
 export { connectionsOf, serverConnections } from "./connections.ts";
-export { controlHeaders } from "./control-headers.ts";
+export { controlHeaders, variantHeader } from "./control-headers.ts";
 export { type CorsRules, corsRules } from "./cors.ts";
 export { readDocuments } from "./document/documents.ts";
 export { editorSchema } from "./document/editor-schema.ts";
@@ -29,14 +29,13 @@ export { meshHosts } from "./mesh-hosts.ts";
 export { defaultNamespace, isRouteName, resolveName, routeName, routesByHost } from "./names.ts";
 export { draftRoute, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
 export type { Problem, Report } from "./problem.ts";
+export { answerHeaders, type Rule, rulesOf } from "./rules.ts";
 export {
-  answerHeaders,
   defaultModeHeader,
-  type Rule,
-  rulesOf,
+  defaultTagHeader,
+  shadowHeaderNames,
   shadowHeaders,
-  variantHeader,
-} from "./rules.ts";
+} from "./shadow-headers.ts";
 export { agrees, type ShareAgreement } from "./share.ts";
 export { shiftWeights } from "./shift.ts";
 export { durationsOf } from "./validate/resilience.ts";
