@@ -3,7 +3,7 @@
 // around each slice of requests, arms in turn, order reversed every other round.
 // Slices are short and many: what disturbs a machine that others use as well lasts
 // longer than a round, so a slice is held against the others of its round.
-import { findEnvoy, startEnvoy } from "../dist/control/envoy/index.js";
+import { findEnvoy, startEnvoy } from "#control/envoy/index.js";
 import { arms as allArms } from "./filters/arms.js";
 import { benchBootstrap } from "./filters/bootstrap.js";
 import { createDriver } from "./filters/drive.js";

@@ -8,7 +8,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { findEnvoy, startEnvoy } from "../dist/control/envoy/index.js";
+import { findEnvoy, startEnvoy } from "#control/envoy/index.js";
 import { inTurn, medianOf } from "./rounds.js";
 import { wasmBootstrap } from "./wasm-bootstrap.js";
 

@@ -2,9 +2,9 @@
 // objects, half of them against all of them, and one changed weight.
 
 import { create } from "@bufbuild/protobuf";
-import { RouteStateSchema } from "../dist/control/gen/weir/v1/service_pb.js";
-import { renderIstio, toYaml } from "../dist/control/istio/index.js";
-import { draftRoute, parseRoute } from "../dist/control/route/index.js";
+import { RouteStateSchema } from "#control/gen/weir/v1/service_pb.js";
+import { renderIstio, toYaml } from "#control/istio/index.js";
+import { draftRoute, parseRoute } from "#control/route/index.js";
 import { interval, median, show } from "./statistics.js";
 
 const routes = Number(process.env.BENCH_ROUTES ?? 10_000);

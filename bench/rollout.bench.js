@@ -6,31 +6,34 @@ import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromJson, toJson } from "@bufbuild/protobuf";
-import { appliedIn } from "../dist/control/api/index.js";
-import { ReportRequestSchema } from "../dist/control/gen/weir/v1/report_pb.js";
-import { RolloutSchema } from "../dist/control/gen/weir/v1/rollout_pb.js";
-import { RouteStateSchema } from "../dist/control/gen/weir/v1/service_pb.js";
-import { createLedger } from "../dist/control/report/index.js";
-import { begin, createEngine, writeRollout } from "../dist/control/rollout/index.js";
-import {
-  createSynthetic,
-  goodProfile,
-  seededRandom,
-} from "../dist/control/rollout/simulate/synthetic.js";
-import { draftRoute, parseRoutes } from "../dist/control/route/index.js";
-import { openStore } from "../dist/control/store/index.js";
-import { createFleet, resourceTypes } from "../dist/control/xds/index.js";
+import { appliedIn } from "#control/api/index.js";
+import { ReportRequestSchema } from "#control/gen/weir/v1/report_pb.js";
+import { RolloutSchema } from "#control/gen/weir/v1/rollout_pb.js";
+import { RouteStateSchema } from "#control/gen/weir/v1/service_pb.js";
+import { createLedger } from "#control/report/index.js";
+import { begin, createEngine, writeRollout } from "#control/rollout/index.js";
+import { createSynthetic, goodProfile, seededRandom } from "#control/rollout/simulate/synthetic.js";
+import { draftRoute, parseRoutes } from "#control/route/index.js";
+import { openStore } from "#control/store/index.js";
+import { buildResources, createFleet, createSnapshot, resourceTypes } from "#control/xds/index.js";
 import { interval, median, show } from "./statistics.js";
 
 const proxies = Number(process.env.BENCH_PROXIES ?? 1000);
 const seconds = Number(process.env.BENCH_SECONDS ?? 20);
-const [route] = parseRoutes(readFileSync("examples/rollout/route.yaml", "utf8")).routes;
+const route = onlyRoute(readFileSync("examples/rollout/route.yaml", "utf8"));
 const rollout = fromJson(RolloutSchema, {
   apiVersion: "weir.dev/v1alpha1",
   kind: "Rollout",
   metadata: { name: "chat", namespace: "inference" },
   spec: { canary: "canary", stable: "stable", steps: [{ weight: 50 }] },
 });
+
+/** @param {string} text */
+function onlyRoute(text) {
+  const [first] = parseRoutes(text).routes;
+  if (first === undefined) throw new Error("the example has no route");
+  return first;
+}
 
 /** @param {number} index */
 function proxy(index) {
@@ -70,9 +73,9 @@ async function reports() {
     // Bodies are made before the clock starts: this process is not what is measured.
     const bodies = fleet.map((each) => {
       each.answer(200, 50);
-      const first = JSON.stringify(toJson(ReportRequestSchema, each.report("r")));
+      const first = JSON.stringify(toJson(ReportRequestSchema, each.report(1000, "r")));
       each.answer(20, 50);
-      return [first, JSON.stringify(toJson(ReportRequestSchema, each.report("r")))];
+      return [first, JSON.stringify(toJson(ReportRequestSchema, each.report(2000, "r")))];
     });
     let failed = 0;
     let answered = 0;
@@ -127,20 +130,6 @@ async function decisions() {
   const fleet = createFleet();
   const ledger = createLedger();
   const store = openStore("memory");
-  const versions = Object.fromEntries(
-    resourceTypes.map(({ name }) => [name, { version: "v", resources: new Map([["x", {}]]) }]),
-  );
-  for (let i = 0; i < proxies; i++) {
-    const made = proxy(i);
-    fleet.connected({ id: `proxy-${i}`, cluster: "bench", version: "1", scope: ["*"] });
-    for (const { name } of resourceTypes) {
-      fleet.sent(`proxy-${i}`, name, "v");
-      fleet.acked(`proxy-${i}`, name, "v");
-    }
-    made.answer(200, 50);
-    ledger.add(made.report("r"));
-    fleet.reported(`proxy-${i}`, "r");
-  }
   const author = { principal: "bench", reason: "" };
   const name = "inference/chat";
   const stored = await store.put(name, draftRoute(route, undefined), "0", "apply", author);
@@ -153,17 +142,46 @@ async function decisions() {
     "rollout-start",
     author,
   );
-  const etag = (await store.get(name))?.etag ?? "";
+  const state = await store.get(name);
+  if (state === undefined) throw new Error("the route was not stored");
+  const address = { host: "127.0.0.1", port: 1 };
+  const weir = { wasm: { bytes: Buffer.from("bench") }, config: "{}" };
+  const snapshot = createSnapshot(
+    buildResources([state], { gateway: address, report: address, weir }),
+  );
+  for (let i = 0; i < proxies; i++) {
+    const made = proxy(i);
+    const node = `proxy-${i}`;
+    const stream = fleet.connected({ id: node, cluster: "bench", version: "1", scope: ["*"] });
+    for (const { name: type } of resourceTypes) {
+      stream.sent(type, snapshot[type].version);
+      stream.acked(type, snapshot[type].version);
+    }
+    made.answer(200, 50);
+    ledger.add(made.report(1000, "r"));
+    fleet.reported(node, "r");
+  }
   const published = () => ({
-    snapshot: versions,
+    snapshot,
     revision: "r",
-    etags: new Map([[name, etag]]),
-    refused: () => undefined,
+    etags: new Map([[name, state.etag]]),
+    held: new Map(),
   });
+  const peers = {
+    proxyViews: () => [],
+    proxies: () => [],
+    has: () => false,
+    granted: () => ({ leases: [], loads: [] }),
+    onChange: () => () => {},
+  };
+  const applied = () => appliedIn({ fleet, published, peers }, () => true);
+  const { behind } = applied()(name, state);
+  if (behind.length > 0) throw new Error(`${behind[0]?.node}: ${behind[0]?.reason}`);
   const engine = createEngine({
     store,
-    applied: (each, state) => appliedIn({ fleet, published, scope: () => ["*"] })(each, state),
+    applied: (each, state) => applied()(each, state),
     observation: ledger.observation,
+    tenants: ledger.tenants,
     silentMs: () => 0,
     monotonicMs: () => performance.now(),
     now: () => new Date(),

@@ -5,11 +5,11 @@ import { readFileSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { findEnvoy, startEnvoy } from "../dist/control/envoy/index.js";
-import { RouteService } from "../dist/control/gen/weir/v1/service_pb.js";
-import { parseRoutes } from "../dist/control/route/index.js";
-import { startServer } from "../dist/control/service/wiring/server.js";
-import { bootstrap } from "../dist/control/xds/index.js";
+import { findEnvoy, startEnvoy } from "#control/envoy/index.js";
+import { RouteService } from "#control/gen/weir/v1/service_pb.js";
+import { parseRoutes } from "#control/route/index.js";
+import { startServer } from "#control/service/wiring/server.js";
+import { bootstrap } from "#control/xds/index.js";
 import { interval, median, show } from "./statistics.js";
 
 const shifts = Number(process.env.BENCH_SHIFTS ?? 200);

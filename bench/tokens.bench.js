@@ -3,7 +3,7 @@
 // tenant who is measured, and for one who is limited. Arms in turn, order
 // reversed every other round, time on the processor read around each.
 import { request } from "node:http";
-import { findEnvoy, startEnvoy } from "../dist/control/envoy/index.js";
+import { findEnvoy, startEnvoy } from "#control/envoy/index.js";
 import { keepApart, workerClock } from "./filters/worker-cpu.js";
 import { inTurn, medianOf } from "./rounds.js";
 import { eventBytes, startStreamer } from "./tokens/pod.js";

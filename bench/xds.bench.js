@@ -83,6 +83,7 @@ async function compare(count) {
   const weirClients = await connectAll(weir.port, count, ["RDS"]);
   // The acknowledgements of what the proxies began with.
   await sleep(1_000);
+  /** @type {{ raw: number, weir: number }[]} */
   const rounds = [];
   const before = [await raw.memory(), await weir.memory()];
   for (let i = 0; i < pushes + 5; i++) {

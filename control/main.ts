@@ -4,6 +4,7 @@ import { addCompletion } from "./cli/commands/completion.ts";
 import { errorLines, FailedError, UsageError } from "./cli/exit.ts";
 import { packageVersion } from "./cli/package-files.ts";
 import { createProgram } from "./cli/program.ts";
+import { errorText } from "./text/error-text.ts";
 
 /** Exit codes: 0 done, 1 refused or failed, 2 wrong usage. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -25,7 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function complain(error: unknown, code: number): number {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   process.stderr.write(errorLines(message));
   return code;
 }

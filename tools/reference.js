@@ -2,8 +2,43 @@
 // their comments, the commands from their own help.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { addCompletion } from "../dist/control/cli/commands/completion.js";
-import { createProgram } from "../dist/control/cli/program.js";
+import { addCompletion } from "#control/cli/commands/completion.js";
+import { createProgram } from "#control/cli/program.js";
+
+/**
+ * What `buf build` writes of the protos, as far as it is read here.
+ * @typedef {object} Field
+ * @property {string} jsonName
+ * @property {string} type
+ * @property {string} [typeName]
+ * @property {string} [label]
+ * @property {{ "[weir.v1.limit]"?: Limit }} [options]
+ *
+ * @typedef {object} Limit
+ * @property {boolean} [required]
+ * @property {string[]} [in]
+ * @property {number} [min]
+ * @property {number} [max]
+ * @property {number} [multipleOf]
+ * @property {number} [maxItems]
+ * @property {number} [maxLength]
+ * @property {string} [expects]
+ *
+ * @typedef {{ name: string, field?: Field[], nestedType?: MessageType[] }} MessageType
+ * @typedef {{ path?: number[], leadingComments?: string }} Location
+ * @typedef {{ package: string, messageType?: MessageType[], sourceCodeInfo?: { location: Location[] } }} ProtoFile
+ *
+ * @typedef {object} Message
+ * @property {string} comment
+ * @property {Map<string, MessageType>} entries of its maps, by name
+ * @property {(Field & { comment: string })[]} fields
+ *
+ * @typedef {Map<string, Message>} Messages
+ * @typedef {import("commander").Command} Command
+ */
+
+/** @type {Record<string, string>} */
+const scalars = { TYPE_BOOL: "true or false", TYPE_STRING: "text", TYPE_BYTES: "base64" };
 
 const program = createProgram("");
 await addCompletion(program, []);
@@ -16,10 +51,13 @@ function specPage() {
   const image = execFileSync("node_modules/.bin/buf", ["build", "proto", "-o", "-#format=json"], {
     maxBuffer: 64 << 20,
   });
+  /** @type {{ file: ProtoFile[] }} */
   const { file } = JSON.parse(image.toString("utf8"));
+  /** @type {Messages} */
   const messages = new Map();
   for (const each of file.filter((each) => each.package === "weir.v1")) collect(each, messages);
   const documents = ["InferenceRoute", "Rollout"].filter((name) => messages.has(name));
+  /** @type {Set<string>} */
   const seen = new Set();
   const sections = documents.flatMap((name) => [
     `# ${name}\n`,
@@ -35,7 +73,7 @@ function specPage() {
   ].join("\n");
 }
 
-/** Messages of a file by name, each with the comments of its fields. */
+/** Messages of a file by name, each with the comments of its fields. @param {ProtoFile} file @param {Messages} messages */
 function collect(file, messages) {
   const comments = new Map(
     (file.sourceCodeInfo?.location ?? []).map(({ path, leadingComments }) => [
@@ -55,7 +93,11 @@ function collect(file, messages) {
   });
 }
 
-/** The message's section, then those of the messages it has, each once. */
+/**
+ * The message's section, then those of the messages it has, each once.
+ * @param {string} name @param {Messages} messages @param {Set<string>} seen
+ * @returns {string[]}
+ */
 function sectionsOf(name, messages, seen) {
   const message = messages.get(name);
   if (message === undefined || seen.has(name)) return [];
@@ -78,28 +120,34 @@ function sectionsOf(name, messages, seen) {
   ];
 }
 
-/** The message that a field, or the values of a map, hold; "" for scalars. */
+/** The message that a field, or the values of a map, hold; "" for scalars. @param {Field} field @param {Message} message */
 function messageName(field, message) {
-  const value = message.entries.get(last(field.typeName))?.field[1] ?? field;
+  const value = valueOf(field, message) ?? field;
   return value.typeName?.startsWith(".weir.v1.") ? last(value.typeName) : "";
 }
 
+/** What the values of a map are; undefined for a field that is no map. @param {Field} field @param {Message} message */
+function valueOf(field, message) {
+  return message.entries.get(last(field.typeName))?.field?.[1];
+}
+
+/** @param {Field} field @param {Message} message */
 function typeOf(field, message) {
-  const entry = message.entries.get(last(field.typeName));
-  if (entry) return `map to ${scalarOf(entry.field[1])}`;
+  const value = valueOf(field, message);
+  if (value) return `map to ${scalarOf(value)}`;
   const one = scalarOf(field);
   return field.label === "LABEL_REPEATED" ? `list of ${one}` : one;
 }
 
+/** @param {Field} field */
 function scalarOf({ type, typeName }) {
   if (typeName === ".google.protobuf.Duration") return 'duration ("1.5s")';
   if (typeName?.startsWith(".google.protobuf.")) return last(typeName).toLowerCase();
   if (typeName) return `[${last(typeName)}](#${last(typeName).toLowerCase()})`;
-  return (
-    { TYPE_BOOL: "true or false", TYPE_STRING: "text", TYPE_BYTES: "base64" }[type] ?? "number"
-  );
+  return scalars[type] ?? "number";
 }
 
+/** @param {Field} field */
 function limitsOf({ options }) {
   const limit = options?.["[weir.v1.limit]"] ?? {};
   return [
@@ -127,7 +175,11 @@ function commandPage() {
   ].join("\n");
 }
 
-/** A section for each command below another, with its own help. */
+/**
+ * A section for each command below another, with its own help.
+ * @param {Command} command @param {string} words
+ * @returns {string[]}
+ */
 function commandSections(command, words) {
   return command.commands
     .filter((each) => !["help", "complete"].includes(each.name()))
@@ -137,9 +189,10 @@ function commandSections(command, words) {
     });
 }
 
+/** @param {Command} command */
 function helpOf(command) {
   let text = "";
-  const writeOut = (part) => {
+  const writeOut = (/** @type {string} */ part) => {
     text += part;
   };
   command.configureOutput({ writeOut, getOutHelpWidth: () => 80, getOutHasColors: () => false });
@@ -151,6 +204,7 @@ function last(name = "") {
   return name.split(".").at(-1) ?? "";
 }
 
+/** @param {string} text */
 function escape(text) {
   return text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 }

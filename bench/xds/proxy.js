@@ -5,8 +5,8 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
-} from "../../dist/control/gen/envoy/service/discovery/v3/discovery_pb.js";
-import { resourceTypes } from "../../dist/control/xds/index.js";
+} from "#control/gen/envoy/service/discovery/v3/discovery_pb.js";
+import { resourceTypes } from "#control/xds/index.js";
 
 /** @param {number} type @param {number} flags @param {number} stream @param {Buffer} payload */
 function frame(type, flags, stream, payload) {

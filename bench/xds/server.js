@@ -2,21 +2,16 @@
 // server, or a raw node:http2 server that writes one pre-encoded frame per stream.
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { RouteStateSchema } from "../../dist/control/gen/weir/v1/service_pb.js";
-import {
-  draftRoute,
-  filterConfig,
-  filterConfigText,
-  parseRoutes,
-} from "../../dist/control/route/index.js";
-import { createHttp2Server } from "../../dist/control/service/ports/listen.js";
-import { sotwResponse } from "../../dist/control/xds/encode.js";
+import { RouteStateSchema } from "#control/gen/weir/v1/service_pb.js";
+import { draftRoute, filterConfig, filterConfigText, parseRoutes } from "#control/route/index.js";
+import { createHttp2Server } from "#control/service/ports/listen.js";
+import { sotwResponse } from "#control/xds/encode.js";
 import {
   buildResources,
   createFleet,
   createSnapshot,
   createXdsServer,
-} from "../../dist/control/xds/index.js";
+} from "#control/xds/index.js";
 
 const [kind] = process.argv.slice(2);
 const wasm = { bytes: readFileSync("build/weir.wasm") };
@@ -34,7 +29,7 @@ function snapshotWith(canary) {
     buildResources(states, { gateway: address, report: address, weir: { wasm, config } }),
   );
 }
-const snapshots = [snapshotWith(10), snapshotWith(20)];
+const [first, second] = [snapshotWith(10), snapshotWith(20)];
 const rdsUrl = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 
 const http2 = createHttp2Server();
@@ -51,7 +46,7 @@ let push;
 if (kind === "raw") {
   /** @type {Set<import("node:http2").ServerHttp2Stream>} */
   const streams = new Set();
-  const frames = snapshots.map(({ RDS }) =>
+  const frames = [first, second].map(({ RDS }) =>
     sotwResponse(rdsUrl, RDS.version, "1", RDS.resources.values()),
   );
   http2.on("stream", (stream) => {
@@ -72,20 +67,22 @@ if (kind === "raw") {
   const counting = {
     ...fleet,
     /** @type {typeof fleet.connected} */
-    connected(node) {
+    connected(node, resumes) {
       open++;
-      return fleet.connected(node);
-    },
-    /** @type {typeof fleet.acked} */
-    acked(node, type, version) {
-      fleet.acked(node, type, version);
-      acked();
+      const stream = fleet.connected(node, resumes);
+      return {
+        ...stream,
+        acked(type, version) {
+          stream.acked(type, version);
+          acked();
+        },
+      };
     },
   };
   const xds = createXdsServer(counting, { nack: () => {} });
   http2.on("stream", (stream, headers) => void xds.handle(stream, headers));
-  xds.publish(/** @type {any} */ (snapshots[0]));
-  push = (i) => xds.publish(/** @type {any} */ (snapshots[i]));
+  xds.publish(first);
+  push = (i) => xds.publish(i % 2 === 0 ? first : second);
 }
 http2.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
   const bound = http2.address();

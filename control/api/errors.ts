@@ -9,6 +9,7 @@ import {
   StoreUnavailableError,
   WatchBehindError,
 } from "../store/index.ts";
+import { shorten } from "../text/shorten.ts";
 
 /** Problems of one document that are told: an answer should not be larger than what asked for it. */
 const maxProblems = 100;
@@ -33,7 +34,7 @@ export function notFound(name: string): ConnectError {
 
 /** A name that a caller gave, as it is told back. */
 export function shownName(name: string): string {
-  return name.length > maxNameCharacters ? `${name.slice(0, maxNameCharacters)}...` : name;
+  return shorten(name, maxNameCharacters);
 }
 
 /** The one place where what went wrong inside becomes what a client is told. */

@@ -1,5 +1,4 @@
 import { may, type Role } from "../auth/index.ts";
-import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import { isRouteName, routeName } from "../route/index.ts";
 import type { Store } from "../store/index.ts";
 import { permissionDenied, principal } from "./access.ts";
@@ -61,23 +60,19 @@ export function guardStore(store: Store): Store {
       return isRouteName(name) ? store.getRollout(name) : undefined;
     },
     async listRollouts() {
-      return (await store.listRollouts()).filter((state) => sees(rolloutName(state)));
+      return (await store.listRollouts()).filter((state) => sees(routeName(state.rollout)));
     },
     async putRollout(name, write, action, author) {
       need("operator", name);
       return store.putRollout(name, write, action, author);
     },
     watch: (after, signal) =>
-      only(store.watch(after, signal), ({ state }) => (state.route ? routeName(state.route) : "")),
+      only(store.watch(after, signal), ({ state }) => routeName(state.route)),
     watchRollouts: (after, signal) =>
-      only(store.watchRollouts(after, signal), ({ state }) => rolloutName(state)),
+      only(store.watchRollouts(after, signal), ({ state }) => routeName(state.rollout)),
     ...(store.staleSince ? { staleSince: () => store.staleSince?.() } : {}),
     close: () => store.close(),
   };
 }
 
 const namespaceOf = (name: string) => name.split("/", 1)[0] ?? "";
-
-function rolloutName({ rollout }: RolloutState): string {
-  return `${rollout?.metadata?.namespace || "default"}/${rollout?.metadata?.name ?? ""}`;
-}

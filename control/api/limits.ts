@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 
 /** A call that asks for more time gets this much: an hour, as watches are calls too. */
-export const maxTimeoutMs = 3_600_000;
+const maxTimeoutMs = 3_600_000;
 
 const grpcUnitsMs: Record<string, number> = {
   H: 3_600_000,

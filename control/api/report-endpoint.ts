@@ -9,6 +9,7 @@ import {
   ReportResponseSchema,
 } from "../gen/weir/v1/report_pb.ts";
 import { readReport } from "../report/index.ts";
+import { errorText } from "../text/error-text.ts";
 import { asPrincipal, permissionDenied } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { toConnectError } from "./errors.ts";
@@ -104,9 +105,6 @@ function decode(text: string): ReportRequest {
   try {
     return readReport(JSON.parse(text)) ?? fromJsonString(ReportRequestSchema, text);
   } catch (error) {
-    throw new ConnectError(
-      error instanceof Error ? error.message : "not valid JSON",
-      Code.InvalidArgument,
-    );
+    throw new ConnectError(errorText(error), Code.InvalidArgument);
   }
 }

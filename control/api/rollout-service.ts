@@ -13,7 +13,6 @@ import {
   type Command,
   command,
   hasEnded,
-  nameOf,
   parseRollout,
   validateRollout,
   writeRollout,
@@ -38,7 +37,7 @@ export function createRolloutService({
     return resolveName(word, [
       ...new Set([
         ...routes.flatMap(({ route }) => (route ? [routeName(route)] : [])),
-        ...states.map(nameOf),
+        ...states.map(({ rollout }) => routeName(rollout)),
       ]),
     ]);
   }
@@ -91,7 +90,7 @@ export function createRolloutService({
         ]);
       const { rollout, problems } = parseRollout(toJson(RolloutSchema, given));
       if (rollout === undefined) throw problemsError(problems);
-      const name = `${rollout.metadata?.namespace || "default"}/${rollout.metadata?.name}`;
+      const name = routeName(rollout);
       const route = await store.get(name);
       if (route?.route === undefined) throw notFound(name);
       const wrong = validateRollout(rollout, route.route, sources);
@@ -134,8 +133,10 @@ export function createRolloutService({
       const states = await store.listRollouts();
       return {
         rollouts: states
-          .filter((state) => namespace === "" || nameOf(state).startsWith(`${namespace}/`))
-          .map((state) => rollouts.progress(nameOf(state), state)),
+          .filter(
+            (state) => namespace === "" || routeName(state.rollout).startsWith(`${namespace}/`),
+          )
+          .map((state) => rollouts.progress(routeName(state.rollout), state)),
       };
     },
 
@@ -159,11 +160,11 @@ export function createRolloutService({
         const { sequence } = await store.list();
         void (async () => {
           for await (const { state } of store.watchRollouts(sequence, stopStore.signal))
-            note(nameOf(state));
+            note(routeName(state.rollout));
         })().catch(() => {
           // The store went away: what follows is only what this process does itself.
         });
-        for (const state of await store.listRollouts()) note(nameOf(state));
+        for (const state of await store.listRollouts()) note(routeName(state.rollout));
         while (!signal.aborted) {
           for (const name of [...changed]) {
             changed.delete(name);

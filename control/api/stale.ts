@@ -6,10 +6,10 @@ import { principal } from "./access.ts";
 /** Header of answers that were read from a copy, with the time the copy is of. */
 export const staleHeader = "weir-stale-since";
 /** Header of answers while proxies are sent nothing, with the reason. */
-export const holdHeader = "weir-holding";
+const holdHeader = "weir-holding";
 
 /** Header of answers while keys of the store are damaged: as many of them as a header bears. */
-export const damagedHeader = "weir-store-damaged";
+const damagedHeader = "weir-store-damaged";
 const maxShown = 20;
 
 /** Says in every answer that the store could not be asked for it, and that proxies are sent nothing. */

@@ -1,5 +1,6 @@
 import type { PeerCertificate } from "node:tls";
 import { decodeJwt } from "jose";
+import { errorText } from "../text/error-text.ts";
 import { sha256Hex } from "./digest.ts";
 import { createIssuer } from "./issuer.ts";
 import type { Policy, TokenRule } from "./policy.ts";
@@ -57,7 +58,7 @@ export function createAuthenticate(
       return { principal: await issuer.verify(token) };
     } catch (error) {
       return {
-        reason: `the token is not valid: ${error instanceof Error ? error.message : "unreadable"}`,
+        reason: `the token is not valid: ${errorText(error)}`,
       };
     }
   }

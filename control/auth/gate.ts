@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { errorText } from "../text/error-text.ts";
 import { type Authenticate, createAuthenticate, trustEveryone } from "./authenticate.ts";
 import { sha256Hex } from "./digest.ts";
 import { createPeerToken } from "./peer-token.ts";
@@ -104,9 +105,7 @@ function readTls({ cert, key, clientCa }: TlsFiles): NonNullable<Gate["tls"]> {
     try {
       return readFileSync(file);
     } catch (error) {
-      throw new PolicyError(
-        `cannot read the ${what} ${file}: ${error instanceof Error ? error.message : error}`,
-      );
+      throw new PolicyError(`cannot read the ${what} ${file}: ${errorText(error)}`);
     }
   };
   const pem = read(cert, "certificate");

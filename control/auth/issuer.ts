@@ -6,6 +6,7 @@ import {
   type JWTVerifyGetKey,
   jwtVerify,
 } from "jose";
+import { errorText } from "../text/error-text.ts";
 import { type IssuerRule, PolicyError } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 
@@ -55,9 +56,7 @@ function keysOf(source: string): JWTVerifyGetKey {
   try {
     return createLocalJWKSet(JSON.parse(readFileSync(source, "utf8")));
   } catch (error) {
-    throw new PolicyError(
-      `cannot read the JWK set ${source}: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new PolicyError(`cannot read the JWK set ${source}: ${errorText(error)}`);
   }
 }
 

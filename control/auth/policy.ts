@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
+import { errorText } from "../text/error-text.ts";
 import { nestingProblem } from "../text/nesting.ts";
 import { type Grant, type Role, roles } from "./principal.ts";
 
@@ -47,12 +48,12 @@ export function readPolicy(file: string): Policy {
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw new PolicyError(`cannot read the access file ${file}: ${message(error)}`);
+    throw new PolicyError(`cannot read the access file ${file}: ${errorText(error)}`);
   }
   try {
     return parsePolicy(text);
   } catch (error) {
-    throw new PolicyError(`access file ${file}: ${message(error)}`);
+    throw new PolicyError(`access file ${file}: ${errorText(error)}`);
   }
 }
 
@@ -163,8 +164,4 @@ function textOf(value: unknown, at: string): string {
   if (typeof value !== "string" || value === "" || value.length > 1024)
     throw new PolicyError(`${at} must be a text of 1 to 1024 characters`);
   return value;
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -17,8 +17,8 @@ export interface ReportTokens {
 }
 
 const prefix = "weir-report";
-export const nodeSlotMs = 3_600_000;
-export const meshSlotMs = 24 * 3_600_000;
+const nodeSlotMs = 3_600_000;
+const meshSlotMs = 24 * 3_600_000;
 
 /** What a token says, as JSON: its end in seconds, the namespaces, and the node it is bound to. */
 interface Claims {

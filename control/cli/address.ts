@@ -16,7 +16,7 @@ export function showAddress({ host, port }: Address): string {
 }
 
 /** Parses a list of HOST:PORT, separated by commas. */
-export function parseAddresses(text: string): Address[] {
+function parseAddresses(text: string): Address[] {
   return text.split(",").map(parseAddress);
 }
 

@@ -15,6 +15,7 @@ import {
   RouteService,
 } from "../gen/weir/v1/service_pb.ts";
 import { SignalService } from "../gen/weir/v1/signals_pb.ts";
+import { errorText } from "../text/error-text.ts";
 import { comeBack } from "./come-back.ts";
 import { FailedError, UsageError } from "./exit.ts";
 import { similarTo } from "./similar.ts";
@@ -96,9 +97,7 @@ export function readToken(file: string | undefined): string | undefined {
   try {
     token = readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new UsageError(
-      `cannot read the token file ${file}: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new UsageError(`cannot read the token file ${file}: ${errorText(error)}`);
   }
   // Without a token a service is open and a caller is no one: whoever names a file wants neither.
   if (token === "") throw new UsageError(`the token file ${file} is empty`);
@@ -127,9 +126,7 @@ function tlsOf(flags: ServerFlags): { ca?: Buffer; cert?: Buffer; key?: Buffer }
     try {
       return { [name]: readFileSync(file) };
     } catch (error) {
-      throw new UsageError(
-        `cannot read the ${name} file ${file}: ${error instanceof Error ? error.message : error}`,
-      );
+      throw new UsageError(`cannot read the ${name} file ${file}: ${errorText(error)}`);
     }
   };
   return { ...read("ca"), ...read("cert"), ...read("key") };

@@ -4,6 +4,7 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { type RouteState, RouteStateSchema } from "../gen/weir/v1/service_pb.ts";
 import { type KubernetesObject, readObjects } from "../objects/index.ts";
 import { draftRoute, type Problem, parseRoutes, routeName, validateAll } from "../route/index.ts";
+import { errorText } from "../text/error-text.ts";
 import { FailedError, UsageError } from "./exit.ts";
 
 /** Largest route document. */
@@ -54,7 +55,7 @@ export function readObjectsFile(file: string): KubernetesObject[] {
   try {
     return readObjects(text);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorText(error);
     throw new UsageError(`${fileName(file)} lists no Kubernetes objects: ${why}`);
   }
 }
@@ -71,7 +72,7 @@ export interface FileProblem extends Problem {
 }
 
 /** The routes of some files and all that is wrong with them. */
-export function checkFiles(files: readonly string[]): {
+function checkFiles(files: readonly string[]): {
   routes: InferenceRoute[];
   problems: FileProblem[];
 } {

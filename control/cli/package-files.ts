@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Option } from "commander";
 
 /** Path of a file of the package: whether this runs from the sources or from dist/. */
-export function packaged(path: string): string {
+function packaged(path: string): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, "package.json")) && dirname(directory) !== directory)
     directory = dirname(directory);

@@ -5,6 +5,7 @@ import { type KubeClient, pause } from "../kube/index.ts";
 import type { Leader } from "../leader/index.ts";
 import { routeName } from "../route/index.ts";
 import type { KubeStore } from "../store/index.ts";
+import { errorText } from "../text/error-text.ts";
 import type { DriftPolicy } from "./apply.ts";
 import { eachOf } from "./concurrently.ts";
 import { filterRevisions, instanceLabel, type Wanted, wanted } from "./desired.ts";
@@ -123,10 +124,7 @@ export function createController(options: ControllerOptions): Controller {
         waitMs = await pass();
       } catch (error) {
         if (stop.signal.aborted) return;
-        log(
-          `reconciling failed: ${error instanceof Error ? error.message : error}`,
-          "reconcile-failed",
-        );
+        log(`reconciling failed: ${errorText(error)}`, "reconcile-failed");
         waitMs = retryMs;
       }
     }
@@ -246,10 +244,7 @@ export function createController(options: ControllerOptions): Controller {
 
   const running = run();
   const following = followStore().catch((error: unknown) =>
-    log(
-      `cannot follow the store: ${error instanceof Error ? error.message : error}`,
-      "reconcile-failed",
-    ),
+    log(`cannot follow the store: ${errorText(error)}`, "reconcile-failed"),
   );
   return {
     passes: () => passes,

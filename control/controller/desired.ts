@@ -43,11 +43,11 @@ export function wanted(
     }
     const names = new Set(rendering.problems.map(({ route }) => route));
     for (const { route, code, path, message } of rendering.problems)
-      for (const name of route === "" ? left.map(nameOf) : [route])
+      for (const name of route === "" ? left.map((state) => routeName(state.route)) : [route])
         problems.set(name, [...(problems.get(name) ?? []), { code, path, message }]);
     // Wrong options are everyone's problem.
     if (names.has("")) return { objects: new Map(), problems };
-    left = left.filter((state) => !names.has(nameOf(state)));
+    left = left.filter((state) => !names.has(routeName(state.route)));
   }
 }
 
@@ -81,8 +81,4 @@ export function filterRevisions({ objects }: Wanted): Map<string, string> {
 /** The routes an object was made for, as it says itself. */
 export function routesOf(annotations: Record<string, string> | undefined): string[] {
   return (annotations?.[routeAnnotation] ?? "").split(",").filter((name) => name !== "");
-}
-
-function nameOf({ route }: RouteState): string {
-  return route ? routeName(route) : "";
 }

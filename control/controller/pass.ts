@@ -1,4 +1,5 @@
 import { isTransient, type KubeClient, KubeError } from "../kube/index.ts";
+import { errorText } from "../text/error-text.ts";
 import { type ApplyProblem, applyObject, type DriftPolicy } from "./apply.ts";
 import { eachOf } from "./concurrently.ts";
 import type { Wanted } from "./desired.ts";
@@ -164,6 +165,6 @@ function add<T>(to: Map<string, T[]>, names: readonly string[], value: T): void 
 }
 
 function noteTrouble(result: PassResult, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   if (isTransient(error) || result.trouble === undefined) result.trouble = message;
 }

@@ -1,3 +1,4 @@
+import { bucketCount, defaultModeHeader, defaultTagHeader } from "../route/index.ts";
 import type { Rule } from "./structural.ts";
 
 const sources = (list: string) =>
@@ -11,7 +12,7 @@ const sources = (list: string) =>
 export const specRules: Record<string, Rule[]> = {
   "": [
     {
-      rule: "self.variants.map(v, has(v.weight) ? int(v.weight * 100.0 + 0.5) : 0).sum() == 10000",
+      rule: `self.variants.map(v, has(v.weight) ? int(v.weight * 100.0 + 0.5) : 0).sum() == ${bucketCount}`,
       message: "weights must sum to exactly 100",
       fieldPath: ".variants",
     },
@@ -73,7 +74,7 @@ export const specRules: Record<string, Rule[]> = {
   ],
   shadow: [
     {
-      rule: "(has(self.modeHeader) ? self.modeHeader : 'x-shadow-mode') != (has(self.tagHeader) ? self.tagHeader : 'x-traffic-tag')",
+      rule: `(has(self.modeHeader) ? self.modeHeader : '${defaultModeHeader}') != (has(self.tagHeader) ? self.tagHeader : '${defaultTagHeader}')`,
       message: "modeHeader and tagHeader must differ",
       fieldPath: ".tagHeader",
     },

@@ -2,6 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { draftRoute, routeName } from "../route/index.ts";
 import { NotStoredError, StaleEtagError, type Store } from "../store/index.ts";
+import { errorText } from "../text/error-text.ts";
 
 /** Ends drills whose time is over. */
 export interface DrillExpiry {
@@ -43,10 +44,7 @@ export function expireDrills(
   function again(): void {
     look().catch((error: unknown) => {
       if (stop.signal.aborted) return;
-      log(
-        `could not end a drill: ${error instanceof Error ? error.message : error}`,
-        "drill-stuck",
-      );
+      log(`could not end a drill: ${errorText(error)}`, "drill-stuck");
       timer = setTimeout(again, retryMs);
     });
   }

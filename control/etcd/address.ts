@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { errorText } from "../text/error-text.ts";
 
 /** Where an etcd cluster is and how to be let in. */
 export interface EtcdAddress {
@@ -91,7 +92,7 @@ function read(file: string, option: string): Buffer {
     return readFileSync(file);
   } catch (error) {
     throw new EtcdAddressError(
-      `cannot read the etcd address's ${option} file ${file}: ${error instanceof Error ? error.message : error}`,
+      `cannot read the etcd address's ${option} file ${file}: ${errorText(error)}`,
     );
   }
 }

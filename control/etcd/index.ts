@@ -1,4 +1,4 @@
-export { type EtcdAddress, EtcdAddressError, parseEtcdAddress } from "./address.ts";
+export { EtcdAddressError, parseEtcdAddress } from "./address.ts";
 export { createEtcdClient, type EtcdClient } from "./client.ts";
 export {
   bytes,

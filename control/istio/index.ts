@@ -1,5 +1,5 @@
 export { checkFilterFailure } from "./check/failure.ts";
-export type { K8sObject, Manifest, Origin } from "./manifest.ts";
+export type { K8sObject, Manifest } from "./manifest.ts";
 export { mergeExisting } from "./merge/merge.ts";
 export { type ObjectChange, planObjects } from "./merge/plan.ts";
 export { previousStates } from "./merge/previous.ts";

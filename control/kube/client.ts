@@ -1,5 +1,6 @@
 import http from "node:http";
 import https from "node:https";
+import { errorText } from "../text/error-text.ts";
 import type { ClusterConfig } from "./config.ts";
 import { KubeError, KubeUnreachableError, statusError } from "./errors.ts";
 import { readLines } from "./lines.ts";
@@ -234,6 +235,6 @@ async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
 }
 
 function unreachable(server: string, error: unknown): KubeUnreachableError {
-  const reason = error instanceof Error ? error.message || error.name : String(error);
+  const reason = errorText(error);
   return new KubeUnreachableError(`the API server ${server} cannot be reached: ${reason}`);
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
+import { errorText } from "../text/error-text.ts";
 import { nestingProblem } from "../text/nesting.ts";
 import { KubeUnreachableError } from "./errors.ts";
 
@@ -101,9 +102,7 @@ function readKubeconfig(file: string): Record<string, unknown> {
     if (nesting !== undefined) throw new Error(`it ${nesting}`);
     return (parse(text) ?? {}) as Record<string, unknown>;
   } catch (error) {
-    throw new KubeUnreachableError(
-      `cannot read kubeconfig ${file}: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new KubeUnreachableError(`cannot read kubeconfig ${file}: ${errorText(error)}`);
   }
 }
 

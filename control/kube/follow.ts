@@ -1,3 +1,4 @@
+import { errorText } from "../text/error-text.ts";
 import type { KubeClient, WatchEvent } from "./client.ts";
 import { KubeError } from "./errors.ts";
 import type { KubeObject } from "./objects.ts";
@@ -48,7 +49,7 @@ export async function follow(
         version = undefined;
         continue;
       }
-      follower.trouble(error instanceof Error ? error.message : String(error));
+      follower.trouble(errorText(error));
       await pause(waitMs, signal);
       waitMs = Math.min(2 * waitMs, maxWaitMs);
     }

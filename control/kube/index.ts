@@ -1,17 +1,5 @@
-export {
-  createKubeClient,
-  type KubeClient,
-  type WatchEvent,
-  type WriteOptions,
-} from "./client.ts";
-export { type ClusterConfig, loadClusterConfig } from "./config.ts";
-export { isTransient, type KubeCause, KubeError, KubeUnreachableError } from "./errors.ts";
-export { type Follower, follow, pause } from "./follow.ts";
-export {
-  collectionPath,
-  type KubeMetadata,
-  type KubeObject,
-  type ManagedFields,
-  objectPath,
-  type Resource,
-} from "./objects.ts";
+export { createKubeClient, type KubeClient, type WatchEvent } from "./client.ts";
+export { loadClusterConfig } from "./config.ts";
+export { isTransient, KubeError, KubeUnreachableError } from "./errors.ts";
+export { follow, pause } from "./follow.ts";
+export { collectionPath, type KubeObject, objectPath, type Resource } from "./objects.ts";

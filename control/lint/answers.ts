@@ -3,7 +3,7 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { Lint } from "./finding.ts";
 
 /** Annotation that says how long the longest answer streams, as seconds with a trailing "s". */
-export const longestStreamAnnotation = "weir.dev/longest-stream";
+const longestStreamAnnotation = "weir.dev/longest-stream";
 const defaultLongestMs = 300_000;
 
 /** Conditions under which a pod may already have begun to answer. */

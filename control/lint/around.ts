@@ -1,5 +1,5 @@
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import { type KubernetesObject, objectsOf } from "../objects/index.ts";
+import { type KubernetesObject, objectNamespace, objectsOf } from "../objects/index.ts";
 import { routeName } from "../route/index.ts";
 import { type Cluster, namespaceOf } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
@@ -162,12 +162,12 @@ function isOf({ metadata }: KubernetesObject, route: InferenceRoute): boolean {
 /** Whether a host that an object names is the Service, by any of its names. */
 function isHost(
   host: unknown,
-  { metadata }: KubernetesObject,
+  object: KubernetesObject,
   service: string,
   namespace: string,
 ): boolean {
   const full = `${service}.${namespace}`;
-  if (host === service) return (metadata.namespace ?? "default") === namespace;
+  if (host === service) return objectNamespace(object) === namespace;
   return host === full || host === `${full}.svc` || host === `${full}.svc.cluster.local`;
 }
 

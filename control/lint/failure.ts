@@ -1,5 +1,5 @@
 import type { RouteSpec } from "../gen/weir/v1/route_pb.ts";
-import { shadowHeaders } from "../route/index.ts";
+import { shadowHeaders, variantHeader } from "../route/index.ts";
 import type { Lint } from "./finding.ts";
 
 const path = "spec.onFilterFailure";
@@ -60,7 +60,7 @@ function limitsOf({ rateLimit, shadow }: RouteSpec): string[] {
 function believedOf(spec: RouteSpec): string[] {
   const { canary, rateLimit, shadow, variants } = spec;
   return [
-    ...(canary && variants.length > 1 ? ["x-weir-variant"] : []),
+    ...(canary && variants.length > 1 ? [variantHeader] : []),
     ...(shadow ? shadowHeaders(spec) : []),
     ...(rateLimit?.forward?.tenant ? ["x-weir-tenant"] : []),
     ...(rateLimit?.forward?.tier ? ["x-weir-tier"] : []),

@@ -7,7 +7,7 @@ import { type Finding, type Lint, severities } from "./finding.ts";
 export { lints } from "./catalog.ts";
 export type { Cluster } from "./cluster.ts";
 export { passHasNoEffect } from "./failure.ts";
-export { atLeast, type Finding, type Lint, type Severity, severities } from "./finding.ts";
+export { atLeast, type Finding, type Severity, severities } from "./finding.ts";
 export { locate } from "./locate.ts";
 export { type Located, sarif } from "./sarif.ts";
 

@@ -1,3 +1,4 @@
+import { shadowHeaders } from "../route/index.ts";
 import type { Lint } from "./finding.ts";
 
 /** Lints about who goes where: splits, mirrors, drills, identities. */
@@ -97,7 +98,7 @@ export const splitLints: readonly Lint[] = [
       (spec?.alsoAttach ?? []).flatMap((attach, index) => {
         const lost = [
           spec?.shadow && attach.filters.length > 0 && !attach.filters.includes("shadow")
-            ? "x-shadow-mode and x-traffic-tag"
+            ? shadowHeaders(spec).join(" and ")
             : "",
           spec?.rateLimit?.forward &&
           attach.filters.length > 0 &&

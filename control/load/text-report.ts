@@ -1,4 +1,3 @@
-import { plot } from "simple-ascii-chart";
 import type { LoadResult, Progress, StageResult } from "./drive.ts";
 import type { ObjectiveResult, Percentiles } from "./objective.ts";
 import type { Summary } from "./tally.ts";
@@ -9,7 +8,7 @@ export function progressLine({ stage, stages, elapsedMs, totalMs, sent, open, so
   return `stage ${stage}/${stages}, ${seconds(elapsedMs)} of ${seconds(totalMs)} s: ${sent} sent, ${open} open, ${soFar.refused} refused, ${soFar.failed} failed, p99 ${ms(soFar.latencyMs.p99)}`;
 }
 
-/** Tables per stage and per variant, the failures' reasons, and p99 over the stages as a chart. */
+/** Tables per stage and per variant, the failures' reasons, and p99 over the stages as bars. */
 export function textReport(result: LoadResult, objectives: readonly ObjectiveResult[]): string {
   const head = [
     "STAGE",
@@ -97,15 +96,17 @@ function table(head: readonly string[], rows: readonly string[][]): string {
     .join("\n");
 }
 
+const barLetters = 40;
+
+/** A bar for each stage, in proportion to the longest. */
 function chart(stages: readonly StageResult[]): string {
-  const points = stages
-    .map(({ all }, i): [number, number] => [i + 1, all.latencyMs.p99])
-    .filter(([, value]) => !Number.isNaN(value));
-  if (points.length < 2) return "";
-  return plot(points, {
-    title: "p99 of latency by stage, ms",
-    width: Math.max(20, points.length * 8),
-    height: 8,
-    formatter: (value) => Math.round(value),
+  const p99s = stages.map(({ all }) => all.latencyMs.p99);
+  const measured = p99s.filter((value) => !Number.isNaN(value));
+  if (measured.length < 2) return "";
+  const longestMs = Math.max(...measured);
+  const bars = p99s.map((value, i) => {
+    const letters = Math.round((barLetters * value) / longestMs) || 0;
+    return `${String(i + 1).padStart(5)}  ${"#".repeat(letters).padEnd(barLetters)}  ${ms(value)}`;
   });
+  return ["p99 of latency by stage", ...bars].join("\n");
 }

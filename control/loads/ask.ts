@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { Agent, get } from "node:http";
+import { errorText } from "../text/error-text.ts";
 import { type Family, type PodLoad, readLoad } from "./read.ts";
 
 /** What pods say of their load. */
@@ -61,7 +62,7 @@ export function createPodLoads(monotonicMs: () => number): PodLoads {
       pod.family = family;
       load = read;
     } catch (error) {
-      load = error instanceof Error ? error.message || error.name : String(error);
+      load = errorText(error);
     }
     pod.newest = { load, atMs: monotonicMs() };
     pod.asking = false;

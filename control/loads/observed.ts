@@ -21,7 +21,7 @@ export interface ObservedLoad {
   proxies: number;
 }
 
-export const observedSources = ["answers", "estimate"] as const;
+const observedSources = ["answers", "estimate"] as const;
 /** What a proxy said so long ago is not known any more: it reports once a second, and by turns where it has many routes. */
 const keptMs = 10_000;
 /** As far as a filter counts. */

@@ -21,7 +21,7 @@ export interface Family {
 }
 
 /** The servers that are known; each is told by the name of what waits. */
-export const families: readonly Family[] = [
+const families: readonly Family[] = [
   {
     server: "vllm",
     running: "vllm:num_requests_running",

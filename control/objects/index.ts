@@ -1,1 +1,2 @@
+export { fullObjectName, objectNamespace } from "./names.ts";
 export { type KubernetesObject, objectsOf, readObjects } from "./read.ts";

@@ -1,5 +1,6 @@
 import { parseAllDocuments } from "yaml";
 import { nestingProblem } from "../text/nesting.ts";
+import { objectNamespace } from "./names.ts";
 
 /** A Kubernetes object as kubectl writes it. */
 export interface KubernetesObject {
@@ -46,7 +47,6 @@ export function objectsOf(
 ): KubernetesObject[] {
   return objects.filter(
     (object) =>
-      object.kind === kind &&
-      (namespace === undefined || (object.metadata.namespace ?? "default") === namespace),
+      object.kind === kind && (namespace === undefined || objectNamespace(object) === namespace),
   );
 }

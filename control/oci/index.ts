@@ -1,3 +1,3 @@
 export { storedCredentials } from "./credentials.ts";
-export { type PushOptions, pushWasm, RegistryError } from "./push.ts";
-export { parseReference, type Reference } from "./reference.ts";
+export { pushWasm, RegistryError } from "./push.ts";
+export { parseReference } from "./reference.ts";

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { causeText } from "../text/error-text.ts";
 import type { Reference } from "./reference.ts";
 
 /** Media types of the "oci" variant of the Wasm image specification, which Istio's agent reads. */
@@ -84,9 +85,8 @@ function createSender(credentials: string | undefined): Send {
     try {
       return await fetch(url, { method, headers, ...(body ? { body: new Uint8Array(body) } : {}) });
     } catch (error) {
-      const cause = error instanceof Error ? (error.cause ?? error) : error;
       throw new RegistryError(
-        `the registry ${new URL(url).host} cannot be reached: ${cause instanceof Error ? cause.message : cause}`,
+        `the registry ${new URL(url).host} cannot be reached: ${causeText(error)}`,
       );
     }
   };

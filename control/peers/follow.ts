@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient, type Transport } from "@connectrpc/connect";
 import { type FollowResponse, PeerService } from "../gen/weir/v1/peer_pb.ts";
+import { errorText } from "../text/error-text.ts";
 
 /** The replica does this often when it has nothing to tell; three times without a word are a silence. */
 export const heartbeatMs = 1_000;
@@ -33,14 +34,10 @@ export async function follow(options: FollowOptions): Promise<void> {
       lost("it ended the stream");
     } catch (error) {
       if (signal.aborted) return;
-      lost(silence.signal.aborted ? "it says nothing" : messageOf(error));
+      lost(silence.signal.aborted ? "it says nothing" : errorText(error));
     } finally {
       clearTimeout(timer);
     }
     await sleep(againMs, undefined, { signal }).catch(() => {});
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

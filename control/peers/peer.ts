@@ -1,6 +1,7 @@
 import type { FollowResponse, PeerProxy } from "../gen/weir/v1/peer_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import type { Proxy, ProxyLag } from "../gen/weir/v1/service_pb.ts";
+import { routeName } from "../route/index.ts";
 import type { ProxyView } from "./proxy-view.ts";
 
 /** What is known of one other replica's proxies. */
@@ -71,8 +72,8 @@ export function createPeer(address: string, startedMs: number): Peer {
       }
       for (const node of update.gone) proxies.delete(node);
       for (const each of update.rollouts) {
-        rollouts.delete(rolloutName(each));
-        rollouts.set(rolloutName(each), each);
+        rollouts.delete(routeName(each.state?.rollout));
+        rollouts.set(routeName(each.state?.rollout), each);
       }
       for (const each of update.proxies) if (each.proxy) proxies.set(each.proxy.node, each);
       prune();
@@ -123,9 +124,3 @@ const lagOf = ({ reason, refused, refusedBefore }: ProxyLag) => ({
   refused,
   refusedBefore,
 });
-
-/** Name of the route that a rollout moves. */
-export function rolloutName({ state }: RolloutProgress): string {
-  const { namespace = "", name = "" } = state?.rollout?.metadata ?? {};
-  return `${namespace || "default"}/${name}`;
-}

@@ -3,9 +3,11 @@ import type { Transport } from "@connectrpc/connect";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import type { Proxy } from "../gen/weir/v1/service_pb.ts";
+import { routeName } from "../route/index.ts";
+import { errorText } from "../text/error-text.ts";
 import { follow } from "./follow.ts";
 import { createGranted, type Grants } from "./granted.ts";
-import { createPeer, type Peer, rolloutName } from "./peer.ts";
+import { createPeer, type Peer } from "./peer.ts";
 import type { ProxyView } from "./proxy-view.ts";
 
 /** Where other replicas are: a host may stand for several addresses, this replica's own among them. */
@@ -95,7 +97,7 @@ export function createPeers(options: PeersOptions): Peers {
         if (update.reports.length > 0) lastUpdateMs = nowMs();
         for (const report of update.reports) onReport(report);
         for (const each of update.rollouts)
-          for (const listener of rolloutListeners) listener(rolloutName(each));
+          for (const listener of rolloutListeners) listener(routeName(each.state?.rollout));
         for (const { node, leases, loads } of update.grants)
           granted.take(node, update.replica, { leases, loads });
         if (update.proxies.length + update.gone.length + update.editions.length > 0) changed();
@@ -132,7 +134,7 @@ export function createPeers(options: PeersOptions): Peers {
     try {
       return (await lookup(host, { all: true })).map(({ address }) => ({ host: address, port }));
     } catch (error) {
-      log(`cannot look up ${host}: ${error instanceof Error ? error.message : error}`, "peer-lost");
+      log(`cannot look up ${host}: ${errorText(error)}`, "peer-lost");
       return [];
     }
   }

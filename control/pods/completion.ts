@@ -60,7 +60,7 @@ export interface CompletionRequest {
 }
 
 /** Tokens an answer has. */
-export function answerTokens(request: CompletionRequest, behaviour: PodBehaviour): number {
+function answerTokens(request: CompletionRequest, behaviour: PodBehaviour): number {
   return Math.min(
     behaviour.tokens,
     request.max_completion_tokens ?? request.max_tokens ?? behaviour.tokens,

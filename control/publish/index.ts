@@ -1,3 +1,3 @@
 export { createFilterCode } from "./filter-code.ts";
 export { createHold } from "./hold-empty.ts";
-export { createPublisher, type Published, type Publisher } from "./publish.ts";
+export { createPublisher } from "./publish.ts";

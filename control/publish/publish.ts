@@ -1,7 +1,8 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { hasEnded, nameOf } from "../rollout/index.ts";
+import { hasEnded } from "../rollout/index.ts";
 import { routeName } from "../route/index.ts";
 import type { Store } from "../store/index.ts";
+import { errorText } from "../text/error-text.ts";
 import {
   createStagedPush,
   type Fleet,
@@ -208,7 +209,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     options.onRoutes?.(routes);
     const phases = new Map(
       (await store.listRollouts()).flatMap((state) =>
-        hasEnded(state) ? [] : [[nameOf(state), state.phase]],
+        hasEnded(state) ? [] : [[routeName(state.rollout), state.phase]],
       ),
     );
     newest = {
@@ -247,10 +248,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            log(
-              `could not publish: ${error instanceof Error ? error.message : error}`,
-              "publish-failed",
-            ),
+            log(`could not publish: ${errorText(error)}`, "publish-failed"),
           );
         }, debounceMs);
       }

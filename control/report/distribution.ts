@@ -9,7 +9,7 @@ export interface Distribution {
 }
 
 /** DDSketch's base at a relative accuracy of 2 %. */
-export const gamma = 1.02 / 0.98;
+const gamma = 1.02 / 0.98;
 
 export const emptyDistribution: Distribution = { zeros: 0, buckets: new Map() };
 

@@ -53,7 +53,7 @@ const skewMs = 2_000;
 const maxNodeParts = 500_000;
 const partLimits = { maxOfOne: 1_000_000, maxOfAll: 2_000_000, granted: 2_000 };
 /** Faster than this no proxy counts, be it tokens: what is said beyond it is not believed. */
-export const maxPerSecond = 1_000_000;
+const maxPerSecond = 1_000_000;
 const maxLeft = 16;
 /** Proxies beyond this number are forgotten: of the namespace with the most, the one heard longest ago. */
 const maxNodes = 20_000;

@@ -1,27 +1,17 @@
+export { type Budgets, createBudgets, goneMs, type Lease, learningMs } from "./budgets.ts";
 export {
-  type Budgets,
-  createBudgets,
-  goneMs,
-  type Lease,
-  type LimitOf,
-  learningMs,
-  type Share,
-} from "./budgets.ts";
-export {
-  addedSince,
   bucketOf,
   countOf,
   type Distribution,
   distributionOf,
   emptyDistribution,
-  gamma,
   mean,
   quantile,
   shareAbove,
   sumOf,
   valueOfBucket,
 } from "./distribution.ts";
-export { type Count, createLedger, type Ledger, type Voices } from "./ledger.ts";
+export { createLedger, type Ledger, type Voices } from "./ledger.ts";
 export { counterNames, histogramNames } from "./names.ts";
 export {
   distributionIn,
@@ -29,9 +19,7 @@ export {
   labelsOf,
   type Observation,
   type ObservedCounter,
-  type ObservedDistribution,
   totalOf,
-  type Where,
   without,
 } from "./observation.ts";
 export { readReport } from "./read.ts";

@@ -1,6 +1,7 @@
 import { createWriteStream, openSync } from "node:fs";
 import { toJson } from "@bufbuild/protobuf";
 import { ReportRequestSchema } from "../gen/weir/v1/report_pb.ts";
+import { errorText } from "../text/error-text.ts";
 import type { Ledger } from "./ledger.ts";
 
 /**
@@ -34,7 +35,7 @@ function openToAppend(file: string): number {
   try {
     return openSync(file, "a", 0o600);
   } catch (error) {
-    const why = error instanceof Error ? error.message : error;
+    const why = errorText(error);
     throw new Error(`cannot record reports in ${file} (--record): ${why}`);
   }
 }

@@ -1,11 +1,11 @@
 export { begin, type Command, command } from "./machine/commands.ts";
-export { hasEnded, type Phase, phases } from "./machine/phase.ts";
+export { hasEnded } from "./machine/phase.ts";
 export { parseRollout, parseRolloutText } from "./plan/document.ts";
-export { type Stage, showStage, stageAt, stagesOf } from "./plan/stages.ts";
+export { showStage, stageAt } from "./plan/stages.ts";
 export { type Sources, validateRollout } from "./plan/validate.ts";
-export { createEngine, type Engine, type EngineOptions, nameOf } from "./run/engine.ts";
+export { createEngine, type Engine } from "./run/engine.ts";
 export { writeRollout } from "./run/write.ts";
 export { madeUpFrames, ReplayError, readReplay } from "./simulate/replay.ts";
-export { type ReplayFrame, type Simulated, simulate } from "./simulate/simulate.ts";
+export { simulate } from "./simulate/simulate.ts";
 export { faultNames } from "./simulate/synthetic.ts";
 export { createSources, type SourceOptions } from "./sources/sources.ts";

@@ -1,2 +1,4 @@
+export const variantHeader = "x-weir-variant";
+
 /** Headers that only Weir may set. */
-export const controlHeaders = ["x-weir-variant", "x-weir-tenant", "x-weir-tier"];
+export const controlHeaders = [variantHeader, "x-weir-tenant", "x-weir-tier"];

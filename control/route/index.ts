@@ -1,18 +1,17 @@
 export { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
-export { connectionsOf, type ServerConnections, serverConnections } from "./connections.ts";
-export { controlHeaders } from "./control-headers.ts";
+export { connectionsOf, serverConnections } from "./connections.ts";
+export { controlHeaders, variantHeader } from "./control-headers.ts";
 export { type CorsRules, corsRules } from "./cors.ts";
-export { readDocuments, type TextDocument } from "./document/documents.ts";
+export { readDocuments } from "./document/documents.ts";
 export { editorSchema } from "./document/editor-schema.ts";
-export { type ParsedRoutes, parseRoute, parseRoutes } from "./document/parse.ts";
+export { parseRoute, parseRoutes } from "./document/parse.ts";
 export { type JsonSchema, schemaOf } from "./document/schema.ts";
-export { checkStructure, nearest } from "./document/structure.ts";
+export { checkStructure } from "./document/structure.ts";
 export type { RouteDraft } from "./draft.ts";
 export { type Excepted, exceptedOf } from "./except.ts";
 export {
   arrivalConfig,
   copyConfig,
-  type FilterConfigJson,
   type FilterName,
   filterConfig,
   filterConfigText,
@@ -22,25 +21,23 @@ export {
   type ReportTarget,
 } from "./filter/filter-config.ts";
 export { type FilterFailure, filterFailureOf, passInVain } from "./filter/filter-failure.ts";
-export { createFleetLimits, type FleetLimits } from "./filter/fleet-limit.ts";
+export { createFleetLimits } from "./filter/fleet-limit.ts";
 export { incompressible } from "./filter/incompressible.ts";
 export { besideWeir, countsTokens, type FilterModule, headerModule } from "./filter/module.ts";
 export { maxCopies, mirrors } from "./filter/shadow-policy.ts";
 export { meshHosts } from "./mesh-hosts.ts";
 export { defaultNamespace, isRouteName, resolveName, routeName, routesByHost } from "./names.ts";
-export { draftRoute, type Plan, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
+export { draftRoute, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
 export type { Problem, Report } from "./problem.ts";
+export { answerHeaders, type Rule, rulesOf } from "./rules.ts";
 export {
-  answerHeaders,
   defaultModeHeader,
-  type Rule,
-  rulesOf,
+  defaultTagHeader,
+  shadowHeaderNames,
   shadowHeaders,
-  type Target,
-  variantHeader,
-} from "./rules.ts";
+} from "./shadow-headers.ts";
 export { agrees, type ShareAgreement } from "./share.ts";
-export { type Shifted, shiftWeights } from "./shift.ts";
+export { shiftWeights } from "./shift.ts";
 export { durationsOf } from "./validate/resilience.ts";
 export { hostConflicts, validateAll, validateRoute } from "./validate/validate.ts";
 export { bucketCount, toBuckets, toPercent } from "./weights.ts";

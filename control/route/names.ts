@@ -4,8 +4,9 @@ import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 /** Namespace of a document that names none. */
 export const defaultNamespace = "default";
 
-/** "namespace/name" of a route, or of the rollout of one. */
-export function routeName(route: Pick<InferenceRoute, "metadata">): string {
+/** "namespace/name" of a route, or of the rollout of one; "" of none. */
+export function routeName(route: Pick<InferenceRoute, "metadata"> | undefined): string {
+  if (route === undefined) return "";
   return `${route.metadata?.namespace || defaultNamespace}/${route.metadata?.name ?? ""}`;
 }
 

@@ -1,11 +1,8 @@
 import type { HeaderMatch, InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
-import { controlHeaders } from "./control-headers.ts";
+import { controlHeaders, variantHeader } from "./control-headers.ts";
 import { corsHeaders } from "./cors.ts";
 import { routeName } from "./names.ts";
-
-export const variantHeader = "x-weir-variant";
-export const defaultModeHeader = "x-shadow-mode";
-export const defaultTagHeader = "x-traffic-tag";
+import { shadowHeaderNames, shadowHeaders } from "./shadow-headers.ts";
 
 /** A variant and its share of a rule's requests; relative whole numbers. */
 export interface Target {
@@ -69,7 +66,7 @@ function draftsOf(route: InferenceRoute, spec: RouteSpec): Draft[] {
   const names = httpRouteNames(route);
   const shadow = spec.shadow;
   const shadowVariant = spec.variants.find(({ name }) => name === shadow?.variant);
-  const tagged: Record<string, string> = { [shadow?.modeHeader || defaultModeHeader]: "true" };
+  const tagged: Record<string, string> = { [shadowHeaderNames(shadow).modeHeader]: "true" };
   const mirrors = shadow !== undefined && shadow.mode !== "divert";
   const drafts: Draft[] = [];
   if (shadowVariant && !mirrors) {
@@ -132,11 +129,6 @@ function weighted(spec: RouteSpec): Target[] {
   const taking = spec.variants.filter((variant) => variant.weight > 0);
   const scale = taking.every((variant) => Number.isInteger(variant.weight)) ? 1 : 100;
   return taking.map((variant) => ({ variant, weight: Math.round(variant.weight * scale) }));
-}
-
-/** Headers that only Weir speaks in, in an answer a sign of a pod that pretends. */
-export function shadowHeaders(spec: RouteSpec): string[] {
-  return [spec.shadow?.modeHeader || defaultModeHeader, spec.shadow?.tagHeader || defaultTagHeader];
 }
 
 /**

@@ -1,1 +1,1 @@
-export { type ControlServer, type ServerOptions, startServer } from "./wiring/server.ts";
+export { startServer } from "./wiring/server.ts";

@@ -4,4 +4,3 @@ export {
   type SignalHistory,
   sampleMs,
 } from "./history.ts";
-export { signalsOf } from "./signals.ts";

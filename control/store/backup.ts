@@ -7,6 +7,8 @@ import {
   type RouteState,
   RouteStateSchema,
 } from "../gen/weir/v1/service_pb.ts";
+import { routeName } from "../route/index.ts";
+import { errorText } from "../text/error-text.ts";
 import type { Contents } from "./contents.ts";
 import { type Store, StoreUnavailableError } from "./store.ts";
 
@@ -21,11 +23,9 @@ export async function readContents(store: Store): Promise<Contents> {
     const entries = (await store.audit("", everything)).reverse();
     // Read in pieces: only when nothing was written in between do they fit together.
     if ((await store.list()).sequence !== sequence) continue;
-    const name = (metadata: { namespace: string; name: string } | undefined) =>
-      `${metadata?.namespace || "default"}/${metadata?.name ?? ""}`;
     return {
-      routes: new Map(routes.map((state) => [name(state.route?.metadata), state])),
-      rollouts: new Map(rollouts.map((state) => [name(state.rollout?.metadata), state])),
+      routes: new Map(routes.map((state) => [routeName(state.route), state])),
+      rollouts: new Map(rollouts.map((state) => [routeName(state.rollout), state])),
       entries,
       sequence,
     };
@@ -99,7 +99,7 @@ function read<Desc extends DescMessage>(
     return fromJson(schema, json as never);
   } catch (error) {
     throw new StoreUnavailableError(
-      `line ${number} of the backup cannot be read: ${error instanceof Error ? error.message : error}`,
+      `line ${number} of the backup cannot be read: ${errorText(error)}`,
     );
   }
 }

@@ -118,12 +118,12 @@ export function rolloutEventOf({ rolloutAfter, sequence }: AuditEntry): RolloutE
 
 /** Name of the route that an event is about. */
 export function eventName({ state }: RouteEvent): string {
-  return state.route ? routeName(state.route) : "";
+  return routeName(state.route);
 }
 
 /** The same of rollouts. */
 export function rolloutEventName({ state }: RolloutEvent): string {
-  return state.rollout ? routeName(state.rollout) : "";
+  return routeName(state.rollout);
 }
 
 /** The change that an entry of the audit records. */

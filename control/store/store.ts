@@ -1,6 +1,7 @@
 import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { RouteDraft } from "../route/index.ts";
+import { shorten } from "../text/shorten.ts";
 import type { Contents } from "./contents.ts";
 
 /** A write names who makes it and why; both go into the audit with it. */
@@ -109,8 +110,7 @@ export class StaleEtagError extends Error {
   override name = "StaleEtagError";
   readonly current: string;
   constructor(route: string, given: string, current: string) {
-    const shown = given.length > 64 ? `${given.slice(0, 64)}...` : given;
-    super(`etag "${shown}" of ${route} is stale: the current one is "${current}"`);
+    super(`etag "${shorten(given, 64)}" of ${route} is stale: the current one is "${current}"`);
     this.current = current;
   }
 }

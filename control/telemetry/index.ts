@@ -1,4 +1,4 @@
 export { callInterceptor } from "./interceptor.ts";
 export { createLog, type Log } from "./log.ts";
 export { sparse } from "./sparse.ts";
-export { createTracing, type Tracing } from "./tracing.ts";
+export { createTracing } from "./tracing.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { extname, join } from "node:path";
@@ -7,30 +7,6 @@ import { fileURLToPath } from "node:url";
 
 const staticDir = fileURLToPath(new URL("./static/", import.meta.url));
 const require = createRequire(import.meta.url);
-
-/** The page's own files, by the path they are served under. A closed list: no request names a file. */
-const ownFiles = [
-  "index.html",
-  "style.css",
-  "app.js",
-  "api.js",
-  "audit.js",
-  "charts.js",
-  "data.js",
-  "format.js",
-  "html.js",
-  "outcome.js",
-  "pods.js",
-  "proxies.js",
-  "rollout-dialog.js",
-  "rollout-words.js",
-  "rollout.js",
-  "rollouts.js",
-  "route.js",
-  "routes.js",
-  "shift-dialog.js",
-  "tiers.js",
-];
 
 /** Libraries served as their packages ship them: bare import -> file below node_modules. */
 const libraries: Record<string, string> = {
@@ -65,6 +41,8 @@ export function createPages(): (req: IncomingMessage, res: ServerResponse) => bo
     imports: Object.fromEntries(Object.keys(libraries).map((name) => [name, libraryPath(name)])),
   });
   const pages = new Map<string, Page>();
+  // A closed list, read once: no request names a file.
+  const ownFiles = readdirSync(staticDir).filter((name) => extname(name) in contentTypes);
   for (const name of ownFiles) pages.set(`/${name}`, page(join(staticDir, name), importMap));
   for (const [name, file] of Object.entries(libraries))
     pages.set(libraryPath(name), page(findInPackages(file), importMap));

@@ -8,8 +8,8 @@ export {
   reportClusterName,
 } from "./resources/index.ts";
 export type { Address, EdgeOptions } from "./resources/options.ts";
-export { createXdsServer, type ScopeOf, type XdsLog, type XdsServer } from "./serve.ts";
+export { createXdsServer, type XdsServer } from "./serve.ts";
 export type { Refusal } from "./shown.ts";
 export { createSnapshot, type Snapshot } from "./snapshot.ts";
-export { createStagedPush, type Push, type StagedPush } from "./staged.ts";
+export { createStagedPush, type Push } from "./staged.ts";
 export { resourceTypes, type TypeName } from "./types.ts";

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { errorText } from "../text/error-text.ts";
 import { acceptCall, type GrpcCall } from "./call.ts";
 import { deltaProtocol, readDelta } from "./delta.ts";
 import type { Fleet, ProxyStream } from "./fleet.ts";
@@ -259,7 +260,7 @@ export function createXdsServer(
         flush(connection);
       } catch (error) {
         const code = error instanceof StatusError ? error.code : grpcCode.invalidArgument;
-        call.end(code, error instanceof Error ? error.message : String(error));
+        call.end(code, errorText(error));
       }
     });
     // The client has said all it wanted to: the call is over, and nothing went wrong.

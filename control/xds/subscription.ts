@@ -1,6 +1,6 @@
 /** More names than any fleet of routes has; longer ones than any of ours. */
-export const maxNames = 20_000;
-export const maxNameLength = 1024;
+const maxNames = 20_000;
+const maxNameLength = 1024;
 
 /** Which resources of one type one stream wants. Only deltaSubscription changes the names in place. */
 export interface Subscription {

@@ -18,7 +18,7 @@ import { Counter, countedBy } from "../report";
 import { Region } from "../sdk";
 
 /** When answers to requests are compressed that carry what a browser adds by itself. */
-export const NEVER: u32 = 0;
+const NEVER: u32 = 0;
 export const SAME_ORIGIN: u32 = 1;
 export const ALLOW: u32 = 2;
 

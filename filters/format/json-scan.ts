@@ -18,7 +18,7 @@ export const OPEN_ARRAY: u8 = 6;
 export const CLOSE: u8 = 7;
 
 /** Deeper documents break the scanner. */
-export const MAX_SCAN_DEPTH: i32 = 64;
+const MAX_SCAN_DEPTH: i32 = 64;
 /** So much of a key, string, number or word is kept for whoever asks. */
 export const KEPT_BYTES: u32 = 32;
 /** Shorter texts are not looked at for whether they are dense. */

@@ -51,7 +51,7 @@ function putUtf8(out: usize, point: i32): usize {
 }
 
 /** Bytes of the UTF-8 sequence at `at`, or 0 when it is not valid (RFC 3629). */
-export function utf8Length(at: usize, end: usize): usize {
+function utf8Length(at: usize, end: usize): usize {
   const lead = load<u8>(at);
   if (lead < 0x80) return 1;
   const need: usize = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;

@@ -10,9 +10,9 @@ import { xxh64 } from "./xxh64";
 // must belong to the caller.
 
 /** Deeper documents are refused. */
-export const MAX_DEPTH: i32 = 32;
+const MAX_DEPTH: i32 = 32;
 /** Larger documents are refused. */
-export const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 let at: usize = 0;
 let end: usize = 0;

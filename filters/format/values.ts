@@ -51,7 +51,7 @@ export function readLabel(region: Region): Text {
   return readString() ? keepLabel(region) : 0;
 }
 
-export function isLabel(ptr: usize, bytes: usize): bool {
+function isLabel(ptr: usize, bytes: usize): bool {
   if (bytes == 0 || bytes > 63) return false;
   for (let i: usize = 0; i < bytes; i++) {
     const c = load<u8>(ptr + i);

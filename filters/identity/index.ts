@@ -1,3 +1,3 @@
 export { findKey, findTenant, isCallerIn } from "./identify";
 export { shadowTenant, unknownTenant } from "./names";
-export { KeySource, readSources } from "./sources";
+export { readSources } from "./sources";

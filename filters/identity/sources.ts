@@ -21,7 +21,7 @@ export const SOURCE_IP: i32 = 2;
 /** Subject alternative name of the client certificate of the connection. */
 export const CONNECTION_SAN: i32 = 3;
 /** The same, as the proxy before this one forwards it. */
-export const FORWARDED_SAN: i32 = 4;
+const FORWARDED_SAN: i32 = 4;
 
 const MAX_SOURCES: i32 = 8;
 

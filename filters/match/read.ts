@@ -15,7 +15,7 @@ import { Region, Text } from "../sdk";
 const MAX_MATCHES: i32 = 16;
 
 export const EXACT: i32 = 1;
-export const PREFIX: i32 = 2;
+const PREFIX: i32 = 2;
 export const PRESENT: i32 = 3;
 export const ABSENT: i32 = 4;
 

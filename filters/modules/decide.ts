@@ -42,7 +42,7 @@ export function decide(at: usize, bodiless: bool, context: u32): i32 {
   if (FULL) notePods(rateLimit == 0 ? 1 : podsOpen(changetype<RateLimitPolicy>(rateLimit)));
   // What is diverted is charged to no tenant, so that is known first.
   let diverts = false;
-  let diverted = false;
+  let diverted: bool = false;
   if (FULL && shadow != 0 && changetype<ShadowPolicy>(shadow).divert) {
     diverts = true;
     diverted = applyShadow(changetype<ShadowPolicy>(shadow), bodiless);

@@ -3,8 +3,8 @@
 // Arguments: for each store its directory and the number that it begins to count at.
 import { writeSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { RouteStateSchema } from "../../dist/control/gen/weir/v1/service_pb.js";
-import { createLmdbStore } from "../../dist/control/store/lmdb/lmdb.js";
+import { RouteStateSchema } from "#control/gen/weir/v1/service_pb.js";
+import { createLmdbStore } from "#control/store/lmdb/lmdb.js";
 
 const author = { principal: "writer", reason: "kill" };
 

@@ -13,7 +13,10 @@ export interface Room {
 }
 
 const control: Record<string, Room> = {
-  text: { is: "what is checked of a text before it is parsed", imports: [] },
+  text: {
+    is: "texts from outside: how deep they may nest, what of them and of errors a message shows",
+    imports: [],
+  },
   route: {
     is: "the domain: documents of routes, their checks, buckets, weights and what filters are told",
     imports: ["text"],
@@ -24,7 +27,7 @@ const control: Record<string, Room> = {
       document: [".", "validate"],
     },
   },
-  etcd: { is: "etcd's API, as the store and the lease need it", imports: [] },
+  etcd: { is: "etcd's API, as the store and the lease need it", imports: ["text"] },
   kube: {
     is: "the Kubernetes API, as the store, the lease and the controller need it",
     imports: ["text"],
@@ -32,15 +35,15 @@ const control: Record<string, Room> = {
   auth: { is: "who calls, under which name, and what they may do", imports: ["text"] },
   store: {
     is: "routes, rollouts, drills and the audit, in memory, lmdb, etcd or Kubernetes",
-    imports: ["route", "etcd", "kube"],
+    imports: ["text", "route", "etcd", "kube"],
   },
   leader: { is: "which replica does what only one may do", imports: ["etcd", "kube"] },
-  report: { is: "what filters report, checked, added up and kept for a while", imports: [] },
-  loads: { is: "how busy the pods of a route are", imports: ["route"] },
-  peers: { is: "what replicas tell each other", imports: ["report"] },
+  report: { is: "what filters report, checked, added up and kept for a while", imports: ["text"] },
+  loads: { is: "how busy the pods of a route are", imports: ["text", "route"] },
+  peers: { is: "what replicas tell each other", imports: ["text", "route", "report"] },
   rollout: {
     is: "walks a canary to all users in steps, and back when a check fails",
-    imports: ["route", "store", "report", "loads"],
+    imports: ["text", "route", "store", "report", "loads"],
     parts: {
       judge: [],
       plan: ["judge"],
@@ -52,7 +55,7 @@ const control: Record<string, Room> = {
   },
   signals: { is: "the last minutes of each variant, as the page draws them", imports: ["report"] },
   metrics: { is: "what Prometheus reads of the control service", imports: ["report", "xds"] },
-  objects: { is: "Kubernetes objects out of files", imports: ["text"] },
+  objects: { is: "Kubernetes objects out of files", imports: ["text", "route"] },
   lint: {
     is: "advice on a route and the objects around it",
     imports: ["text", "route", "objects"],
@@ -71,26 +74,37 @@ const control: Record<string, Room> = {
   },
   controller: {
     is: "keeps a cluster's objects as the routes say",
-    imports: ["route", "istio", "store", "leader", "kube", "lint"],
+    imports: ["text", "route", "istio", "store", "leader", "kube", "lint"],
   },
   xds: {
     is: "the xDS server: resources of routes, streams, and what proxies answered",
-    imports: ["route"],
+    imports: ["text", "route"],
   },
-  envoy: { is: "finds or fetches an Envoy for the command line", imports: [] },
+  envoy: { is: "finds or fetches an Envoy for the command line", imports: ["text"] },
   pods: { is: "pretended inference servers for a first try", imports: [] },
-  oci: { is: "filters as OCI images", imports: [] },
+  oci: { is: "filters as OCI images", imports: ["text"] },
   load: { is: "sends load and measures what came of it", imports: [] },
   telemetry: { is: "logs and traces", imports: [] },
-  drill: { is: "ends drills when their time is over", imports: ["route", "store"] },
+  drill: { is: "ends drills when their time is over", imports: ["text", "route", "store"] },
   publish: {
     is: "turns what is stored into what proxies are sent, to one of them first, and takes back what it refused",
-    imports: ["route", "rollout", "store", "xds"],
+    imports: ["text", "route", "rollout", "store", "xds"],
   },
   web: { is: "the page", imports: [] },
   api: {
     is: "the services of the API",
-    imports: ["auth", "route", "store", "xds", "report", "rollout", "signals", "peers", "loads"],
+    imports: [
+      "text",
+      "auth",
+      "route",
+      "store",
+      "xds",
+      "report",
+      "rollout",
+      "signals",
+      "peers",
+      "loads",
+    ],
   },
   service: {
     is: "the control service: what listens, what callers may take, and the wiring of all rooms",
@@ -119,6 +133,7 @@ const control: Record<string, Room> = {
   cli: {
     is: "the command weir",
     imports: [
+      "text",
       "auth",
       "store",
       "route",
@@ -137,7 +152,7 @@ const control: Record<string, Room> = {
     ],
     parts: { ".": [], commands: ["."], "program.ts": [".", "commands"] },
   },
-  "main.ts": { is: "begins the command", imports: ["cli"] },
+  "main.ts": { is: "begins the command", imports: ["text", "cli"] },
 };
 
 const filters: Record<string, Room> = {

@@ -12,7 +12,7 @@ export function sourcesBelow(folder: string): string[] {
 /** Files of the project that a file imports. */
 export function importsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");
-  return [...text.matchAll(/(?:from|import\() ?"(\.[^"]+)"/g)].flatMap(([, path = ""]) => {
+  return [...text.matchAll(/(?:from\s+|import\(\s*)"(\.[^"]+)"/g)].flatMap(([, path = ""]) => {
     const target = normalize(join(dirname(file), path));
     const found = [target, `${target}.ts`, join(target, "index.ts")].find(
       (each) => existsSync(each) && /\.(ts|js)$/.test(each),

@@ -86,11 +86,11 @@ describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser",
       .getByRole("listitem")
       .filter({ hasText: /^30 % now$/ })
       .waitFor({ timeout: 60_000 });
-    await page.getByText(/applied on 1 of 1 proxies; \d+ answers of canary/).waitFor();
+    await page.getByText(/applied on 1 of 1 proxies; [\d,]+ answers of canary/).waitFor();
     const check = page.getByRole("row", { name: /^success-rate/ }).first();
     await expect
       .poll(() => check.textContent(), { timeout: 60_000 })
-      .toMatch(/100 %.*100 %.*[1-9]\d* \/ [1-9]/);
+      .toMatch(/100 %.*100 %.*[1-9][\d,]* \/ [1-9]/);
     await timeline().getByText("model v2").waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
     await picture("rollout");

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { Store } from "../../store/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { FailedError, UsageError } from "../exit.ts";
 import { print } from "../output.ts";
 
@@ -91,6 +92,6 @@ function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${error instanceof Error ? error.message : error}`);
+    throw new UsageError(`cannot read ${file}: ${errorText(error)}`);
   }
 }

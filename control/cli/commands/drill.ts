@@ -4,6 +4,8 @@ import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Fault, FaultSchema, type InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import type { DrillObjective, ProbeResult, ProbeWindow } from "../../load/index.ts";
+import { variantHeader } from "../../route/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { type Clients, withServer } from "../client.ts";
 import { FailedError, UsageError } from "../exit.ts";
 import { reason, server } from "../flags.ts";
@@ -135,7 +137,7 @@ async function readPlan(flags: DrillFlags): Promise<Plan> {
       })),
     };
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(errorText(error));
   }
 }
 
@@ -148,7 +150,7 @@ async function faultOf(flags: DrillFlags, tag: string, untilMs: number): Promise
     try {
       return durationFromMs(durationMs(text));
     } catch (error) {
-      throw new UsageError(error instanceof Error ? error.message : String(error));
+      throw new UsageError(errorText(error));
     }
   };
   return create(FaultSchema, {
@@ -177,7 +179,7 @@ async function measure(
       users: 20,
       userHeader: "x-user-id",
       headers: { ...plan.headers, ...headers },
-      variantHeader: "x-weir-variant",
+      variantHeader,
     });
   const progress = createProgress();
   try {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { parseReference, pushWasm, storedCredentials } from "../../oci/index.ts";
 import { readModule } from "../../publish/filter-code.ts";
+import { errorText } from "../../text/error-text.ts";
 import { UsageError } from "../exit.ts";
 import { print } from "../output.ts";
 import { packagedFile } from "../package-files.ts";
@@ -42,6 +43,6 @@ function readReference(text: string) {
   try {
     return parseReference(text);
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(errorText(error));
   }
 }

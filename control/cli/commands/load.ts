@@ -7,6 +7,8 @@ import type {
   QuestionOptions,
   Stage,
 } from "../../load/index.ts";
+import { variantHeader } from "../../route/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { FailedError, UsageError } from "../exit.ts";
 import { print, printValue } from "../output.ts";
 import { createProgress } from "../progress.ts";
@@ -52,7 +54,7 @@ export function addLoad(program: Command): void {
     .option("--prompt <text>", "what every user says", "Tell me about rivers.")
     .option("--max-tokens <count>", "max_tokens of every request", parseCount, 64)
     .option("--max-open <count>", "requests open at once, at most", parseCount, 4000)
-    .option("--variant-header <name>", "response header that names the variant", "x-weir-variant")
+    .option("--variant-header <name>", "response header that names the variant", variantHeader)
     .option(
       "--objective <bound>",
       'what must hold, such as "errors<1%" or "first-token-p95<500ms"; may be repeated; exit 1 when missed',
@@ -123,7 +125,7 @@ async function readPlan(
       headers: flags.header.map(parseHeader),
     };
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(errorText(error));
   }
 }
 

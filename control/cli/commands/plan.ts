@@ -118,7 +118,7 @@ function againstObjects(
   existing: KubernetesObject[],
 ): Planned {
   const { before, manifests, states } = renderFiles(flags, existing, merge === true);
-  const names = states.map(({ route }) => (route ? routeName(route) : ""));
+  const names = states.map(({ route }) => routeName(route));
   const objects = planObjects(manifests, existing, names);
   const routes = states.map((state, index) => {
     const known = before.get(names[index] ?? "");

@@ -8,6 +8,7 @@ import {
   RolloutProgressSchema,
 } from "../../gen/weir/v1/rollout_pb.ts";
 import { hasEnded, parseRolloutText, showStage, stageAt } from "../../rollout/index.ts";
+import { routeName } from "../../route/index.ts";
 import { plain } from "../../telemetry/plain.ts";
 import type { Clients } from "../client.ts";
 import { FailedError } from "../exit.ts";
@@ -31,10 +32,10 @@ export function describeRollouts(
   if (format) return valueText(toJson(ListRolloutsResponseSchema, answer), format);
   if (answer.rollouts.length === 0) return "no rollouts";
   const rows = answer.rollouts.map(({ state, proven, wanted }) => {
-    const { metadata, spec } = state?.rollout ?? {};
+    const spec = state?.rollout?.spec;
     const stage = spec ? stageAt(spec, state?.step ?? 0) : undefined;
     return [
-      `${metadata?.namespace || "default"}/${metadata?.name ?? ""}`,
+      routeName(state?.rollout),
       state?.phase ?? "",
       spec && stage ? showStage(spec, stage) : "-",
       wanted > 0 ? `${proven}/${wanted}` : "-",

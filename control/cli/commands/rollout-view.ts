@@ -1,5 +1,6 @@
 import type { RolloutProgress, RolloutState, Verdict } from "../../gen/weir/v1/rollout_pb.ts";
 import { showStage, stageAt } from "../../rollout/index.ts";
+import { routeName } from "../../route/index.ts";
 import { plain } from "../../telemetry/plain.ts";
 
 /** A rollout on a few lines: where it is, what was measured, what comes next. */
@@ -38,7 +39,7 @@ export function showHead({ state }: RolloutProgress): string {
   const spec = rollout?.spec;
   const stage = spec ? stageAt(spec, step) : undefined;
   const where = spec && stage ? `, ${showStage(spec, stage)}` : "";
-  return `${rollout?.metadata?.namespace || "default"}/${rollout?.metadata?.name}: ${phase}${where} (etag ${etag})`;
+  return `${routeName(rollout)}: ${phase}${where} (etag ${etag})`;
 }
 
 /** Outcome, numbers and evidence on one line. */

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { routeName } from "../../route/index.ts";
 import { wholeNumber } from "../edge-flags.ts";
 import { FailedError, UsageError } from "../exit.ts";
 import { readInput, readRoutes } from "../input.ts";
@@ -51,10 +52,8 @@ async function run({ file, route: routeFile, replay, synthetic, output, ...made 
   if (synthetic !== undefined && !faultNames.includes(synthetic))
     throw new UsageError(`--synthetic ${synthetic} is not one of ${faultNames.join(", ")}`);
   const rollout = readRollout(file);
-  const name = `${rollout.metadata?.namespace || "default"}/${rollout.metadata?.name}`;
-  const route = readRoutes([routeFile]).find(
-    ({ metadata }) => `${metadata?.namespace || "default"}/${metadata?.name}` === name,
-  );
+  const name = routeName(rollout);
+  const route = readRoutes([routeFile]).find((each) => routeName(each) === name);
   if (route === undefined) throw new FailedError(`${routeFile} has no route ${name}`);
   // What only a control service can offer is left out of a simulation.
   const everything = {

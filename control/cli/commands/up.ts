@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { findEnvoy, startEnvoy } from "../../envoy/index.ts";
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import { startPod } from "../../pods/index.ts";
+import { routeName } from "../../route/index.ts";
 import { bootstrap } from "../../xds/bootstrap.ts";
 import type { Address } from "../../xds/index.ts";
 import { addressesOption, addressOption, parseAddress, showAddress } from "../address.ts";
@@ -125,7 +126,7 @@ async function keepOrApply(
   clients: Clients,
   route: InferenceRoute,
 ): Promise<{ name: string; etag: string }> {
-  const name = `${route.metadata?.namespace || "default"}/${route.metadata?.name}`;
+  const name = routeName(route);
   const { routes } = await clients.routes.listRoutes({});
   const kept = routes.find(({ state }) => state?.route?.metadata?.name === route.metadata?.name);
   if (kept?.state) return { name, etag: kept.state.etag };

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { Connections, InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import type { KubernetesObject } from "../../objects/index.ts";
+import { fullObjectName } from "../../objects/index.ts";
 import type { Report } from "../../route/index.ts";
 import { defined, type Manifest } from "../manifest.ts";
 import { reportLosses } from "./losses.ts";
@@ -62,7 +63,7 @@ export function mergeDestinationRule(
       ...manifest.origins,
       ...kept.map((_, index) => ({
         path: ["spec", "subsets", subsets.length + index],
-        text: `kept from DestinationRule ${existing.metadata.namespace ?? "default"}/${existing.metadata.name}`,
+        text: `kept from DestinationRule ${fullObjectName(existing)}`,
       })),
     ],
   };

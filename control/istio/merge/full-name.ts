@@ -1,5 +1,6 @@
+import { defaultNamespace } from "../../route/index.ts";
 /** Gateways by full name; none is the mesh. */
-export function gatewaysOf(gateways: unknown, namespace = "default"): string[] {
+export function gatewaysOf(gateways: unknown, namespace = defaultNamespace): string[] {
   const named = (gateways ?? []) as string[];
   return named.length === 0
     ? ["mesh"]
@@ -7,7 +8,7 @@ export function gatewaysOf(gateways: unknown, namespace = "default"): string[] {
 }
 
 /** A Service's host by its full name; others as they are. */
-export function fullHost(host: unknown, namespace = "default"): string {
+export function fullHost(host: unknown, namespace = defaultNamespace): string {
   const text = String(host);
   if (!text.includes(".")) return `${text}.${namespace}.svc.cluster.local`;
   return /^[^.]+\.[^.]+(?:\.svc)?$/.test(text)

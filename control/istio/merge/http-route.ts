@@ -1,6 +1,8 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { KubernetesObject } from "../../objects/index.ts";
+import { fullObjectName, objectNamespace } from "../../objects/index.ts";
 import type { Report } from "../../route/index.ts";
+import { defaultNamespace } from "../../route/index.ts";
 import { defined, type Manifest } from "../manifest.ts";
 import { isEveryPath } from "./every-path.ts";
 import { inheritFilters } from "./inherit-filters.ts";
@@ -22,8 +24,8 @@ export function mergeHttpRoute(
 ): Manifest {
   const { metadata, spec } = manifest.object;
   const there = (existing.spec ?? {}) as JsonObject;
-  const namespace = existing.metadata.namespace ?? "default";
-  const name = `${namespace}/${existing.metadata.name}`;
+  const namespace = objectNamespace(existing);
+  const name = fullObjectName(existing);
   checkHosts(there, spec, name, report);
   const parents = mergeParents(manifest, there, namespace, name, report);
 
@@ -91,7 +93,7 @@ export function mergeHttpRoute(
 /** The parents of an HTTPRoute: what each is, whatever is written beside its name. */
 export function parentsOf(
   spec: Record<string, unknown>,
-  namespace = "default",
+  namespace = defaultNamespace,
 ): { key: string; parent: JsonObject }[] {
   return listOf(spec.parentRefs as JsonValue | undefined).map((parent) => ({
     key: `${parent.kind ?? "Gateway"} ${parent.namespace || namespace}/${parent.name}`,

@@ -1,5 +1,10 @@
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
-import { type KubernetesObject, objectsOf } from "../../objects/index.ts";
+import {
+  fullObjectName,
+  type KubernetesObject,
+  objectNamespace,
+  objectsOf,
+} from "../../objects/index.ts";
 import type { Report } from "../../route/index.ts";
 import { routeName } from "../../route/index.ts";
 import type { K8sObject, Manifest } from "../manifest.ts";
@@ -43,7 +48,7 @@ export function mergeExisting(
     const route = manifest.object.metadata.annotations["weir.dev/route"] ?? "";
     const refuse = (code: string, path: string, message: string) =>
       problems.push({ route, code, path, message });
-    const what = `${only.kind} ${only.metadata.namespace ?? "default"}/${only.metadata.name}`;
+    const what = `${only.kind} ${fullObjectName(only)}`;
     if (found.length > 1) {
       const all = found.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).join(", ");
       refuse(
@@ -100,10 +105,10 @@ function counterparts(
   existing: readonly KubernetesObject[],
 ): KubernetesObject[] {
   const same = existing.filter(
-    ({ kind, metadata }) =>
-      kind === object.kind &&
-      metadata.name === object.metadata.name &&
-      (metadata.namespace ?? "default") === object.metadata.namespace,
+    (each) =>
+      each.kind === object.kind &&
+      each.metadata.name === object.metadata.name &&
+      objectNamespace(each) === object.metadata.namespace,
   );
   if (same.length > 0) return same;
   if (object.kind === "VirtualService")
@@ -140,7 +145,8 @@ function routesAlike(other: KubernetesObject, { metadata, spec }: K8sObject): bo
   );
 }
 
-function withMetadata(object: K8sObject, { metadata }: KubernetesObject): K8sObject {
+function withMetadata(object: K8sObject, there: KubernetesObject): K8sObject {
+  const { metadata } = there;
   const annotations = Object.entries(metadata.annotations ?? {}).filter(
     ([name]) => !notKept.includes(name),
   );
@@ -148,7 +154,7 @@ function withMetadata(object: K8sObject, { metadata }: KubernetesObject): K8sObj
     ...object,
     metadata: {
       name: metadata.name,
-      namespace: metadata.namespace ?? "default",
+      namespace: objectNamespace(there),
       labels: { ...object.metadata.labels, ...metadata.labels },
       annotations: { ...Object.fromEntries(annotations), ...object.metadata.annotations },
     },

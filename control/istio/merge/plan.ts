@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
 import type { KubernetesObject } from "../../objects/index.ts";
+import { fullObjectName, objectNamespace } from "../../objects/index.ts";
 import type { K8sObject, Manifest } from "../manifest.ts";
 import { toYaml } from "../text/yaml.ts";
 import { routesOf } from "./previous.ts";
@@ -44,7 +45,7 @@ export function planObjects(
 function changed(there: KubernetesObject, object: K8sObject): ObjectChange {
   const shown = relevant(there, object);
   return isDeepStrictEqual(sorted(shown), sorted(object))
-    ? { action: "none", kind: object.kind, name: nameOf(object), diff: "" }
+    ? { action: "none", kind: object.kind, name: fullObjectName(object), diff: "" }
     : described("change", object, shown, object);
 }
 
@@ -58,7 +59,7 @@ function relevant(there: KubernetesObject, object: K8sObject): K8sObject {
     kind: there.kind,
     metadata: {
       name: there.metadata.name,
-      namespace: there.metadata.namespace ?? "default",
+      namespace: objectNamespace(there),
       labels: own(there.metadata.labels, object.metadata.labels),
       annotations: own(there.metadata.annotations, object.metadata.annotations),
     },
@@ -106,13 +107,9 @@ function described(
     context: 3,
     headerOptions: FILE_HEADERS_ONLY,
   });
-  return { action, kind: object.kind, name: nameOf(object), diff };
+  return { action, kind: object.kind, name: fullObjectName(object), diff };
 }
 
-function nameOf({ metadata }: Pick<KubernetesObject, "metadata">): string {
-  return `${metadata.namespace ?? "default"}/${metadata.name}`;
-}
-
-function keyOf({ kind, metadata }: Pick<KubernetesObject, "kind" | "metadata">): string {
-  return `${kind} ${metadata.namespace ?? "default"}/${metadata.name}`;
+function keyOf(object: Pick<KubernetesObject, "kind" | "metadata">): string {
+  return `${object.kind} ${fullObjectName(object)}`;
 }

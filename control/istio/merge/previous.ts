@@ -2,7 +2,7 @@ import { create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type BucketRun, BucketRunSchema } from "../../gen/weir/v1/filter_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../gen/weir/v1/service_pb.ts";
 import type { KubernetesObject } from "../../objects/index.ts";
-import { initialBuckets } from "../../route/index.ts";
+import { bucketCount, initialBuckets, toPercent } from "../../route/index.ts";
 
 /** What the filters of an object are told of one route; only what is read here. */
 interface Policy {
@@ -47,7 +47,7 @@ function policiesOf({ kind, spec }: KubernetesObject): Policy[] {
 function fromTable(runs: JsonValue[]): BucketRun[] | undefined {
   try {
     const buckets = runs.map((run) => fromJson(BucketRunSchema, run));
-    return buckets.reduce((sum, { count }) => sum + count, 0) === 10_000 ? buckets : undefined;
+    return buckets.reduce((sum, { count }) => sum + count, 0) === bucketCount ? buckets : undefined;
   } catch {
     // Not a table that Weir wrote: as if there were none.
     return undefined;
@@ -65,7 +65,7 @@ function fromWeights({ spec }: KubernetesObject, route: string): BucketRun[] | u
   return initialBuckets(
     targets.map(({ destination, weight }) => ({
       name: destination?.subset ?? "",
-      weight: Math.round(((weight ?? 1) * 10_000) / total) / 100,
+      weight: toPercent(Math.round(((weight ?? 1) * bucketCount) / total)),
     })),
   );
 }

@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { KubernetesObject } from "../../objects/index.ts";
+import { fullObjectName } from "../../objects/index.ts";
 import type { Report } from "../../route/index.ts";
 import { defined, type Manifest, type Origin } from "../manifest.ts";
 import { isEveryPath } from "./every-path.ts";
@@ -41,7 +42,7 @@ export function mergeVirtualService(
 ): Manifest {
   const { metadata, spec } = manifest.object;
   const there = existing.spec ?? {};
-  const name = `${existing.metadata.namespace ?? "default"}/${existing.metadata.name}`;
+  const name = fullObjectName(existing);
   const hosts = (spec.hosts ?? []) as string[];
   const otherHosts = ((there.hosts ?? []) as string[]).filter((host) => !hosts.includes(host));
   if (otherHosts.length > 0)

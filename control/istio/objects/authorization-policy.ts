@@ -1,5 +1,5 @@
 import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
-import { defaultModeHeader, routeName } from "../../route/index.ts";
+import { routeName, shadowHeaderNames } from "../../route/index.ts";
 import { sortedRecord } from "../attach.ts";
 import { type Manifest, metadataFor } from "../manifest.ts";
 import { namespaceOf, objectName } from "../names.ts";
@@ -12,7 +12,7 @@ import { namespaceOf, objectName } from "../names.ts";
 export function authorizationPolicy(route: InferenceRoute): Manifest | undefined {
   const shadow = (route.spec as RouteSpec).shadow;
   if (shadow?.isolate === undefined) return undefined;
-  const header = shadow.modeHeader || defaultModeHeader;
+  const header = shadowHeaderNames(shadow).modeHeader;
   return {
     object: {
       apiVersion: "security.istio.io/v1",

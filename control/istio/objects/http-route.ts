@@ -151,7 +151,7 @@ function retryOf({ resilience }: RouteSpec): JsonObject | undefined {
 }
 
 /** A duration as GEP-2257 has it: whole units of at most five digits. */
-export function gatewayDuration(duration: Duration | undefined): string | undefined {
+function gatewayDuration(duration: Duration | undefined): string | undefined {
   if (duration === undefined) return undefined;
   const seconds = Number(duration.seconds);
   const millis = Math.trunc(duration.nanos / 1_000_000);

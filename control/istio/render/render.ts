@@ -242,7 +242,7 @@ function checkModules(points: AttachPoint[], routes: InferenceRoute[], options: 
   ];
   for (const { route } of tokenUrl === undefined ? counted : []) {
     found.push({
-      route: route ? routeName(route) : "",
+      route: routeName(route),
       code: "token-limit-wasm-url",
       path: "spec.tokens",
       message: `token-limit.wasm cannot be told from wasm url "${wasmUrl}": give its own with --token-limit-wasm-url`,
@@ -254,7 +254,7 @@ function checkModules(points: AttachPoint[], routes: InferenceRoute[], options: 
   const arrival = routes.find((route) => arrivalPoint(route) !== undefined);
   if (full !== undefined || arrival !== undefined) {
     found.push({
-      route: full ?? (arrival ? routeName(arrival) : ""),
+      route: full ?? routeName(arrival),
       code: "wasm-sha256",
       path: "wasmSha256",
       message: `wasm sha256 is that of ${wasmUrl}, but weir-full.wasm is needed: give its url and digest`,

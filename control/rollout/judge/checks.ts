@@ -79,7 +79,7 @@ export const tenantMetrics: ReadonlySet<string> = new Set([
 const defaultTolerance = 25;
 const tailTolerance = 50;
 const tailPercentile = 90;
-export const defaultPercentile = 95;
+const defaultPercentile = 95;
 
 /** One comparison that is made: a check with its defaults filled in. */
 export interface WantedCheck {

@@ -1,17 +1,5 @@
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 
-export const phases = [
-  "running",
-  "paused",
-  "rolling-back",
-  "succeeded",
-  "rolled-back",
-  "abandoned",
-] as const;
-
-/** Values of RolloutState.phase. */
-export type Phase = (typeof phases)[number];
-
 /** Whether nothing happens any more and a new rollout may start. */
 export function hasEnded({ phase }: Pick<RolloutState, "phase">): boolean {
   return phase === "succeeded" || phase === "rolled-back" || phase === "abandoned";

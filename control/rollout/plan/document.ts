@@ -1,6 +1,7 @@
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type Rollout, RolloutSchema } from "../../gen/weir/v1/rollout_pb.ts";
 import { checkStructure, type Problem, readDocuments } from "../../route/index.ts";
+import { errorText } from "../../text/error-text.ts";
 
 /** A rollout, or everything that is wrong with its document. */
 export interface ParsedRollout {
@@ -18,7 +19,7 @@ export function parseRolloutText(text: string): ParsedRollout {
   try {
     return parseRollout(document.read());
   } catch (error) {
-    return refused("yaml", error instanceof Error ? error.message : String(error));
+    return refused("yaml", errorText(error));
   }
 }
 

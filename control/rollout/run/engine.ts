@@ -9,7 +9,9 @@ import {
 } from "../../gen/weir/v1/rollout_pb.ts";
 import type { Applied, RouteState } from "../../gen/weir/v1/service_pb.ts";
 import type { Observation, Voices } from "../../report/index.ts";
+import { routeName } from "../../route/index.ts";
 import { StaleEtagError, type Store } from "../../store/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { decide, type GateStatus } from "../machine/machine.ts";
 import type { Decision } from "../machine/moves.ts";
 import { hasEnded } from "../machine/phase.ts";
@@ -158,7 +160,7 @@ export function createEngine(options: EngineOptions): Engine {
       return;
     }
     for (const state of await store.listRollouts()) {
-      const name = nameOf(state);
+      const name = routeName(state.rollout);
       if (hasEnded(state)) {
         if (followed.delete(name)) for (const listener of listeners) listener(name);
         continue;
@@ -167,10 +169,7 @@ export function createEngine(options: EngineOptions): Engine {
         await look(name, state);
       } catch (error) {
         // One rollout that cannot be looked at now must not stop the others.
-        log(
-          `rollout of ${name}: ${error instanceof Error ? error.message : error}`,
-          "rollout-failed",
-        );
+        log(`rollout of ${name}: ${errorText(error)}`, "rollout-failed");
       }
     }
   }
@@ -207,7 +206,7 @@ export function createEngine(options: EngineOptions): Engine {
       let stopped = false;
       const again = async () => {
         await tick().catch((error: unknown) =>
-          log(`rollouts: ${error instanceof Error ? error.message : error}`, "rollout-failed"),
+          log(`rollouts: ${errorText(error)}`, "rollout-failed"),
         );
         if (!stopped) timer = setTimeout(again, everyMs);
       };
@@ -218,9 +217,4 @@ export function createEngine(options: EngineOptions): Engine {
       };
     },
   };
-}
-
-/** Name of the route that a rollout moves. */
-export function nameOf({ rollout }: RolloutState): string {
-  return `${rollout?.metadata?.namespace || "default"}/${rollout?.metadata?.name ?? ""}`;
 }

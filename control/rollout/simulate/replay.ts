@@ -1,5 +1,6 @@
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type ReportRequest, ReportRequestSchema } from "../../gen/weir/v1/report_pb.ts";
+import { errorText } from "../../text/error-text.ts";
 import type { ReplayFrame } from "./simulate.ts";
 import { createSynthetic, faults, goodProfile, seededRandom, tenantFaults } from "./synthetic.ts";
 
@@ -46,7 +47,7 @@ function readLine(line: string, number: number): { at: number; report: ReportReq
   try {
     return { at, report: fromJson(ReportRequestSchema, report as JsonValue) };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorText(error);
     throw new ReplayError(`line ${number}: report cannot be read: ${why}`);
   }
 }

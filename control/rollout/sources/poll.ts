@@ -1,3 +1,4 @@
+import { causeText } from "../../text/error-text.ts";
 /** Keeps the newest answer of something slow, for those who may not wait for it. */
 export interface Poll<T> {
   /** The newest answer, and how old it is; asks again when that is due. Undefined before the first. */
@@ -60,6 +61,5 @@ export function createPolls<T>(keptMs: number, monotonicMs: () => number) {
 /** Why something was not answered, in a few words. */
 export function failureMessage(error: unknown): string {
   if (error instanceof Error && error.name === "TimeoutError") return "no answer in time";
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof Error ? cause.message || cause.name : String(cause);
+  return causeText(error);
 }

@@ -1,5 +1,6 @@
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type InferenceRoute, InferenceRouteSchema } from "../../gen/weir/v1/route_pb.ts";
+import { errorText } from "../../text/error-text.ts";
 import type { Problem } from "../problem.ts";
 import { validateAll } from "../validate/validate.ts";
 import { firstLine, readDocuments } from "./documents.ts";
@@ -66,7 +67,7 @@ function draftOf(prefix: string, read: () => unknown): Draft {
     value = read();
   } catch (error) {
     // Too many aliases: a few hundred bytes that unfold to gigabytes.
-    const message = firstLine(error instanceof Error ? error.message : String(error));
+    const message = firstLine(errorText(error));
     return { prefix, problems: [{ code: "yaml", path: prefix, message }], faults: [] };
   }
   const { faults, problems, rest } = structureOf(value);

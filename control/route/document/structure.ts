@@ -223,7 +223,7 @@ function show(value: unknown): string {
 }
 
 /** The known name within two edits of the given one, if there is one. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+function nearest(word: string, known: readonly string[]): string | undefined {
   const ranked = known
     .map((name) => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))
     .filter(({ distance }) => distance <= 2)

@@ -109,7 +109,7 @@ function contentOf(
   { only = () => filterNames, hosts, shared }: Place,
 ): Content {
   const routes = [...states]
-    .sort((a, b) => compare(nameOf(a), nameOf(b)))
+    .sort((a, b) => compare(routeName(a.route), routeName(b.route)))
     .map((state) => policy(state, only(state), hosts?.(state) ?? state.route?.spec?.hosts ?? []));
   return { routes, ...(report ? { report } : {}), ...(shared ? { shared } : {}) };
 }
@@ -143,10 +143,6 @@ export function filterConfigText(config: FilterConfigJson, module: FilterModule 
   return JSON.stringify(partFor(module, config));
 }
 
-function nameOf(state: RouteState): string {
-  return state.route ? routeName(state.route) : "";
-}
-
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -156,7 +152,7 @@ function policy(
   only: readonly FilterName[],
   hosts: readonly string[],
 ): RoutePolicyInit {
-  const name = nameOf(state);
+  const name = routeName(state.route);
   const spec = state.route?.spec;
   if (spec === undefined) return { name };
   const { rateLimit, compression } = spec;

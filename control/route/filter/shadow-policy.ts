@@ -5,6 +5,7 @@ import type {
   TokenShadowSchema,
 } from "../../gen/weir/v1/filter_pb.ts";
 import type { RateLimit, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import { shadowHeaderNames } from "../shadow-headers.ts";
 import { tenantSources } from "./caller-sources.ts";
 
 type ShadowPolicyInit = MessageInitShape<typeof ShadowPolicySchema>;
@@ -40,7 +41,7 @@ export function shadowPolicy({ shadow, rateLimit }: RouteSpec): ShadowPolicyInit
     percent: shadow.percent,
     tag: shadow.tag,
     match: shadow.match,
-    ...headers(shadow),
+    ...shadowHeaderNames(shadow),
     ...(shadow.from.length > 0 ? { from: shadow.from, identity: tenantSources(rateLimit) } : {}),
     ...(shadow.baggage ? { baggage: true } : {}),
     ...(shadow.yield ? { yield: true } : {}),
@@ -59,7 +60,12 @@ function paidApart(rateLimit: RateLimit | undefined): ShadowPolicyInit {
 export function arrivalPolicy({ shadow }: RouteSpec): ShadowPolicyInit | undefined {
   if (shadow?.arrival === undefined) return undefined;
   const { tag, baggage } = shadow;
-  return { arrival: true, tag, ...headers(shadow), ...(baggage ? { baggage: true } : {}) };
+  return {
+    arrival: true,
+    tag,
+    ...shadowHeaderNames(shadow),
+    ...(baggage ? { baggage: true } : {}),
+  };
 }
 
 /** How diverted requests are told apart where tokens are counted; undefined where there are none. */
@@ -67,7 +73,7 @@ export function divertedTokens({
   shadow,
 }: RouteSpec): MessageInitShape<typeof TokenShadowSchema> | undefined {
   if (shadow === undefined || mirrors(shadow)) return undefined;
-  return { header: headers(shadow).modeHeader, ...clamp(shadow) };
+  return { header: shadowHeaderNames(shadow).modeHeader, ...clamp(shadow) };
 }
 
 /** What token-limit.wasm does where only shadow traffic comes by; undefined where it is left as it is. */
@@ -86,8 +92,4 @@ function clamp({ maxTokens }: Shadow) {
 export function tenantsOf(rateLimit: RateLimit, shadow: RouteSpec["shadow"]) {
   if (shadow === undefined || mirrors(shadow)) return rateLimit.tenants;
   return { ...rateLimit.tenants, [shadowTenant]: shadow.tier || rateLimit.default };
-}
-
-function headers({ modeHeader, tagHeader }: Shadow) {
-  return { modeHeader: modeHeader || "x-shadow-mode", tagHeader: tagHeader || "x-traffic-tag" };
 }

@@ -2,6 +2,7 @@ import type { Locality, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations, UpstreamTls } from "../../gen/weir/v1/traffic_pb.ts";
 import { controlHeaders } from "../control-headers.ts";
 import type { Report } from "../problem.ts";
+import { shadowHeaders } from "../shadow-headers.ts";
 import { matchProblems } from "./compression.ts";
 
 /** What is wrong with how a route treats requests and pods: drills, headers, TLS, balance, localities. */
@@ -49,11 +50,7 @@ function checkHeaders(
   spec: RouteSpec,
   report: Report,
 ): void {
-  const own = [
-    ...controlHeaders,
-    spec.shadow?.modeHeader || "x-shadow-mode",
-    spec.shadow?.tagHeader || "x-traffic-tag",
-  ];
+  const own = [...controlHeaders, ...shadowHeaders(spec)];
   const seen = new Map<string, string>();
   const fields = { set: Object.keys(set), add: Object.keys(add), remove };
   for (const [field, names] of Object.entries(fields))

@@ -3,7 +3,8 @@ import type { InferenceRoute, KeySource, RouteSpec } from "../../gen/weir/v1/rou
 import { controlHeaders } from "../control-headers.ts";
 import { routeName } from "../names.ts";
 import type { Problem, Report } from "../problem.ts";
-import { toBuckets } from "../weights.ts";
+import { shadowHeaderNames } from "../shadow-headers.ts";
+import { bucketCount, toBuckets } from "../weights.ts";
 import { stickinessProblems } from "./canary.ts";
 import { checkCluster } from "./cluster.ts";
 import { compressionProblems, matchProblems } from "./compression.ts";
@@ -109,7 +110,7 @@ function checkVariants(spec: RouteSpec, report: Report): void {
     report,
   );
   const sum = spec.variants.reduce((total, each) => total + toBuckets(each.weight), 0);
-  if (sum !== 10000)
+  if (sum !== bucketCount)
     report("weights-sum", "spec.variants", `weights must sum to exactly 100, not ${sum / 100}`);
   const withEndpoints = spec.variants.filter((each) => each.endpoints.length > 0);
   const endpoints = new Map<string, string>();
@@ -223,8 +224,7 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
       "spec.shadow.variant",
       `variant ${shadow.variant} takes shadow traffic only: its weight must be 0, not ${target.weight}`,
     );
-  const modeHeader = shadow.modeHeader || "x-shadow-mode";
-  const tagHeader = shadow.tagHeader || "x-traffic-tag";
+  const { modeHeader, tagHeader } = shadowHeaderNames(shadow);
   if (modeHeader === tagHeader)
     report(
       "same-header",
@@ -245,7 +245,7 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
 }
 
 /** Reports every name that is there for the second time. */
-export function reportDuplicates(
+function reportDuplicates(
   names: readonly string[],
   path: string,
   noun: string,

@@ -19,11 +19,12 @@ import {
   RouteStateSchema,
 } from "../../gen/weir/v1/service_pb.ts";
 import { defaultNamespace, routeName } from "../../route/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { openRecord, sealRecord } from "../record.ts";
 import { StoreUnavailableError } from "../store.ts";
 
 /** Version of what follows; a store of another one is refused. */
-export const layout = "1";
+const layout = "1";
 
 /**
  * Where everything lies, below the prefix:
@@ -138,7 +139,7 @@ export function openEntry(kv: KeyValue): { id: Buffer; entry: AuditEntry } {
       throw new StoreUnavailableError(`it holds another one: ${entry.sequence}`);
     return { id: content.subarray(0, idBytes), entry };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     const entry = create(AuditEntrySchema, { sequence, action: damagedAction, reason });
     return { id: Buffer.alloc(0), entry };
   }

@@ -2,6 +2,7 @@ import { type EtcdClient, endOf, getOp, kvsOf, text } from "../../etcd/index.ts"
 import { type KeyValue, RangeRequest_SortOrder } from "../../gen/etcdserverpb/rpc_pb.ts";
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
+import { errorText } from "../../text/error-text.ts";
 import type { Copy } from "./copy.ts";
 import { type Keys, openEntry, openRollout, openRoute, sequenceIn } from "./layout.ts";
 
@@ -94,7 +95,7 @@ export function createRecovery(
       whole(kv);
       return state;
     } catch (error) {
-      const found = note(kv, error instanceof Error ? error.message : String(error));
+      const found = note(kv, errorText(error));
       const last = copy();
       if (last) return known(last, name);
       found.last ??= lastEntry(name, tells);

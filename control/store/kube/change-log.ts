@@ -1,5 +1,6 @@
 import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
 import { type KubeClient, KubeError, type KubeObject } from "../../kube/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import type { Change as StoreChange } from "../change.ts";
 import { appliedLabel, changePath, changesPath, sequenceOf, storeManager } from "./names.ts";
 import { createSerial } from "./per-key-queue.ts";
@@ -94,7 +95,7 @@ export function createChangeLog(
     try {
       return entryOf(object);
     } catch (error) {
-      if (!damaged.has(sequence)) say(error instanceof Error ? error.message : String(error));
+      if (!damaged.has(sequence)) say(errorText(error));
       damaged.add(sequence);
       if (damaged.size > maxDamaged) damaged.clear();
       return undefined;

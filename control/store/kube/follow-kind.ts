@@ -1,4 +1,5 @@
 import { follow, isTransient, type KubeClient, type KubeObject, pause } from "../../kube/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { StoreUnavailableError } from "../store.ts";
 import { allRoutesPath, changesPath } from "./names.ts";
 import { patienceMs } from "./write.ts";
@@ -60,7 +61,7 @@ export async function probe(
       } catch (error) {
         if (signal.aborted) return;
         if (!isTransient(error) || Date.now() > until)
-          throw new StoreUnavailableError(error instanceof Error ? error.message : String(error));
+          throw new StoreUnavailableError(errorText(error));
         await pause(500, signal);
       }
     }

@@ -3,6 +3,7 @@ import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { isTransient, type KubeClient, type KubeObject, pause } from "../../kube/index.ts";
 import type { Problem } from "../../route/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { createBroadcast } from "../broadcast.ts";
 import {
   type Change,
@@ -113,7 +114,7 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
   function inBackground(name: string, work: () => Promise<void>): void {
     alone(name, work).catch((error: unknown) => {
       if (stop.signal.aborted) return;
-      say(`${name}: ${error instanceof Error ? error.message : error}`);
+      say(`${name}: ${errorText(error)}`);
       if (error instanceof LossError) kindGone ||= error.kind;
       if (isTransient(error) || (error instanceof LossError && !error.kind))
         void pause(graceMs, stop.signal).then(() => {

@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type AuditEntry, AuditEntrySchema } from "../../gen/weir/v1/service_pb.ts";
 import type { KubeObject } from "../../kube/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { StoreUnavailableError } from "../store.ts";
 import { appliedLabel, changeName, digest } from "./names.ts";
 
@@ -62,14 +63,12 @@ export function entryOf(object: KubeObject): AuditEntry {
     if (effectOf(entry) !== object.spec?.effect) throw new Error("its effect is another one");
     return entry;
   } catch (error) {
-    throw new StoreUnavailableError(
-      `the audit entry ${name} is damaged: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new StoreUnavailableError(`the audit entry ${name} is damaged: ${errorText(error)}`);
   }
 }
 
 /** What stands for an entry that cannot be read: its number, and why. It changes nothing. */
 export function damagedEntry(sequence: bigint, error: unknown): AuditEntry {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = errorText(error);
   return create(AuditEntrySchema, { sequence, action: "damaged", reason });
 }

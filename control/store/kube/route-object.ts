@@ -3,7 +3,8 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type InferenceRoute, InferenceRouteSchema } from "../../gen/weir/v1/route_pb.ts";
 import { type RouteState, RouteStateSchema } from "../../gen/weir/v1/service_pb.ts";
 import type { KubeObject } from "../../kube/index.ts";
-import { bucketCount, type Problem, parseRoute } from "../../route/index.ts";
+import { bucketCount, defaultNamespace, type Problem, parseRoute } from "../../route/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import { digest, routeResource, stateAnnotation } from "./names.ts";
 import { overlay } from "./overlay.ts";
 
@@ -36,7 +37,7 @@ export interface RouteObject {
 const foreign = ["weir.dev/", "kubectl.kubernetes.io/", "meta.helm.sh/", "argocd.argoproj.io/"];
 
 export function readRouteObject(object: KubeObject): RouteObject {
-  const { name, namespace = "default", labels = {}, annotations = {} } = object.metadata;
+  const { name, namespace = defaultNamespace, labels = {}, annotations = {} } = object.metadata;
   const kept = Object.entries(annotations).filter(
     ([key]) => !foreign.some((prefix) => key.startsWith(prefix)),
   );
@@ -71,7 +72,7 @@ export function readAnyObject(object: KubeObject): RouteObject | { name: string;
     return readRouteObject(object);
   } catch (error) {
     const { name, namespace } = object.metadata;
-    const message = `it cannot be read: ${error instanceof Error ? error.message : error}`;
+    const message = `it cannot be read: ${errorText(error)}`;
     return { name: `${namespace}/${name}`, message };
   }
 }

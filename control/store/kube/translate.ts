@@ -1,4 +1,5 @@
 import { isTransient, KubeError } from "../../kube/index.ts";
+import { errorText } from "../../text/error-text.ts";
 import {
   FencedError,
   NotStoredError,
@@ -15,7 +16,7 @@ export async function translated<T>(name: string, work: () => Promise<T>): Promi
     return await work();
   } catch (error) {
     if (own.some((kind) => error instanceof kind)) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorText(error);
     if (error instanceof KubeError && !isTransient(error))
       throw new StoreRefusedError(`the cluster refuses ${name || "the request"}: ${message}`);
     throw new StoreUnavailableError(message);

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errorText } from "../../text/error-text.ts";
 import { StoreUnavailableError } from "../store.ts";
 import { takeOwnership } from "./owner.ts";
-import { preparePlace, reason } from "./place.ts";
+import { preparePlace } from "./place.ts";
 import { verifyFile } from "./verify.ts";
 
 /** Layout of the files; a store of a newer layout is refused. */
@@ -40,7 +41,7 @@ export function takeDirectory(path: string, make: boolean): Directory {
   } catch (error) {
     release();
     if (error instanceof StoreUnavailableError) throw error;
-    throw new StoreUnavailableError(`cannot read the store ${path}: ${reason(error)}`);
+    throw new StoreUnavailableError(`cannot read the store ${path}: ${errorText(error)}`);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type RouteState,
   RouteStateSchema,
 } from "../../gen/weir/v1/service_pb.ts";
+import { errorText } from "../../text/error-text.ts";
 import { createBroadcast } from "../broadcast.ts";
 import {
   type Change,
@@ -135,9 +136,7 @@ export function createLmdbStore(
         error instanceof StoreUnavailableError
       )
         throw error;
-      throw new StoreUnavailableError(
-        `the store ${path} failed: ${error instanceof Error ? error.message : error}`,
-      );
+      throw new StoreUnavailableError(`the store ${path} failed: ${errorText(error)}`);
     }
   }
 
@@ -257,8 +256,6 @@ function openFile(path: string, directory: Directory) {
     return files;
   } catch (error) {
     directory.release();
-    throw new StoreUnavailableError(
-      `cannot open the store ${path}: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new StoreUnavailableError(`cannot open the store ${path}: ${errorText(error)}`);
   }
 }

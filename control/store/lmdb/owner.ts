@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errorText } from "../../text/error-text.ts";
 import { StoreUnavailableError } from "../store.ts";
-import { reason } from "./place.ts";
 
 const file = "owner";
 
@@ -25,7 +25,7 @@ export function takeOwnership(path: string): () => void {
     writeFileSync(record, own, { flag: "wx" });
   } catch (error) {
     if (error instanceof StoreUnavailableError) throw error;
-    throw new StoreUnavailableError(`cannot take the store ${path}: ${reason(error)}`);
+    throw new StoreUnavailableError(`cannot take the store ${path}: ${errorText(error)}`);
   }
   return () => rmSync(record, { force: true });
 }

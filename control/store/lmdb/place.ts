@@ -1,5 +1,6 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { errorText } from "../../text/error-text.ts";
 import { StoreUnavailableError } from "../store.ts";
 
 /** The files of a store, all of them plain ones. */
@@ -17,7 +18,7 @@ export function preparePlace(path: string, make: boolean): void {
     if (!statSync(path).isDirectory()) throw new Error("it is not a directory");
   } catch (error) {
     throw new StoreUnavailableError(
-      `cannot ${make ? "make" : "read"} the store's directory ${path}: ${reason(error)}`,
+      `cannot ${make ? "make" : "read"} the store's directory ${path}: ${errorText(error)}`,
     );
   }
   for (const name of files) checkPlain(join(path, name));
@@ -43,13 +44,8 @@ function checkPlain(file: string): void {
   try {
     found = statSync(file, { throwIfNoEntry: false });
   } catch (error) {
-    throw new StoreUnavailableError(`cannot read the store's file ${file}: ${reason(error)}`);
+    throw new StoreUnavailableError(`cannot read the store's file ${file}: ${errorText(error)}`);
   }
   if (found !== undefined && !found.isFile())
     throw new StoreUnavailableError(`the store's file ${file} is not a plain file`);
-}
-
-/** What an error says. */
-export function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,9 +2,12 @@
 
 import { noteHold } from "./outcome.js";
 
+/** @import { AnswerOf, Method, RequestOf } from "../answers.ts" */
+
 const tokenKey = "weir-token";
 const endOfStream = 2;
 
+/** @param {string} token */
 export function setToken(token) {
   sessionStorage.setItem(tokenKey, token);
 }
@@ -13,8 +16,16 @@ export function hasToken() {
   return sessionStorage.getItem(tokenKey) !== null;
 }
 
+/**
+ * The body of an answer that is no success.
+ * @typedef {{ path?: string, message?: string }} Problem
+ * @typedef {{ type?: string, debug?: { problems?: Problem[] } }} Detail
+ * @typedef {{ code?: string, message?: string, details?: Detail[] }} ErrorBody
+ */
+
 /** An answer of the API that is not a success; `code` is Connect's. */
-export class ApiError extends Error {
+class ApiError extends Error {
+  /** @param {string} code @param {string} message @param {Problem[]} problems */
   constructor(code, message, problems) {
     super(message);
     this.code = code;
@@ -25,8 +36,12 @@ export class ApiError extends Error {
 /**
  * Calls one unary method, e.g. call("RouteService/ListRoutes").
  * Throws ApiError, or TypeError when the server cannot be reached.
+ * @template {Method} Called
+ * @param {Called} method
+ * @param {RequestOf<Called>} request
+ * @returns {Promise<AnswerOf<Called>>}
  */
-export async function call(method, request = {}, timeoutMs = 5000) {
+export async function call(method, request, timeoutMs = 5000) {
   const response = await fetch(`/weir.v1.${method}`, {
     method: "POST",
     headers: headers("application/json"),
@@ -42,6 +57,11 @@ export async function call(method, request = {}, timeoutMs = 5000) {
 /**
  * Follows a server stream, one callback per message, until it ends or the
  * signal aborts. Throws as `call` does; a stream that ends by itself is an error.
+ * @template {Method} Called
+ * @param {Called} method
+ * @param {RequestOf<Called>} request
+ * @param {AbortSignal} signal
+ * @param {(message: AnswerOf<Called>) => void} onMessage
  */
 export async function watch(method, request, signal, onMessage) {
   const response = await fetch(`/weir.v1.${method}`, {
@@ -50,7 +70,8 @@ export async function watch(method, request, signal, onMessage) {
     body: envelope(JSON.stringify(request)),
     signal,
   });
-  if (!response.ok) throw apiError(await response.json().catch(() => ({})), response);
+  if (!response.ok || response.body === null)
+    throw apiError(await response.json().catch(() => ({})), response);
   for await (const { flags, message } of envelopes(response.body)) {
     if (flags & endOfStream) throw apiError(message.error ?? {}, response);
     onMessage(message);
@@ -58,6 +79,7 @@ export async function watch(method, request, signal, onMessage) {
   throw new ApiError("unavailable", "the stream ended", []);
 }
 
+/** @param {string} contentType @returns {Record<string, string>} */
 function headers(contentType) {
   const token = sessionStorage.getItem(tokenKey);
   return {
@@ -67,6 +89,7 @@ function headers(contentType) {
   };
 }
 
+/** @param {ErrorBody} body @param {Response} response */
 function apiError(body, response) {
   const detail = (body.details ?? []).find((each) => each.type === "weir.v1.Problems");
   return new ApiError(
@@ -76,7 +99,7 @@ function apiError(body, response) {
   );
 }
 
-/** A message as Connect streams carry it: flags, length, bytes. */
+/** A message as Connect streams carry it: flags, length, bytes. @param {string} text */
 function envelope(text) {
   const bytes = new TextEncoder().encode(text);
   const framed = new Uint8Array(5 + bytes.length);
@@ -85,6 +108,7 @@ function envelope(text) {
   return framed;
 }
 
+/** @param {ReadableStream<Uint8Array>} body */
 async function* envelopes(body) {
   const decoder = new TextDecoder();
   const reader = body.getReader();
@@ -101,7 +125,7 @@ async function* envelopes(body) {
         const length = new DataView(pending.buffer, pending.byteOffset).getUint32(1);
         if (pending.length < 5 + length) break;
         const message = JSON.parse(decoder.decode(pending.subarray(5, 5 + length)) || "{}");
-        yield { flags: pending[0], message };
+        yield { flags: pending[0] ?? 0, message };
         pending = pending.subarray(5 + length);
       }
     }

@@ -10,6 +10,8 @@ import { Rollouts } from "./rollouts.js";
 import { Route } from "./route.js";
 import { Routes } from "./routes.js";
 
+/** @import { RouteState, AnswerOf } from "../answers.ts" */
+
 const tabs = [
   ["routes", "Routes"],
   ["rollouts", "Rollouts"],
@@ -26,7 +28,7 @@ function usePlace() {
     addEventListener("hashchange", moved);
     return () => removeEventListener("hashchange", moved);
   }, []);
-  const [tab, ...rest] = place.split("/");
+  const [tab = "", ...rest] = place.split("/");
   return { tab, name: rest.join("/") };
 }
 
@@ -44,9 +46,9 @@ function Connection() {
 }
 
 function TokenForm() {
-  const submit = (event) => {
+  const submit = (/** @type {SubmitEvent & { currentTarget: HTMLFormElement }} */ event) => {
     event.preventDefault();
-    setToken(new FormData(event.target).get("token"));
+    setToken(String(new FormData(event.currentTarget).get("token")));
   };
   return html`<form class="connection" onSubmit=${submit}>
     <span role="alert"><span class="dot bad"></span> not signed in${hasToken() ? ": the token is wrong or has expired" : ""}</span>
@@ -55,6 +57,13 @@ function TokenForm() {
   </form>`;
 }
 
+/**
+ * @param {object} of
+ * @param {string} of.tab
+ * @param {string} of.name of the route that is looked at; "" for all
+ * @param {{ routes: ReadonlyMap<string, RouteState>, loading: boolean }} of.state
+ * @param {AnswerOf<"SignalService/ListSignals">["routes"]} of.signals
+ */
 function Page({ tab, name, state, signals }) {
   if (tab === "rollouts") return html`<${Rollouts} />`;
   if (tab === "proxies") return html`<${Proxies} />`;
@@ -69,17 +78,17 @@ function App() {
   const state = useRoutes();
   const overview = tab === "routes" && !name;
   const { answer } = usePolled(overview ? "SignalService/ListSignals" : "", {}, 2000);
-  const main = useRef(null);
+  const main = useRef(/** @type {HTMLElement | null} */ (null));
   const arrived = useRef(false);
   // Whoever follows a link with the keyboard or a screen reader lands on what it led to.
   useEffect(() => {
-    if (arrived.current) main.current.focus();
+    if (arrived.current) main.current?.focus();
     arrived.current = true;
   }, [tab, name]);
   return html`
-    <a class="skip" href="#main" onClick=${(event) => {
+    <a class="skip" href="#main" onClick=${(/** @type {MouseEvent} */ event) => {
       event.preventDefault();
-      main.current.focus();
+      main.current?.focus();
     }}>to the content</a>
     <header>
       <h1>Weir</h1>
@@ -92,4 +101,5 @@ function App() {
   `;
 }
 
-render(html`<${App} />`, document.getElementById("app"));
+const place = document.getElementById("app");
+if (place) render(html`<${App} />`, place);

@@ -7,7 +7,7 @@ const firstEntries = 20;
 /** Older ones are for the command line: a page of thousands of rows helps no one. */
 const mostEntries = 200;
 
-/** What was changed, newest first: of one route, or of all when `name` is empty. */
+/** What was changed, newest first: of one route, or of all when `name` is empty. @param {{ name?: string }} of */
 export function Audit({ name = "" }) {
   const [limit, setLimit] = useState(firstEntries);
   const { answer, error, loading } = usePolled("AuditService/ListAudit", { name, limit }, 3000);

@@ -2,11 +2,15 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { html } from "./html.js";
 
+/** @import { HistorySeriesJson } from "../../gen/weir/v1/signals_pb.ts" */
+/** @import { AnswerOf } from "../answers.ts" */
+
 /** Lines differ by dashes as well as by colour, for eyes that do not tell the colours apart. */
 const dashes = [[], [8, 4], [2, 3], [8, 3, 2, 3]];
 const lineColours = ["--line-1", "--line-2", "--line-3", "--line-4"];
 const heightPx = 170;
 
+/** @type {[signal: string, title: string][]} */
 const charts = [
   ["requests_per_second", "requests/s"],
   ["error_percent", "errors, %"],
@@ -15,7 +19,10 @@ const charts = [
   ["refused_per_second", "refused/s"],
 ];
 
-/** The last fifteen minutes of a route, one chart per signal, one line per variant. */
+/**
+ * The last fifteen minutes of a route, one chart per signal, one line per variant.
+ * @param {{ history?: AnswerOf<"SignalService/GetHistory"> }} of
+ */
 export function Charts({ history }) {
   const { at = [], series = [] } = history ?? {};
   if (at.length < 2)
@@ -43,7 +50,7 @@ function useDark() {
   return dark;
 }
 
-/** A colour of the style sheet as a canvas understands it. */
+/** A colour of the style sheet as a canvas understands it. @param {HTMLElement} element @param {string} name */
 function colourOf(element, name) {
   element.style.color = `var(${name})`;
   const { color } = getComputedStyle(element);
@@ -51,28 +58,32 @@ function colourOf(element, name) {
   return color;
 }
 
+/** @param {{ title: string, seconds: number[], lines: HistorySeriesJson[] }} of */
 function Chart({ title, seconds, lines }) {
-  const place = useRef(null);
-  const chart = useRef(null);
+  const place = useRef(/** @type {HTMLElement | null} */ (null));
+  const chart = useRef(/** @type {uPlot | null} */ (null));
   const dark = useDark();
   // JSON has no NaN: the API sends it as a word, the chart wants null.
+  /** @type {uPlot.AlignedData} */
   const data = [
     seconds,
-    ...lines.map(({ values }) => values.map((v) => (typeof v === "number" ? v : null))),
+    ...lines.map(({ values = [] }) => values.map((v) => (typeof v === "number" ? v : null))),
   ];
   const names = lines.map(({ variant }) => variant || "all").join("\n");
 
   useEffect(() => {
+    const element = place.current;
+    if (element === null) return;
     const axis = {
-      stroke: colourOf(place.current, "--quiet"),
+      stroke: colourOf(element, "--quiet"),
       font: "12px system-ui",
       grid: { stroke: "#8883", width: 1 },
       ticks: { show: false },
     };
-    const colours = lineColours.map((name) => colourOf(place.current, name));
-    chart.current = new uPlot(
+    const colours = lineColours.map((name) => colourOf(element, name));
+    const drawn = new uPlot(
       {
-        width: place.current.clientWidth,
+        width: element.clientWidth,
         height: heightPx,
         cursor: { sync: { key: "weir" }, drag: { x: false, y: false } },
         legend: { live: true },
@@ -85,40 +96,49 @@ function Chart({ title, seconds, lines }) {
           { label: "at", value: (_chart, v) => (v == null ? "now" : clock(v)) },
           ...names.split("\n").map((label, i) => ({
             label,
-            stroke: colours[i % colours.length],
-            dash: dashes[i % dashes.length],
+            stroke: colours[i % colours.length] ?? "",
+            dash: dashes[i % dashes.length] ?? [],
             width: 2,
             points: { show: false },
             // Without a pointer on the chart the legend tells the newest value.
-            value: (chart, v, series, index) =>
-              format(index == null ? chart.data[series]?.at(-1) : v),
+            value: (
+              /** @type {uPlot} */ chart,
+              /** @type {number} */ v,
+              /** @type {number} */ series,
+              /** @type {number | null} */ index,
+            ) => format(index == null ? chart.data[series]?.at(-1) : v),
           })),
         ],
       },
       data,
-      place.current,
+      element,
     );
-    const resized = new ResizeObserver(([{ contentRect }]) =>
-      chart.current.setSize({ width: contentRect.width, height: heightPx }),
+    chart.current = drawn;
+    const resized = new ResizeObserver(() =>
+      drawn.setSize({ width: element.clientWidth, height: heightPx }),
     );
-    resized.observe(place.current);
+    resized.observe(element);
     return () => {
       resized.disconnect();
-      chart.current.destroy();
+      drawn.destroy();
     };
   }, [names, dark]);
-  useEffect(() => chart.current.setData(data));
-  const latest = lines.map(({ variant, values }) => `${variant || "all"} ${format(values.at(-1))}`);
+  useEffect(() => chart.current?.setData(data));
+  const latest = lines.map(
+    ({ variant, values = [] }) => `${variant || "all"} ${format(values.at(-1))}`,
+  );
   return html`<figure>
     <figcaption>${title}</figcaption>
     <div ref=${place} role="img" aria-label=${`${title}, now: ${latest.join(", ")}`}></div>
   </figure>`;
 }
 
+/** @param {unknown} value */
 function format(value) {
   return typeof value === "number" ? value.toFixed(1) : "not measured";
 }
 
+/** @param {number} seconds */
 function clock(seconds) {
   return new Date(seconds * 1000).toLocaleTimeString();
 }

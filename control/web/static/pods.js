@@ -1,11 +1,13 @@
 import { usePolled } from "./data.js";
-import { count, percent } from "./format.js";
+import { amountOf, count, percent, whole } from "./format.js";
 import { html } from "./html.js";
+
+/** @import { PodLoadJson, SeenLoadJson } from "../../gen/weir/v1/signals_pb.ts" */
 
 /** From here on a pod's queue grows and users wait. */
 const fullPercent = 90;
 
-/** How busy the pods of a route are, as they say themselves. */
+/** How busy the pods of a route are, as they say themselves. @param {{ name: string }} of */
 export function Pods({ name }) {
   const { answer } = usePolled("SignalService/ListPods", { name }, 3000);
   if (answer === undefined) return null;
@@ -13,6 +15,7 @@ export function Pods({ name }) {
   return html`<h3>Pods</h3><${List} name=${name} read=${read} pods=${pods} /><${Saturation} name=${name} pods=${pods} seen=${seen} />`;
 }
 
+/** @param {{ name: string, read: boolean, pods: PodLoadJson[] }} of */
 function List({ name, read, pods }) {
   if (!read)
     return html`<p class="empty">the control service was started without <code>--pod-metrics</code>: it does not ask the pods how busy they are</p>`;
@@ -28,38 +31,45 @@ function List({ name, read, pods }) {
   </table></div>`;
 }
 
+/** @type {Record<string, string>} */
 const sources = { answers: "pods' answers", estimate: "proxies' estimate" };
 
-/** How busy the pods are by who says it; 100 % is the route's mark. */
+/**
+ * How busy the pods are by who says it; 100 % is the route's mark.
+ * @param {{ name: string, pods: PodLoadJson[], seen: SeenLoadJson[] }} of
+ */
 function Saturation({ name, pods, seen }) {
+  /** @type {{ of: string, value: number, by: string, many: string }[]} */
   const rows = [
-    ...[...new Set(pods.map((each) => each.variant))].flatMap((variant) => {
+    ...[...new Set(pods.map((each) => each.variant ?? ""))].flatMap((variant) => {
       const told = pods.filter(
         (each) => each.variant === variant && each.saturationPercent !== undefined,
       );
       if (told.length === 0) return [];
-      const sum = told.reduce((all, each) => all + each.saturationPercent, 0);
-      return [[variant, sum / told.length, "pods' metrics", count(told.length, "pod")]];
+      const sum = told.reduce((all, each) => all + amountOf(each.saturationPercent), 0);
+      const many = count(told.length, "pod");
+      return [{ of: variant, value: sum / told.length, by: "pods' metrics", many }];
     }),
-    ...seen.map(({ source, saturationPercent = 0, proxies = 0 }) => [
-      "all variants",
-      saturationPercent,
-      sources[source] ?? source,
-      `${proxies} ${proxies === 1 ? "proxy" : "proxies"}`,
-    ]),
+    ...seen.map(({ source = "", saturationPercent, proxies = 0 }) => ({
+      of: "all variants",
+      value: amountOf(saturationPercent),
+      by: sources[source] ?? source,
+      many: `${proxies} ${proxies === 1 ? "proxy" : "proxies"}`,
+    })),
   ];
   if (rows.length === 0) return null;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="load by source"><table>
     <caption class="hidden">load of the pods of ${name} by source</caption>
     <thead><tr><th scope="col">load of</th><th scope="col" class="number">saturation</th><th scope="col">by</th><th scope="col">of so many</th></tr></thead>
     <tbody>${rows.map(
-      ([of, value, by, many]) => html`<tr key=${`${of} ${by}`}>
+      ({ of, value, by, many }) => html`<tr key=${`${of} ${by}`}>
       <th scope="row">${of}</th><td class="number">${percent(value)}</td><td>${by}</td><td>${many}</td>
     </tr>`,
     )}</tbody>
   </table></div>`;
 }
 
+/** @param {PodLoadJson} of */
 function PodRow({
   endpoint,
   variant,
@@ -69,17 +79,21 @@ function PodRow({
   saturationPercent,
   problem,
 }) {
-  const saturated = waiting > 0 || kvCachePercent >= fullPercent;
+  const saturated = amountOf(waiting) > 0 || amountOf(kvCachePercent) >= fullPercent;
   const told = waiting === undefined ? "does not tell its queue" : "has room";
   const word = problem || (saturated ? "saturated" : told);
-  const number = (value) => (value === undefined ? "–" : Math.round(value).toLocaleString());
   return html`<tr>
     <th scope="row"><code>${endpoint}</code></th>
     <td>${variant}</td>
-    <td class="number">${number(running)}</td>
-    <td class="number">${number(waiting)}</td>
-    <td class="number">${kvCachePercent === undefined ? "–" : `${Math.round(kvCachePercent)} %`}</td>
-    <td class="number">${saturationPercent === undefined ? "–" : `${Math.round(saturationPercent)} %`}</td>
+    <td class="number">${whole(running)}</td>
+    <td class="number">${whole(waiting)}</td>
+    <td class="number">${inPercent(kvCachePercent)}</td>
+    <td class="number">${inPercent(saturationPercent)}</td>
     <td><span class=${`dot ${word === "has room" ? "ok" : "bad"}`}></span> ${word}</td>
   </tr>`;
+}
+
+/** A share without a fraction. @param {import("./format.js").Measured} value */
+function inPercent(value) {
+  return typeof value === "number" ? `${Math.round(value)} %` : whole(value);
 }

@@ -1,7 +1,9 @@
 import { useState } from "preact/hooks";
 import { usePolled } from "./data.js";
 import { when } from "./format.js";
-import { html } from "./html.js";
+import { html, valueOf } from "./html.js";
+
+/** @import { Proxy } from "../answers.ts" */
 
 const firstRows = 50;
 /** What needs a look comes first. */
@@ -16,10 +18,9 @@ export function Proxies() {
   const found = proxies
     .filter(({ node, word: state }) => node.includes(word) || state.includes(word))
     .sort((a, b) => order.indexOf(a.word) - order.indexOf(b.word) || a.node.localeCompare(b.node));
-  const counts = order.map((state) => [
-    state,
-    proxies.filter((each) => each.word === state).length,
-  ]);
+  const counts = order
+    .map((state) => ({ state, count: proxies.filter((each) => each.word === state).length }))
+    .filter(({ count }) => count > 0);
   return html`<section aria-labelledby="proxies">
     <h2 id="proxies">Proxies</h2>
     ${loading && html`<p class="empty">loading ...</p>`}
@@ -29,11 +30,8 @@ export function Proxies() {
       proxies.length > 0 &&
       html`
       <p class="tools">
-        <label>find <input type="search" value=${word} placeholder="node or state" onInput=${(event) => setWord(event.target.value)} /></label>
-        <span role="status">${counts
-          .filter(([, count]) => count > 0)
-          .map(([state, count]) => `${count} ${state}`)
-          .join(", ")}</span>
+        <label>find <input type="search" value=${word} placeholder="node or state" onInput=${(/** @type {InputEvent} */ event) => setWord(valueOf(event))} /></label>
+        <span role="status">${counts.map(({ state, count }) => `${count} ${state}`).join(", ")}</span>
       </p>
       <div class="scroll" tabindex="0" role="region" aria-label="list of proxies"><table>
       <caption class="hidden">proxies</caption>
@@ -48,12 +46,14 @@ export function Proxies() {
   </section>`;
 }
 
+/** @param {Proxy} proxy */
 function stateOf({ connected, inSync, resources = [] }) {
   if (!connected) return "away";
   if (resources.some((each) => each.nackMessage)) return "refused";
   return inSync ? "in sync" : "behind";
 }
 
+/** @param {Proxy & { word: string }} of */
 function ProxyRow({ node, version, word, since, reportedRevision, resources = [] }) {
   return html`<tr>
     <th scope="row"><code>${node}</code></th>

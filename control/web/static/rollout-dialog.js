@@ -1,20 +1,29 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "./api.js";
 import { html } from "./html.js";
+import { failureOf } from "./outcome.js";
 import { stepWords } from "./rollout-words.js";
 import { Preview, planWeights } from "./shift-dialog.js";
 
-const methods = {
+/** @import { RolloutState, Route } from "../answers.ts" */
+/** @import { Plan } from "./shift-dialog.js" */
+
+/** @typedef {keyof typeof methods} Action what one may tell a rollout */
+
+const methods = /** @type {const} */ ({
   pause: "PauseRollout",
   resume: "ResumeRollout",
   promote: "PromoteRollout",
   "roll back": "RollbackRollout",
-};
+});
 
-/** Says what a command to a rollout would do, asks for a reason, and gives it on confirmation. */
+/**
+ * Says what a command to a rollout would do, asks for a reason, and gives it on confirmation.
+ * @param {{ action: Action, name: string, state: RolloutState, next?: string, route: Route, close: () => void }} of
+ */
 export function RolloutDialog({ action, name, state, next, route, close }) {
-  const dialog = useRef(null);
-  const [preview, setPreview] = useState({});
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const [preview, setPreview] = useState(/** @type {Plan} */ ({}));
   const [failure, setFailure] = useState("");
   // Of the rollout that the reader saw: what someone else did meanwhile is not overruled.
   const [etag] = useState(state.etag);
@@ -22,21 +31,25 @@ export function RolloutDialog({ action, name, state, next, route, close }) {
 
   useEffect(() => {
     const element = dialog.current;
-    element.showModal();
-    return () => element.close();
+    element?.showModal();
+    return () => element?.close();
   }, []);
   useEffect(() => {
     let stale = false;
-    if (weights) planWeights(route, weights).then((plan) => stale || setPreview(plan));
+    if (weights)
+      planWeights(route, weights).then((plan) => {
+        if (!stale) setPreview(plan);
+      });
     return () => {
       stale = true;
     };
   }, []);
 
-  const submit = async (event) => {
+  const submit = async (/** @type {SubmitEvent & { currentTarget: HTMLFormElement }} */ event) => {
     event.preventDefault();
-    const given = new FormData(event.target);
-    const request = { name, reason: given.get("reason") };
+    const given = new FormData(event.currentTarget);
+    /** @type {{ name: string, reason: string, etag?: string, full?: boolean }} */
+    const request = { name, reason: String(given.get("reason")) };
     // Going back wins over whatever was done meanwhile.
     if (action !== "roll back") request.etag = etag;
     if (given.get("full")) request.full = true;
@@ -44,7 +57,7 @@ export function RolloutDialog({ action, name, state, next, route, close }) {
       await call(`RolloutService/${methods[action]}`, request);
       close();
     } catch (error) {
-      setFailure(error.message);
+      setFailure(failureOf(error).message);
     }
   };
   return html`<dialog ref=${dialog} onClose=${close} aria-labelledby="rollout-title">
@@ -63,7 +76,7 @@ export function RolloutDialog({ action, name, state, next, route, close }) {
   </dialog>`;
 }
 
-/** What a command does, in a sentence. */
+/** What a command does, in a sentence. @param {Action} action @param {RolloutState} state @param {string} [next] */
 function effectOf(action, state, next) {
   const { canary, stable } = state.rollout.spec;
   switch (action) {

@@ -1,14 +1,21 @@
 import { useState } from "preact/hooks";
-import { useWatched } from "./data.js";
-import { when } from "./format.js";
+import { useRollout } from "./data.js";
+import { when, whole } from "./format.js";
 import { html } from "./html.js";
 import { RolloutDialog } from "./rollout-dialog.js";
 import { hasEnded, PhaseWord, stagesOf, stepWords, Verdicts } from "./rollout-words.js";
 
-/** The rollout of a route: steps, what was measured, what it waits for, and how it came here. */
+/** @import { VerdictJson } from "../../gen/weir/v1/rollout_pb.ts" */
+/** @import { AuditEntry, Progress, RolloutState, Route } from "../answers.ts" */
+/** @import { Action } from "./rollout-dialog.js" */
+
+/**
+ * The rollout of a route: steps, what was measured, what it waits for, and how it came here.
+ * @param {{ name: string, route: Route, entries: AuditEntry[] }} of
+ */
 export function Rollout({ name, route, entries }) {
-  const [asked, setAsked] = useState();
-  const { message, loading } = useWatched("RolloutService/WatchRollout", name);
+  const [asked, setAsked] = useState(/** @type {Action | undefined} */ (undefined));
+  const { message, loading } = useRollout(name);
   const progress = message?.progress;
   const state = progress?.state;
   return html`<section aria-labelledby="rollout">
@@ -22,15 +29,16 @@ export function Rollout({ name, route, entries }) {
       <${Steps} state=${state} />
       <${Actions} phase=${state.phase} ask=${setAsked} />
       ${!hasEnded(state.phase) && html`<${Now} ...${progress} />`}
-      ${asked && html`<${RolloutDialog} action=${asked} name=${name} state=${state} next=${progress.next} route=${route} close=${() => setAsked()} />`}
+      ${asked && html`<${RolloutDialog} action=${asked} name=${name} state=${state} next=${progress.next} route=${route} close=${() => setAsked(undefined)} />`}
       <${Timeline} entries=${entries} />`
     }
   </section>`;
 }
 
+/** @param {{ state: RolloutState }} of */
 function Steps({ state }) {
   const { phase, rollout, step = 0 } = state;
-  const place = (index) => {
+  const place = (/** @type {number} */ index) => {
     if (phase === "succeeded" || index < step) return "done";
     if (index > step) return "to come";
     return phase === "running" ? "now" : phase.replace("-", " ");
@@ -44,19 +52,21 @@ function Steps({ state }) {
   )}</ol>`;
 }
 
+/** @param {{ phase: string, ask: (action: Action) => void }} of */
 function Actions({ phase, ask }) {
   if (hasEnded(phase) || phase === "rolling-back") return null;
+  /** @type {Action[]} */
   const possible = [phase === "paused" ? "resume" : "pause", "promote", "roll back"];
   return html`<p class="tools">${possible.map(
     (action) => html`<button key=${action} onClick=${() => ask(action)}>${action} ...</button>`,
   )}</p>`;
 }
 
-/** What it measures and waits for at this moment. */
+/** What it measures and waits for at this moment. @param {Progress} progress */
 function Now(progress) {
   const { state, waitingFor = [], verdicts = [], next, proven = 0, wanted = 0 } = progress;
   const shown = verdicts.length > 0 ? verdicts : (state.verdicts ?? []);
-  const answers = [progress.canaryAnswers ?? 0, progress.stableAnswers ?? 0].map(Math.round);
+  const answers = [progress.canaryAnswers ?? 0, progress.stableAnswers ?? 0].map(whole);
   return html`
     <p>${wanted > 0 ? `applied on ${proven} of ${wanted} proxies; ` : ""}${answers[0]} answers of ${state.rollout.spec.canary}, ${answers[1]} of ${state.rollout.spec.stable} in this step</p>
     ${waitingFor.length > 0 && html`<p>waits for:</p><ul>${waitingFor.map((each) => html`<li>${each}</li>`)}</ul>`}
@@ -64,7 +74,7 @@ function Now(progress) {
     ${shown.length > 0 && html`<${Verdicts} verdicts=${shown} label="checks of this step" />`}`;
 }
 
-/** What the rollout did, newest first, with the verdicts that decided it. */
+/** What the rollout did, newest first, with the verdicts that decided it. @param {{ entries: AuditEntry[] }} of */
 function Timeline({ entries }) {
   const own = entries.filter(({ action }) => action.startsWith("rollout-"));
   if (own.length === 0) return null;
@@ -86,18 +96,20 @@ function Timeline({ entries }) {
     )}</ol>`;
 }
 
-/** The step, and why it is there unless that only says the step again. */
+/** The step, and why it is there unless that only says the step again. @param {RolloutState} state */
 function withReason(state) {
   return [stepWords(state), reasonOf(state.reason, state)].filter(Boolean).join(": ");
 }
 
-/** Why, unless that only says the step again. */
-function reasonOf(reason = "", state) {
+/** Why, unless that only says the step again. @param {string} [reason] @param {RolloutState} [state] */
+function reasonOf(reason = "", state = undefined) {
   return state && reason === stepWords(state) ? "" : reason;
 }
 
+/** @param {VerdictJson[]} verdicts */
 function verdictSummary(verdicts) {
-  const count = (outcome) => verdicts.filter((each) => each.outcome === outcome).length;
+  const count = (/** @type {string} */ outcome) =>
+    verdicts.filter((each) => each.outcome === outcome).length;
   return ["pass", "fail", "inconclusive", "missing"]
     .filter((outcome) => count(outcome) > 0)
     .map((outcome) => `${count(outcome)} ${outcome}`)

@@ -1,8 +1,10 @@
 import { useState } from "preact/hooks";
-import { usePolled } from "./data.js";
+import { routeName, usePolled } from "./data.js";
 import { count, when } from "./format.js";
-import { html } from "./html.js";
+import { html, valueOf } from "./html.js";
 import { PhaseWord, stepWords } from "./rollout-words.js";
+
+/** @import { Progress } from "../answers.ts" */
 
 const firstRows = 50;
 /** What needs a look comes first. */
@@ -13,7 +15,10 @@ export function Rollouts() {
   const [word, setWord] = useState("");
   const [most, setMost] = useState(firstRows);
   const { answer, error, loading } = usePolled("RolloutService/ListRollouts", {}, 2000);
-  const rollouts = (answer?.rollouts ?? []).map((each) => ({ ...each, name: nameOf(each) }));
+  const rollouts = (answer?.rollouts ?? []).map((each) => ({
+    ...each,
+    name: routeName(each.state.rollout),
+  }));
   const found = rollouts
     .filter(({ name, state }) => name.includes(word) || state.phase.includes(word))
     .sort(
@@ -29,7 +34,7 @@ export function Rollouts() {
       rollouts.length > 0 &&
       html`
       <p class="tools">
-        <label>find <input type="search" value=${word} placeholder="route or phase" onInput=${(event) => setWord(event.target.value)} /></label>
+        <label>find <input type="search" value=${word} placeholder="route or phase" onInput=${(/** @type {InputEvent} */ event) => setWord(valueOf(event))} /></label>
         <span role="status">${found.length === rollouts.length ? count(rollouts.length, "rollout") : `${found.length} of ${rollouts.length} rollouts`}</span>
       </p>
       <div class="scroll" tabindex="0" role="region" aria-label="list of rollouts"><table>
@@ -45,11 +50,7 @@ export function Rollouts() {
   </section>`;
 }
 
-function nameOf({ state }) {
-  const { namespace, name } = state.rollout.metadata;
-  return `${namespace || "default"}/${name}`;
-}
-
+/** @param {Progress & { name: string }} of */
 function RolloutRow({ name, state, proven = 0, wanted = 0 }) {
   return html`<tr>
     <th scope="row"><a href=${`#/routes/${name}`}>${name}</a></th>

@@ -2,17 +2,26 @@ import { useState } from "preact/hooks";
 import { Audit } from "./audit.js";
 import { Charts } from "./charts.js";
 import { usePolled } from "./data.js";
-import { milliseconds, percent, perSecond } from "./format.js";
+import { amountOf, milliseconds, percent, perSecond } from "./format.js";
 import { html } from "./html.js";
 import { Pods } from "./pods.js";
 import { Rollout } from "./rollout.js";
 import { AppliedWord } from "./routes.js";
-import { ShiftDialog } from "./shift-dialog.js";
+import { ShiftDialog, weightsOf } from "./shift-dialog.js";
 import { Tiers } from "./tiers.js";
 
-/** One route: its variants and tiers with their signals, charts, and what was changed. */
+/** @import { RouteSignalsJson } from "../../gen/weir/v1/signals_pb.ts" */
+/** @import { AuditEntry, Route as Document, RouteState, Variant } from "../answers.ts" */
+/** @import { Weights } from "./shift-dialog.js" */
+
+/**
+ * One route: its variants and tiers with their signals, charts, and what was changed.
+ * @param {{ name: string, state?: RouteState, loading: boolean }} of
+ */
 export function Route({ name, state, loading }) {
-  const [shift, setShift] = useState();
+  const [shift, setShift] = useState(
+    /** @type {{ proposed?: Weights, why?: string } | undefined} */ (undefined),
+  );
   const { answer: signalsAnswer } = usePolled("SignalService/ListSignals", { name }, 2000);
   const { answer: history } = usePolled("SignalService/GetHistory", { name }, 5000);
   const { answer: audit } = usePolled("AuditService/ListAudit", { name, limit: 50 }, 3000);
@@ -23,6 +32,7 @@ export function Route({ name, state, loading }) {
   const { hosts, variants, shadow } = state.route.spec;
   const signals = signalsAnswer?.routes?.[0];
   const applied = detail?.applied ?? {};
+  const { behind = [] } = applied;
   const before = weightsBefore(state, audit?.entries ?? []);
   return html`<section aria-labelledby="route">
     <p><a href="#/routes">all routes</a></p>
@@ -30,12 +40,12 @@ export function Route({ name, state, loading }) {
     <p class="hosts">${hosts.join(", ")}</p>
     <${Variants} name=${name} variants=${variants} shadow=${shadow} signals=${signals} />
     <p class="applied"><${AppliedWord} ...${applied} /> proxies run it as stored</p>
-    ${applied.behind?.length > 0 && html`<ul class="applied">${applied.behind.slice(0, 20).map((each) => html`<li><code>${each.node}</code>: ${each.reason}</li>`)}</ul>`}
+    ${behind.length > 0 && html`<ul class="applied">${behind.slice(0, 20).map((each) => html`<li><code>${each.node}</code>: ${each.reason}</li>`)}</ul>`}
     <p class="tools">
       <button onClick=${() => setShift({})}>shift weights ...</button>
       ${before && html`<button onClick=${() => setShift({ proposed: before, why: "back to the weights before" })}>back to ${show(before)} ...</button>`}
     </p>
-    ${shift && html`<${ShiftDialog} state=${state} name=${name} ...${shift} close=${() => setShift()} />`}
+    ${shift && html`<${ShiftDialog} state=${state} name=${name} ...${shift} close=${() => setShift(undefined)} />`}
     <${Rollout} name=${name} route=${state.route} entries=${audit?.entries ?? []} />
     <h3>The last fifteen minutes</h3>
     <${Charts} history=${history} />
@@ -45,7 +55,7 @@ export function Route({ name, state, loading }) {
   </section>`;
 }
 
-/** The newest weights of the same variants that differ from those in force. */
+/** The newest weights of the same variants that differ from those in force. @param {RouteState} state @param {AuditEntry[]} entries */
 function weightsBefore(state, entries) {
   const now = weightsOf(state);
   const keys = Object.keys(now).join();
@@ -54,17 +64,14 @@ function weightsBefore(state, entries) {
     .find((each) => each && Object.keys(each).join() === keys && show(each) !== show(now));
 }
 
-function weightsOf({ route }) {
-  const movable = route.spec.variants.filter((each) => each.name !== route.spec.shadow?.variant);
-  return Object.fromEntries(movable.map((each) => [each.name, each.weight ?? 0]));
-}
-
+/** @param {Weights} weights */
 function show(weights) {
   return Object.entries(weights)
     .map(([variant, weight]) => `${variant} ${weight}`)
     .join(", ");
 }
 
+/** @param {{ name: string, variants: Variant[], shadow?: Document["spec"]["shadow"], signals?: RouteSignalsJson }} of */
 function Variants({ name, variants, shadow, signals }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="list of variants"><table>
     <caption class="hidden">variants of ${name}</caption>
@@ -92,9 +99,10 @@ function Variants({ name, variants, shadow, signals }) {
   ${shadow && html`<p class="quiet">${shadowWords(signals)}</p>`}`;
 }
 
-/** The share of the requests that is tagged, as it is measured. */
-function shadowWords({ total = {}, shadowPerSecond = 0 } = {}) {
-  const all = total.requestsPerSecond ?? 0;
-  const share = all > 0 ? ` (${percent((100 * shadowPerSecond) / all)} of all)` : "";
+/** The share of the requests that is tagged, as it is measured. @param {RouteSignalsJson} [signals] */
+function shadowWords({ total = {}, shadowPerSecond } = {}) {
+  const all = amountOf(total.requestsPerSecond);
+  const tagged = amountOf(shadowPerSecond);
+  const share = all > 0 ? ` (${percent((100 * tagged) / all)} of all)` : "";
   return `${perSecond(shadowPerSecond)} requests/s${share} are tagged as shadow traffic`;
 }

@@ -1,11 +1,17 @@
 import { useState } from "preact/hooks";
-import { count, milliseconds, percent, perSecond } from "./format.js";
-import { html } from "./html.js";
+import { amountOf, count, milliseconds, percent, perSecond } from "./format.js";
+import { html, valueOf } from "./html.js";
+
+/** @import { RouteSignalsJson } from "../../gen/weir/v1/signals_pb.ts" */
+/** @import { RouteState } from "../answers.ts" */
 
 /** Rows shown before one asks for more. */
 const firstRows = 50;
 
-/** All routes with their signals; one links to its page. */
+/**
+ * All routes with their signals; one links to its page.
+ * @param {{ routes: ReadonlyMap<string, RouteState>, signals?: RouteSignalsJson[], loading: boolean }} of
+ */
 export function Routes({ routes, signals, loading }) {
   const [word, setWord] = useState("");
   const [most, setMost] = useState(firstRows);
@@ -24,7 +30,7 @@ export function Routes({ routes, signals, loading }) {
       routes.size > 0 &&
       html`
       <p class="tools">
-        <label>find <input type="search" value=${word} placeholder="name or host" onInput=${(event) => setWord(event.target.value)} /></label>
+        <label>find <input type="search" value=${word} placeholder="name or host" onInput=${(/** @type {InputEvent} */ event) => setWord(valueOf(event))} /></label>
         <span role="status">${found.length === routes.size ? count(routes.size, "route") : `${found.length} of ${routes.size} routes`}</span>
       </p>
       <div class="scroll" tabindex="0" role="region" aria-label="list of routes"><table>
@@ -41,11 +47,12 @@ export function Routes({ routes, signals, loading }) {
   </section>`;
 }
 
+/** @param {{ name: string, state: RouteState, signals?: RouteSignalsJson }} of */
 function RouteRow({ name, state, signals }) {
   const { hosts, variants } = state.route.spec;
   const total = signals?.total ?? {};
   const refused = (signals?.tiers ?? []).reduce(
-    (sum, each) => sum + (each.refusedPerSecond ?? 0),
+    (sum, each) => sum + amountOf(each.refusedPerSecond),
     0,
   );
   return html`<tr>
@@ -60,7 +67,7 @@ function RouteRow({ name, state, signals }) {
   </tr>`;
 }
 
-/** How many proxies run what is stored, with a mark that is not only a colour. */
+/** How many proxies run what is stored, with a mark that is not only a colour. @param {{ wanted?: number, applied?: number }} of */
 export function AppliedWord({ wanted = 0, applied = 0 }) {
   if (wanted === 0) return html`<span class="quiet">no proxy</span>`;
   return html`<span class="nowrap"><span class=${`dot ${applied === wanted ? "ok" : "bad"}`}></span> ${applied} of ${wanted}</span>`;

@@ -1,37 +1,48 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "./api.js";
-import { html } from "./html.js";
+import { html, valueOf } from "./html.js";
+import { failureOf } from "./outcome.js";
 
-/** Asks for new weights and a reason, shows who would move and what changes, and shifts on confirmation. */
+/** @import { AnswerOf, Route, RouteState } from "../answers.ts" */
+
+/** @typedef {Record<string, number>} Weights in percent, by variant */
+/** @typedef {AnswerOf<"RouteService/PlanRoute"> & { error?: string }} Plan */
+
+/**
+ * Asks for new weights and a reason, shows who would move and what changes, and shifts on confirmation.
+ * @param {{ state: RouteState, name: string, proposed?: Weights, why?: string, close: () => void }} of
+ */
 export function ShiftDialog({ state, name, proposed = {}, why = "", close }) {
-  const dialog = useRef(null);
-  const [weights, setWeights] = useState(() => ({ ...currentWeights(state), ...proposed }));
-  const [preview, setPreview] = useState({});
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const [weights, setWeights] = useState(() => ({ ...weightsOf(state), ...proposed }));
+  const [preview, setPreview] = useState(/** @type {Plan} */ ({}));
   const [failure, setFailure] = useState("");
   // The etag the dialog was opened with: a change made meanwhile by someone else is not overwritten.
   const [etag] = useState(state.etag);
 
   useEffect(() => {
     const element = dialog.current;
-    element.showModal();
-    return () => element.close();
+    element?.showModal();
+    return () => element?.close();
   }, []);
   useEffect(() => {
     let stale = false;
-    planWeights(state.route, weights).then((next) => stale || setPreview(next));
+    planWeights(state.route, weights).then((next) => {
+      if (!stale) setPreview(next);
+    });
     return () => {
       stale = true;
     };
   }, [JSON.stringify(weights)]);
 
-  const submit = async (event) => {
+  const submit = async (/** @type {SubmitEvent & { currentTarget: HTMLFormElement }} */ event) => {
     event.preventDefault();
-    const reason = new FormData(event.target).get("reason");
+    const reason = String(new FormData(event.currentTarget).get("reason"));
     try {
       await call("RouteService/ShiftWeights", { name, weights, etag, reason });
       close();
     } catch (error) {
-      setFailure(error.message);
+      setFailure(failureOf(error).message);
     }
   };
   return html`<dialog ref=${dialog} onClose=${close} aria-labelledby="shift-title">
@@ -40,7 +51,7 @@ export function ShiftDialog({ state, name, proposed = {}, why = "", close }) {
       ${Object.entries(weights).map(
         ([variant, weight]) => html`<label key=${variant}>${variant}, percent
         <input type="number" min="0" max="100" step="0.01" required value=${weight}
-          onInput=${({ target }) => setWeights((before) => ({ ...before, [variant]: Number(target.value) }))} />
+          onInput=${(/** @type {InputEvent} */ event) => setWeights((before) => ({ ...before, [variant]: Number(valueOf(event)) }))} />
       </label>`,
       )}
       <label>reason <input name="reason" required maxlength="500" placeholder="kept in the audit" value=${why} /></label>
@@ -54,12 +65,17 @@ export function ShiftDialog({ state, name, proposed = {}, why = "", close }) {
   </dialog>`;
 }
 
-function currentWeights({ route }) {
+/** The weights that can be shifted: a shadow has none. @param {RouteState} state @returns {Weights} */
+export function weightsOf({ route }) {
   const movable = route.spec.variants.filter((each) => each.name !== route.spec.shadow?.variant);
   return Object.fromEntries(movable.map((each) => [each.name, each.weight ?? 0]));
 }
 
-/** What giving a route these weights would change and whom it would move; `error` when it is refused. */
+/**
+ * What giving a route these weights would change and whom it would move; `error` when it is refused.
+ * @param {Route} route @param {Weights} weights
+ * @returns {Promise<Plan>}
+ */
 export async function planWeights(route, weights) {
   const variants = route.spec.variants.map((each) => ({
     ...each,
@@ -69,12 +85,13 @@ export async function planWeights(route, weights) {
     return await call("RouteService/PlanRoute", {
       route: { ...route, spec: { ...route.spec, variants } },
     });
-  } catch (error) {
-    return { error: error.problems?.map((each) => each.message).join("; ") || error.message };
+  } catch (thrown) {
+    const { problems, message } = failureOf(thrown);
+    return { error: problems?.map((each) => each.message).join("; ") || message };
   }
 }
 
-/** Who moves and what changes, of a plan. */
+/** Who moves and what changes, of a plan. @param {Plan} plan */
 export function Preview({ error, changed, moves = [], diff = "" }) {
   if (error) return html`<p class="nack" role="status">${error}</p>`;
   if (!changed) return html`<p role="status">no change</p>`;

@@ -1,7 +1,12 @@
 import { perSecond } from "./format.js";
 import { html } from "./html.js";
 
-/** Requests within and beyond the limits, by tier, with the reasons, and by tenant. */
+/** @import { TenantSignalsJson, TierSignalsJson } from "../../gen/weir/v1/signals_pb.ts" */
+
+/**
+ * Requests within and beyond the limits, by tier, with the reasons, and by tenant.
+ * @param {{ tiers: TierSignalsJson[], tenants: TenantSignalsJson[] }} of
+ */
 export function Tiers({ tiers, tenants }) {
   if (tiers.length === 0) return null;
   return html`<h3>Tiers</h3><div class="scroll" tabindex="0" role="region" aria-label="list of tiers"><table>

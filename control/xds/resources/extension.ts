@@ -15,7 +15,7 @@ import type { FilterCode } from "./options.ts";
  * later, at the next request; a first trap later than that costs no wait. It is Envoy's own
  * number, which Istio's proxies have too, as Istio has no field for it.
  */
-export const reloadIntervalMs = 1000;
+const reloadIntervalMs = 1000;
 
 /** Never FAIL_CLOSED: a trap must not cost a worker until someone restarts the proxy. */
 const policies = {

@@ -37,7 +37,7 @@ export class Lease {
 export const LEASED: i32 = 0;
 export const EMPTY: i32 = 1;
 /** Shared data failed or stayed contended; the caller falls back to its own bucket. */
-export const UNAVAILABLE: i32 = 2;
+const UNAVAILABLE: i32 = 2;
 
 /**
  * Takes tokens from the proxy's bucket by compare-and-set.

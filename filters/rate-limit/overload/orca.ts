@@ -27,7 +27,7 @@ export function readLoad(ptr: usize, bytes: usize, into: PodLoad): bool {
   // One scan serves both forms: a name is what stands before "=" or ":", without quotes.
   let name = ptr;
   let nameEnd = ptr;
-  let inUtilization = false;
+  let inUtilization: bool = false;
   for (let at = ptr; at < end; ) {
     const c = load<u8>(at);
     if (c == 0x3d || c == 0x3a) {

@@ -4,7 +4,7 @@ import { Flow } from "../in-flight/flow";
 
 /** Message OverloadPolicy: the marks at which a pod counts as saturated. */
 @unmanaged
-export class OverloadPolicy {
+class OverloadPolicy {
   queueDepth: f64;
   kvCachePercent: f64;
   gpuPercent: f64;

@@ -65,7 +65,7 @@ export function beginAnswer(stream: Stream): void {
 
 /** Where the head of an event begins and ends in a piece; 0 where it is not in it. */
 @unmanaged
-export class EventHead {
+class EventHead {
   from: usize;
   to: usize;
 }

@@ -16,7 +16,6 @@ export {
   FREE,
   OLLAMA,
   OPENAI,
-  READS,
   UNKNOWN_CALL,
   WRITES,
 } from "./api";

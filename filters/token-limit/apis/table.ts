@@ -34,7 +34,7 @@ export function openTable(): usize {
 }
 
 /** Number of a level that a letter names, from 1. */
-export function levelOf(letter: u32): u32 {
+function levelOf(letter: u32): u32 {
   return letter - 0x60;
 }
 

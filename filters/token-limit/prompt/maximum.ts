@@ -45,7 +45,7 @@ export function usualMaximum(stream: Stream): u32 {
 }
 
 /** Reserves for each answer up to `wanted` tokens; returns how many there are. */
-export function grant(stream: Stream, wanted: u32): u32 {
+function grant(stream: Stream, wanted: u32): u32 {
   const each = answersOf(stream);
   const have = reserveCompletion(stream, <u32>min(wanted * each, <f64>MAX_TOKENS));
   const granted = stream.limited ? <u32>min(<f64>wanted, Math.floor(have / each)) : wanted;

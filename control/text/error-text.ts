@@ -1,0 +1,9 @@
+/** What an error says, as a message shows it: its words, or its name where it has none. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
+/** What a failed `fetch` says: its own words are the same for every cause. */
+export function causeText(error: unknown): string {
+  return errorText(error instanceof Error ? (error.cause ?? error) : error);
+}
