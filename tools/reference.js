@@ -1,9 +1,9 @@
 // Writes docs/reference from the sources: the documents' fields from the protos and
 // their comments, the commands from their own help.
-import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { addCompletion } from "../dist/control/cli/commands/completion.js";
 import { createProgram } from "../dist/control/cli/program.js";
+import { protoMessages } from "./proto-comments.js";
 
 const program = createProgram("");
 await addCompletion(program, []);
@@ -13,12 +13,7 @@ writeFileSync(`${folder}/spec.md`, specPage());
 writeFileSync(`${folder}/cli.md`, commandPage());
 
 function specPage() {
-  const image = execFileSync("node_modules/.bin/buf", ["build", "proto", "-o", "-#format=json"], {
-    maxBuffer: 64 << 20,
-  });
-  const { file } = JSON.parse(image.toString("utf8"));
-  const messages = new Map();
-  for (const each of file.filter((each) => each.package === "weir.v1")) collect(each, messages);
+  const messages = protoMessages();
   const documents = ["InferenceRoute", "Rollout"].filter((name) => messages.has(name));
   const seen = new Set();
   const sections = documents.flatMap((name) => [
@@ -33,26 +28,6 @@ function specPage() {
     "",
     ...sections,
   ].join("\n");
-}
-
-/** Messages of a file by name, each with the comments of its fields. */
-function collect(file, messages) {
-  const comments = new Map(
-    (file.sourceCodeInfo?.location ?? []).map(({ path, leadingComments }) => [
-      (path ?? []).join(),
-      (leadingComments ?? "").trim().replaceAll(/\s*\n\s*/g, " "),
-    ]),
-  );
-  (file.messageType ?? []).forEach((message, m) => {
-    messages.set(message.name, {
-      comment: comments.get(`4,${m}`) ?? "",
-      entries: new Map((message.nestedType ?? []).map((nested) => [nested.name, nested])),
-      fields: (message.field ?? []).map((field, f) => ({
-        ...field,
-        comment: comments.get(`4,${m},2,${f}`) ?? "",
-      })),
-    });
-  });
 }
 
 /** The message's section, then those of the messages it has, each once. */
