@@ -14,6 +14,11 @@ export interface ReportIntake {
 /** Proxies beyond this number are forgotten, the ones heard longest ago first. */
 const maxProxies = 20_000;
 
+/**
+ * Makes the one place where reports come in, from the filters and from other replicas.
+ * @param runs is called with the node of a proxy that reports a configuration
+ * @param log is called for a report that is not counted
+ */
 export function createReportIntake(
   {
     fleet,
@@ -29,7 +34,6 @@ export function createReportIntake(
     /** Whether a proxy is connected to another replica. */
     elsewhere: (node: string) => boolean;
   },
-  /** Is told of a proxy that runs a configuration. */
   runs: (node: string) => void,
   log: (line: string, code: string) => void,
 ): ReportIntake {

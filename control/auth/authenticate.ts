@@ -16,6 +16,7 @@ export interface Credentials {
 /** Who makes a request, or why that is not known; the reason is safe to show and to log. */
 export type Identity = { principal: Principal } | { reason: string };
 
+/** Finds out who makes a request. It does not throw: a refusal is an identity with a reason. */
 export type Authenticate = (credentials: Credentials) => Promise<Identity>;
 
 const maxTokenLength = 8_192;

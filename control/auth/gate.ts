@@ -16,11 +16,13 @@ export interface TlsFiles {
   clientCa?: string;
 }
 
+/** What requests have to show. With neither access nor token everyone is let in. */
 export interface GateOptions {
-  /** Access file: who may do what. */
+  /** Path of the access file, which says who may do what. Absent: there is none. */
   access?: string;
-  /** One token that may do everything. */
+  /** One bearer token that may do everything. Absent: there is none. */
   token?: string;
+  /** Files of the certificate that the service shows. Absent: it speaks clear text. */
   tls?: TlsFiles;
 }
 

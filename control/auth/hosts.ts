@@ -25,6 +25,7 @@ export function parseHost(text: string): HostAndPort | undefined {
   return port === undefined ? { hostname } : { hostname, port: Number(port) };
 }
 
+/** Under which names the service may be called. */
 export interface HostRules {
   /** Whether callers prove who they are; then the service may be reached under any name. */
   guarded: boolean;

@@ -1,5 +1,7 @@
 /** What a principal may do, least first; each of the first three may do what those before it may. */
 export const roles = ["viewer", "operator", "admin", "proxy"] as const;
+
+/** What a principal may do, of {@link roles}. */
 export type Role = (typeof roles)[number];
 
 /** A role in some namespaces. */

@@ -3,7 +3,10 @@ import { controlHeaders } from "./control-headers.ts";
 import { corsHeaders } from "./cors.ts";
 import { routeName } from "./names.ts";
 
+/** Header in which the filters write the variant, and by which rules match it. */
 export const variantHeader = "x-weir-variant";
+
+/** Header that marks shadow traffic with "true", where spec.shadow.modeHeader is absent. */
 export const defaultModeHeader = "x-shadow-mode";
 export const defaultTagHeader = "x-traffic-tag";
 

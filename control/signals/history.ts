@@ -41,6 +41,10 @@ interface Track {
   points: Point[];
 }
 
+/**
+ * Keeps signals of routes for the charts.
+ * @param nowMs the wall clock in milliseconds
+ */
 export function createSignalHistory(
   ledger: Pick<Ledger, "observation">,
   nowMs: () => number = Date.now,

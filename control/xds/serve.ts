@@ -93,6 +93,7 @@ export interface XdsOptions {
   secretOf?: SecretOf;
 }
 
+/** Makes an xDS server that sends nothing until publish is called; the fleet learns what proxies answer. */
 export function createXdsServer(
   fleet: Fleet,
   log: XdsLog,

@@ -6,6 +6,8 @@ const PLUGIN_CONFIGURATION: i32 = 7;
 
 /** Where the configuration read last stands, until the callback ends. */
 export let configurationPtr: usize = 0;
+
+/** Its length in bytes. */
 export let configurationBytes: usize = 0;
 
 /** Reads the configuration of the root context that is being configured. */
@@ -22,10 +24,14 @@ export function readConfiguration(bytes: usize): bool {
 
 /** Bodies of the ABI. */
 export const REQUEST_BODY: i32 = 0;
+
+/** The body of the answer. */
 export const RESPONSE_BODY: i32 = 1;
 
 /** Where the piece of a body read last stands, until the callback ends. */
 export let bodyPtr: usize = 0;
+
+/** Its length in bytes. */
 export let bodyBytes: usize = 0;
 
 /** Reads the piece of a body that a callback is about; false when the host has none or it is beyond every bound. */

@@ -10,6 +10,8 @@ export const CALL_HEADERS: i32 = 6;
 
 /** Where the answer's body stands, until the callback ends. */
 export let callBodyPtr: usize = 0;
+
+/** Its length in bytes. */
 export let callBodyBytes: usize = 0;
 
 /** Reads the answer's body; false when the host has none. */

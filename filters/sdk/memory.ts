@@ -19,10 +19,14 @@ const arena: usize = reserve(ARENA_BYTES);
 const spilled: usize = memory.data(64, 8);
 /** How much of the arena and how many spill blocks this callback has taken; see rewindArena. */
 export let arenaUsed: usize = 0;
+
+/** How many spill blocks this callback has taken, 0 to 8. */
 export let spilledCount: i32 = 0;
 
 /** Two words the host writes its results to, e.g. a pointer and a size. */
 export const outPtr: usize = memory.data(8, 8);
+
+/** The second of these words, for sizes. */
 export const outSize: usize = memory.data(8, 8);
 
 /** Forgets every host buffer of the callback before; call it first in each callback. */

@@ -5,6 +5,8 @@ import { Text, textBytes, textPtr } from "./text";
 
 /** Where the value of the last readProperty stands, until the callback ends. */
 export let propertyPtr: usize = 0;
+
+/** Its length in bytes. */
 export let propertyBytes: usize = 0;
 
 /** Reads a property by its NUL-separated path; false when the host has no such value. */

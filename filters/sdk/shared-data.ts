@@ -14,6 +14,8 @@ const outCas: usize = memory.data(8, 8);
 
 /** Pointer, size and compare-and-set number of the last successful read. */
 export let sharedPtr: usize = 0;
+
+/** Length of the value read last, in bytes. */
 export let sharedBytes: usize = 0;
 let sharedCas: u32 = NEVER_ISSUED;
 

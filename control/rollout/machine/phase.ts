@@ -1,5 +1,6 @@
 import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
 
+/** Phases of a rollout, as RolloutState.phase has them; the last three are ends. */
 export const phases = [
   "running",
   "paused",

@@ -72,6 +72,7 @@ interface Followed {
   progress?: RolloutProgress;
 }
 
+/** Makes an engine. It does nothing until tick or start is called. */
 export function createEngine(options: EngineOptions): Engine {
   const { store, monotonicMs, now, log } = options;
   const followed = new Map<string, Followed>();

@@ -23,9 +23,13 @@ import {
 
 /** The decisions that filters make, by their member of the spec. */
 export const filterNames = ["canary", "rateLimit", "shadow", "compression"] as const;
+
+/** The name of a decision, of {@link filterNames}. */
 export type FilterName = (typeof filterNames)[number];
 
 type RoutePolicyInit = MessageInitShape<typeof RoutePolicySchema>;
+
+/** Where filters report to: the message ReportTarget. */
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
 /** What is particular to one place where filters run. */
