@@ -9,7 +9,7 @@ export interface Outbox {
   close(): void;
 }
 
-/** Hands on to the replicas that follow this one what they cannot know by themselves. */
+/** Sends to the replicas that follow this one what they cannot know by themselves. */
 export interface Relay {
   /** A report that reached this replica. */
   send(report: ReportRequest): void;

@@ -8,7 +8,7 @@ import {
 import { during, type Ledger, type Observation } from "../report/index.ts";
 import { signalsOf } from "./signals.ts";
 
-/** A point is taken this often. */
+/** Milliseconds between two points of the history. */
 export const sampleMs = 5_000;
 /** Signals are of this long. */
 const windowMs = 60_000;

@@ -28,7 +28,7 @@ const slice = 500;
  */
 const defaultStuckMs = 60_000;
 
-/** What the xDS server tells whoever runs it. */
+/** What the xDS server logs. */
 export interface XdsLog {
   nack(node: string, type: string, version: string, message: string): void;
   /** A proxy came with something that it runs already. */

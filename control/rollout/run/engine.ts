@@ -17,7 +17,7 @@ import { progressOf } from "./progress.ts";
 import { createWatch, type Watch, watchKey } from "./watch.ts";
 import { writeRollout } from "./write.ts";
 
-/** What the engine is told by the rooms around it. */
+/** What the engine gets from the rooms around it. */
 export interface EngineOptions {
   store: Store;
   /** How far the proxies are with a route. */
