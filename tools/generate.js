@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { protoMessages } from "./proto-comments.js";
 
 const out = resolve("control/gen");
 const shipped = "node_modules/@grpc/grpc-js-xds/deps";
@@ -167,6 +168,22 @@ function completeMutations(file) {
   );
 }
 
+/** Generated code has the comments for readers alone: schemas need them as values. */
+function generateComments() {
+  const comments = Object.fromEntries(
+    [...protoMessages()].flatMap(([message, { fields }]) =>
+      fields.map(({ comment, name }) => [`weir.v1.${message}.${name}`, comment]),
+    ),
+  );
+  writeFileSync(
+    join(out, "weir/v1/comments.ts"),
+    `/** The comment of each field in the protos, by its full name. */
+export const comments: Readonly<Record<string, string>> = ${JSON.stringify(comments, null, 2)};
+`,
+  );
+}
+
 rmSync(out, { recursive: true, force: true });
 buf(["generate"], ".");
+generateComments();
 generateEnvoy();

@@ -1,40 +1,15 @@
 // Writes docs/reference from the sources: the documents' fields from the protos and
 // their comments, the commands from their own help.
-import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { addCompletion } from "#control/cli/commands/completion.js";
 import { createProgram } from "#control/cli/program.js";
+import { protoMessages } from "./proto-comments.js";
 
 /**
- * What `buf build` writes of the protos, as far as it is read here.
- * @typedef {object} Field
- * @property {string} jsonName
- * @property {string} type
- * @property {string} [typeName]
- * @property {string} [label]
- * @property {{ "[weir.v1.limit]"?: Limit }} [options]
- *
- * @typedef {object} Limit
- * @property {boolean} [required]
- * @property {string[]} [in]
- * @property {number} [min]
- * @property {number} [max]
- * @property {number} [multipleOf]
- * @property {number} [maxItems]
- * @property {number} [maxLength]
- * @property {string} [expects]
- *
- * @typedef {{ name: string, field?: Field[], nestedType?: MessageType[] }} MessageType
- * @typedef {{ path?: number[], leadingComments?: string }} Location
- * @typedef {{ package: string, messageType?: MessageType[], sourceCodeInfo?: { location: Location[] } }} ProtoFile
- *
- * @typedef {object} Message
- * @property {string} comment
- * @property {Map<string, MessageType>} entries of its maps, by name
- * @property {(Field & { comment: string })[]} fields
- *
- * @typedef {Map<string, Message>} Messages
  * @typedef {import("commander").Command} Command
+ * @typedef {import("./proto-comments.js").Messages} Messages
+ * @typedef {import("./proto-comments.js").Message} Message
+ * @typedef {import("./proto-comments.js").Field} Field
  */
 
 /** @type {Record<string, string>} */
@@ -48,14 +23,7 @@ writeFileSync(`${folder}/spec.md`, specPage());
 writeFileSync(`${folder}/cli.md`, commandPage());
 
 function specPage() {
-  const image = execFileSync("node_modules/.bin/buf", ["build", "proto", "-o", "-#format=json"], {
-    maxBuffer: 64 << 20,
-  });
-  /** @type {{ file: ProtoFile[] }} */
-  const { file } = JSON.parse(image.toString("utf8"));
-  /** @type {Messages} */
-  const messages = new Map();
-  for (const each of file.filter((each) => each.package === "weir.v1")) collect(each, messages);
+  const messages = protoMessages();
   const documents = ["InferenceRoute", "Rollout"].filter((name) => messages.has(name));
   /** @type {Set<string>} */
   const seen = new Set();
@@ -71,26 +39,6 @@ function specPage() {
     "",
     ...sections,
   ].join("\n");
-}
-
-/** Messages of a file by name, each with the comments of its fields. @param {ProtoFile} file @param {Messages} messages */
-function collect(file, messages) {
-  const comments = new Map(
-    (file.sourceCodeInfo?.location ?? []).map(({ path, leadingComments }) => [
-      (path ?? []).join(),
-      (leadingComments ?? "").trim().replaceAll(/\s*\n\s*/g, " "),
-    ]),
-  );
-  (file.messageType ?? []).forEach((message, m) => {
-    messages.set(message.name, {
-      comment: comments.get(`4,${m}`) ?? "",
-      entries: new Map((message.nestedType ?? []).map((nested) => [nested.name, nested])),
-      fields: (message.field ?? []).map((field, f) => ({
-        ...field,
-        comment: comments.get(`4,${m},2,${f}`) ?? "",
-      })),
-    });
-  });
 }
 
 /**

@@ -16,7 +16,7 @@ export function principal(): Principal {
   return found;
 }
 
-/** What a method asks for, by how it is called: whatever is not named here is for admins. */
+/** The role that a method requires, by how it is called. Methods that are not listed here require admin. */
 export function roleFor(method: string): Role {
   if (method === "Report") return "proxy";
   if (/^(Get|List|Watch|Follow|Render|Plan)/.test(method)) return "viewer";
@@ -26,9 +26,9 @@ export function roleFor(method: string): Role {
 }
 
 /**
- * Refuses calls of principals that have the method's role nowhere. Where they
- * have it is asked again at the store, which knows the route's namespace.
- * @param denied told of every refusal, here, at the store and while an answer is read
+ * Refuses calls of principals that have the method's role in no namespace. The store checks the
+ * role again, once it knows the route's namespace.
+ * @param denied is called for every refusal: here, at the store, and while an answer is read
  */
 export function accessInterceptor(denied: (line: string, code: string) => void): Interceptor {
   return (next) => async (request) => {

@@ -13,10 +13,10 @@ export const appliedForPrincipal = (context: ApiContext): AppliedOf =>
   appliedIn(context, principalSees());
 
 /**
- * Looks at the fleet once, to tell of any number of routes: a proxy has a route
- * when it acknowledged everything of a snapshot that holds the route as stored, and
- * its filters, where they report, report that snapshot's revision. Of the proxies
- * that Istio configures the report is all there is.
+ * Looks at the fleet once, so that any number of routes can be compared with it: a proxy has a
+ * route when it acknowledged everything of a snapshot that holds the route as stored, and its
+ * filters, where they report, report that snapshot's revision. For proxies that Istio configures,
+ * the report alone counts.
  */
 export function appliedIn(
   context: Pick<ApiContext, "fleet" | "published" | "mesh" | "spoken" | "peers">,

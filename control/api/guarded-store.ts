@@ -8,9 +8,9 @@ import { notFound } from "./errors.ts";
 const maxEntries = 10_000;
 
 /**
- * The store as the principal of the request may use it: every name is checked
- * here, so that no handler can forget to. Lists hold what may be seen. A name that
- * none can have is asked of no store: each has limits of its own for its keys.
+ * The store as the principal of the request may use it: it checks every name, so that no handler
+ * can forget to. Lists hold what the principal may see. A name that no route can have is not passed
+ * on, because each kind of store has limits of its own for keys.
  */
 export function guardStore(store: Store): Store {
   const sees = (name: string) => may(principal(), "viewer", namespaceOf(name));

@@ -13,8 +13,8 @@ const grpcUnitsMs: Record<string, number> = {
 };
 
 /**
- * Cuts a deadline beyond the longest down to it, in place. What is no deadline
- * at all is left for the protocol to refuse.
+ * Lowers a deadline that is longer than the longest allowed one to it, in place. A header that is
+ * no deadline is left for the protocol to refuse.
  */
 export function clampTimeout(headers: IncomingHttpHeaders): void {
   const connect = headers["connect-timeout-ms"];
@@ -39,8 +39,9 @@ export interface Rate {
 const maxPrincipals = 10_000;
 
 /**
- * @param perSecond how much each principal may take for ever
- * @param burstMs what may be taken at once, as the time in which the rate gives so much
+ * Makes a limit of how much each principal may take.
+ * @param perSecond sustained rate of each principal
+ * @param burstMs what may be taken at once, as the milliseconds in which the rate gives that much
  */
 export function createRate(
   perSecond: number,

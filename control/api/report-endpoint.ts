@@ -34,9 +34,9 @@ export type ReportEndpoint = (
 ) => boolean;
 
 /**
- * The way of the filters' reports, of which a thousand may come a second: Connect's
- * unary JSON, with nothing on the way that a report does not need. Reports
- * in any other form go through the API like all calls.
+ * Takes the filters' reports, of which a thousand may come a second: Connect's unary JSON, with
+ * nothing on the way that a report does not need. Reports in any other form go through the API like
+ * all calls.
  */
 export function createReportEndpoint(
   context: ApiContext,

@@ -3,7 +3,7 @@ import type { ObservedLoads } from "../loads/index.ts";
 import type { Budgets, Lease, Ledger } from "../report/index.ts";
 import type { Fleet } from "../xds/index.ts";
 
-/** What takes a report, of whichever replica's proxy. */
+/** Takes reports of this replica's proxies and of those of others. */
 export interface ReportIntake {
   /** @returns the shares of limits that this replica decides */
   take(report: ReportRequest): Lease[];
@@ -14,6 +14,11 @@ export interface ReportIntake {
 /** Proxies beyond this number are forgotten, the ones heard longest ago first. */
 const maxProxies = 20_000;
 
+/**
+ * Makes the one place where reports come in, from the filters and from other replicas.
+ * @param runs is called with the node of a proxy that reports a configuration
+ * @param log is called for a report that is not counted
+ */
 export function createReportIntake(
   {
     fleet,
@@ -29,7 +34,6 @@ export function createReportIntake(
     /** Whether a proxy is connected to another replica. */
     elsewhere: (node: string) => boolean;
   },
-  /** Is told of a proxy that runs a configuration. */
   runs: (node: string) => void,
   log: (line: string, code: string) => void,
 ): ReportIntake {

@@ -81,7 +81,7 @@ function needName(name: string): void {
   if (name === "") throw new ConnectError("name is required", Code.InvalidArgument);
 }
 
-/** A route as the signals are told by it. */
+/** A route with the names of its variants, as signals are split by them. */
 export function variantsOf(route: InferenceRoute): RouteVariants {
   return { name: routeName(route), variants: route.spec?.variants.map(({ name }) => name) ?? [] };
 }

@@ -3,7 +3,7 @@ import { may } from "../auth/index.ts";
 import type { Store } from "../store/index.ts";
 import { principal } from "./access.ts";
 
-/** Header of answers that were read from a copy, with the time the copy is of. */
+/** Response header of answers that were read from a copy of the store: the time of the copy. */
 export const staleHeader = "weir-stale-since";
 /** Header of answers while proxies are sent nothing, with the reason. */
 const holdHeader = "weir-holding";
@@ -12,7 +12,7 @@ const holdHeader = "weir-holding";
 const damagedHeader = "weir-store-damaged";
 const maxShown = 20;
 
-/** Says in every answer that the store could not be asked for it, and that proxies are sent nothing. */
+/** Adds {@link staleHeader} to every answer while the store cannot be read and proxies are sent nothing. */
 export function staleInterceptor(
   store: Pick<Store, "staleSince" | "damaged">,
   holds: () => string | undefined,

@@ -17,17 +17,18 @@ export interface Credentials {
 /** Who makes a request, or why that is not known; the reason is safe to show and to log. */
 export type Identity = { principal: Principal } | { reason: string };
 
+/** Finds out who makes a request. It does not throw: a refusal is an identity with a reason. */
 export type Authenticate = (credentials: Credentials) => Promise<Identity>;
 
 const maxTokenLength = 8_192;
 
-/** Nobody is asked: for addresses that only this machine reaches. */
+/** Accepts everyone as anonymous. It is for addresses that only this machine reaches. */
 export const trustEveryone: Authenticate = async () => ({ principal: anonymous });
 
 /**
- * Asks for a certificate or a bearer token of a policy. A token that is given
- * must be right even where a certificate is: no one falls back unnoticed.
- * @param issued tells whose a token is that the service itself has given away
+ * Accepts a certificate or a bearer token of a policy. A token that is sent must be right even
+ * beside a certificate, so that no caller falls back to the certificate unnoticed.
+ * @param issued finds the principal of tokens that the service itself has issued
  */
 export function createAuthenticate(
   policy: Policy,

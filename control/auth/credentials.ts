@@ -1,6 +1,6 @@
 import { TLSSocket } from "node:tls";
 
-/** What a request brings to prove who makes it: a certificate counts only where TLS has verified it. */
+/** What a request proves about its caller. A certificate counts only where TLS has verified it. */
 export function credentialsOf(authorization: string | undefined, socket: unknown) {
   const verified = socket instanceof TLSSocket && socket.authorized;
   return {

@@ -9,7 +9,7 @@ import { type Policy, PolicyError, readPolicy } from "./policy.ts";
 import type { Grant } from "./principal.ts";
 import { createReportTokens, type ReportTokens } from "./report-token.ts";
 
-/** Files with which a server proves who it is, and the authority of its clients. */
+/** Files of a server's certificate and key, and of the authority of its clients. */
 export interface TlsFiles {
   cert: string;
   key: string;
@@ -17,15 +17,17 @@ export interface TlsFiles {
   clientCa?: string;
 }
 
+/** What callers have to show. With neither access nor token everyone may call. */
 export interface GateOptions {
-  /** Access file: who may do what. */
+  /** Path of the access file, which says who may do what. Absent: there is none. */
   access?: string;
-  /** One token that may do everything. */
+  /** One bearer token that may do everything. Absent: there is none. */
   token?: string;
+  /** Files of the certificate that the service shows. Absent: it speaks clear text. */
   tls?: TlsFiles;
 }
 
-/** How requests are let in. */
+/** How callers are authenticated. */
 export interface Gate {
   authenticate: Authenticate;
   /** Whether anyone is asked who they are. */
@@ -40,7 +42,10 @@ export interface Gate {
   peerToken?: string;
 }
 
-/** Reads everything that decides who is let in. @throws PolicyError */
+/**
+ * Reads the files that decide who may call.
+ * @throws PolicyError when a file is missing or wrong, or the options contradict each other
+ */
 export function createGate({ access, token, tls: files }: GateOptions): Gate {
   const tls = files && readTls(files);
   if (access === undefined && token === undefined) {

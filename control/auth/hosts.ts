@@ -25,6 +25,7 @@ export function parseHost(text: string): HostAndPort | undefined {
   return port === undefined ? { hostname } : { hostname, port: Number(port) };
 }
 
+/** Under which names the service may be called. */
 export interface HostRules {
   /** Whether callers prove who they are; then the service may be reached under any name. */
   guarded: boolean;
@@ -32,7 +33,7 @@ export interface HostRules {
   allowed: readonly string[];
 }
 
-/** Why a request is not taken; status and words of the answer. */
+/** The status and the message of a refusal. */
 export interface Misdirected {
   status: 400 | 403;
   message: string;
@@ -46,7 +47,10 @@ export interface HostCheck {
   origin(req: IncomingMessage): Misdirected | undefined;
 }
 
-/** Checks what browsers write into requests. @throws RangeError when an allowed host is no host */
+/**
+ * Checks the Host and Origin headers that browsers write into requests.
+ * @throws RangeError when an allowed host is not a host
+ */
 export function createHostCheck({ guarded, allowed }: HostRules): HostCheck {
   const names = allowed.map((text) => {
     const parsed = parseHost(text);

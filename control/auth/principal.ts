@@ -1,5 +1,7 @@
 /** What a principal may do, least first; each of the first three may do what those before it may. */
 export const roles = ["viewer", "operator", "admin", "proxy"] as const;
+
+/** What a principal may do, of {@link roles}. */
 export type Role = (typeof roles)[number];
 
 /** A role in some namespaces. */
@@ -24,7 +26,7 @@ export interface Principal {
   };
 }
 
-/** Whoever can reach the address, where nobody is asked who they are. */
+/** The principal of all callers where none has to authenticate. */
 export const anonymous: Principal = {
   name: "anonymous",
   grants: [
@@ -47,8 +49,8 @@ export function may(principal: Principal, role: Role, namespace?: string): boole
 }
 
 /**
- * Namespaces whose routes a proxy may have, sorted; ["*"] means all. Undefined
- * when the principal may not speak for the node.
+ * Namespaces whose routes a proxy may have, sorted; ["*"] means all. Undefined when the principal
+ * may not act for the node.
  */
 export function scopeOf(principal: Principal, node: string): readonly string[] | undefined {
   const grants = principal.grants.filter(

@@ -27,7 +27,10 @@ interface Claims {
   s?: string;
 }
 
-/** @param secret the same on all replicas, and known to no one else */
+/**
+ * Makes and verifies the tokens of reports.
+ * @param secret the same on all replicas, and secret to them
+ */
 export function createReportTokens(secret: Buffer, nowMs: () => number = Date.now): ReportTokens {
   const key = createHash("sha256").update("weir report tokens\0").update(secret).digest();
   const sign = (claims: string) => createHmac("sha256", key).update(claims).digest();

@@ -5,7 +5,7 @@ import { kindOf, pathOf } from "./resources.ts";
 /** Owner of the fields Weir renders, as the objects' managedFields show it. */
 export const manager = "weir";
 
-/** What is done about an edit of a field that Weir owns. */
+/** What happens to an edit of a field that Weir owns. */
 export type DriftPolicy = "correct" | "pause";
 
 /** Why an object is not as it should be; the reason is one word for programs. */

@@ -17,24 +17,30 @@ import { createRouteMetas, finalizer } from "./routes.ts";
 import { statusOf } from "./status.ts";
 import { createUnresolved } from "./unresolved.ts";
 
+/** What the controller works with. */
 export interface ControllerOptions {
   client: KubeClient;
   store: KubeStore;
+  /** Says whether this replica leads; the others change nothing in the cluster. */
   leader: Pick<Leader, "current" | "onChange">;
+  /** How routes become objects. */
   render: RenderOptions;
-  /** Told apart from other control services on the same cluster by this. */
+  /** Tells the objects of this control service from those of others on the same cluster. */
   instance: string;
+  /** What happens to edits that others made to these objects. */
   drift: DriftPolicy;
-  /** What was applied for routes goes even while the store is new. */
+  /** Deletes what was applied for routes even while the store is new. Absent: false. */
   acceptEmpty?: boolean;
   /** How many proxies report one of the known revisions, and how many the current one. */
   proxies?: (current: string, known: ReadonlySet<string>) => { wanted: number; applied: number };
-  /** What is let go of goes after this. */
+  /** Milliseconds after which objects that are no longer wanted are deleted. Absent: 3,000. */
   settleMs?: number;
   log: (line: string, code?: string) => void;
+  /** The wall clock, for times in conditions. Absent: the system's. */
   now?: () => Date;
 }
 
+/** Keeps the objects of all routes in a cluster as the routes say, until it is closed. */
 export interface Controller {
   /** Number of passes done; for tests and metrics. */
   passes(): number;
@@ -51,6 +57,7 @@ export interface Controller {
   poke(): void;
   /** The same within a second: proxies report by the hundred. */
   pokeLater(): void;
+  /** Stops, and waits up to 2 seconds for the pass that is under way. */
   close(): Promise<void>;
 }
 

@@ -28,8 +28,11 @@ function inferenceRoutes(): JsonSchema {
     description:
       "InferenceRoute describes one inference service: who may call it how often, which variants answer, and how the proxies in front of it behave.",
     schema: {
-      spec,
-      status: structural(schemaOf(RouteStatusSchema)),
+      spec: { description: "Says what the route does.", ...spec },
+      status: {
+        description: "Reports what the controller found; only the controller writes it.",
+        ...structural(schemaOf(RouteStatusSchema)),
+      },
       metadata: { type: "object", properties: { name: { type: "string", maxLength: 63 } } },
     },
     required: ["spec"],
@@ -56,7 +59,7 @@ function routeChanges(): JsonSchema {
     plural: "routechanges",
     shortNames: [],
     description: "RouteChange is one entry of the audit of all changes of InferenceRoutes.",
-    schema: { spec },
+    schema: { spec: { description: "Records the change; nobody can change it.", ...spec } },
     required: ["spec"],
     status: false,
     columns: [
@@ -112,8 +115,9 @@ function definition(of: Definition): JsonSchema {
               description: of.description,
               required: of.required,
               properties: {
-                apiVersion: { type: "string" },
-                kind: { type: "string" },
+                apiVersion: { type: "string", description: `Always "${group}/${version}".` },
+                kind: { type: "string", description: `Always "${of.kind}".` },
+                // The API server has words of its own for metadata, and refuses others.
                 metadata: { type: "object" },
                 ...of.schema,
               },

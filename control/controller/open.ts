@@ -24,8 +24,8 @@ export interface ReportingProxies {
 }
 
 /**
- * The controller that belongs to a store in Kubernetes, with a connection of
- * its own; undefined for other stores.
+ * Makes the controller of a store in Kubernetes, with a connection of its own; undefined for other
+ * stores.
  * @param leader of this process: a second one would compete for the same lease
  * @throws KubeUnreachableError
  */

@@ -39,6 +39,7 @@ function kind(
   return { apiVersion, kind: name, plural, rank, needs };
 }
 
+/** The kinds of objects that Weir applies, with the order in which they are applied. */
 export const renderedKinds: readonly RenderedKind[] = kinds;
 
 /** @throws Error for a kind that the renderer makes and this table lacks */

@@ -7,8 +7,10 @@ import type { JsonSchema } from "../route/index.ts";
 export function structural(schema: JsonSchema): JsonSchema {
   const out: JsonSchema = {};
   const rules: Rule[] = [];
+  const words: string[] = [];
   for (const [keyword, value] of Object.entries(schema)) {
-    if (keyword === "properties")
+    if (keyword === "description") words.unshift(String(value));
+    else if (keyword === "properties")
       out.properties = Object.fromEntries(
         Object.entries(value as Record<string, JsonSchema>).map(([name, each]) => [
           name,
@@ -24,12 +26,13 @@ export function structural(schema: JsonSchema): JsonSchema {
     } else if (keyword === "propertyNames") rules.push(...nameRules(value as JsonSchema));
     else if (keyword === "decimals") rules.push(decimals(value as number));
     else if (keyword === "oneMember") rules.push(oneOf(value as string[]));
-    else if (keyword === "expects") out.description = `Expects ${value}.`;
+    else if (keyword === "expects") words.push(`Must be ${value}.`);
     else out[keyword] = value;
   }
   // An enum tells the type; Kubernetes wants it said.
   if (out.enum && out.type === undefined) out.type = "string";
   if (rules.length > 0) out["x-kubernetes-validations"] = rules;
+  if (words.length > 0) out.description = words.join(" ");
   return out;
 }
 

@@ -14,9 +14,9 @@ const longestMs = 2 ** 31 - 1;
 const retryMs = 1_000;
 
 /**
- * Takes a route's fault away at its `until`, whoever set it and whatever has
- * become of them; at once where the time passed while no control service ran.
- * Several replicas may do so: the first write wins and the others find nothing left.
+ * Removes a route's fault at its `until`, whoever set it; at once where that time passed while no
+ * control service ran. Several replicas may do so: the first write wins and the others find nothing
+ * left.
  */
 export function expireDrills(
   store: Pick<Store, "list" | "watch" | "put">,

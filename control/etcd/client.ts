@@ -39,6 +39,10 @@ const callMs = 2_000;
 
 const raw = (key: string | Uint8Array) => (typeof key === "string" ? bytes(key) : key);
 
+/**
+ * Makes a client that asks the next member when one does not answer within 2 seconds. Its calls
+ * throw EtcdError.
+ */
 export function createEtcdClient(address: EtcdAddress): EtcdClient {
   const members = createMembers(address);
   const once = { timeoutMs: callMs } satisfies CallOptions;

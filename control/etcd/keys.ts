@@ -12,7 +12,10 @@ import {
 } from "../gen/etcdserverpb/rpc_pb.ts";
 import { EtcdError } from "./members.ts";
 
+/** A key or a value as the UTF-8 that etcd keeps. */
 export const bytes = (text: string): Uint8Array => Buffer.from(text, "utf8");
+
+/** A key or a value from its UTF-8. */
 export const text = (value: Uint8Array): string => Buffer.from(value).toString("utf8");
 
 /** The first key behind all that start with a prefix, as etcd's range_end wants it. */
@@ -33,12 +36,17 @@ export function unchanged(key: string, revision: bigint): Compare {
   });
 }
 
+/**
+ * Writes a key in a transaction.
+ * @param lease with which the key goes; 0: it stays
+ */
 export function putOp(key: string, value: Uint8Array, lease = 0n): RequestOp {
   return create(RequestOpSchema, {
     request: { case: "requestPut", value: { key: bytes(key), value, lease } },
   });
 }
 
+/** Deletes a key in a transaction. */
 export function deleteOp(key: string): RequestOp {
   return create(RequestOpSchema, {
     request: { case: "requestDeleteRange", value: { key: bytes(key) } },
@@ -50,6 +58,7 @@ export type RangeOptions = Partial<
   Pick<RangeRequest, "limit" | "sortOrder" | "keysOnly" | "serializable" | "revision">
 >;
 
+/** Reads a key in a transaction, or with rangeEnd all keys before that. */
 export function getOp(
   key: string,
   options: RangeOptions & { rangeEnd?: Uint8Array } = {},

@@ -28,7 +28,7 @@ export interface Members {
   close(): void;
 }
 
-/** What etcd or the way to it answered instead of doing the work. */
+/** A call of etcd failed: it refused, or could not be reached. */
 export class EtcdError extends Error {
   override name = "EtcdError";
   /** Whether etcd refused the request itself, so that asking again is of no use. */

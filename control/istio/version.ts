@@ -4,7 +4,7 @@ export interface IstioVersion {
   minor: number;
 }
 
-/** What is rendered for when nothing is said: the newest stable line. */
+/** The version of Istio that manifests are for where none is named: the newest stable one. */
 export const defaultIstioVersion = "1.30";
 
 const oldest: IstioVersion = { major: 1, minor: 28 };

@@ -13,8 +13,10 @@ export interface WriteOptions {
   dryRun?: boolean;
 }
 
+/** One change of a watched collection. */
 export interface WatchEvent {
   type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
+  /** The object after the change; of a bookmark only its resourceVersion counts. */
   object: KubeObject;
 }
 
@@ -57,6 +59,10 @@ const requestTimeoutMs = 15_000;
 const watchSeconds = 240;
 const pageSize = 250;
 
+/**
+ * Makes a client of one API server. A request may take 15 seconds; its calls throw KubeError for
+ * answers that refuse, and KubeUnreachableError where there is none.
+ */
 export function createKubeClient(config: ClusterConfig): KubeClient {
   const base = new URL(config.server);
   const secure = base.protocol === "https:";

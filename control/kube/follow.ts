@@ -3,7 +3,7 @@ import type { KubeClient, WatchEvent } from "./client.ts";
 import { KubeError } from "./errors.ts";
 import type { KubeObject } from "./objects.ts";
 
-/** What one who follows a kind of object is told, in order. */
+/** Is called with what happens to the objects of a kind, in order. */
 export interface Follower {
   /** All there are now: at the start, and again when changes were missed. */
   replace(objects: KubeObject[]): void;

@@ -8,6 +8,7 @@ export interface KubeObject {
   [field: string]: unknown;
 }
 
+/** The metadata of an object (meta/v1 ObjectMeta), as far as Weir reads it. */
 export interface KubeMetadata {
   name: string;
   namespace?: string;

@@ -39,7 +39,7 @@ export interface Term {
   monotonicMs?: () => number;
 }
 
-/** For a store that only one process can open: that process leads. */
+/** The leader of a store that only one process can open: that process. */
 export function createSoleLeader(name: string): Leader {
   return {
     current: () => ({ fence: 0n }),

@@ -3,6 +3,8 @@ import type { Cluster } from "./cluster.ts";
 
 /** How much a finding matters: errors break traffic, warnings cost answers or money, info is advice. */
 export const severities = ["error", "warning", "info"] as const;
+
+/** How much a finding matters, of {@link severities}. */
 export type Severity = (typeof severities)[number];
 
 /** What a lint says about one place of a route. */

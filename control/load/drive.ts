@@ -4,11 +4,13 @@ import { ask, type Outcome, type Question } from "./ask.ts";
 import { arrivals, type Stage } from "./stages.ts";
 import { createTally, type Summary, type Tally } from "./tally.ts";
 
+/** What is sent, where to, and for how long. */
 export interface LoadOptions {
   /** Origin of the gateway, such as "http://127.0.0.1:10000". */
   target: string;
+  /** The rates, one stage after the other. */
   stages: readonly Stage[];
-  /** The nth request. */
+  /** Makes the nth request, from 0. */
   question: (n: number) => Question;
   /** Open at once, at most; a request due beyond it is not sent, and counted. */
   maxOpen: number;
@@ -18,15 +20,19 @@ export interface LoadOptions {
   progress?: (progress: Progress) => void;
   /** Ends the run early, with what was measured so far. */
   signal?: AbortSignal;
+  /** Numbers from 0 to below 1, which spread the arrivals. Absent: Math.random. */
   random?: () => number;
 }
 
+/** What a run has done so far. */
 export interface Progress {
+  /** Number of the stage, from 0. */
   stage: number;
   stages: number;
   elapsedMs: number;
   totalMs: number;
   sent: number;
+  /** Requests that are waiting for their answers. */
   open: number;
   soFar: Summary;
 }
@@ -44,8 +50,10 @@ export interface StageResult {
   variants: Record<string, Summary>;
 }
 
+/** What a whole run came to. */
 export interface LoadResult {
   target: string;
+  /** When it began, as RFC 3339 has it. */
   startedAt: string;
   /** True when it was ended before its time. */
   cut: boolean;

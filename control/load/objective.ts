@@ -57,6 +57,10 @@ export interface ObjectiveResult {
   held: boolean;
 }
 
+/**
+ * Compares what was measured with the objectives. One holds while the value is below its limit; a
+ * value that is not a number does not hold.
+ */
 export function judge(objectives: readonly Objective[], signals: Signals): ObjectiveResult[] {
   return objectives.map(({ text, value, unit, limit }) => {
     const measured = value(signals);

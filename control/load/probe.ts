@@ -3,12 +3,15 @@ import { drive } from "./drive.ts";
 import { judge, type Objective, type ObjectiveResult } from "./objective.ts";
 import type { Summary } from "./tally.ts";
 
+/** What a probe of a drill sends, and what it must find. */
 export interface ProbeOptions {
+  /** Origin of the gateway, such as "http://127.0.0.1:10000". */
   target: string;
   /** Of each kind; tagged requests take part in the drill, the others show that nobody else does. */
   requestsPerSecond: number;
+  /** Milliseconds of the whole probe. */
   durationMs: number;
-  /** Objectives are judged after each window of this length. */
+  /** Milliseconds of a window; objectives are judged after each. */
   windowMs: number;
   tagged: (n: number) => Question;
   others: (n: number) => Question;
@@ -23,14 +26,16 @@ export interface DrillObjective {
   objective: Objective;
 }
 
+/** What one window of a probe came to. */
 export interface ProbeWindow {
-  /** End of the window since the probe began. */
+  /** Milliseconds from the begin of the probe to the end of the window. */
   atMs: number;
   tagged: Summary;
   others: Summary;
   objectives: ObjectiveResult[];
 }
 
+/** What a whole probe came to. */
 export interface ProbeResult {
   windows: ProbeWindow[];
   /** Objectives that were missed in the last window and ended the probe; empty: it ran its time. */

@@ -1,17 +1,24 @@
 import type { Question } from "./ask.ts";
 
+/** What the requests of a load are like. */
 export interface QuestionOptions {
   /** Authority that selects the route. */
   host: string;
+  /** Name of the model in the body. */
   model: string;
   /** Share of the requests that ask for a stream, 0 to 1. */
   streams: number;
+  /** Most tokens of an answer. */
   maxTokens: number;
+  /** Text of the message. */
   prompt: string;
   /** So many different users ask in turn. */
   users: number;
+  /** Request header with the name of the user. */
   userHeader: string;
+  /** Further request headers. */
   headers: Record<string, string>;
+  /** Response header that names the variant; results are split by it. */
   variantHeader: string;
 }
 

@@ -5,7 +5,7 @@ import { routeName } from "../route/index.ts";
 import type { PodLoads } from "./ask.ts";
 import type { PodLoad } from "./read.ts";
 
-/** Tells proxies how busy the pods of their routes are. */
+/** Answers reports of proxies with how busy the pods of their routes are. */
 export interface AnnouncedLoads {
   /** The routes as they are stored now. */
   follow(states: readonly RouteState[]): void;
@@ -19,7 +19,8 @@ const defaultMarks = { queueDepth: 5, kvCachePercent: 80 };
 const keptMs = 500;
 
 /**
- * @param asks whether this replica asks the pods of a route: of several one does
+ * Makes the answers to proxies.
+ * @param asks whether this replica asks the pods of a route: one of several does
  */
 export function createAnnouncedLoads(
   { of: loadOf }: PodLoads,
@@ -78,8 +79,8 @@ export function createAnnouncedLoads(
 }
 
 /**
- * The mean of the variants by their weights: a canary that is idle says nothing of where the users
- * are. Undefined where those that say nothing have most of the weight.
+ * The mean of the variants by their weights, so that an idle canary does not hide a busy stable
+ * variant. Undefined where variants of unknown load have most of the weight.
  */
 export function byTraffic(
   variants: readonly { weight: number; permille: number | undefined }[],
@@ -97,8 +98,8 @@ export function byTraffic(
 }
 
 /**
- * The mean of the pods that answer, each at the highest of what it says against its mark; undefined
- * where most do not: who hangs does not answer, and is not idle.
+ * The mean of the pods that answer, each at its highest signal against its mark; 1000 is saturated.
+ * Undefined where most pods do not answer: a pod that hangs is silent and not idle.
  */
 export function saturation(
   overload: Overload | undefined,

@@ -3,7 +3,7 @@ import { Agent, get } from "node:http";
 import { errorText } from "../text/error-text.ts";
 import { type Family, type PodLoad, readLoad } from "./read.ts";
 
-/** What pods say of their load. */
+/** The load of pods by their own metrics. */
 export interface PodLoads {
   /** The load of the pod at an endpoint, or why it is not known. */
   of(endpoint: string): PodLoad | string;

@@ -4,7 +4,7 @@ import { type AnnouncedLoads, createAnnouncedLoads } from "./announced.ts";
 import type { PodLoads } from "./ask.ts";
 import { createObservedLoads, type ObservedLoads } from "./observed.ts";
 
-/** All that is known of how busy pods are: what they tell, where they are asked, and what proxies see. */
+/** The load of pods by all sources: their own metrics, where they are asked, and what proxies see. */
 export interface KnownLoads extends Pick<AnnouncedLoads, "byVariant"> {
   /** The routes as they are stored now. */
   follow(states: readonly RouteState[]): void;
@@ -16,6 +16,7 @@ export interface KnownLoads extends Pick<AnnouncedLoads, "byVariant"> {
 }
 
 /**
+ * Joins the sources of loads.
  * @param podLoads absent where pods are not asked
  * @param asks whether this replica asks the pods of a route
  */

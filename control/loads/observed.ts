@@ -29,6 +29,10 @@ const maxPermille = 100_000;
 /** Words that are kept of all proxies; what comes beyond them is left out until others are silent. */
 const maxWords = 200_000;
 
+/**
+ * Keeps what proxies report of the load of pods.
+ * @param monotonicMs a clock in milliseconds that never goes back
+ */
 export function createObservedLoads(monotonicMs: () => number): ObservedLoads {
   /** Of each route that sheds load, by source and node. */
   let routes = new Map<string, Map<string, { permille: number; atMs: number }>>();

@@ -20,7 +20,7 @@ export interface Family {
   cache?: string;
 }
 
-/** The servers that are known; each is told by the name of what waits. */
+/** The inference servers whose metrics are known; the name of the metric of waiting requests identifies each. */
 const families: readonly Family[] = [
   {
     server: "vllm",

@@ -30,6 +30,10 @@ const misnamed = ["active_handles", "active_requests", "active_resources"].map(
   (what) => `nodejs_${what}_total`,
 );
 
+/**
+ * Makes the metrics of the service, with those of the process.
+ * @param sources add metrics of their own when Prometheus asks
+ */
 export function createMetrics(sources: readonly Source[]): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

@@ -10,9 +10,9 @@ export interface Loads {
 }
 
 /**
- * How busy pods are, by who says it: of each variant its pods at /metrics, and of a
- * route as a whole what the proxies read in answers and what they estimate.
- * @param tells whether this replica tells what every one of them knows
+ * How busy pods are, by source: of each variant by its pods' /metrics, and of a route as a whole by
+ * what the proxies read in answers and estimate.
+ * @param tells whether this replica exports what all replicas know
  */
 export function saturationMetrics({ byVariant, observed }: Loads, tells: () => boolean): Source[] {
   return [

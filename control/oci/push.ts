@@ -7,10 +7,11 @@ const configType = "application/vnd.module.wasm.config.v1+json";
 const layerType = "application/vnd.module.wasm.content.layer.v1+wasm";
 const manifestType = "application/vnd.oci.image.manifest.v1+json";
 
+/** How a registry is called. */
 export interface PushOptions {
-  /** "user:password" in base64. */
+  /** "user:password" in base64. Absent: nothing is shown. */
   credentials?: string | undefined;
-  /** Registries on this machine often speak no TLS. */
+  /** Speaks HTTP without TLS, as registries on one's own machine often do. Absent: false. */
   plainHttp?: boolean;
 }
 

@@ -3,7 +3,7 @@ import { createClient, type Transport } from "@connectrpc/connect";
 import { type FollowResponse, PeerService } from "../gen/weir/v1/peer_pb.ts";
 import { errorText } from "../text/error-text.ts";
 
-/** The replica does this often when it has nothing to tell; three times without a word are a silence. */
+/** Milliseconds between messages of a replica that has nothing new. One that misses three counts as silent. */
 export const heartbeatMs = 1_000;
 const silenceMs = 3 * heartbeatMs;
 const againMs = 1_000;

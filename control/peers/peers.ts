@@ -61,6 +61,10 @@ interface Followed {
   sameAs?: string;
 }
 
+/**
+ * Follows the other replicas of the control service until it is closed; those that cannot be
+ * reached are asked again and again.
+ */
 export function createPeers(options: PeersOptions): Peers {
   const { self, addresses, transport, onReport, log } = options;
   const followed = new Map<string, Followed>();

@@ -9,7 +9,7 @@ export interface Outbox {
   close(): void;
 }
 
-/** Hands on to the replicas that follow this one what they cannot know by themselves. */
+/** Sends to the replicas that follow this one what they cannot know by themselves. */
 export interface Relay {
   /** A report that reached this replica. */
   send(report: ReportRequest): void;
@@ -22,6 +22,10 @@ export interface Relay {
 /** A replica that takes nothing for so long loses the oldest: the next reports tell the same again. */
 const maxKept = 5_000;
 
+/**
+ * Makes what sends this replica's reports and grants to the replicas that follow it. It keeps the
+ * newest 5,000 reports for one that is slow.
+ */
 export function createRelay(): Relay {
   const outboxes = new Set<{ reports: ReportRequest[]; grants: Map<string, Grant> }>();
   return {

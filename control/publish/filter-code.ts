@@ -14,7 +14,7 @@ export interface FilterCodeOptions {
   wasmOnProxy?: string;
 }
 
-/** Tells where proxies get a module from; files on this machine are read once, at first use. */
+/** Returns where proxies get a module from; files on this machine are read once, at first use. */
 export function createFilterCode({
   wasm,
   wasmOnProxy,

@@ -26,6 +26,7 @@ export interface HoldOptions {
   log(line: string, code?: string): void;
 }
 
+/** Keeps a store that is new, and so empty, from taking the configuration of proxies that run one. */
 export function createHold({ store, acceptEmpty, log }: HoldOptions): Hold {
   /** Nothing was ever written to the store, as far as it was read. */
   let isNew = false;

@@ -79,6 +79,7 @@ interface Scope {
 /** Scopes without a proxy beyond this number are forgotten, the ones that came first first. */
 const maxIdleScopes = 100;
 
+/** Follows the store and sends proxies what it has, to one proxy of each scope first, until it is closed. */
 export function createPublisher(options: PublisherOptions): Publisher {
   const { store, xds, fleet, log } = options;
   const { removalMs = usualRemovalMs, silentMs = usualSilentMs } = options;

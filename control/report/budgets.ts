@@ -37,9 +37,16 @@ interface Part {
   reportedMs: number;
 }
 
-/** A proxy that is silent for so long has its share given to others; cut off, it goes on with it all the same. */
+/**
+ * Milliseconds of silence after which the share of a proxy goes to others. A proxy that is only cut
+ * off goes on with it all the same.
+ */
 export const goneMs = 10_000;
-/** After the control service starts it gives no one more than they have for so long: others may have the rest. */
+
+/**
+ * Milliseconds after the start of the control service in which no proxy gets more than it says it
+ * has: others may have the rest.
+ */
 export const learningMs = 3_000;
 /** A share is never nothing: this part of the limit lets a proxy say that it needs more. */
 const minShareOfRate = 0.001;

@@ -11,6 +11,7 @@ export interface Distribution {
 /** DDSketch's base at a relative accuracy of 2 %. */
 const gamma = 1.02 / 0.98;
 
+/** A distribution without values. */
 export const emptyDistribution: Distribution = { zeros: 0, buckets: new Map() };
 
 /** Number of the bucket that holds a value above 0. */
@@ -33,12 +34,14 @@ export function distributionOf(values: Iterable<number>): Distribution {
   return { zeros, buckets };
 }
 
+/** How many values a distribution has. */
 export function countOf({ zeros, buckets }: Distribution): number {
   let count = zeros;
   for (const each of buckets.values()) count += each;
   return count;
 }
 
+/** The distribution of all values of some distributions. */
 export function sumOf(distributions: Iterable<Distribution>): Distribution {
   let zeros = 0;
   const buckets = new Map<number, number>();

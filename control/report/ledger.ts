@@ -46,7 +46,7 @@ export interface Ledger {
   sizes(): Record<string, number>;
 }
 
-/** Answers told of so far, by variant and node, a zero between them. */
+/** Counts of reported answers, by variant and node, with a zero byte between the two. */
 export type Voices = ReadonlyMap<string, number>;
 
 /** Series of one namespace, and of all: proxies that report more are not ours, or have gone. */
@@ -57,7 +57,11 @@ const voiceLimits = { maxOfOne: 200_000, maxOfAll: 1_000_000, granted: 5_000 };
 const silentMs = forgetSeriesMs / 2;
 const sweepMs = 60_000;
 
-/** @param full is told when a namespace's series have no place left: once, until they have had for a while */
+/**
+ * Makes an empty ledger.
+ * @param full is called when a namespace has no room for more series: once, until it has had room
+ *   for a while
+ */
 export function createLedger(
   nowMs: () => number = Date.now,
   full?: (namespace: string, maxSeries: number) => void,

@@ -5,8 +5,9 @@ import { errorText } from "../text/error-text.ts";
 import type { Ledger } from "./ledger.ts";
 
 /**
- * A ledger that also adds each report to a file, as a JSON line with its time; without a file, the ledger itself.
- * @param failed told once where the file cannot be written any more
+ * A ledger that also adds each report to a file, as a JSON line with its time; without a file, the
+ * ledger itself.
+ * @param failed is called once where the file cannot be written any more
  * @throws Error where the file cannot be opened
  */
 export function recorded(

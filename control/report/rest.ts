@@ -20,7 +20,7 @@ export function restNamespace(route: string): string | undefined {
   return route.endsWith(ending) ? route.slice(0, -ending.length) : undefined;
 }
 
-/** What is said when a namespace has no place left. */
+/** The message for a namespace that has no room for more series. */
 export function fullMessage(namespace: string, maxSeries: number): string {
   const whose = namespace === "" ? "of too many namespaces" : `of the namespace ${namespace}`;
   return `reports ${whose} name more than the ${maxSeries} series that are kept of one: the others count as ${restOf(namespace)} alone, until routes and tenants that are gone give back theirs`;

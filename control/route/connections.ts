@@ -25,7 +25,10 @@ const servers: Record<string, ServerConnections> = {
   triton: {},
 };
 
-/** How the server of a route's pods ends connections; one that is not named is taken for one of uvicorn's. */
+/**
+ * How the server of a route's pods ends connections. A server that is not named counts as one of
+ * uvicorn's, which closes idle connections after 5 seconds.
+ */
 export function serverConnections({ server }: RouteSpec): ServerConnections {
   return servers[server] ?? uvicorn;
 }

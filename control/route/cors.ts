@@ -41,6 +41,10 @@ function callerHeaders({ rateLimit, canary }: RouteSpec): string[] {
   return sources.flatMap(({ source }) => (source.case === "header" ? [source.value] : []));
 }
 
+/**
+ * Fills in what a route leaves open: the headers that pages may send, the methods, and the 600
+ * seconds for which browsers need not ask again.
+ */
 export function corsRules(cors: Cors, spec: RouteSpec): CorsRules {
   return {
     origins: cors.allowOrigins,

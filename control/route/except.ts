@@ -24,7 +24,10 @@ const preflights: Excepted = {
   headers: ["origin", "access-control-request-method"],
 };
 
-/** What no limit of a route holds for: a balancer that is refused its health check takes a good gateway out. */
+/**
+ * The requests that no limit of a route holds for. Health checks are among them, because a balancer
+ * that is refused one takes a good gateway out.
+ */
 export function exceptedOf({ except, rateLimit }: RouteSpec): Excepted[] {
   const asked = except.map(({ methods, path }) => {
     const prefix = path.endsWith("*");

@@ -42,6 +42,10 @@ export function draftRoute(route: InferenceRoute, stored: RouteState | undefined
   return { route, buckets };
 }
 
+/**
+ * What applying a route would change, compared with what is stored.
+ * @param stored undefined: nothing is stored, so nobody moves
+ */
 export function planRoute(route: InferenceRoute, stored: RouteState | undefined): Plan {
   const before = stored?.route ? toYaml(stored.route) : "";
   const changed = !sameRoute(stored?.route, route);

@@ -132,8 +132,9 @@ function weighted(spec: RouteSpec): Target[] {
 }
 
 /**
- * What is taken out of answers: names that only Weir speaks in, but for the variant where a route
- * tells it, and what pods say of pages where the route says that. llama.cpp lets every page read.
+ * Headers that are removed from answers: those that only Weir may write (but for the variant where
+ * a route has tellVariant), and the CORS headers of pods where the route has cors. llama.cpp, for
+ * one, lets every page read.
  */
 export function answerHeaders(spec: RouteSpec): string[] {
   const spoken = [...controlHeaders, ...shadowHeaders(spec), ...(spec.cors ? corsHeaders : [])];

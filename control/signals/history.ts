@@ -8,7 +8,7 @@ import {
 import { during, type Ledger, type Observation } from "../report/index.ts";
 import { signalsOf } from "./signals.ts";
 
-/** A point is taken this often. */
+/** Milliseconds between two points of the history. */
 export const sampleMs = 5_000;
 /** Signals are of this long. */
 const windowMs = 60_000;
@@ -41,6 +41,10 @@ interface Track {
   points: Point[];
 }
 
+/**
+ * Keeps signals of routes for the charts.
+ * @param nowMs the wall clock in milliseconds
+ */
 export function createSignalHistory(
   ledger: Pick<Ledger, "observation">,
   nowMs: () => number = Date.now,

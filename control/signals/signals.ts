@@ -21,7 +21,7 @@ import { tenantsOf, tiersOf } from "./refusals.ts";
 
 /**
  * A route's signals from what was reported within a window.
- * @param variants names to tell of, whether or not they had requests
+ * @param variants names to list, whether or not they had requests
  * @param seconds length of the window, above 0
  */
 export function signalsOf(

@@ -2,8 +2,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /**
- * The store where none is named: below $XDG_STATE_HOME, or else ~/.local/state, wherever
- * the process was started.
+ * The store where none is named: below $XDG_STATE_HOME, or else ~/.local/state, whatever the
+ * working directory is.
  */
 export function defaultStore(env: NodeJS.ProcessEnv = process.env): string {
   // The specification has relative paths ignored.

@@ -6,10 +6,13 @@ import { createLmdbStore } from "./lmdb/index.ts";
 import { createMemoryStore } from "./memory.ts";
 import { type Store, StoreUnavailableError } from "./store.ts";
 
+/** How a store is opened. */
 export interface OpenOptions {
+  /** False refuses an lmdb store that is not there, instead of making it. Absent: true. */
   make?: boolean;
+  /** With Kubernetes: takes routes whose kind is missing in the cluster for deleted. Absent: false. */
   acceptEmpty?: boolean;
-  /** Told of what a store that others write to too cannot follow. */
+  /** Is called with what a store that others write to cannot follow. Absent: nobody is. */
   log?(line: string, code?: string): void;
 }
 

@@ -133,7 +133,7 @@ export class StoreUnavailableError extends Error {
   override name = "StoreUnavailableError";
 }
 
-/** Too much changed while a watch was not read: what it was to tell is not kept any longer. */
+/** Too much changed while a watch was not read: the changes that it missed are no longer kept. */
 export class WatchBehindError extends Error {
   override name = "WatchBehindError";
   constructor(maxNames: number) {

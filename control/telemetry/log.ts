@@ -1,7 +1,7 @@
 import { type DestinationStream, pino } from "pino";
 import { plain } from "./plain.ts";
 
-/** Writes a line for whoever runs the service; `code` names what happened for programs (docs/error-codes.md). */
+/** Writes a line for the operator; `code` names what happened for programs (docs/error-codes.md). */
 export type Log = (line: string, code?: string) => void;
 
 export interface LogOptions {

@@ -1,8 +1,8 @@
 import type { Log } from "./log.ts";
 
 /**
- * Says a line at once and those that come soon after it together, as the last of
- * them and how many there were: a thousand proxies may all have the same to say.
+ * Logs a line at once, and those that follow soon after together, as the last of them and their
+ * number: a thousand proxies may all have the same to report.
  */
 export function sparse(log: Log, everyMs = 1_000): Log {
   let waiting: { line: string; code: string | undefined; count: number } | undefined;

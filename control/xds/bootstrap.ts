@@ -3,6 +3,7 @@ import { stringify } from "yaml";
 import { overloadManager, type ProxyLimits } from "./overload-manager.ts";
 import type { Address } from "./resources/options.ts";
 
+/** What an Envoy has to know before it asks for the rest. */
 export interface BootstrapOptions {
   /** Unique among the proxies. */
   node: string;
@@ -10,13 +11,15 @@ export interface BootstrapOptions {
   xds: Address | readonly Address[];
   /** Envoy's admin interface. */
   admin: Address;
+  /** Asks for changes alone (incremental xDS). Absent: false. */
   delta?: boolean;
-  /** Bearer token of the proxy. */
+  /** Bearer token of the proxy. Absent: it shows none. */
   token?: string;
   /** Paths on the proxy's machine: the control service's authority (then TLS is used), and what the proxy shows. */
   ca?: string;
   cert?: string;
   key?: string;
+  /** What the proxy may use before it sheds load. Absent: Weir's own limits. */
   limits?: ProxyLimits;
 }
 

@@ -83,6 +83,10 @@ const maxMessage = 2_000;
 /** Filters report about once a second. */
 const silentGoneMs = 60_000;
 
+/**
+ * Makes a fleet without proxies.
+ * @param now the wall clock, for the times that are shown
+ */
 export function createFleet(now: () => Date = () => new Date()): Fleet {
   /** By node id; several under one id where their namespaces differ. */
   const proxies = new Map<string, ProxyState[]>();

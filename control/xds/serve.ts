@@ -29,7 +29,7 @@ const slice = 500;
  */
 const defaultStuckMs = 60_000;
 
-/** What the xDS server tells whoever runs it. */
+/** What the xDS server logs. */
 export interface XdsLog {
   nack(node: string, type: string, version: string, message: string): void;
   /** A proxy came with something that it runs already. */
@@ -94,6 +94,7 @@ export interface XdsOptions {
   secretOf?: SecretOf;
 }
 
+/** Makes an xDS server that sends nothing until publish is called; the fleet learns what proxies answer. */
 export function createXdsServer(
   fleet: Fleet,
   log: XdsLog,

@@ -19,7 +19,7 @@ export interface ResourceSet {
   resources: ReadonlyMap<string, EncodedResource>;
 }
 
-/** Everything proxies are told at one moment; never changed once made. */
+/** All resources that proxies are sent at one moment; it never changes. */
 export type Snapshot = Readonly<Record<TypeName, ResourceSet>>;
 
 /**

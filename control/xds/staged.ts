@@ -71,6 +71,7 @@ interface Trial<E> {
   overdue?: boolean;
 }
 
+/** Makes what sends an edition to one proxy of its scope first, and to the others when that one runs it. */
 export function createStagedPush<E extends Edition>(
   xds: XdsServer,
   fleet: Fleet,

@@ -29,6 +29,7 @@ export const resourceTypes: readonly ResourceType[] = [
   { name: "ECDS", url: `${prefix}envoy.config.core.v3.TypedExtensionConfig`, wildcard: false },
 ];
 
+/** The short name of an xDS type, such as "CDS". */
 export type TypeName = ResourceType["name"];
 
 /** The type of a URL; one without a name when Weir has nothing of it. */

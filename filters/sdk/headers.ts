@@ -9,8 +9,14 @@ import { Text, tagOf, textBytes, textPtr, textTag } from "./text";
 
 /** Header maps of the ABI. */
 export const REQUEST_HEADERS: i32 = 0;
+
+/** Trailers of the request. */
 export const REQUEST_TRAILERS: i32 = 1;
+
+/** Headers of the answer. */
 export const RESPONSE_HEADERS: i32 = 2;
+
+/** Trailers of the answer. */
 export const RESPONSE_TRAILERS: i32 = 3;
 
 /**
@@ -92,6 +98,7 @@ export function nextHeader(name: Text, row: HeaderRow): HeaderRow {
   return search(name, load<u32>(row, 16));
 }
 
+/** Whether there is a header of that name, also an empty one. */
 export function hasHeader(name: Text): bool {
   return findHeader(name) != 0;
 }
@@ -104,10 +111,12 @@ function search(name: Text, from: HeaderRow): HeaderRow {
   return 0;
 }
 
+/** Where the value of a header stands, until the callback ends. */
 export function valuePtr(row: HeaderRow): usize {
   return load<u32>(row, 8);
 }
 
+/** Length of the value of a header, in bytes. */
 export function valueBytes(row: HeaderRow): usize {
   return load<u32>(row, 12);
 }

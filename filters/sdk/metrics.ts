@@ -11,7 +11,10 @@ import { OK } from "./status";
 // the host that is only freed with the VM: ../report/metric-ids sees to it that
 // there is one for each name.
 
+/** A metric that only grows; the ABI's number for it. */
 export const COUNTER: i32 = 0;
+
+/** A metric that goes up and down; the ABI's number for it. */
 export const GAUGE: i32 = 1;
 /** No metric: the host refused it. */
 export const NO_METRIC: u32 = u32.MAX_VALUE;
@@ -26,6 +29,7 @@ export function addToMetric(id: u32, by: i64): bool {
   return proxy_increment_metric(id, by) == OK;
 }
 
+/** Sets a gauge to a value. */
 export function setGauge(id: u32, value: u64): void {
   proxy_record_metric(id, value);
 }

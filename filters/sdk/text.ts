@@ -14,14 +14,17 @@ export type Text = usize;
 
 const HEADER: usize = 8;
 
+/** Where the bytes of a text stand. */
 export function textPtr(text: Text): usize {
   return text + HEADER;
 }
 
+/** Length of a text, in bytes. */
 export function textBytes(text: Text): usize {
   return load<u32>(text, 4);
 }
 
+/** The tag of a text; see {@link Text}. */
 export function textTag(text: Text): u32 {
   return load<u32>(text);
 }

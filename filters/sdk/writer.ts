@@ -20,13 +20,18 @@ export function beginText(): void {
 export function written(): usize {
   return buffer;
 }
+
+/** Length of the text written so far, in bytes. */
 export function writtenBytes(): usize {
   return used;
 }
+
+/** Whether something did not fit since the last beginText, and was left out. */
 export function overflowed(): bool {
   return full;
 }
 
+/** Writes one byte. */
 export function writeByte(byte: u8): void {
   if (used >= CAPACITY) {
     full = true;
@@ -36,6 +41,7 @@ export function writeByte(byte: u8): void {
   used++;
 }
 
+/** Writes a byte range, or nothing of it where it does not fit. */
 export function writeBytes(ptr: usize, bytes: usize): void {
   if (bytes > CAPACITY - used) {
     full = true;
@@ -45,6 +51,7 @@ export function writeBytes(ptr: usize, bytes: usize): void {
   used += bytes;
 }
 
+/** Writes the bytes of a text. */
 export function writeText(text: Text): void {
   writeBytes(textPtr(text), textBytes(text));
 }
@@ -54,12 +61,14 @@ export function write(value: Ascii): void {
   writeBytes(value.ptr, value.length);
 }
 
+/** Writes a number in decimal. */
 export function writeUint(value: u64): void {
   let divisor: u64 = 1;
   while (value / divisor >= 10) divisor *= 10;
   for (; divisor > 0; divisor /= 10) writeByte(<u8>(48 + ((value / divisor) % 10)));
 }
 
+/** Writes a number as 16 lower-case hex digits. */
 export function writeHex(value: u64): void {
   for (let shift = 60; shift >= 0; shift -= 4) {
     const digit = <u8>((value >> shift) & 15);
@@ -98,6 +107,7 @@ export function beginPairOf(index: u32, key: usize, keyBytes: usize): void {
   pairStart = used;
 }
 
+/** Ends the value of pair number index. */
 export function endPair(index: u32): void {
   store<u32>(buffer + 8 + ((<usize>index) << 3), <u32>(used - pairStart));
   writeByte(0);

@@ -114,7 +114,7 @@ export async function startCluster({ istio = false, own = true } = {}): Promise<
 
   try {
     await startServer();
-    const files = own ? ["-f", "istio/base/crds.yaml"] : [];
+    const files = own ? ["-f", "istio/chart/crds/crds.yaml"] : [];
     if (istio) files.push("-f", istioCrds());
     await mustKubectl(["apply", "--server-side", ...files]);
     await mustKubectl(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);

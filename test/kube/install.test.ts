@@ -103,6 +103,8 @@ describe.skipIf(mayGoWithout)("the installation", { timeout: 240_000 }, () => {
         expect(child.said()).toMatch(/^70 30/m);
         expect(child.said()).toContain("first looks good");
       }
+      if (commands.includes("kubectl explain"))
+        expect(child.said()).toContain("Limits the sustained rate of a tenant");
       if (commands.includes("inferenceroute/chat"))
         expect(child.said()).toMatch(/chat\s+\["chat.example.com"\].*True\s+True/);
     }

@@ -105,7 +105,7 @@ describe.skipIf(mayGoWithout)("in a real API server", () => {
     const other = open();
     await expect(other.list()).rejects.toThrow(/the cluster does not know .*inferenceroutes/);
     await other.close();
-    await cluster.mustKubectl(["apply", "--server-side", "-f", "istio/base/crds.yaml"]);
+    await cluster.mustKubectl(["apply", "--server-side", "-f", "istio/chart/crds/crds.yaml"]);
     const names = ["get", "inferenceroutes", "-A", "-o", "name"];
     await expect
       .poll(async () => (await cluster.kubectl(names)).stdout, { timeout: 90_000 })

@@ -11,9 +11,9 @@ interface Policy {
 }
 
 /**
- * Who is with which variant now, as objects rendered before say it: from the
- * filters' bucket tables, else from the plain weights. By "namespace/name" of
- * the route; a state has its buckets alone.
+ * Reads from objects that were rendered before which users are with which variant: from the
+ * filters' bucket tables, else from the plain weights. By "namespace/name" of the route; a state
+ * has its buckets alone.
  */
 export function previousStates(objects: readonly KubernetesObject[]): Map<string, RouteState> {
   const states = new Map<string, RouteState>();

@@ -56,8 +56,10 @@ import { atLeast, defaultIstioVersion, parseIstioVersion } from "../version.ts";
  */
 export const defaultWasmUrl = "file:///etc/weir/weir.wasm";
 
+/** The API of the manifests: Istio's own, or the Gateway API. */
 export type RenderTarget = "istio" | "gateway-api";
 
+/** What manifests are for, and where the proxies find the filters. */
 export interface RenderOptions {
   /** Who routes: Istio's VirtualServices, or HTTPRoutes of the Gateway API. Absent: "istio". */
   target?: RenderTarget | undefined;
@@ -83,9 +85,11 @@ export interface RenderOptions {
   isComplete?: boolean | undefined;
 }
 
+/** Manifests, or why there are none. */
 export interface Rendering {
   /** In the order to apply them; empty when there are problems. */
   manifests: Manifest[];
+  /** What the target cannot express, of all routes at once; empty when there are manifests. */
   problems: RouteProblem[];
 }
 

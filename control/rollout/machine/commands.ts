@@ -13,7 +13,7 @@ import { poolOf } from "../plan/validate.ts";
 import { rolledBack } from "./moves.ts";
 import { hasEnded } from "./phase.ts";
 
-/** What someone may ask of a rollout. */
+/** What can be asked of a rollout. */
 export type Command =
   | { kind: "pause" }
   | { kind: "resume" }
@@ -25,7 +25,10 @@ export type Answer =
   | { state: RolloutState; action: string; movesWeights: boolean }
   | { refusal: string };
 
-/** The first state of a rollout: on its first stage. */
+/**
+ * The state of a rollout at its first stage.
+ * @throws RangeError for a rollout without stages, which no valid one is
+ */
 export function begin(rollout: Rollout, route: InferenceRoute, now: Date): RolloutState {
   const spec = rollout.spec as RolloutSpec;
   const first = stagesOf(spec)[0];
@@ -55,7 +58,10 @@ function saltOf(spec: RolloutSpec, route: InferenceRoute, now: Date): string {
   return laysOut ? `${routeName(route).slice(0, 100)} ${now.toISOString()}` : "";
 }
 
-/** What a command makes of a state. A rollback is refused only where there is nothing to take back. */
+/**
+ * The state after a command, or why the command is refused. A rollback is refused only where there
+ * is nothing to take back.
+ */
 export function command(state: RolloutState, asked: Command, reason: string): Answer {
   if (hasEnded(state))
     return { refusal: `the rollout has ended (${state.phase}: ${state.reason})` };

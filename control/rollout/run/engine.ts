@@ -19,7 +19,7 @@ import { progressOf } from "./progress.ts";
 import { createWatch, type Watch, watchKey } from "./watch.ts";
 import { writeRollout } from "./write.ts";
 
-/** What the engine is told by the rooms around it. */
+/** What the engine gets from the rooms around it. */
 export interface EngineOptions {
   store: Store;
   /** How far the proxies are with a route. */
@@ -74,6 +74,7 @@ interface Followed {
   progress?: RolloutProgress;
 }
 
+/** Makes an engine. It does nothing until tick or start is called. */
 export function createEngine(options: EngineOptions): Engine {
   const { store, monotonicMs, now, log } = options;
   const followed = new Map<string, Followed>();

@@ -22,10 +22,12 @@ export function editorSchema(): JsonSchema {
 /** Weir's own keywords in the words that every validator knows. */
 function standard(schema: JsonSchema): JsonSchema {
   const out: JsonSchema = {};
+  const words: string[] = [];
   for (const [keyword, value] of Object.entries(schema)) {
-    if (keyword === "expects") out.description = `Must be ${String(value)}.`;
+    if (keyword === "description") words.unshift(String(value));
+    else if (keyword === "expects") words.push(`Must be ${String(value)}.`);
     // 0.07 is no multiple of 0.01 to a validator that divides binary fractions.
-    else if (keyword === "decimals") out.description = "Two decimals at most.";
+    else if (keyword === "decimals") words.push("Two decimals at most.");
     else if (keyword === "oneMember")
       out.oneOf = (value as string[]).map((name) => ({ required: [name] }));
     else if (keyword === "properties")
@@ -37,7 +39,7 @@ function standard(schema: JsonSchema): JsonSchema {
       );
     else out[keyword] = isSchema(value) ? standard(value) : value;
   }
-  return out;
+  return words.length > 0 ? { ...out, description: words.join(" ") } : out;
 }
 
 function isSchema(value: unknown): value is JsonSchema {

@@ -6,6 +6,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { comments } from "../../gen/weir/v1/comments.ts";
 import { type Constraint, limit } from "../../gen/weir/v1/constraints_pb.ts";
 
 /** A JSON Schema (draft 2020-12) node. */
@@ -26,8 +27,8 @@ const timestampSchema: JsonSchema = {
 
 /**
  * JSON Schema of a message in its proto JSON form: closed objects, with the
- * limits of the `limit` option. The keyword `expects` carries what the field
- * wants in words, for error messages.
+ * limits of the `limit` option, and the comments of the fields as descriptions.
+ * The keyword `expects` carries what the field wants in words, for error messages.
  */
 export function schemaOf(message: DescMessage): JsonSchema {
   if (message.typeName === DurationSchema.typeName) return durationSchema;
@@ -36,7 +37,10 @@ export function schemaOf(message: DescMessage): JsonSchema {
   const required: string[] = [];
   for (const field of message.fields) {
     const constraint = hasOption(field, limit) ? getOption(field, limit) : undefined;
-    properties[field.jsonName] = withLimits(field, schemaOfField(field), constraint);
+    properties[field.jsonName] = {
+      ...withLimits(field, schemaOfField(field), constraint),
+      description: comments[`${message.typeName}.${field.name}`],
+    };
     if (constraint?.required) required.push(field.jsonName);
   }
   const exclusive = message.oneofs.filter((oneof) => oneof.fields.length > 1);

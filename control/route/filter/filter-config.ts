@@ -23,9 +23,13 @@ import {
 
 /** The decisions that filters make, by their member of the spec. */
 export const filterNames = ["canary", "rateLimit", "shadow", "compression"] as const;
+
+/** The name of a decision, of {@link filterNames}. */
 export type FilterName = (typeof filterNames)[number];
 
 type RoutePolicyInit = MessageInitShape<typeof RoutePolicySchema>;
+
+/** Where filters report to: the message ReportTarget. */
 export type ReportTarget = MessageInitShape<typeof ReportTargetSchema>;
 
 /** What is particular to one place where filters run. */
@@ -56,9 +60,9 @@ export function filterConfig(
 }
 
 /**
- * The configuration for the sidecars of a route's shadow variant, which stamp
- * what arrives under whatever name; undefined where the route has none. They
- * report to no one: what they run is not what the route's own proxies run.
+ * The configuration for the sidecars of a route's shadow variant, which mark what arrives under any
+ * host; undefined where the route has none. They do not report, because what they run is not what
+ * the route's own proxies run.
  */
 export function arrivalConfig(route: InferenceRoute): FilterConfigJson | undefined {
   const shadow = route.spec ? arrivalPolicy(route.spec) : undefined;
@@ -138,7 +142,7 @@ function partFor(module: FilterModule, config: JsonObject): JsonObject {
   return routes.length > 0 ? { ...config, routes } : rest;
 }
 
-/** What of a configuration a module is given, as the one JSON text that it reads. */
+/** The part of a configuration that a module gets, as JSON. */
 export function filterConfigText(config: FilterConfigJson, module: FilterModule = "weir"): string {
   return JSON.stringify(partFor(module, config));
 }

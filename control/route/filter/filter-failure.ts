@@ -11,7 +11,7 @@ export function filterFailureOf(routes: readonly InferenceRoute[]): FilterFailur
   return routes.length > 0 && routes.every(asksToPass) ? "pass" : "refuse";
 }
 
-/** Routes that ask for "pass" in vain, beside one of the others that does not. */
+/** Routes whose "pass" has no effect, each with a route beside it that does not say "pass". */
 export function passInVain(
   routes: readonly InferenceRoute[],
 ): { route: InferenceRoute; beside: InferenceRoute }[] {

@@ -14,6 +14,7 @@ export interface FleetLimits {
   follow(states: readonly RouteState[]): void;
 }
 
+/** Makes limits that know no routes until follow is called. */
 export function createFleetLimits(): FleetLimits {
   let routes = new Map<string, InferenceRoute>();
   return {

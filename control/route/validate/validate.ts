@@ -71,7 +71,7 @@ export function validateAll(
 
 /**
  * Hosts of a route that another route (host -> name) already answers for.
- * @param mayName whether who is told may know that there is a route of this name
+ * @param mayName whether the caller may know that there is a route of this name
  */
 export function hostConflicts(
   route: InferenceRoute,

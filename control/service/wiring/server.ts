@@ -44,6 +44,7 @@ import { createRequests } from "../ports/requests.ts";
 import { createXdsStreams } from "../ports/xds-streams.ts";
 import { renderManifests } from "./rendering.ts";
 
+/** What the control service is started with. */
 export interface ServerOptions extends SourceOptions {
   /** API and page. */
   listen: Address;
@@ -54,7 +55,7 @@ export interface ServerOptions extends SourceOptions {
   edge?: EdgeOptions;
   /** "memory", "lmdb:DIRECTORY", "etcd://HOST:PORT[,...]" or "kube[:NAMESPACE]". */
   store: string;
-  /** A new store is what is wanted: proxies lose what they run. */
+  /** Sends an empty configuration even where the store is new and proxies run one. Absent: false. */
   acceptEmpty?: boolean;
   opened?(): void;
   /** With a store in Kubernetes: what is applied there, and how. */
@@ -79,6 +80,7 @@ export interface ServerOptions extends SourceOptions {
   monotonicMs?(): number;
 }
 
+/** A control service that runs, with the ports that it got. */
 export interface ControlServer {
   listen: Address;
   xds: Address;

@@ -28,13 +28,19 @@ import { isSettled, type Settling, settle } from "./settle.ts";
 import { translated } from "./translate.ts";
 import { finish, writeChange } from "./write.ts";
 
+/** What a store in Kubernetes works with. */
 export interface KubeStoreOptions {
   client: KubeClient;
   /** Namespace of the changes: the control service's own. */
   namespace: string;
-  /** Routes that are not in the cluster are gone, even where their whole kind is. */
+  /**
+   * Takes routes that are not in the cluster for deleted, even where their whole kind is missing.
+   * Absent: false.
+   */
   acceptEmpty?: boolean | undefined;
+  /** Is called with what the store cannot follow. Absent: nobody is. */
   log?: ((line: string) => void) | undefined;
+  /** The wall clock, for times of changes. Absent: the system's. */
   now?: () => Date;
 }
 

@@ -20,8 +20,13 @@ export const stateAnnotation = "weir.dev/state";
 /** Changes that are in their InferenceRoute; the others are still to be brought there. */
 export const appliedLabel = "weir.dev/applied";
 
+/** Path of all InferenceRoutes of a cluster. */
 export const allRoutesPath = collectionPath(routeResource);
 
+/**
+ * Path of the InferenceRoute of a route.
+ * @param name "namespace/name"
+ */
 export function routePath(name: string): string {
   const [namespace = "", route = ""] = name.split("/");
   return objectPath(routeResource, namespace, route);

@@ -2,7 +2,7 @@ import { usePolled } from "./data.js";
 import { amountOf, count, percent, whole } from "./format.js";
 import { html } from "./html.js";
 
-/** @import { PodLoadJson, SeenLoadJson } from "../../gen/weir/v1/signals_pb.ts" */
+/** @import { PodLoadJson, ObservedLoadJson } from "../../gen/weir/v1/signals_pb.ts" */
 
 /** From here on a pod's queue grows and users wait. */
 const fullPercent = 90;
@@ -11,8 +11,8 @@ const fullPercent = 90;
 export function Pods({ name }) {
   const { answer } = usePolled("SignalService/ListPods", { name }, 3000);
   if (answer === undefined) return null;
-  const { read = false, pods = [], seen = [] } = answer;
-  return html`<h3>Pods</h3><${List} name=${name} read=${read} pods=${pods} /><${Saturation} name=${name} pods=${pods} seen=${seen} />`;
+  const { read = false, pods = [], observed = [] } = answer;
+  return html`<h3>Pods</h3><${List} name=${name} read=${read} pods=${pods} /><${Saturation} name=${name} pods=${pods} observed=${observed} />`;
 }
 
 /** @param {{ name: string, read: boolean, pods: PodLoadJson[] }} of */
@@ -36,9 +36,9 @@ const sources = { answers: "pods' answers", estimate: "proxies' estimate" };
 
 /**
  * How busy the pods are by who says it; 100 % is the route's mark.
- * @param {{ name: string, pods: PodLoadJson[], seen: SeenLoadJson[] }} of
+ * @param {{ name: string, pods: PodLoadJson[], observed: ObservedLoadJson[] }} of
  */
-function Saturation({ name, pods, seen }) {
+function Saturation({ name, pods, observed }) {
   /** @type {{ of: string, value: number, by: string, many: string }[]} */
   const rows = [
     ...[...new Set(pods.map((each) => each.variant ?? ""))].flatMap((variant) => {
@@ -50,7 +50,7 @@ function Saturation({ name, pods, seen }) {
       const many = count(told.length, "pod");
       return [{ of: variant, value: sum / told.length, by: "pods' metrics", many }];
     }),
-    ...seen.map(({ source = "", saturationPercent, proxies = 0 }) => ({
+    ...observed.map(({ source = "", saturationPercent, proxies = 0 }) => ({
       of: "all variants",
       value: amountOf(saturationPercent),
       by: sources[source] ?? source,

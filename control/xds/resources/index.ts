@@ -30,7 +30,7 @@ export interface Resource {
   message: Message;
 }
 
-/** Everything an Envoy is told, by type. Routes without endpoints are Istio's alone and left out. */
+/** All resources of plain Envoys, by type. Routes without endpoints are Istio's alone and left out. */
 export function buildResources(
   states: readonly RouteState[],
   options: ResourceOptions,

@@ -14,7 +14,7 @@ export interface FilterCode {
   config: string;
 }
 
-/** Whom the gateway believes, and how long it waits for clients. */
+/** Which proxies in front the gateway believes, and how long it waits for clients. */
 export interface EdgeOptions {
   /** Proxies in front whose entries of x-forwarded-for are taken for the client's address, 0 to 16; absent: 0. */
   trustedHops?: number;
