@@ -1,3 +1,4 @@
+/** Header in which the filters write the variant, and by which rules match it. */
 export const variantHeader = "x-weir-variant";
 
 /** Headers that only Weir may set. */

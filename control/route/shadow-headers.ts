@@ -1,6 +1,8 @@
 import type { RouteSpec, Shadow } from "../gen/weir/v1/route_pb.ts";
 
+/** Header that marks shadow traffic with "true", where spec.shadow.modeHeader is absent. */
 export const defaultModeHeader = "x-shadow-mode";
+/** Header that names the kind of shadow traffic, where spec.shadow.tagHeader is absent. */
 export const defaultTagHeader = "x-traffic-tag";
 
 /** The headers of shadow traffic, as the route or its default names them. */

@@ -8,7 +8,8 @@ export {
   reportClusterName,
 } from "./resources/index.ts";
 export type { Address, EdgeOptions } from "./resources/options.ts";
-export { createXdsServer, type XdsServer } from "./serve.ts";
+export { createXdsServer } from "./serve.ts";
+export type { XdsServer } from "./server.ts";
 export type { Refusal } from "./shown.ts";
 export { createSnapshot, type Snapshot } from "./snapshot.ts";
 export { createStagedPush, type Push } from "./staged.ts";

@@ -8,6 +8,7 @@ import { createFrameReader, type FrameReader } from "./frames.ts";
 import { bringsSomething, type Incoming, readNode, resumes } from "./incoming.ts";
 import { createPublished, type Published } from "./published.ts";
 import { createSecretStream, type SecretOf, type SecretStream } from "./secret.ts";
+import type { ScopeOf, SnapshotOf, XdsLog, XdsServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { readSotw, sotwProtocol } from "./sotw.ts";
 import { grpcCode, StatusError } from "./status.ts";
@@ -28,37 +29,6 @@ const slice = 500;
  * this long is cut off; it comes back when it is well.
  */
 const defaultStuckMs = 60_000;
-
-/** What the xDS server logs. */
-export interface XdsLog {
-  nack(node: string, type: string, version: string, message: string): void;
-  /** A proxy came with something that it runs already. */
-  runs?(node: string): void;
-  /** Whether no proxy is sent anything for now. */
-  holds?(): boolean;
-}
-
-/** The xDS server, to be mounted on an HTTP/2 server. */
-export interface XdsServer {
-  /**
-   * Takes the stream if it is for ADS; false leaves it to others.
-   * @param scope namespaces whose routes the node may have; undefined: it may not speak for this node
-   */
-  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, scope?: ScopeOf): boolean;
-  /**
-   * Sends to every stream what it has not and wants.
-   * @param snapshot for all of them, or asked for each proxy by its scope and node
-   */
-  publish(snapshot: Snapshot | SnapshotOf): void;
-  /** Ends all streams; proxies keep what they have and reconnect. */
-  close(): void;
-}
-
-/** The snapshot for a proxy with these namespaces. */
-export type SnapshotOf = (scope: readonly string[], node: string) => Snapshot;
-
-/** Namespaces that the peer of a stream may have for a node. */
-export type ScopeOf = (node: string) => readonly string[] | undefined;
 
 const everything: ScopeOf = () => ["*"];
 

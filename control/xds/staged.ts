@@ -1,5 +1,5 @@
 import type { Fleet, Member } from "./fleet.ts";
-import type { XdsServer } from "./serve.ts";
+import type { XdsServer } from "./server.ts";
 import type { Refusal } from "./shown.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type Edition, minRefusing, refusalOf, runs, takes } from "./trial.ts";

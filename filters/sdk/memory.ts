@@ -22,6 +22,7 @@ let spilledCount: i32 = 0;
 
 /** Two words the host writes its results to, e.g. a pointer and a size. */
 export const outPtr: usize = memory.data(8, 8);
+/** The second of them. */
 export const outSize: usize = memory.data(8, 8);
 
 /** Forgets every host buffer of the callback before; call it first in each callback. */

@@ -10,8 +10,9 @@ export class Span {
  * shared data. It is there until the next such call or the end of the callback.
  */
 export const found = changetype<Span>(memory.data(8, 8));
-/** Where such a call writes the pointer, and the size. */
+/** Where such a call writes the pointer. */
 export const foundPtr = changetype<usize>(found);
+/** Where it writes the size. */
 export const foundBytes = changetype<usize>(found) + offsetof<Span>("bytes");
 
 /** Forgets what was found: a call that fails writes nothing. */

@@ -4,7 +4,7 @@ import { createPublisher } from "../../control/publish/publish.ts";
 import { draftRoute } from "../../control/route/index.ts";
 import { createMemoryStore } from "../../control/store/memory.ts";
 import { createFleet } from "../../control/xds/fleet.ts";
-import type { XdsServer } from "../../control/xds/serve.ts";
+import type { XdsServer } from "../../control/xds/server.ts";
 import { createStagedPush, type Edition } from "../../control/xds/staged.ts";
 import { local } from "../api/control-server.ts";
 import { routeWithPods } from "../rollout/world.ts";

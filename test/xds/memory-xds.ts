@@ -7,7 +7,7 @@ import {
   routeConfigName,
   tokenFilterName,
 } from "../../control/xds/resources/options.ts";
-import type { SnapshotOf } from "../../control/xds/serve.ts";
+import type { SnapshotOf } from "../../control/xds/server.ts";
 import type { Snapshot } from "../../control/xds/snapshot.ts";
 import { sotwProtocol } from "../../control/xds/sotw.ts";
 import type { Request } from "../../control/xds/state.ts";
