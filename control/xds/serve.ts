@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { errorText } from "../text/error-text.ts";
 import { acceptCall, type GrpcCall } from "./call.ts";
 import { deltaProtocol, readDelta } from "./delta.ts";
