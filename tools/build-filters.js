@@ -15,8 +15,8 @@ else await buildAll(flag === undefined ? Object.keys(modules) : [flag, ...names]
 
 /** @param {string} name */
 async function compile(name) {
-  const { entry, full, ranges } = modules[name] ?? { entry: "" };
-  await compileFilter(entry, `build/${name}.wasm`, full, ranges);
+  const { entry, extended, ranges } = modules[name] ?? { entry: "" };
+  await compileFilter(entry, `build/${name}.wasm`, extended, ranges);
 }
 
 /** @param {string[]} wanted */

@@ -20,6 +20,18 @@ const features = [
   "bulk-memory-opt",
 ].map((feature) => `--enable-${feature}`);
 
+/** The constants that modules differ in. */
+const buildFile = "filters/sdk/build.ts";
+
+/** Sets constants of a source. @param {string} source @param {Record<string, boolean>} values */
+function withValues(source, values) {
+  return Object.entries(values).reduce((text, [name, value]) => {
+    const before = `export const ${name}: bool = false;`;
+    if (!text.includes(before)) throw new Error(`${buildFile} has no ${name}`);
+    return text.replace(before, `export const ${name}: bool = ${value};`);
+  }, source);
+}
+
 /** Paths of a file and of all that it imports, directly or not. @param {string} entry */
 function program(entry) {
   const paths = new Set([normalize(entry)]);
@@ -51,22 +63,21 @@ export function sourcesOf(entry) {
  * Compiles a filter with the options of asconfig.json.
  * @param {string} entry its index file
  * @param {string} out
- * @param {boolean} full whether code under `if (FULL)` is compiled in: what build/weir.wasm does not do
- * @param {boolean} ranges whether code under `if (RANGES)` is, which tells ranges of addresses: build/weir-full.wasm's alone
+ * @param {boolean} extended whether the module has what only some routes ask for; see filters/sdk/build.ts
+ * @param {boolean} ranges whether it tells ranges of addresses, likewise
  * @returns {Promise<Buffer>} the module, as it lies in the file
  */
-export async function compileFilter(entry, out, full = false, ranges = false) {
+export async function compileFilter(entry, out, extended = false, ranges = false) {
   const sources = sourcesOf(entry);
-  const use = `abort=,FULL=${full ? 1 : 0},RANGES=${ranges ? 1 : 0}`;
-  const { error, stderr } = await asc.main(
-    [entry, "--config", "asconfig.json", "--use", use, "--outFile", out],
-    {
-      readFile(name, base) {
-        const path = join(base, name);
-        return sources.get(name) ?? (existsSync(path) ? readFileSync(path, "utf8") : null);
-      },
+  const constants = sources.get(buildFile);
+  if (constants)
+    sources.set(buildFile, withValues(constants, { EXTENDED: extended, RANGES: ranges }));
+  const { error, stderr } = await asc.main([entry, "--config", "asconfig.json", "--outFile", out], {
+    readFile(name, base) {
+      const path = join(base, name);
+      return sources.get(name) ?? (existsSync(path) ? readFileSync(path, "utf8") : null);
     },
-  );
+  });
   if (error) {
     console.error(stderr.toString());
     throw error;

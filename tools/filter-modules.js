@@ -4,16 +4,16 @@ import { sourcesOf } from "./compile-filter.js";
 
 /**
  * The filters' modules: where each begins, and which code it holds besides what all do.
- * @type {Record<string, { entry: string, full?: boolean, ranges?: boolean }>}
+ * @type {Record<string, { entry: string, extended?: boolean, ranges?: boolean }>}
  */
 export const modules = {
   weir: { entry: "filters/modules/weir.ts" },
-  "weir-full": { entry: "filters/modules/weir-full.ts", full: true, ranges: true },
+  "weir-full": { entry: "filters/modules/weir-full.ts", extended: true, ranges: true },
   "rate-limit": { entry: "filters/modules/rate-limit.ts" },
   compression: { entry: "filters/modules/compression.ts" },
   shadow: { entry: "filters/modules/shadow.ts" },
   canary: { entry: "filters/modules/canary.ts" },
-  "token-limit": { entry: "filters/modules/token-limit.ts", full: true },
+  "token-limit": { entry: "filters/modules/token-limit.ts", extended: true },
 };
 
 /** What each module was made from, as its build left it. */

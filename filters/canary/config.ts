@@ -16,7 +16,7 @@ import { readHeaderName, readLabel, readText, readTexts } from "../format/values
 import { xxh64 } from "../format/xxh64";
 import { readSources } from "../identity";
 import { Counter, countedBy } from "../report";
-import { isLiteral, isText, Region, Text, textBytes, textPtr } from "../sdk";
+import { EXTENDED, isLiteral, isText, Region, Text, textBytes, textPtr } from "../sdk";
 import { BUCKETS } from "./choice";
 
 const MAX_VARIANTS: i32 = 16;
@@ -85,7 +85,7 @@ let runNames: usize = 0;
 export function parseCanary(region: Region): usize {
   const policy = changetype<CanaryPolicy>(region.alloc(offsetof<CanaryPolicy>()));
   policy.variants = region.alloc((<usize>MAX_VARIANTS) << 3);
-  if (FULL) policy.weights = region.alloc((<usize>MAX_VARIANTS) << 2);
+  if (EXTENDED) policy.weights = region.alloc((<usize>MAX_VARIANTS) << 2);
   openObject();
   while (nextMember()) {
     if (member("stickyBy")) policy.stickyBy = readSources(region);
@@ -94,8 +94,8 @@ export function parseCanary(region: Region): usize {
     else if (member("variants")) readVariants(policy, region);
     else if (member("force")) readForce(policy, region);
     else if (member("identity")) policy.identity = readSources(region);
-    else if (FULL && member("pins")) readPins(policy, region);
-    else if (FULL && member("conversations")) readConversations(policy, region);
+    else if (EXTENDED && member("pins")) readPins(policy, region);
+    else if (EXTENDED && member("conversations")) readConversations(policy, region);
     else unknownField();
   }
   if (!hasFailed()) layOut(policy, region);
@@ -193,7 +193,7 @@ function layOut(policy: CanaryPolicy, region: Region): void {
     slot -= 8;
     store<u32>(slot, load<u32>(run, 8));
     store<i32>(slot, index, 4);
-    if (FULL && index >= 0) {
+    if (EXTENDED && index >= 0) {
       policy.live |= 1 << index;
       const before = load<usize>(run);
       const weight = policy.weights + ((<usize>index) << 2);
@@ -201,7 +201,7 @@ function layOut(policy: CanaryPolicy, region: Region): void {
       store<u32>(weight, load<u32>(weight) + count);
     }
   }
-  if (FULL) resolvePins(policy);
+  if (EXTENDED) resolvePins(policy);
 }
 
 function resolvePins(policy: CanaryPolicy): void {

@@ -2,6 +2,7 @@ import { bucketOf } from "../format/xxh64";
 import { findKey, findTenant, isCallerIn } from "../identity";
 import { variantHeader } from "../plugin";
 import {
+  EXTENDED,
   findHeader,
   isText,
   literal,
@@ -39,11 +40,11 @@ export function writeVariant(policy: CanaryPolicy, index: i32): void {
 export function chooseVariant(policy: CanaryPolicy): i32 {
   const forced = forcedVariant(policy);
   if (forced >= 0) return forced;
-  if (FULL && policy.pins != 0) {
+  if (EXTENDED && policy.pins != 0) {
     const pinned = pinnedVariant(policy);
     if (pinned >= 0) return pinned;
   }
-  if (FULL && policy.conversationHeader != 0) return conversationVariant(policy);
+  if (EXTENDED && policy.conversationHeader != 0) return conversationVariant(policy);
   return variantOfBucket(policy.runs, policy.runCount, bucketOfRequest(policy, 0));
 }
 
@@ -84,7 +85,7 @@ function forcedVariant(policy: CanaryPolicy): i32 {
 
 /** No key: a conversation is its own; else Envoy's request id is random, and the clock is the last resort. */
 function randomBucket(policy: CanaryPolicy, conversation: u64): u32 {
-  if (FULL && conversation != 0) return bucketOf(conversation, BUCKETS);
+  if (EXTENDED && conversation != 0) return bucketOf(conversation, BUCKETS);
   const row = findHeader(requestId);
   if (row != 0) return bucketOfKey(valuePtr(row), valueBytes(row), policy.seed);
   store<u64>(clock, nowNs());

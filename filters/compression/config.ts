@@ -15,7 +15,7 @@ import {
 } from "../format/json";
 import { readMatches } from "../match";
 import { Counter, countedBy } from "../report";
-import { Region } from "../sdk";
+import { EXTENDED, Region } from "../sdk";
 
 /** When answers to requests are compressed that carry what a browser adds by itself. */
 const NEVER: u32 = 0;
@@ -51,8 +51,8 @@ export function parseCompression(region: Region): usize {
   while (nextMember()) {
     if (member("algorithms")) policy.algorithms = readAlgorithms();
     else if (member("secrets")) policy.secrets = readSecrets();
-    else if (FULL && member("brownout")) policy.brownout = readBool();
-    else if (FULL && member("exceptions")) policy.exceptions = readExceptions(region);
+    else if (EXTENDED && member("brownout")) policy.brownout = readBool();
+    else if (EXTENDED && member("exceptions")) policy.exceptions = readExceptions(region);
     else unknownField();
   }
   if (!hasFailed() && policy.algorithms == 0) failJson("has no algorithms");

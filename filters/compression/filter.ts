@@ -9,6 +9,7 @@ import { allHold } from "../match";
 import { isPressed } from "../pressure";
 import {
   Ascii,
+  EXTENDED,
   findHeader,
   HeaderRow,
   hasHeader,
@@ -64,7 +65,7 @@ export function applyCompression(policy: CompressionPolicy): void {
 
 /** What the client may get: the route's algorithms, or those of the first exception that fits. */
 function algorithmsFor(policy: CompressionPolicy): u32 {
-  if (!FULL) return policy.algorithms;
+  if (!EXTENDED) return policy.algorithms;
   for (let at = policy.exceptions; at != 0; at = changetype<Exception>(at).next)
     if (allHold(changetype<Exception>(at).match)) return changetype<Exception>(at).algorithms;
   return policy.algorithms;
@@ -79,7 +80,7 @@ function choose(algorithms: u32, first: HeaderRow): u32 {
 
 /** What the request alone tells against compression; the compressor itself looks at the answer. */
 function mayCompress(policy: CompressionPolicy): bool {
-  if (FULL && policy.brownout && isPressed()) return false;
+  if (EXTENDED && policy.brownout && isPressed()) return false;
   if (hasHeader(upgrade) || hasHeader(protocol)) return false;
   // A part of a compressed answer is no part of the plain one.
   if (hasHeader(range)) return false;

@@ -1,11 +1,13 @@
 import { sha256Hex } from "../format/sha256";
 import {
   arenaAlloc,
+  EXTENDED,
   findHeader,
   isLiteral,
   isText,
   literal,
   nextHeader,
+  RANGES,
   readProperty,
   Span,
   sameBytes,
@@ -49,7 +51,7 @@ export function findKey(sources: usize): Span | null {
     else if (source.kind == API_KEY) {
       addHeader(authorization, true);
       addHeader(xApiKey, false);
-    } else if (!FULL || source.kind == SOURCE_IP) addAddress(source);
+    } else if (!EXTENDED || source.kind == SOURCE_IP) addAddress(source);
     else findSan(source.kind, key);
     if (conflict) return null;
     if (key.bytes > 0) return key;
@@ -146,10 +148,10 @@ function addAddress(source: KeySource): void {
 export function findTenant(sources: usize): Span | null {
   const found = findKey(sources);
   if (found === null) return null;
-  if (FULL && kind > SOURCE_IP) return nameSan(found);
+  if (EXTENDED && kind > SOURCE_IP) return nameSan(found);
   const ptr = found.ptr;
   const bytes = found.bytes;
-  if (FULL && bytes > 4 && isLiteral("san:", ptr, 4)) return null;
+  if (EXTENDED && bytes > 4 && isLiteral("san:", ptr, 4)) return null;
   if (RANGES && kind == HEADER && claimsRange(sources, found)) return null;
   if (kind != API_KEY) return bytes >= 7 && isLiteral("sha256:", ptr, 7) ? null : found;
   store<u64>(hashed, 0x3a363532616873); // "sha256:"

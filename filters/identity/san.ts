@@ -1,5 +1,6 @@
 import {
   Ascii,
+  EXTENDED,
   findHeader,
   HeaderRow,
   isLiteral,
@@ -13,9 +14,9 @@ import {
 } from "../sdk";
 import { CONNECTION_SAN } from "./sources";
 
-const uriSan: Text = FULL ? literal("connection\0uri_san_peer_certificate") : 0;
-const dnsSan: Text = FULL ? literal("connection\0dns_san_peer_certificate") : 0;
-const forwardedCert: Text = FULL ? literal("x-forwarded-client-cert") : 0;
+const uriSan: Text = EXTENDED ? literal("connection\0uri_san_peer_certificate") : 0;
+const dnsSan: Text = EXTENDED ? literal("connection\0dns_san_peer_certificate") : 0;
+const forwardedCert: Text = EXTENDED ? literal("x-forwarded-client-cert") : 0;
 
 /**
  * Finds the name that a client certificate proves: its URI (in a mesh the

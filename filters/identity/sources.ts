@@ -12,7 +12,7 @@ import {
   unknownField,
 } from "../format/json";
 import { readHeaderName } from "../format/values";
-import { Region, Text } from "../sdk";
+import { EXTENDED, RANGES, Region, Text } from "../sdk";
 import { readRanges } from "./ranges";
 
 export const HEADER: i32 = 0;
@@ -69,7 +69,7 @@ function readSource(region: Region): usize {
     } else if (member("apiKey") || member("sourceIp")) {
       source.kind = member("apiKey") ? API_KEY : SOURCE_IP;
       if (!readBool()) failJson("must be true");
-    } else if (FULL && member("san")) source.kind = readSan();
+    } else if (EXTENDED && member("san")) source.kind = readSan();
     else unknownField();
   }
   if (!hasFailed() && members != 1)

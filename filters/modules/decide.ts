@@ -16,7 +16,7 @@ import { notePods } from "../pressure";
 import { takePart } from "../rate-limit/concurrency/concurrency";
 import { RateLimitPolicy } from "../rate-limit/config";
 import { applyRateLimit, podsOpen } from "../rate-limit/filter";
-import { CONTINUE, STOP_ITERATION } from "../sdk";
+import { CONTINUE, EXTENDED, STOP_ITERATION } from "../sdk";
 import { stampArrival } from "../shadow/arrival";
 import { ShadowPolicy } from "../shadow/config";
 import { applyShadow } from "../shadow/filter";
@@ -34,16 +34,16 @@ export function decide(at: usize, bodiless: bool, context: u32): i32 {
   }
   const route = changetype<Route>(at);
   const shadow = policyOf(route, SHADOW);
-  if (FULL && shadow != 0 && changetype<ShadowPolicy>(shadow).arrival) {
+  if (EXTENDED && shadow != 0 && changetype<ShadowPolicy>(shadow).arrival) {
     stampArrival(changetype<ShadowPolicy>(shadow));
     return CONTINUE;
   }
   const rateLimit = policyOf(route, RATE_LIMIT);
-  if (FULL) notePods(rateLimit == 0 ? 1 : podsOpen(changetype<RateLimitPolicy>(rateLimit)));
+  if (EXTENDED) notePods(rateLimit == 0 ? 1 : podsOpen(changetype<RateLimitPolicy>(rateLimit)));
   // What is diverted is charged to no tenant, so that is known first.
   let diverts = false;
   let diverted: bool = false;
-  if (FULL && shadow != 0 && changetype<ShadowPolicy>(shadow).divert) {
+  if (EXTENDED && shadow != 0 && changetype<ShadowPolicy>(shadow).divert) {
     diverts = true;
     diverted = applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
   }
@@ -54,7 +54,7 @@ export function decide(at: usize, bodiless: bool, context: u32): i32 {
   // Places go by variant, so that is chosen while the request can still be refused.
   const canary = policyOf(route, CANARY);
   let variant: i32 = -1;
-  if (FULL && canary != 0 && rateLimit != 0 && !diverted) {
+  if (EXTENDED && canary != 0 && rateLimit != 0 && !diverted) {
     const policy = changetype<CanaryPolicy>(canary);
     variant = chooseVariant(policy);
     if (
@@ -70,7 +70,7 @@ export function decide(at: usize, bodiless: bool, context: u32): i32 {
   if (canary == 0) removeClaimed(variantHeader);
   else {
     noteClaimed(variantHeader);
-    if (FULL && variant >= 0) writeVariant(changetype<CanaryPolicy>(canary), variant);
+    if (EXTENDED && variant >= 0) writeVariant(changetype<CanaryPolicy>(canary), variant);
     else applyCanary(changetype<CanaryPolicy>(canary));
   }
 

@@ -3,6 +3,7 @@ import {
   addToMetric,
   beginText,
   COUNTER,
+  EXTENDED,
   hasHeader,
   literal,
   REQUEST_HEADERS,
@@ -41,10 +42,10 @@ export function removeClaimed(name: Text): void {
 
 // What inference schedulers take a request's priority and fairness from
 // (llm-d-router: pkg/epp/metadata/consts.go), and the same under their older names.
-export const objectiveHeader: Text = FULL ? literal("x-llm-d-inference-objective") : 0;
-export const fairnessHeader: Text = FULL ? literal("x-llm-d-inference-fairness-id") : 0;
-const oldObjectiveHeader: Text = FULL ? literal("x-gateway-inference-objective") : 0;
-const oldFairnessHeader: Text = FULL ? literal("x-gateway-inference-fairness-id") : 0;
+export const objectiveHeader: Text = EXTENDED ? literal("x-llm-d-inference-objective") : 0;
+export const fairnessHeader: Text = EXTENDED ? literal("x-llm-d-inference-fairness-id") : 0;
+const oldObjectiveHeader: Text = EXTENDED ? literal("x-gateway-inference-objective") : 0;
+const oldFairnessHeader: Text = EXTENDED ? literal("x-gateway-inference-fairness-id") : 0;
 
 /** Removes the older names of the schedulers' headers and counts claims under the newer ones. */
 export function removeSchedulerClaims(): void {

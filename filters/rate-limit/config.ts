@@ -13,7 +13,7 @@ import {
 import { keepLabel, keepText, readLabel, readText } from "../format/values";
 import { readSources } from "../identity";
 import { Counter, countedBy } from "../report";
-import { Region, Text } from "../sdk";
+import { EXTENDED, Region, Text } from "../sdk";
 import {
   addTenant,
   closeTenants,
@@ -60,7 +60,7 @@ export class RateLimitPolicy {
 export function parseRateLimit(region: Region): usize {
   const policy = changetype<RateLimitPolicy>(region.alloc(offsetof<RateLimitPolicy>()));
   policy.tenants = openTenants(region);
-  if (FULL) {
+  if (EXTENDED) {
     policy.concurrent = NO_LIMIT;
     policy.variantShare = 5000;
   }
@@ -71,11 +71,11 @@ export function parseRateLimit(region: Region): usize {
     else if (member("tenants")) readTenants(policy, region);
     else if (member("default")) policy.defaultTier = readLabel(region);
     else if (member("forward")) readForward(policy);
-    else if (FULL && member("concurrent")) policy.concurrent = readConcurrent();
-    else if (FULL && member("variantPercent")) {
+    else if (EXTENDED && member("concurrent")) policy.concurrent = readConcurrent();
+    else if (EXTENDED && member("variantPercent")) {
       policy.variantShare = readInteger(1, 100) * 100;
-    } else if (FULL && member("overload")) policy.overload = parseOverload(region);
-    else if (FULL && member("fleet")) policy.proxies = readFleet();
+    } else if (EXTENDED && member("overload")) policy.overload = parseOverload(region);
+    else if (EXTENDED && member("fleet")) policy.proxies = readFleet();
     else unknownField();
   }
   if (hasFailed()) return 0;
@@ -106,19 +106,19 @@ function readTiers(policy: RateLimitPolicy, region: Region): void {
 function readTier(tier: Tier, region: Region): void {
   let rate: f64 = -1;
   let burst: f64 = 0;
-  if (FULL) tier.concurrent = NO_LIMIT;
+  if (EXTENDED) tier.concurrent = NO_LIMIT;
   openObject();
   while (nextMember()) {
     if (member("requestsPerSecond")) {
       rate = readNumber(0, 1000000);
     } else if (member("burst")) {
       burst = readInteger(0, 1000000);
-    } else if (FULL && member("concurrent")) tier.concurrent = readConcurrent();
+    } else if (EXTENDED && member("concurrent")) tier.concurrent = readConcurrent();
     else if (member("tokensPerMinute")) readInteger(0, 1000000000);
     else if (member("priority")) {
       const priority = readInteger(0, 100);
-      if (FULL) tier.priority = priority;
-    } else if (FULL && member("objective")) tier.objective = readText(region, 63);
+      if (EXTENDED) tier.priority = priority;
+    } else if (EXTENDED && member("objective")) tier.objective = readText(region, 63);
     else unknownField();
   }
   if (hasFailed()) return;
@@ -158,7 +158,7 @@ function readForward(policy: RateLimitPolicy): void {
   while (nextMember()) {
     if (member("tenant")) policy.forwardTenant = readBool();
     else if (member("tier")) policy.forwardTier = readBool();
-    else if (FULL && member("scheduler")) policy.forwardScheduler = readBool();
+    else if (EXTENDED && member("scheduler")) policy.forwardScheduler = readBool();
     else unknownField();
   }
 }
@@ -170,11 +170,11 @@ export function bindRateLimit(at: usize, route: Route): void {
     each.admitted = countedBy("rate_limit_admitted", route, "tier", each.name);
     each.refused = countedBy("rate_limit_refused", route, "tier", each.name);
   }
-  if (FULL && policy.proxies > 0)
+  if (EXTENDED && policy.proxies > 0)
     for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
       changetype<Tier>(at).startNs = changetype<Tier>(at).intervalNs * policy.proxies;
   takeBuckets(policy.tenants, route);
-  if (FULL) bindPlaces(policy, route);
+  if (EXTENDED) bindPlaces(policy, route);
 }
 
 /** What only streams that are followed to their end need. */
@@ -202,5 +202,5 @@ function bindPlaces(policy: RateLimitPolicy, route: Route): void {
 export function releaseRateLimit(at: usize): void {
   const policy = changetype<RateLimitPolicy>(at);
   releaseBuckets(policy.tenants);
-  if (FULL) releaseFlow(changetype<Flow>(policy.flow));
+  if (EXTENDED) releaseFlow(changetype<Flow>(policy.flow));
 }

@@ -7,7 +7,7 @@ import {
   tenantHeader,
   tierHeader,
 } from "../plugin";
-import { REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
+import { EXTENDED, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
 import { ADMITTED, admit } from "./bucket/limiter";
 import { countRefused, Tenant, tenantNamed } from "./bucket/tenants";
 import { takePlace, unknownName } from "./concurrency/concurrency";
@@ -20,7 +20,7 @@ import { RATE, refuse } from "./refusal";
  * request is test traffic: no tenant pays for it.
  */
 export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: bool): bool {
-  const tenant = FULL && diverted ? shadowOf(policy) : tenantOf(policy);
+  const tenant = EXTENDED && diverted ? shadowOf(policy) : tenantOf(policy);
   const tier = tenant.tier;
   const waitNs = admit(tenant.bucket, tier);
   if (waitNs != ADMITTED) {
@@ -29,17 +29,17 @@ export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: 
     refuse(RATE, tier, waitNs, 0);
     return false;
   }
-  if (FULL && !takePlace(policy, tenant, context)) {
+  if (EXTENDED && !takePlace(policy, tenant, context)) {
     countRefused(tenant);
     return false;
   }
   tier.admitted.pending++;
-  const known = tenant != policy.tenants.unknown && !(FULL && diverted);
+  const known = tenant != policy.tenants.unknown && !(EXTENDED && diverted);
   if (policy.forwardTenant && known) forward(tenantHeader, tenant.name);
   else removeClaimed(tenantHeader);
   if (policy.forwardTier) forward(tierHeader, tier.name);
   else removeClaimed(tierHeader);
-  if (FULL && policy.forwardScheduler) {
+  if (EXTENDED && policy.forwardScheduler) {
     removeSchedulerClaims();
     forward(objectiveHeader, tier.objective);
     forward(fairnessHeader, known ? tenant.name : unknownName);

@@ -5,6 +5,7 @@ import {
   beginPair,
   beginPairs,
   beginText,
+  EXTENDED,
   endPair,
   findHeader,
   literal,
@@ -36,13 +37,13 @@ const UNAVAILABLE: i32 = 14;
 
 const contentType = literal("content-type");
 const rateDetails = literal("weir_rate_limited");
-const concurrentDetails: Text = FULL ? literal("weir_concurrency_limited") : 0;
-const overloadDetails: Text = FULL ? literal("weir_overloaded") : 0;
-const routeFullDetails: Text = FULL ? literal("weir_route_full") : 0;
+const concurrentDetails: Text = EXTENDED ? literal("weir_concurrency_limited") : 0;
+const overloadDetails: Text = EXTENDED ? literal("weir_overloaded") : 0;
+const routeFullDetails: Text = EXTENDED ? literal("weir_route_full") : 0;
 
 /** 429 where the tenant's own limit refuses, 503 where capacity is missing. */
 function isOwn(cause: i32): bool {
-  return !FULL || cause <= CONCURRENT;
+  return !EXTENDED || cause <= CONCURRENT;
 }
 
 /**
@@ -72,23 +73,23 @@ export function refuse(cause: i32, tier: Tier, waitNs: u64, limit: u32): void {
 }
 
 function detailsOf(cause: i32): Text {
-  if (FULL && cause == CONCURRENT) return concurrentDetails;
-  if (FULL && cause == ROUTE_FULL) return routeFullDetails;
-  if (FULL && cause == OVERLOAD) return overloadDetails;
+  if (EXTENDED && cause == CONCURRENT) return concurrentDetails;
+  if (EXTENDED && cause == ROUTE_FULL) return routeFullDetails;
+  if (EXTENDED && cause == OVERLOAD) return overloadDetails;
   return rateDetails;
 }
 
 function codeOf(cause: i32): Ascii {
-  if (FULL && cause == CONCURRENT) return "concurrency_limited";
-  if (FULL && cause == ROUTE_FULL) return "route_full";
-  if (FULL && cause == OVERLOAD) return "overloaded";
+  if (EXTENDED && cause == CONCURRENT) return "concurrency_limited";
+  if (EXTENDED && cause == ROUTE_FULL) return "route_full";
+  if (EXTENDED && cause == OVERLOAD) return "overloaded";
   return "rate_limited";
 }
 
 /** Name of the quota policy, in the RateLimit fields and in violated-policies. */
 function policyOf(cause: i32): Ascii {
-  if (FULL && cause == CONCURRENT) return '"concurrent"';
-  if (FULL && cause == ROUTE_FULL) return '"route-concurrent"';
+  if (EXTENDED && cause == CONCURRENT) return '"concurrent"';
+  if (EXTENDED && cause == ROUTE_FULL) return '"route-concurrent"';
   return '"requests"';
 }
 
@@ -109,10 +110,10 @@ function writeHeaders(
   limit: u32,
   grpc: bool,
 ): void {
-  const rate = !FULL || cause == RATE;
+  const rate = !EXTENDED || cause == RATE;
   const stop = rate && tier.intervalNs == 0;
   // Being overloaded is no policy that a client could keep to.
-  const overload = FULL && cause == OVERLOAD;
+  const overload = EXTENDED && cause == OVERLOAD;
   beginPairs((overload ? 1 : 3) + (grpc ? 0 : stop ? 5 : rate ? 4 : 1));
   pairs = 0;
   begin("retry-after");
@@ -143,7 +144,7 @@ function writeHeaders(
 // draft-ietf-httpapi-ratelimit-headers-11; its names stand here and nowhere else.
 function writePolicy(cause: i32, tier: Tier, retryS: u64, limit: u32): void {
   begin("ratelimit-policy");
-  if (FULL && cause != RATE) {
+  if (EXTENDED && cause != RATE) {
     write(policyOf(cause));
     write(";q=");
     writeUint(limit);
@@ -156,7 +157,7 @@ function writePolicy(cause: i32, tier: Tier, retryS: u64, limit: u32): void {
   }
   end();
   begin("ratelimit");
-  if (FULL) {
+  if (EXTENDED) {
     write(policyOf(cause));
     write(";r=0;t=");
   } else write('"requests";r=0;t=');
@@ -176,10 +177,10 @@ function end(): void {
 }
 
 function writeDetail(cause: i32, tier: Tier, retryS: u64): void {
-  if (FULL && cause == OVERLOAD) write("the model is overloaded");
-  else if (FULL && cause == ROUTE_FULL) write("too many requests in flight");
+  if (EXTENDED && cause == OVERLOAD) write("the model is overloaded");
+  else if (EXTENDED && cause == ROUTE_FULL) write("too many requests in flight");
   else {
-    if (FULL && cause == CONCURRENT) write("limit of requests in flight of tier ");
+    if (EXTENDED && cause == CONCURRENT) write("limit of requests in flight of tier ");
     else write("request limit of tier ");
     writeText(tier.name);
     write(" reached");
@@ -192,7 +193,7 @@ function writeDetail(cause: i32, tier: Tier, retryS: u64): void {
 /** RFC 9457, with the problem types and member of the RateLimit draft. */
 function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
   // Few long pieces where there is only one cause: each costs a call.
-  if (FULL) {
+  if (EXTENDED) {
     write(
       isOwn(cause)
         ? '{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"code":"'

@@ -7,6 +7,7 @@ export {
   readConfiguration,
   replaceBody,
 } from "./buffer";
+export { EXTENDED, RANGES } from "./build";
 export { nowNs, setTick } from "./clock";
 export {
   findHeader,

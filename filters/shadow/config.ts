@@ -16,7 +16,7 @@ import { readSources } from "../identity";
 import { readMatches } from "../match";
 import { modeHeader, tagHeader } from "../plugin";
 import { Counter, countedBy } from "../report";
-import { Region, Text, textBytes, textPtr } from "../sdk";
+import { EXTENDED, Region, Text, textBytes, textPtr } from "../sdk";
 
 /** Message ShadowPolicy. */
 @unmanaged
@@ -58,10 +58,10 @@ export function parseShadow(region: Region): usize {
     else if (member("tagHeader")) policy.tagHeader = readHeaderName(region);
     else if (member("maxBodyBytes")) {
       policy.maxBodyBytes = readInteger(0, 1073741824);
-    } else if (FULL && member("divert")) policy.divert = readBool();
-    else if (FULL && member("arrival")) policy.arrival = readBool();
-    else if (FULL && member("yield")) policy.yields = readBool();
-    else if (FULL && member("baggage")) policy.baggage = readBool();
+    } else if (EXTENDED && member("divert")) policy.divert = readBool();
+    else if (EXTENDED && member("arrival")) policy.arrival = readBool();
+    else if (EXTENDED && member("yield")) policy.yields = readBool();
+    else if (EXTENDED && member("baggage")) policy.baggage = readBool();
     else if (member("from")) policy.from = readTexts(region, 256);
     else if (member("identity")) policy.identity = readSources(region);
     else unknownField();

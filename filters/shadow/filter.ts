@@ -3,6 +3,7 @@ import { allHold } from "../match";
 import { removeClaimed } from "../plugin";
 import { eased } from "../pressure";
 import {
+  EXTENDED,
   findHeader,
   hasHeader,
   isText,
@@ -30,19 +31,19 @@ export function applyShadow(policy: ShadowPolicy, bodiless: bool): bool {
   const claimed = hasHeader(policy.modeHeader) || hasHeader(policy.tagHeader);
   if (claimed && isCallerIn(policy.from, policy.identity)) {
     const tagged = isTagged(policy);
-    if (FULL && policy.baggage) markBaggage(tagged ? policy.tag : 0);
+    if (EXTENDED && policy.baggage) markBaggage(tagged ? policy.tag : 0);
     return tagged;
   }
   if (sampled(policy) && allHold(policy.match) && (bodiless || fitsBody(policy.maxBodyBytes))) {
     policy.tagged.pending++;
     setHeader(REQUEST_HEADERS, policy.modeHeader, textPtr(yes), textBytes(yes));
     setHeader(REQUEST_HEADERS, policy.tagHeader, textPtr(policy.tag), textBytes(policy.tag));
-    if (FULL && policy.baggage) markBaggage(policy.tag);
+    if (EXTENDED && policy.baggage) markBaggage(policy.tag);
     return true;
   }
   removeClaimed(policy.modeHeader);
   removeClaimed(policy.tagHeader);
-  if (FULL && policy.baggage) markBaggage(0);
+  if (EXTENDED && policy.baggage) markBaggage(0);
   return false;
 }
 
@@ -68,7 +69,7 @@ function fitsBody(max: u32): bool {
 }
 
 function sampled(policy: ShadowPolicy): bool {
-  const share = FULL && policy.yields ? eased(policy.share) : policy.share;
+  const share = EXTENDED && policy.yields ? eased(policy.share) : policy.share;
   if (share == 0) return false;
   const row = findHeader(requestId);
   if (row != 0) return isSampled(valuePtr(row), valueBytes(row), policy.seed, share);

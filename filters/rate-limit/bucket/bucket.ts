@@ -1,4 +1,13 @@
-import { addTo, allocateZeroed, dropFrom, eachIn, release, Table, valueIn } from "../../sdk";
+import {
+  addTo,
+  allocateZeroed,
+  dropFrom,
+  EXTENDED,
+  eachIn,
+  release,
+  Table,
+  valueIn,
+} from "../../sdk";
 import { closeInFlight, InFlight, openInFlight } from "../in-flight/in-flight";
 
 /**
@@ -26,11 +35,11 @@ export class Bucket {
   startNs: u64;
   windowNs: u64;
   /** Requests since the last tick, admitted or not; counted for fleet-wide limits. */
-  wanted: u32;
+  requestsSinceTick: u32;
   /** On the worker that reports: requests of the whole proxy since the last report. */
-  asked: u32;
+  requestsSinceReport: u32;
   /** On the worker that reports: reports since the last request; 0 is none to tell of. */
-  quiet: u32;
+  idleReports: u32;
 }
 
 const buckets = changetype<Table>(memory.data(16, 8));
@@ -45,7 +54,7 @@ export function acquireBucket(fingerprint: u64): Bucket {
   const made = changetype<Bucket>(allocateZeroed(offsetof<Bucket>()));
   made.fingerprint = fingerprint;
   made.users = 1;
-  if (FULL) made.inFlight = openInFlight();
+  if (EXTENDED) made.inFlight = openInFlight();
   addTo(buckets, fingerprint, changetype<usize>(made));
   return made;
 }
@@ -64,6 +73,6 @@ export function eachBucket(visit: (bucket: usize) => void): void {
 export function releaseBucket(bucket: Bucket): void {
   if (--bucket.users > 0) return;
   dropFrom(buckets, bucket.fingerprint);
-  if (FULL) closeInFlight(bucket.inFlight);
+  if (EXTENDED) closeInFlight(bucket.inFlight);
   release(changetype<usize>(bucket));
 }

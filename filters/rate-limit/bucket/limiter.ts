@@ -1,8 +1,8 @@
-import { nowNs } from "../../sdk";
+import { EXTENDED, nowNs } from "../../sdk";
 import { Bucket } from "./bucket";
 import { available, clampTat, waitNs } from "./gcra";
 import { EMPTY, LEASED, Lease, lease } from "./shared-bucket";
-import { Tier } from "./tier";
+import { isFleetWide, Tier } from "./tier";
 
 const newLease = changetype<Lease>(memory.data(16, 8));
 
@@ -30,9 +30,9 @@ const LOOK_AGAIN_NS: u64 = 200_000_000;
  */
 export function admit(bucket: Bucket, tier: Tier): u64 {
   if (tier.intervalNs == 0) return FOREVER_NS;
-  if (FULL) {
+  if (EXTENDED) {
     bucket.alone = false;
-    if (tier.startNs != 0) bucket.wanted++;
+    if (isFleetWide(tier)) bucket.requestsSinceTick++;
   }
   if (bucket.tokens > 0) {
     bucket.tokens--;
@@ -42,7 +42,7 @@ export function admit(bucket: Bucket, tier: Tier): u64 {
   const empty = bucket.emptyUntilNs;
   // A wait longer than the bucket takes to fill comes from a clock that jumped.
   if (empty > now && empty - now <= tier.windowNs) {
-    if (FULL && tier.startNs != 0 && bucket.readyNs > empty) return bucket.readyNs - now;
+    if (isFleetWide(tier) && bucket.readyNs > empty) return bucket.readyNs - now;
     return empty - now;
   }
   const result = lease(
@@ -51,17 +51,17 @@ export function admit(bucket: Bucket, tier: Tier): u64 {
     now,
     tier.intervalNs,
     tier.windowNs,
-    FULL ? tier.startNs : 0,
+    tier.startNs,
   );
   if (result == LEASED) {
     bucket.tokens = newLease.tokens - 1;
     // A lease that emptied the bucket tells as well until when there is no use in asking.
-    bucket.emptyUntilNs = FULL && tier.startNs != 0 ? 0 : now + newLease.waitNs;
+    bucket.emptyUntilNs = isFleetWide(tier) ? 0 : now + newLease.waitNs;
     return ADMITTED;
   }
   if (result == EMPTY) {
     bucket.emptyUntilNs = now + newLease.waitNs;
-    if (FULL && tier.startNs != 0) {
+    if (isFleetWide(tier)) {
       // A larger share may be assigned at any time: do not wait long before looking again.
       bucket.readyNs = now + newLease.waitNs;
       bucket.emptyUntilNs = now + min(newLease.waitNs, LOOK_AGAIN_NS);
@@ -72,12 +72,12 @@ export function admit(bucket: Bucket, tier: Tier): u64 {
 }
 
 function admitAlone(bucket: Bucket, tier: Tier, now: u64): u64 {
-  const fleet = FULL && tier.startNs != 0;
+  const fleet = isFleetWide(tier);
   const intervalNs = fleet ? tier.startNs : tier.intervalNs;
   const windowNs = fleet ? max(tier.windowNs, intervalNs) : tier.windowNs;
   const tat = clampTat(bucket.ownTatNs, now, windowNs);
   if (available(tat, now, intervalNs, windowNs) == 0) return waitNs(tat, now, intervalNs, windowNs);
   bucket.ownTatNs = tat + intervalNs;
-  if (FULL) bucket.alone = true;
+  if (EXTENDED) bucket.alone = true;
   return ADMITTED;
 }

@@ -1,4 +1,4 @@
-import { CAS_MISMATCH, OK } from "../../sdk";
+import { CAS_MISMATCH, EXTENDED, OK } from "../../sdk";
 import {
   BUCKET_WAYS,
   BUCKETS,
@@ -15,8 +15,8 @@ import { available, clampTat, waitNs } from "./gcra";
 
 // The buckets of the whole proxy, in a table that all workers share; with fleet
 // limits each has the proxy's share beside it.
-const TABLE: u8 = FULL ? FLEET_BUCKETS : BUCKETS;
-const WAY: usize = FULL ? FLEET_WAY_BYTES : WAY_BYTES;
+const TABLE: u8 = EXTENDED ? FLEET_BUCKETS : BUCKETS;
+const WAY: usize = EXTENDED ? FLEET_WAY_BYTES : WAY_BYTES;
 const SET: usize = BUCKET_WAYS * WAY;
 
 /** A worker takes an eighth of what is there, so that it asks seldom and strands little. */
@@ -57,7 +57,7 @@ export function lease(
     const way = readWay(fingerprint);
     let intervalNs = fullNs;
     let windowNs = fullWindowNs;
-    if (FULL && startNs != 0) {
+    if (EXTENDED && startNs != 0) {
       intervalNs = shareIn(way, fingerprint, startNs);
       windowNs = max(windowNs, intervalNs);
     }
@@ -87,7 +87,7 @@ function readWay(fingerprint: u64): BucketWay {
 
 function claim(way: BucketWay, fingerprint: u64): void {
   // Who is pushed out takes its share along.
-  if (FULL && way.name != fingerprint) way.shareNs = 0;
+  if (EXTENDED && way.name != fingerprint) way.shareNs = 0;
   way.name = fingerprint;
 }
 

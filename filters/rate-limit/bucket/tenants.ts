@@ -4,6 +4,7 @@ import { unknownTenant } from "../../identity";
 import { Counter, countedBy } from "../../report";
 import {
   addTo,
+  EXTENDED,
   isText,
   openTable,
   Region,
@@ -103,7 +104,7 @@ export function takeBuckets(tenants: Tenants, route: Route): void {
 function takeBucket(tenant: Tenant, seed: u64): void {
   const bucket = acquireBucket(xxh64(textPtr(tenant.name), textBytes(tenant.name), seed));
   tenant.bucket = bucket;
-  if (!FULL) return;
+  if (!EXTENDED) return;
   bucket.fullNs = tenant.tier.intervalNs;
   bucket.startNs = tenant.tier.startNs;
   bucket.windowNs = tenant.tier.windowNs;

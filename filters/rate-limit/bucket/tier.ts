@@ -1,5 +1,5 @@
 import { Counter } from "../../report";
-import { isText, Text } from "../../sdk";
+import { EXTENDED, isText, Text } from "../../sdk";
 
 /** Message Tier, with what follows from it. */
 @unmanaged
@@ -33,4 +33,9 @@ export function tierNamed(tiers: usize, ptr: usize, bytes: usize): usize {
   for (let at = tiers; at != 0; at = changetype<Tier>(at).next)
     if (isText(changetype<Tier>(at).name, ptr, bytes)) return at;
   return 0;
+}
+
+/** Whether the limit holds for all proxies together, of which this one has a share. */
+export function isFleetWide(tier: Tier): bool {
+  return EXTENDED && tier.startNs != 0;
 }

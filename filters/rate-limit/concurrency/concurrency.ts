@@ -1,5 +1,5 @@
 import { CanaryPolicy, variantWeight } from "../../canary/config";
-import { literal, nowNs, Text } from "../../sdk";
+import { EXTENDED, literal, nowNs, Text } from "../../sdk";
 import { giveBack } from "../bucket/limiter";
 import { countRefused, Tenant } from "../bucket/tenants";
 import { RateLimitPolicy } from "../config";
@@ -12,7 +12,7 @@ import { endSlot, openSlot, Slot, slotOf } from "./stream-table";
 import { enterPart, FULL_PART, limitOfVariant } from "./variant-places";
 
 /** What unknown tenants are called where a name is needed. */
-export const unknownName: Text = FULL ? literal("unknown") : 0;
+export const unknownName: Text = EXTENDED ? literal("unknown") : 0;
 
 function nameOf(policy: RateLimitPolicy, tenant: Tenant): Text {
   return tenant == policy.tenants.unknown ? unknownName : tenant.name;

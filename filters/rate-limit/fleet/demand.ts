@@ -2,6 +2,7 @@ import {
   addTo,
   CAS_MISMATCH,
   clearTable,
+  EXTENDED,
   found,
   OK,
   readShared,
@@ -21,7 +22,7 @@ import { Bucket, bucketOf, eachBucket } from "../bucket/bucket";
 const ENTRY: usize = 16;
 const MAX_ENTRIES: usize = 1024;
 
-const list: usize = FULL ? reserve(MAX_ENTRIES * ENTRY) : 0;
+const list: usize = EXTENDED ? reserve(MAX_ENTRIES * ENTRY) : 0;
 let count: usize = 0;
 
 function readList(): void {
@@ -44,7 +45,7 @@ let wrapped: bool = false;
 export function handOverNeeds(): void {
   adding = false;
   eachBucket((bucket: usize): void => {
-    if (changetype<Bucket>(bucket).wanted > 0) adding = true;
+    if (changetype<Bucket>(bucket).requestsSinceTick > 0) adding = true;
   });
   if (!adding) return;
   for (let i = 0; i < MAX_TRIES; i++) {
@@ -60,7 +61,7 @@ export function handOverNeeds(): void {
     turn = max(leftOut, 0);
     eachBucket((bucket: usize): void => {
       const added = valueIn(places, changetype<Bucket>(bucket).fingerprint) != 0;
-      if (added) changetype<Bucket>(bucket).wanted = 0;
+      if (added) changetype<Bucket>(bucket).requestsSinceTick = 0;
     });
     return;
   }
@@ -75,7 +76,7 @@ function addAll(again: bool): void {
 function add(bucketAt: usize): void {
   const bucket = changetype<Bucket>(bucketAt);
   const own = number++;
-  if (bucket.wanted == 0 || own < turn != wrapped) return;
+  if (bucket.requestsSinceTick == 0 || own < turn != wrapped) return;
   let place = valueIn(places, bucket.fingerprint);
   if (place == 0) {
     if (count == MAX_ENTRIES) {
@@ -89,10 +90,10 @@ function add(bucketAt: usize): void {
     addTo(places, bucket.fingerprint, place);
   }
   const requests = list + (place - 1) * ENTRY + 8;
-  store<u64>(requests, load<u64>(requests) + bucket.wanted);
+  store<u64>(requests, load<u64>(requests) + bucket.requestsSinceTick);
 }
 
-/** Takes over what all workers handed in: adds it to `asked` of this worker's buckets. */
+/** Takes over what all workers handed in: adds it to `requestsSinceReport` of this worker's buckets. */
 export function collectNeeds(): void {
   for (let i = 0; i < MAX_TRIES; i++) {
     readList();
@@ -104,7 +105,7 @@ export function collectNeeds(): void {
       const known = bucketOf(load<u64>(list + at * ENTRY));
       if (known == 0) continue;
       const bucket = changetype<Bucket>(known);
-      bucket.asked += <u32>load<u64>(list + at * ENTRY, 8);
+      bucket.requestsSinceReport += <u32>load<u64>(list + at * ENTRY, 8);
     }
     return;
   }

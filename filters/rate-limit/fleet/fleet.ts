@@ -57,14 +57,14 @@ import { writeJsonText } from "./json-text";
 // proxies; a proxy's share stands in its shared data, beside the bucket itself,
 // where every worker finds it with the look-up it makes anyway.
 //
-//   requests -> wanted (worker) -> list in shared data -> asked (reporter)
+//   requestsSinceTick (worker) -> list in shared data -> requestsSinceReport (reporter)
 //            -> report -> control service -> lease -> share in shared data
 
 /** Tenants that one report can tell of, and bytes of it after which none is begun; a proxy with more goes by turns. */
 const MAX_NEEDS: i32 = 1000;
 const NEEDS_END: usize = 240_000;
 /** Reports without a request until a bucket's share is given back. */
-const MAX_QUIET: u32 = 60;
+const MAX_IDLE_REPORTS: u32 = 60;
 /** The control service counts as away after so long without an answer. */
 const AWAY_NS: u64 = 5_000_000_000;
 
@@ -125,7 +125,7 @@ function writeNeeds(): void {
 function recall(at: usize): void {
   resetArena();
   const bucket = changetype<Bucket>(at);
-  if (bucket.startNs != 0 && shareOf(bucket.fingerprint) != 0) bucket.quiet = 1;
+  if (bucket.startNs != 0 && shareOf(bucket.fingerprint) != 0) bucket.idleReports = 1;
 }
 
 function writeRoute(route: Route, policy: RateLimitPolicy, now: u64): void {
@@ -135,19 +135,19 @@ function writeRoute(route: Route, policy: RateLimitPolicy, now: u64): void {
 }
 
 function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
-  if (bucket.asked > 0) bucket.quiet = 1;
+  if (bucket.requestsSinceReport > 0) bucket.idleReports = 1;
   // Requests of those whose turn it is not add up until it is.
-  if (place++ < turn || stopped != 0 || bucket.quiet == 0) return;
+  if (place++ < turn || stopped != 0 || bucket.idleReports == 0) return;
   if (needs >= MAX_NEEDS || writtenBytes() > NEEDS_END) {
     stopped = place - 1;
     return;
   }
   resetArena();
-  if (bucket.quiet > MAX_QUIET) {
-    if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now)) bucket.quiet = 0;
+  if (bucket.idleReports > MAX_IDLE_REPORTS) {
+    if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now)) bucket.idleReports = 0;
     return;
   }
-  bucket.quiet++;
+  bucket.idleReports++;
   write(needs++ == 0 ? ',"needs":[{"route":"' : ',{"route":"');
   writeText(route);
   if (tenant != 0) {
@@ -155,11 +155,11 @@ function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
     writeJsonText(tenant);
   }
   write('","wanted":"');
-  writeUint(bucket.asked);
+  writeUint(bucket.requestsSinceReport);
   write('","intervalNs":"');
   writeUint(shareOf(bucket.fingerprint));
   write('"}');
-  bucket.asked = 0;
+  bucket.requestsSinceReport = 0;
 }
 
 /** Takes the shares out of message ReportResponse. */

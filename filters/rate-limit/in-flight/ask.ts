@@ -1,5 +1,6 @@
 import { xxh64 } from "../../format/xxh64";
 import {
+  EXTENDED,
   hasHeader,
   literal,
   REQUEST_HEADERS,
@@ -17,9 +18,9 @@ import { Flow } from "./flow";
 // pod about once a second. Who will answer is not known when a request is asked for:
 // as many are asked in a second as there are pods that told their load lately.
 
-const loadFormat: Text = FULL ? literal("endpoint-load-metrics-format") : 0;
-const asText: Text = FULL ? literal("TEXT") : 0;
-const upstream: Text = FULL ? literal("upstream\0address") : 0;
+const loadFormat: Text = EXTENDED ? literal("endpoint-load-metrics-format") : 0;
+const asText: Text = EXTENDED ? literal("TEXT") : 0;
+const upstream: Text = EXTENDED ? literal("upstream\0address") : 0;
 
 const PERIOD_NS: u64 = 1_000_000_000;
 /** Pods that were not heard for one to two of these are not counted. */
