@@ -7,8 +7,6 @@ import {
   beginText,
   CONTINUE,
   COUNTER,
-  configurationBytes,
-  configurationPtr,
   copyText,
   defineMetric,
   endPair,
@@ -51,14 +49,15 @@ let refused: u32 = NO_METRIC;
 /** A new configuration: 1 takes it, 0 refuses it and leaves what ran before. */
 export function proxy_on_configure(_root: u32, bytes: u32): i32 {
   resetArena();
-  if (!readConfiguration(bytes) || configurationBytes == 0 || load<u8>(configurationPtr) != 0x2f) {
+  const text = readConfiguration(bytes);
+  if (text === null || text.bytes == 0 || load<u8>(text.ptr) != 0x2f) {
     beginText();
     write("own-filter: the configuration has to be a path that begins with /");
     logError();
     return 0;
   }
   const next = Region.create();
-  below = copyText(next, configurationPtr, configurationBytes);
+  below = copyText(next, text.ptr, text.bytes);
   if (region != 0) changetype<Region>(region).free();
   region = changetype<usize>(next);
   // Once for each VM: the host keeps every definition.

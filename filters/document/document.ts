@@ -20,9 +20,13 @@ export class Route {
   // MEMBERS pointers to the parsed policies follow; 0 where the route has none.
 }
 
-/** The parsed policy of one member, or 0. */
-export function policyOf(route: Route, member: i32): usize {
+/** Where the parsed policy of one member stands, or 0. */
+export function policyAt(route: Route, member: i32): usize {
   return load<usize>(changetype<usize>(route) + offsetof<Route>() + ((<usize>member) << 2));
+}
+/** The parsed policy of one member. */
+export function policyOf<T>(route: Route, member: i32): T | null {
+  return changetype<T | null>(policyAt(route, member));
 }
 export function setPolicy(route: Route, member: i32, policy: usize): void {
   store<usize>(changetype<usize>(route) + offsetof<Route>() + ((<usize>member) << 2), policy);
@@ -40,11 +44,12 @@ export function createRoute(document: Document): Route {
 export class Document {
   region: Region;
   revision: Text;
-  /** Linked list of Route, in reverse order of the document. */
+  /** The last route of the document; the others follow by next. */
   routes: usize;
   /** See ./hosts. */
   hosts: Table;
-  anyHost: usize;
+  /** The route of all hosts that no other has. */
+  anyHost: Route | null;
   /** Linked list of what is counted; see ../report/counters. */
   counters: usize;
   /** 0 where the filters report to no one. */

@@ -15,7 +15,7 @@ import {
 } from "../format/json";
 import { readText } from "../format/values";
 import { Region, Text } from "../sdk";
-import { createRoute, Document, MEMBERS, policyOf, Route, setPolicy } from "./document";
+import { createRoute, Document, MEMBERS, policyAt, Route, setPolicy } from "./document";
 import { addHost, indexHosts } from "./hosts";
 
 const MAX_ROUTES: i32 = 2000;
@@ -30,7 +30,7 @@ export type PolicyReleaser = (policy: usize) => void;
 
 // One row per member: parser | binder | releaser, 0 where a filter reads none.
 const ROW: usize = 12;
-const table: usize = memory.data(60, 8);
+const table: usize = memory.data(MEMBERS * <i32>ROW, 8);
 
 /** Names the parser of a filter's own member; the members of other filters are only checked for syntax. */
 export function registerMember(
@@ -134,7 +134,7 @@ export function bindDocument(document: Document): void {
     const route = changetype<Route>(at);
     for (let member = 0; member < MEMBERS; member++) {
       const binder = load<usize>(table + <usize>member * ROW, 4);
-      const policy = policyOf(route, member);
+      const policy = policyAt(route, member);
       if (binder != 0 && policy != 0) changetype<PolicyBinder>(binder)(policy, route);
     }
   }
@@ -145,7 +145,7 @@ export function releaseDocument(document: Document): void {
   for (let at = document.routes; at != 0; at = changetype<Route>(at).next)
     for (let member = 0; member < MEMBERS; member++) {
       const releaser = load<usize>(table + <usize>member * ROW, 8);
-      const policy = policyOf(changetype<Route>(at), member);
+      const policy = policyAt(changetype<Route>(at), member);
       if (releaser != 0 && policy != 0) changetype<PolicyReleaser>(releaser)(policy);
     }
 }

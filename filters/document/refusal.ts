@@ -1,3 +1,4 @@
+import { CLOSE_BRACKET, DOT, OPEN_BRACKET } from "../format/ascii-codes";
 import { jsonFailure, pathDepth, pathIndex, pathNameBytes, pathNamePtr } from "../format/json";
 import { Ascii, beginText, logError, write, writeByte, writeSafe, writeUint } from "../sdk";
 
@@ -11,12 +12,12 @@ export function logRefusal(filter: Ascii): void {
   for (let level = 0; level < pathDepth(); level++) {
     const index = pathIndex(level);
     if (index >= 0) {
-      writeByte(0x5b);
+      writeByte(OPEN_BRACKET);
       writeUint(index);
-      writeByte(0x5d);
+      writeByte(CLOSE_BRACKET);
       named = true;
     } else if (pathNamePtr(level) != 0) {
-      if (named) writeByte(0x2e);
+      if (named) writeByte(DOT);
       writeSafe(pathNamePtr(level), pathNameBytes(level));
       named = true;
     }

@@ -145,7 +145,7 @@ export function eachDocument(visit: (document: Document) => void): void {
 export function currentDocument(): Document | null {
   if (newest == 0) return null;
   const name: Span | null = plugins > 1 ? readProperty(pluginName) : null;
-  const known = name === null ? 0 : newestOf(name.ptr, name.bytes);
+  const known: usize = name === null ? 0 : newestOf(name.ptr, name.bytes);
   return changetype<Root>(known == 0 ? newest : known).document;
 }
 

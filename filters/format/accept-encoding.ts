@@ -1,4 +1,5 @@
 import { isLiteral } from "../sdk";
+import { COMMA, DOT, EQUALS, SEMICOLON, SPACE, TAB } from "./ascii-codes";
 
 /** The encodings Weir tells apart, as bits of a set. */
 export const GZIP: u32 = 1;
@@ -34,21 +35,21 @@ export function addAcceptEncoding(ptr: usize, bytes: usize): void {
   let from = ptr;
   while (from < end) {
     let to = from;
-    while (to < end && load<u8>(to) != 0x2c) to++;
+    while (to < end && load<u8>(to) != COMMA) to++;
     addMember(from, to);
     from = to + 1;
   }
 }
 
 function isSpace(byte: u8): bool {
-  return byte == 0x20 || byte == 0x09;
+  return byte == SPACE || byte == TAB;
 }
 
 function addMember(from: usize, to: usize): void {
   let at = from;
   while (at < to && isSpace(load<u8>(at))) at++;
   let nameEnd = at;
-  while (nameEnd < to && load<u8>(nameEnd) != 0x3b) nameEnd++;
+  while (nameEnd < to && load<u8>(nameEnd) != SEMICOLON) nameEnd++;
   const parameters = nameEnd;
   while (nameEnd > at && isSpace(load<u8>(nameEnd - 1))) nameEnd--;
   members++;
@@ -71,7 +72,7 @@ function addMember(from: usize, to: usize): void {
 function readQuality(from: usize, to: usize): i32 {
   let at = from;
   while (at < to && isSpace(load<u8>(at))) at++;
-  if (to - at < 2 || (load<u8>(at) | 0x20) != 0x71 || load<u8>(at, 1) != 0x3d) return 1000;
+  if (to - at < 2 || (load<u8>(at) | 0x20) != 0x71 || load<u8>(at, 1) != EQUALS) return 1000;
   at += 2;
   let value = 0;
   let digits = 0;
@@ -79,7 +80,7 @@ function readQuality(from: usize, to: usize): i32 {
   let fraction = false;
   for (; at < to; at++) {
     const c = load<u8>(at);
-    if (c == 0x2e && !fraction) {
+    if (c == DOT && !fraction) {
       fraction = true;
       continue;
     }
@@ -92,7 +93,7 @@ function readQuality(from: usize, to: usize): i32 {
     }
   }
   while (at < to && isSpace(load<u8>(at))) at++;
-  if (digits == 0 || (at < to && load<u8>(at) != 0x3b)) return -1;
+  if (digits == 0 || (at < to && load<u8>(at) != SEMICOLON)) return -1;
   return min(value * scale, 1000);
 }
 

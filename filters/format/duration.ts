@@ -1,4 +1,5 @@
 import { write, writeByte, writeUint } from "../sdk";
+import { DOT } from "./ascii-codes";
 
 /** Writes a duration as Go prints it and OpenAI's reset headers carry it: 12ms, 1.5s, 6m0s, 1h0m0s. */
 export function writeGoDuration(ms: u64): void {
@@ -20,7 +21,7 @@ export function writeGoDuration(ms: u64): void {
   writeUint((ms / 1000) % 60);
   let rest = ms % 1000;
   if (rest > 0) {
-    writeByte(0x2e);
+    writeByte(DOT);
     for (let digit: u64 = 100; rest > 0; digit /= 10) {
       writeByte(<u8>(48 + rest / digit));
       rest %= digit;

@@ -1,3 +1,5 @@
+import { DOT, HYPHEN, PLUS } from "./ascii-codes";
+
 // The numbers of RFC 8259 section 6.
 
 /** A number that was read. */
@@ -25,7 +27,7 @@ function powerOfTen(exponent: i32): f64 {
 /** Reads a number; false when there is none. Exact for integers up to 2^53 and short decimals. */
 export function decodeNumber(from: usize, end: usize, into: DecodedNumber): bool {
   let at = from;
-  const negative = at < end && load<u8>(at) == 0x2d;
+  const negative = at < end && load<u8>(at) == HYPHEN;
   if (negative) at++;
   if (!isDigit(at, end)) return false;
   if (load<u8>(at) == 48 && isDigit(at + 1, end)) return false;
@@ -35,7 +37,7 @@ export function decodeNumber(from: usize, end: usize, into: DecodedNumber): bool
     if (digits < 100000000000000000) digits = digits * 10 + (load<u8>(at) - 48);
     else scale++;
   }
-  if (at < end && load<u8>(at) == 0x2e) {
+  if (at < end && load<u8>(at) == DOT) {
     at++;
     if (!isDigit(at, end)) return false;
     for (; isDigit(at, end); at++) {
@@ -47,8 +49,8 @@ export function decodeNumber(from: usize, end: usize, into: DecodedNumber): bool
   if (at < end && (load<u8>(at) | 0x20) == 0x65) {
     at++;
     let sign = 1;
-    if (at < end && (load<u8>(at) == 0x2b || load<u8>(at) == 0x2d)) {
-      if (load<u8>(at) == 0x2d) sign = -1;
+    if (at < end && (load<u8>(at) == PLUS || load<u8>(at) == HYPHEN)) {
+      if (load<u8>(at) == HYPHEN) sign = -1;
       at++;
     }
     if (!isDigit(at, end)) return false;

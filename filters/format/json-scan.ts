@@ -1,5 +1,21 @@
+import {
+  BACKSLASH,
+  COLON,
+  COMMA,
+  CR,
+  DOT,
+  HYPHEN,
+  LF,
+  NINE,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  PLUS,
+  QUOTE,
+  SPACE,
+  TAB,
+  ZERO,
+} from "./ascii-codes";
 import { isDense } from "./dense";
-import { DecodedNumber, decodeNumber } from "./json-number";
 
 // A JSON scanner for bodies that come in pieces, split at any byte, and are not
 // kept: a state machine of a few words per stream that tells one token at a
@@ -28,7 +44,7 @@ const VALUE: u8 = 0;
 const VALUE_OR_END: u8 = 1;
 const MEMBER: u8 = 2;
 const MEMBER_OR_END: u8 = 3;
-const COLON: u8 = 4;
+const AFTER_KEY: u8 = 4;
 const AFTER: u8 = 5;
 const IN_STRING: u8 = 6;
 const ESCAPE: u8 = 7;
@@ -131,12 +147,12 @@ export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
       scan.bytes = bytes;
       if (bytes >= MIN_DENSE && scan.isDense) scan.isDense = isDense(start, at);
       if (at == end) return at;
-      if (load<u8>(at++) == 0x5c) {
+      if (load<u8>(at++) == BACKSLASH) {
         scan.state = ESCAPE;
         scan.bytes++;
         continue;
       }
-      scan.state = scan.isKey ? COLON : AFTER;
+      scan.state = scan.isKey ? AFTER_KEY : AFTER;
       scan.token = scan.isKey ? KEY : STRING;
       return at;
     }
@@ -160,7 +176,7 @@ export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
     }
     if (state == BROKEN) return end;
     at++;
-    if (c == 0x20 || c == 0x0a || c == 0x0d || c == 0x09) continue;
+    if (c == SPACE || c == LF || c == CR || c == TAB) continue;
     if (structure(scan, state, c)) return at;
   }
   return at;
@@ -169,21 +185,21 @@ export function nextToken(scan: JsonScan, from: usize, end: usize): usize {
 /** One byte between tokens; true when it is a token. */
 function structure(scan: JsonScan, state: u8, c: u8): bool {
   if (state == AFTER) {
-    if (c == 0x2c && scan.depth > 0) scan.state = inObject(scan) ? MEMBER : VALUE;
+    if (c == COMMA && scan.depth > 0) scan.state = inObject(scan) ? MEMBER : VALUE;
     else return close(scan, c);
   } else if (state == MEMBER || state == MEMBER_OR_END) {
-    if (c == 0x22) {
+    if (c == QUOTE) {
       begin(scan, IN_STRING);
       scan.isKey = true;
     } else if (state == MEMBER_OR_END) return close(scan, c);
     else scan.state = BROKEN;
-  } else if (state == COLON) scan.state = c == 0x3a ? VALUE : BROKEN;
-  else if (c == 0x22) {
+  } else if (state == AFTER_KEY) scan.state = c == COLON ? VALUE : BROKEN;
+  else if (c == QUOTE) {
     begin(scan, IN_STRING);
     scan.isKey = false;
     scan.isDense = true;
-  } else if (c == 0x7b || c == 0x5b) return open(scan, c == 0x7b);
-  else if (c == 0x2d || (c >= 0x30 && c <= 0x39)) {
+  } else if (c == OPEN_BRACE || c == OPEN_BRACKET) return open(scan, c == OPEN_BRACE);
+  else if (c == HYPHEN || (c >= ZERO && c <= NINE)) {
     begin(scan, IN_NUMBER);
     scan.bytes = 1;
     keep(scan, c);
@@ -245,7 +261,7 @@ function readEscape(scan: JsonScan, c: u8): void {
     return;
   }
   const lower = c | 0x20;
-  scan.hex = (scan.hex << 4) | <u16>((c <= 0x39 ? c - 0x30 : lower - 0x57) & 15);
+  scan.hex = (scan.hex << 4) | <u16>((c <= NINE ? c - 0x30 : lower - 0x57) & 15);
   if (--scan.hexLeft > 0) return;
   scan.state = IN_STRING;
   const hex = scan.hex;
@@ -265,7 +281,7 @@ function plainEnd(from: usize, end: usize): usize {
     if ((found & 0x8080808080808080) != 0) break;
     at += 8;
   }
-  while (at < end && load<u8>(at) != 0x22 && load<u8>(at) != 0x5c) at++;
+  while (at < end && load<u8>(at) != QUOTE && load<u8>(at) != BACKSLASH) at++;
   return at;
 }
 
@@ -273,21 +289,10 @@ function plainEnd(from: usize, end: usize): usize {
 function isWordByte(c: u8): bool {
   const lower = c | 0x20;
   return (
-    (c >= 0x30 && c <= 0x39) ||
+    (c >= ZERO && c <= NINE) ||
     (lower >= 0x61 && lower <= 0x7a) ||
-    c == 0x2e ||
-    c == 0x2b ||
-    c == 0x2d
+    c == DOT ||
+    c == PLUS ||
+    c == HYPHEN
   );
-}
-
-const number = changetype<DecodedNumber>(memory.data(16, 8));
-
-/** The number told last, or a string that is one; NaN where it is none that is written out here. */
-export function numberIn(scan: JsonScan): f64 {
-  const text = keptText(scan);
-  // No number that means anything is longer than what is kept.
-  if (scan.bytes > KEPT_BYTES) return load<u8>(text) == 0x2d ? -f64.MAX_VALUE : f64.MAX_VALUE;
-  const end = text + scan.kept;
-  return decodeNumber(text, end, number) && number.end == end ? number.value : NaN;
 }

@@ -1,4 +1,5 @@
 import { Span } from "../sdk";
+import { BACKSLASH, QUOTE, SPACE } from "./ascii-codes";
 
 // The strings of RFC 8259 section 7: checks and unescapes one in place.
 
@@ -76,13 +77,13 @@ export function decodeString(from: usize, end: usize, into: Span): usize {
   let out = from;
   while (at < end) {
     const c = load<u8>(at);
-    if (c == 0x22) {
+    if (c == QUOTE) {
       into.ptr = from;
       into.bytes = out - from;
       return at + 1;
     }
-    if (c < 0x20) return 0;
-    if (c != 0x5c) {
+    if (c < SPACE) return 0;
+    if (c != BACKSLASH) {
       // Most bytes are ASCII, and a copy of one byte is dear.
       if (c < 0x80) {
         store<u8>(out, c);

@@ -1,4 +1,17 @@
 import { Ascii, copyText, isLiteral, Region, Span, Text } from "../sdk";
+import {
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  CR,
+  LF,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  SPACE,
+  TAB,
+} from "./ascii-codes";
 import { DecodedNumber, decodeNumber } from "./json-number";
 import { decodeString } from "./json-text";
 import { addName, closeNameSet } from "./name-set";
@@ -30,7 +43,7 @@ class Frame {
   /** Number of the object in its document. */
   id: u64;
 }
-const frames: usize = memory.data(1056, 8);
+const frames: usize = memory.data((MAX_DEPTH + 1) * <i32>offsetof<Frame>(), 8);
 
 let failure: Ascii = "";
 
@@ -45,8 +58,8 @@ export function hasFailed(): bool {
 }
 
 /** The string or the member name read last. */
-export const jsonString = changetype<Span>(memory.data(8, 8));
-const number = changetype<DecodedNumber>(memory.data(16, 8));
+export const jsonString = changetype<Span>(memory.data(<i32>offsetof<Span>(), 8));
+const number = changetype<DecodedNumber>(memory.data(<i32>offsetof<DecodedNumber>(), 8));
 
 function frame(level: i32): Frame {
   return changetype<Frame>(frames + <usize>level * offsetof<Frame>());
@@ -91,7 +104,7 @@ function notJson(): bool {
 function skipSpace(): void {
   while (at < end) {
     const c = load<u8>(at);
-    if (c != 0x20 && c != 0x0a && c != 0x0d && c != 0x09) return;
+    if (c != SPACE && c != LF && c != CR && c != TAB) return;
     at++;
   }
 }
@@ -121,7 +134,7 @@ function open(index: i32): bool {
 }
 
 export function openObject(): bool {
-  if (!take(0x7b)) return failJson("must be an object");
+  if (!take(OPEN_BRACE)) return failJson("must be an object");
   return open(-1);
 }
 
@@ -129,18 +142,18 @@ export function openObject(): bool {
 export function nextMember(): bool {
   if (failure.length > 0) return false;
   const top = frame(depth - 1);
-  if (take(0x7d)) {
+  if (take(CLOSE_BRACE)) {
     depth--;
     return false;
   }
-  if (top.started && !take(0x2c)) return notJson();
+  if (top.started && !take(COMMA)) return notJson();
   top.started = true;
-  if (!take(0x22) || !decode()) return notJson();
+  if (!take(QUOTE) || !decode()) return notJson();
   const name = jsonString.ptr;
   const bytes = jsonString.bytes;
   top.namePtr = name;
   top.nameBytes = bytes;
-  if (!take(0x3a)) return notJson();
+  if (!take(COLON)) return notJson();
   return addName(xxh64(name, bytes, top.id)) || failJson("is there twice");
 }
 
@@ -151,7 +164,7 @@ export function member(name: Ascii): bool {
 }
 
 export function openArray(): bool {
-  if (!take(0x5b)) return failJson("must be a list");
+  if (!take(OPEN_BRACKET)) return failJson("must be a list");
   return open(0);
 }
 
@@ -159,12 +172,12 @@ export function openArray(): bool {
 export function nextElement(): bool {
   if (failure.length > 0) return false;
   const top = frame(depth - 1);
-  if (take(0x5d)) {
+  if (take(CLOSE_BRACKET)) {
     depth--;
     return false;
   }
   if (top.started) {
-    if (!take(0x2c)) return notJson();
+    if (!take(COMMA)) return notJson();
     top.index++;
   }
   top.started = true;
@@ -182,7 +195,7 @@ function decode(): bool {
 /** Reads a string into jsonString. */
 export function readString(): bool {
   if (failure.length > 0) return false;
-  if (!take(0x22)) return failJson("must be a string");
+  if (!take(QUOTE)) return failJson("must be a string");
   return decode() || failJson("is not a valid string");
 }
 
@@ -219,7 +232,7 @@ function within(min: i32, max: i32): f64 {
 /** Reads a whole number; proto JSON writes those of 64 bits as strings, which is accepted too. */
 export function readInteger(min: i32, max: i32): i32 {
   let value: f64 = 0;
-  if (peek() != 0x22) value = readNumber(min, max);
+  if (peek() != QUOTE) value = readNumber(min, max);
   else if (readString()) {
     const ptr = jsonString.ptr;
     const stringEnd = ptr + jsonString.bytes;
@@ -248,13 +261,13 @@ function word(text: Ascii): bool {
 /** Reads any value and checks that it is well formed. */
 export function skipValue(): bool {
   const c = peek();
-  if (c == 0x7b) {
+  if (c == OPEN_BRACE) {
     openObject();
     while (nextMember()) skipValue();
-  } else if (c == 0x5b) {
+  } else if (c == OPEN_BRACKET) {
     openArray();
     while (nextElement()) skipValue();
-  } else if (c == 0x22) readString();
+  } else if (c == QUOTE) readString();
   else if (!word("true") && !word("false") && !word("null")) {
     skipSpace();
     if (!decodeNumber(at, end, number)) return notJson();

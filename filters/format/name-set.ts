@@ -4,7 +4,7 @@ import { addTo, clearTable, Table, valueIn } from "../sdk";
  * Finds a name that one JSON object holds twice, for any number of objects in
  * one document: hashes that are salted with the number of the object.
  */
-const names = changetype<Table>(memory.data(16, 8));
+const names = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 
 /** Forgets the names of a document. */
 export function closeNameSet(): void {

@@ -1,3 +1,5 @@
+import { COLON, CR, LF, SPACE } from "./ascii-codes";
+
 // Server-sent events as the HTML standard parses them (section 9.2.6), in pieces
 // split at any byte: lines end with LF, CR or CRLF, an empty line ends an event,
 // and only data fields matter here.
@@ -10,7 +12,7 @@ export const EVENT_END: u8 = 3;
 
 const START: u8 = 0;
 const NAME: u8 = 1;
-const SPACE: u8 = 2;
+const AFTER_COLON: u8 = 2;
 const IN_DATA: u8 = 3;
 const IGNORED: u8 = 4;
 
@@ -52,18 +54,18 @@ export function nextPiece(sse: SseScan, from: usize, end: usize): usize {
     }
     if (sse.afterCr) {
       sse.afterCr = false;
-      if (c == 0x0a) {
+      if (c == LF) {
         at++;
         continue;
       }
     }
-    if (c == 0x0a || c == 0x0d) {
+    if (c == LF || c == CR) {
       at++;
-      sse.afterCr = c == 0x0d;
+      sse.afterCr = c == CR;
       const state = sse.state;
       sse.state = START;
       if (state == START) sse.piece = EVENT_END;
-      else if (state == IN_DATA || state == SPACE) sse.piece = DATA_END;
+      else if (state == IN_DATA || state == AFTER_COLON) sse.piece = DATA_END;
       else continue;
       return at;
     }
@@ -81,9 +83,9 @@ export function nextPiece(sse: SseScan, from: usize, end: usize): usize {
 }
 
 function readName(sse: SseScan, c: u8, at: usize): usize {
-  if (sse.state == SPACE) {
+  if (sse.state == AFTER_COLON) {
     sse.state = IN_DATA;
-    return c == 0x20 ? at + 1 : at;
+    return c == SPACE ? at + 1 : at;
   }
   if (sse.state == START) {
     sse.state = NAME;
@@ -92,7 +94,7 @@ function readName(sse: SseScan, c: u8, at: usize): usize {
   if (sse.matched < 4) {
     if (c == load<u8>(name + sse.matched)) sse.matched++;
     else sse.state = IGNORED;
-  } else sse.state = c == 0x3a ? SPACE : IGNORED;
+  } else sse.state = c == COLON ? AFTER_COLON : IGNORED;
   return at + 1;
 }
 
@@ -106,6 +108,6 @@ function lineEnd(from: usize, end: usize): usize {
     if ((found & 0x8080808080808080) != 0) break;
     at += 8;
   }
-  while (at < end && load<u8>(at) != 0x0a && load<u8>(at) != 0x0d) at++;
+  while (at < end && load<u8>(at) != LF && load<u8>(at) != CR) at++;
   return at;
 }

@@ -1,4 +1,5 @@
 import { Region, Text, textBytes, textPtr } from "../sdk";
+import { HYPHEN, NINE, ZERO } from "./ascii-codes";
 import { failJson, jsonString, keepString, nextElement, openArray, readString } from "./json";
 
 // Values that several members share, read into the region of a configuration.
@@ -55,8 +56,8 @@ function isLabel(ptr: usize, bytes: usize): bool {
   if (bytes == 0 || bytes > 63) return false;
   for (let i: usize = 0; i < bytes; i++) {
     const c = load<u8>(ptr + i);
-    const inner = c == 0x2d && i > 0 && i < bytes - 1;
-    if (!inner && !((c >= 0x61 && c <= 0x7a) || (c >= 0x30 && c <= 0x39))) return false;
+    const inner = c == HYPHEN && i > 0 && i < bytes - 1;
+    if (!inner && !((c >= 0x61 && c <= 0x7a) || (c >= ZERO && c <= NINE))) return false;
   }
   return true;
 }

@@ -1,3 +1,5 @@
+import { COLON, DOT, NINE } from "../format/ascii-codes";
+
 // Addresses as the 128 bits of IPv6; those of IPv4 are ::ffff:0:0/96, as RFC 4291,
 // section 2.5.5.2, maps them.
 
@@ -29,21 +31,21 @@ export function readAddress(from: usize, end: usize, into: Address): bool {
     let byte: u32 = 0;
     for (; at < end; at++) {
       byte = load<u8>(at);
-      const digit = byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57;
+      const digit = byte <= NINE ? byte - 0x30 : (byte | 0x20) - 0x57;
       if (digit > 15) break;
       hex = (hex << 4) | digit;
       decimal = decimal * 10 + digit;
       byte = 0;
     }
     into.end = at;
-    if (byte == 0x2e) isDotted = true;
+    if (byte == DOT) isDotted = true;
     if (at > start) {
       store<u16>(to, <u16>(isDotted ? decimal : bswap(<u16>hex)));
       to += isDotted ? 1 : 2;
     }
-    if (byte != 0x3a && byte != 0x2e) break;
+    if (byte != COLON && byte != DOT) break;
     at++;
-    if (byte == 0x3a && load<u8>(at) == 0x3a) {
+    if (byte == COLON && load<u8>(at) == COLON) {
       gap = to;
       at++;
     }

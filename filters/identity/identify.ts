@@ -1,3 +1,4 @@
+import { COLON, COMMA, OPEN_BRACKET, SPACE, TAB } from "../format/ascii-codes";
 import { sha256Hex } from "../format/sha256";
 import {
   arenaAlloc,
@@ -17,7 +18,7 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { isRangeIn, Range, rangeOf } from "./ranges";
+import { isRangeIn, rangeOf } from "./ranges";
 import { findSan } from "./san";
 import { API_KEY, HEADER, KeySource, SOURCE_IP } from "./sources";
 
@@ -27,9 +28,9 @@ const sourceAddress = literal("source\0address");
 
 /** "sha256:" and 64 hex digits. */
 const HASH_BYTES: usize = 71;
-const hashed: usize = memory.data(72, 8);
+const hashed: usize = memory.data(<i32>HASH_BYTES + 1, 8);
 
-const key = changetype<Span>(memory.data(8, 8));
+const key = changetype<Span>(memory.data(<i32>offsetof<Span>(), 8));
 let kind: i32 = HEADER;
 let conflict: bool = false;
 
@@ -65,7 +66,7 @@ function addHeader(name: Text, bearer: bool): void {
     let from = valuePtr(row);
     while (from < end) {
       let to = from;
-      while (to < end && load<u8>(to) != 0x2c) to++;
+      while (to < end && load<u8>(to) != COMMA) to++;
       addValue(from, to, bearer);
       from = to + 1;
     }
@@ -73,7 +74,7 @@ function addHeader(name: Text, bearer: bool): void {
 }
 
 function isSpace(byte: u8): bool {
-  return byte == 0x20 || byte == 0x09;
+  return byte == SPACE || byte == TAB;
 }
 
 function addValue(start: usize, stop: usize, bearer: bool): void {
@@ -115,9 +116,9 @@ function addAddress(source: KeySource): void {
   let ptr = address.ptr;
   let bytes = address.bytes;
   let port = bytes;
-  while (port > 0 && load<u8>(ptr + port - 1) != 0x3a) port--;
+  while (port > 0 && load<u8>(ptr + port - 1) != COLON) port--;
   if (port > 1) bytes = port - 1;
-  if (bytes > 2 && load<u8>(ptr) == 0x5b) {
+  if (bytes > 2 && load<u8>(ptr) == OPEN_BRACKET) {
     ptr++;
     bytes -= 2;
     // "::ffff:"
@@ -128,8 +129,8 @@ function addAddress(source: KeySource): void {
   }
   if (RANGES) {
     const range = rangeOf(source.ranges, ptr, bytes);
-    if (range != 0) {
-      const name = changetype<Range>(range).name;
+    if (range !== null) {
+      const name = range.name;
       ptr = textPtr(name);
       bytes = textBytes(name);
     }

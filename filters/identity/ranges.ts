@@ -5,7 +5,7 @@ import { Address, readAddress } from "./address";
 
 const MAX_RANGES: i32 = 256;
 
-const address = changetype<Address>(memory.data(24, 8));
+const address = changetype<Address>(memory.data(<i32>offsetof<Address>(), 8));
 
 /** Addresses that begin with the same bits: "10.0.0.0/8"; without a number it is one address. */
 @unmanaged
@@ -55,12 +55,12 @@ function readRange(range: Range): bool {
   return bits <= 128;
 }
 
-/** The first range of a list that an address is in, which is the narrowest; 0 where it is in none. */
-export function rangeOf(list: usize, ptr: usize, bytes: usize): usize {
-  if (list == 0 || !readAddress(ptr, ptr + bytes, address)) return 0;
+/** The first range of a list that an address is in, which is the narrowest. */
+export function rangeOf(list: usize, ptr: usize, bytes: usize): Range | null {
+  if (list == 0 || !readAddress(ptr, ptr + bytes, address)) return null;
   let at = list;
   while (at != 0 && !holds(changetype<Range>(at))) at = changetype<Range>(at).next;
-  return at;
+  return changetype<Range | null>(at);
 }
 
 function holds(range: Range): bool {

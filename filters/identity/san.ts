@@ -1,3 +1,4 @@
+import { BACKSLASH, COMMA, EQUALS, QUOTE, SEMICOLON, SPACE } from "../format/ascii-codes";
 import {
   Ascii,
   EXTENDED,
@@ -50,17 +51,17 @@ function findForwarded(into: Span): void {
 /** Where the part behind the last comma begins that stands outside of quotes. */
 function lastElement(from: usize, end: usize): usize {
   let start = from;
-  for (let at = from; at < end; at = skip(at, end)) if (load<u8>(at) == 0x2c) start = at + 1;
+  for (let at = from; at < end; at = skip(at, end)) if (load<u8>(at) == COMMA) start = at + 1;
   return start;
 }
 
 /** The next byte outside of quotes. */
 function skip(at: usize, end: usize): usize {
-  if (load<u8>(at) != 0x22) return at + 1;
+  if (load<u8>(at) != QUOTE) return at + 1;
   for (at++; at < end; at++) {
     const c = load<u8>(at);
-    if (c == 0x5c) at++;
-    else if (c == 0x22) return at + 1;
+    if (c == BACKSLASH) at++;
+    else if (c == QUOTE) return at + 1;
   }
   return end;
 }
@@ -69,10 +70,10 @@ function skip(at: usize, end: usize): usize {
 function findPair(key: Ascii, from: usize, end: usize, into: Span): bool {
   while (from < end) {
     let to = from;
-    while (to < end && load<u8>(to) != 0x3b) to = skip(to, end);
-    while (from < to && load<u8>(from) == 0x20) from++;
+    while (to < end && load<u8>(to) != SEMICOLON) to = skip(to, end);
+    while (from < to && load<u8>(from) == SPACE) from++;
     const value = from + <usize>key.length + 1;
-    if (value < to && load<u8>(value - 1) == 0x3d && isLiteral(key, from, key.length))
+    if (value < to && load<u8>(value - 1) == EQUALS && isLiteral(key, from, key.length))
       return take(value, to, into);
     from = to + 1;
   }
@@ -81,13 +82,13 @@ function findPair(key: Ascii, from: usize, end: usize, into: Span): bool {
 
 /** Takes a value without its quotes; one with escapes in it is not a name that anyone has. */
 function take(from: usize, to: usize, into: Span): bool {
-  if (load<u8>(from) == 0x22 && to - from > 1) {
+  if (load<u8>(from) == QUOTE && to - from > 1) {
     from++;
     to--;
   }
   for (let at = from; at < to; at++) {
     const c = load<u8>(at);
-    if (c == 0x5c || c == 0x22) return false;
+    if (c == BACKSLASH || c == QUOTE) return false;
   }
   into.ptr = from;
   into.bytes = to - from;

@@ -1,3 +1,4 @@
+import { SPACE } from "../format/ascii-codes";
 import { Ascii, write, writeBytes } from "../sdk";
 
 // What a cell counts, as control/report/names.ts knows it. The order is the
@@ -79,7 +80,7 @@ function writeWord(words: Ascii, number: i32): void {
   const end = words.ptr + <usize>words.length;
   let from = words.ptr;
   for (let at = from; at < end; at++) {
-    if (load<u8>(at) != 0x20) continue;
+    if (load<u8>(at) != SPACE) continue;
     if (number-- == 0) {
       writeBytes(from, at - from);
       return;

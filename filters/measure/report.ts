@@ -1,3 +1,4 @@
+import { CLOSE_BRACE, CLOSE_BRACKET, COMMA, HYPHEN, QUOTE } from "../format/ascii-codes";
 import { found, resetArena, write, writeByte, writeSafe, writeUint, writtenBytes } from "../sdk";
 import { writeCounterLabel, writeCounterName, writeHistogramName } from "./names";
 import { COUNTERS, FIRST_COUNTERS, HISTOGRAMS } from "./series";
@@ -34,7 +35,7 @@ export function writeCellCounters(before: bool): void {
 export function writeCellHistograms(): void {
   write(',"histograms":[');
   writeCells(histogramTurn, HISTOGRAMS_END, false);
-  writeByte(0x5d);
+  writeByte(CLOSE_BRACKET);
 }
 
 function writeCells(turn: usize, end: usize, before: bool): void {
@@ -71,9 +72,9 @@ function writeCounters(cell: usize, before: bool): bool {
     writeCounterLabel(i);
     write('","value":"');
     writeUint(total);
-    writeByte(0x22);
+    writeByte(QUOTE);
     writeNames(cell);
-    writeByte(0x7d);
+    writeByte(CLOSE_BRACE);
   }
   return any;
 }
@@ -99,7 +100,7 @@ function writeHistograms(cell: usize, before: bool): bool {
     write(any ? ',{"name":"' : '{"name":"');
     any = true;
     writeHistogramName(i);
-    writeByte(0x22);
+    writeByte(QUOTE);
     writeNames(cell);
     write(',"zeros":"');
     writeUint(zeros);
@@ -116,10 +117,10 @@ function writeIndexes(counts: usize, first: i32, buckets: i32): void {
   let any = false;
   for (let i = 0; i < buckets; i++) {
     if (load<u64>(counts + ((<usize>i) << 3)) == 0) continue;
-    if (any) writeByte(0x2c);
+    if (any) writeByte(COMMA);
     any = true;
     const bucket = first + i;
-    if (bucket < 0) writeByte(0x2d);
+    if (bucket < 0) writeByte(HYPHEN);
     writeUint(<u64>abs(bucket));
   }
 }
@@ -132,7 +133,7 @@ function writeCounts(counts: usize, buckets: i32): void {
     write(any ? ',"' : '"');
     any = true;
     writeUint(count);
-    writeByte(0x22);
+    writeByte(QUOTE);
   }
 }
 
@@ -151,5 +152,5 @@ function writeNames(cell: usize): void {
   writeSafe(names + route, variant);
   write(load<u32>(cell, 12) == 0 ? '","tier":"' : '","tenant":"');
   writeSafe(names + route + variant, load<u32>(cell, 8));
-  writeByte(0x22);
+  writeByte(QUOTE);
 }

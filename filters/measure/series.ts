@@ -42,7 +42,7 @@ const COUNTS: usize = offsetof<Cell>();
 const POINTERS: usize = COUNTS + ((<usize>COUNTERS) << 2);
 const NAMES: usize = POINTERS + ((<usize>HISTOGRAMS) << 2);
 
-const cells = changetype<Table>(memory.data(16, 8));
+const cells = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 let first: usize = 0;
 
 /** The cell that came last; the others follow by nextOfAll. */
@@ -62,9 +62,9 @@ export function cellOf(route: Text, variant: Text, tier: Text): Cell {
   return changetype<Cell>(at);
 }
 
-/** The cell of a route, a variant and a tenant, whom the configuration has to name; 0 where there is no room. */
-export function cellOfTenant(route: Text, variant: Text, tenant: usize, bytes: usize): usize {
-  return findCell(route, variant, tenant, bytes, 1, MAX_WITH_TENANTS);
+/** The cell of a route, a variant and a tenant, whom the configuration has to name; null where there is no room. */
+export function cellOfTenant(route: Text, variant: Text, tenant: usize, bytes: usize): Cell | null {
+  return changetype<Cell | null>(findCell(route, variant, tenant, bytes, 1, MAX_WITH_TENANTS));
 }
 
 /** The cell of that name, made where there are fewer than `most`; else 0. */

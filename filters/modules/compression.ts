@@ -1,6 +1,6 @@
 import { bindCompression, CompressionPolicy, parseCompression } from "../compression/config";
 import { applyCompression } from "../compression/filter";
-import { COMPRESSION, policyOf, Route, registerMember } from "../document";
+import { COMPRESSION, policyOf, registerMember } from "../document";
 import { nameFilter, openRequest } from "../plugin";
 import { CONTINUE } from "../sdk";
 
@@ -11,7 +11,8 @@ registerMember(COMPRESSION, parseCompression, bindCompression);
 
 export function proxy_on_request_headers(_context: u32, _count: u32, _endOfStream: u32): i32 {
   const route = openRequest();
-  const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), COMPRESSION);
-  if (policy != 0) applyCompression(changetype<CompressionPolicy>(policy));
+  const policy: CompressionPolicy | null =
+    route === null ? null : policyOf<CompressionPolicy>(route, COMPRESSION);
+  if (policy !== null) applyCompression(policy);
   return CONTINUE;
 }

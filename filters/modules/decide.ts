@@ -25,57 +25,51 @@ import { applyShadow } from "../shadow/filter";
  * The four decisions over one header read. The rate limit comes first: who is
  * refused costs nothing more, and nothing of theirs goes on to be cleaned.
  */
-export function decide(at: usize, bodiless: bool, context: u32): i32 {
-  if (at == 0) {
+export function decide(route: Route | null, bodiless: bool, context: u32): i32 {
+  if (route === null) {
     cleanIdentity();
     cleanShadow();
     removeClaimed(variantHeader);
     return CONTINUE;
   }
-  const route = changetype<Route>(at);
-  const shadow = policyOf(route, SHADOW);
-  if (EXTENDED && shadow != 0 && changetype<ShadowPolicy>(shadow).arrival) {
-    stampArrival(changetype<ShadowPolicy>(shadow));
+  const shadow = policyOf<ShadowPolicy>(route, SHADOW);
+  if (EXTENDED && shadow?.arrival) {
+    stampArrival(shadow);
     return CONTINUE;
   }
-  const rateLimit = policyOf(route, RATE_LIMIT);
-  if (EXTENDED) notePods(rateLimit == 0 ? 1 : podsOpen(changetype<RateLimitPolicy>(rateLimit)));
+  const rateLimit = policyOf<RateLimitPolicy>(route, RATE_LIMIT);
+  if (EXTENDED) notePods(rateLimit === null ? 1 : podsOpen(rateLimit));
   // What is diverted is charged to no tenant, so that is known first.
   let diverts = false;
   let diverted: bool = false;
-  if (EXTENDED && shadow != 0 && changetype<ShadowPolicy>(shadow).divert) {
+  if (EXTENDED && shadow?.divert) {
     diverts = true;
-    diverted = applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
+    diverted = applyShadow(shadow, bodiless);
   }
-  if (rateLimit == 0) cleanIdentity();
-  else if (!applyRateLimit(changetype<RateLimitPolicy>(rateLimit), context, diverted))
-    return STOP_ITERATION;
+  if (rateLimit === null) cleanIdentity();
+  else if (!applyRateLimit(rateLimit, context, diverted)) return STOP_ITERATION;
 
   // Places go by variant, so that is chosen while the request can still be refused.
-  const canary = policyOf(route, CANARY);
+  const canary = policyOf<CanaryPolicy>(route, CANARY);
   let variant: i32 = -1;
-  if (EXTENDED && canary != 0 && rateLimit != 0 && !diverted) {
-    const policy = changetype<CanaryPolicy>(canary);
-    variant = chooseVariant(policy);
-    if (
-      policy.variantCount > 1 &&
-      !takePart(changetype<RateLimitPolicy>(rateLimit), context, policy, variant)
-    )
+  if (EXTENDED && canary !== null && rateLimit !== null && !diverted) {
+    variant = chooseVariant(canary);
+    if (canary.variantCount > 1 && !takePart(rateLimit, context, canary, variant))
       return STOP_ITERATION;
   }
 
-  if (shadow == 0) cleanShadow();
-  else if (!diverts) applyShadow(changetype<ShadowPolicy>(shadow), bodiless);
+  if (shadow === null) cleanShadow();
+  else if (!diverts) applyShadow(shadow, bodiless);
 
-  if (canary == 0) removeClaimed(variantHeader);
+  if (canary === null) removeClaimed(variantHeader);
   else {
     noteClaimed(variantHeader);
-    if (EXTENDED && variant >= 0) writeVariant(changetype<CanaryPolicy>(canary), variant);
-    else applyCanary(changetype<CanaryPolicy>(canary));
+    if (EXTENDED && variant >= 0) writeVariant(canary, variant);
+    else applyCanary(canary);
   }
 
-  const compression = policyOf(route, COMPRESSION);
-  if (compression != 0) applyCompression(changetype<CompressionPolicy>(compression));
+  const compression = policyOf<CompressionPolicy>(route, COMPRESSION);
+  if (compression !== null) applyCompression(compression);
   return CONTINUE;
 }
 

@@ -1,4 +1,4 @@
-import { policyOf, RATE_LIMIT, Route, registerMember } from "../document";
+import { policyOf, RATE_LIMIT, registerMember } from "../document";
 import { nameFilter, openRequest, removeClaimed, tenantHeader, tierHeader } from "../plugin";
 import {
   bindRateLimit,
@@ -16,9 +16,10 @@ registerMember(RATE_LIMIT, parseRateLimit, bindRateLimit, releaseRateLimit);
 
 export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): i32 {
   const route = openRequest();
-  const policy = route == 0 ? 0 : policyOf(changetype<Route>(route), RATE_LIMIT);
-  if (policy != 0) {
-    if (!applyRateLimit(changetype<RateLimitPolicy>(policy), context, false)) return STOP_ITERATION;
+  const policy: RateLimitPolicy | null =
+    route === null ? null : policyOf<RateLimitPolicy>(route, RATE_LIMIT);
+  if (policy !== null) {
+    if (!applyRateLimit(policy, context, false)) return STOP_ITERATION;
   } else {
     removeClaimed(tenantHeader);
     removeClaimed(tierHeader);

@@ -9,7 +9,7 @@ import { bindTokenLimit, parseTokenLimit } from "../token-limit/config";
 import { beginDenial, denyBody, finishDenial, isDenied } from "../token-limit/prompt/body-refusal";
 import { onRequestBody, owesBytes } from "../token-limit/prompt/prompt";
 import { onRequest } from "../token-limit/prompt/request";
-import { dropStream, findStream, Stream } from "../token-limit/stream";
+import { dropStream, findStream } from "../token-limit/stream";
 import { mergeWaits } from "../token-limit/waits";
 
 export {
@@ -40,9 +40,8 @@ export function proxy_on_request_body(context: u32, bytes: u32, endOfStream: u32
 
 /** Trailers end a body without telling its callback; one that is not whole by then never will be. */
 export function proxy_on_request_trailers(context: u32, count: u32): i32 {
-  const at = findStream(context);
-  if (at == 0 || !changetype<Stream>(at).readsPrompt) return onRequestTrailers(context, count);
-  const stream = changetype<Stream>(at);
+  const stream = findStream(context);
+  if (stream === null || !stream.readsPrompt) return onRequestTrailers(context, count);
   resetArena();
   beginDenial();
   if (owesBytes(stream) || (stream.limited && !stream.isRead && stream.seenBytes > 0)) denyBody();
@@ -70,12 +69,12 @@ function isBrokenOff(): bool {
 
 /** Roots and streams end here; a stream that did not come to its end was left or broken off. */
 export function proxy_on_delete(context: u32): void {
-  const at = findStream(context);
-  if (at == 0) {
+  const stream = findStream(context);
+  if (stream === null) {
     onDelete(context);
     return;
   }
   resetArena();
-  if (!changetype<Stream>(at).ended) endStream(changetype<Stream>(at), isBrokenOff());
+  if (!stream.ended) endStream(stream, isBrokenOff());
   dropStream(context);
 }

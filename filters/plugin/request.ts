@@ -1,4 +1,4 @@
-import { currentDocument, routeOfHost } from "../document";
+import { currentDocument, Route, routeOfHost } from "../document";
 import {
   findHeader,
   literal,
@@ -20,15 +20,15 @@ export function isOthersHost(): bool {
 }
 let othersHost: bool = false;
 
-/** Reads the request's headers, once, and finds its route; 0 when no route is for it. */
-export function openRequest(): usize {
+/** Reads the request's headers, once, and finds its route; null when no route is for it. */
+export function openRequest(): Route | null {
   resetArena();
   readHeaders(REQUEST_HEADERS);
   const document = currentDocument();
   othersHost = false;
-  if (document === null) return 0;
+  if (document === null) return null;
   const row = findHeader(authority);
   const route = row == 0 ? document.anyHost : routeOfHost(document, valuePtr(row), valueBytes(row));
-  othersHost = route == 0 && document.shared;
+  othersHost = route === null && document.shared;
   return route;
 }

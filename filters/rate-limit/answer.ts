@@ -27,7 +27,7 @@ const status = literal(":status");
 const retryAfter = literal("retry-after");
 const loadMetrics = literal("endpoint-load-metrics");
 
-const podLoad = changetype<PodLoad>(memory.data(24, 8));
+const podLoad = changetype<PodLoad>(memory.data(<i32>offsetof<PodLoad>(), 8));
 
 /**
  * Looks at the headers of an answer, where the route asks for it: what the pod
@@ -35,10 +35,8 @@ const podLoad = changetype<PodLoad>(memory.data(24, 8));
  * a Retry-After where it has none, for clients guess badly.
  */
 export function readAnswer(context: u32): void {
-  const at = flowOf(context);
-  if (at == 0) return;
-  const flow = changetype<Flow>(at);
-  if (!flow.listens || !readHeaders(RESPONSE_HEADERS)) return;
+  const flow = flowOf(context);
+  if (flow === null || !flow.listens || !readHeaders(RESPONSE_HEADERS)) return;
   const now = nowNs();
   const since = beganMs(context);
   if (since > 0) noteBegun(flow, since, now);

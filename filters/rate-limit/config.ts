@@ -46,8 +46,8 @@ export class RateLimitPolicy {
   tracked: bool;
   /** Name of the route. */
   route: Text;
-  /** The route's Flow, or 0. */
-  flow: usize;
+  /** Of the route, in the extended build. */
+  flow: Flow | null;
   refusedFull: Counter;
   /** Whether schedulers are told the tier and the tenant. */
   forwardScheduler: bool;
@@ -180,8 +180,9 @@ export function bindRateLimit(at: usize, route: Route): void {
 /** What only streams that are followed to their end need. */
 function bindPlaces(policy: RateLimitPolicy, route: Route): void {
   policy.route = route.name;
-  policy.flow = changetype<usize>(acquireFlow(route.name));
-  bindOverload(policy.overload, changetype<Flow>(policy.flow));
+  const flow = acquireFlow(route.name);
+  policy.flow = flow;
+  bindOverload(policy.overload, flow);
   policy.tracked = policy.concurrent != NO_LIMIT || policy.overload != 0;
   if (policy.concurrent != NO_LIMIT) policy.refusedFull = countedBy("route_full", route, "tier", 0);
   let lowest: u32 = u32.MAX_VALUE;
@@ -202,5 +203,6 @@ function bindPlaces(policy: RateLimitPolicy, route: Route): void {
 export function releaseRateLimit(at: usize): void {
   const policy = changetype<RateLimitPolicy>(at);
   releaseBuckets(policy.tenants);
-  if (EXTENDED) releaseFlow(changetype<Flow>(policy.flow));
+  const flow = policy.flow;
+  if (EXTENDED && flow !== null) releaseFlow(flow);
 }

@@ -12,7 +12,6 @@ import { ADMITTED, admit } from "./bucket/limiter";
 import { countRefused, Tenant, tenantNamed } from "./bucket/tenants";
 import { takePlace, unknownName } from "./concurrency/concurrency";
 import { RateLimitPolicy } from "./config";
-import { Flow } from "./in-flight/flow";
 import { RATE, refuse } from "./refusal";
 
 /**
@@ -56,7 +55,8 @@ function tenantOf(policy: RateLimitPolicy): Tenant {
 
 /** How much of the traffic the route's pods can take, as far as they are listened to: 1 is all of it. */
 export function podsOpen(policy: RateLimitPolicy): f64 {
-  return policy.flow == 0 ? 1 : changetype<Flow>(policy.flow).share;
+  const flow = policy.flow;
+  return flow === null ? 1 : flow.share;
 }
 
 function shadowOf(policy: RateLimitPolicy): Tenant {

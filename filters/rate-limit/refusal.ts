@@ -1,3 +1,4 @@
+import { CLOSE_BRACKET, PLUS, QUOTE, SEMICOLON, ZERO } from "../format/ascii-codes";
 import { writeGoDuration } from "../format/duration";
 import { endProblem, keepHeaders, requestSeed, retryAfterS } from "../refusal";
 import {
@@ -99,7 +100,9 @@ function isGrpc(): bool {
   // "application/grpc", also "+proto"; grpc-web and Connect read the HTTP status.
   const ptr = valuePtr(row);
   const known = load<u64>(ptr) == 0x746163696c707061 && load<u64>(ptr, 8) == 0x637072672f6e6f69;
-  return known && (valueBytes(row) == 16 || load<u8>(ptr, 16) == 0x2b || load<u8>(ptr, 16) == 0x3b);
+  return (
+    known && (valueBytes(row) == 16 || load<u8>(ptr, 16) == PLUS || load<u8>(ptr, 16) == SEMICOLON)
+  );
 }
 
 function writeHeaders(
@@ -129,7 +132,7 @@ function writeHeaders(
   writeUint(tier.burst);
   end();
   begin("x-ratelimit-remaining-requests");
-  writeByte(0x30);
+  writeByte(ZERO);
   end();
   begin("x-ratelimit-reset-requests");
   writeGoDuration((waitNs + 999_999) / 1_000_000);
@@ -202,11 +205,11 @@ function writeProblem(cause: i32, tier: Tier, retryS: u64): void {
     write(codeOf(cause));
     write('","detail":"');
     writeDetail(cause, tier, retryS);
-    writeByte(0x22);
+    writeByte(QUOTE);
     if (cause != OVERLOAD) {
       write(',"violated-policies":[');
       write(policyOf(cause));
-      writeByte(0x5d);
+      writeByte(CLOSE_BRACKET);
     }
     // Where OpenAI's clients look for words to show.
     write(',"error":{"message":"');

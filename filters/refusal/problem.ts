@@ -1,3 +1,4 @@
+import { CLOSE_BRACE, QUOTE } from "../format/ascii-codes";
 import {
   arenaAlloc,
   findHeader,
@@ -12,7 +13,7 @@ import {
 } from "../sdk";
 import { requestId } from "./request-id";
 
-const kept = changetype<Span>(memory.data(8, 8));
+const kept = changetype<Span>(memory.data(<i32>offsetof<Span>(), 8));
 
 /** Puts the headers that were written aside, so that the body can be written; none where there is no room. */
 export function keepHeaders(): Span {
@@ -29,7 +30,7 @@ export function endProblem(): void {
   if (row != 0) {
     write(',"request_id":"');
     writeSafe(valuePtr(row), min(valueBytes(row), 128));
-    writeByte(0x22);
+    writeByte(QUOTE);
   }
-  writeByte(0x7d);
+  writeByte(CLOSE_BRACE);
 }

@@ -1,4 +1,5 @@
 import { Document, eachDocument, Route } from "../document";
+import { COMMA } from "../format/ascii-codes";
 import {
   Ascii,
   addToMetric,
@@ -117,7 +118,7 @@ export function writeCounters(document: Document): bool {
     const counter = changetype<Counter>(at);
     const total = metricValue(counter.metric - 1);
     if (total == 0) continue;
-    if (any) writeByte(0x2c);
+    if (any) writeByte(COMMA);
     any = true;
     write('{"name":"');
     write(counter.name);

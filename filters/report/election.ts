@@ -21,8 +21,8 @@ let reporterKey = literal("weir.reporter");
 const epochKey = literal("weir.epoch");
 
 // u64 number of who reports | until when | numbers given | newest revision | first number of it
-const record: usize = memory.data(40, 8);
 const RECORD_BYTES: i32 = 40;
+const record: usize = memory.data(RECORD_BYTES, 8);
 const value: usize = memory.data(8, 8);
 
 /** Number of this worker with its newest configuration; 0: none is given yet. */

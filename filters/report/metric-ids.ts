@@ -21,7 +21,7 @@ import {
  */
 const MAX_METRICS: u32 = 32768;
 
-const ids = changetype<Table>(memory.data(16, 8));
+const ids = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 let told: bool = false;
 const overflow: Ascii = "weir_metrics_overflow";
 

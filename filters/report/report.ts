@@ -1,4 +1,5 @@
 import { Document } from "../document";
+import { CLOSE_BRACE, CLOSE_BRACKET } from "../format/ascii-codes";
 import {
   Ascii,
   arenaAlloc,
@@ -104,7 +105,7 @@ function writeReport(document: Document, epoch: u64): void {
   write('","counters":[');
   const any = writeCounters(document);
   if (moreCounters != 0) changetype<(comma: bool) => void>(moreCounters)(any);
-  writeByte(0x5d);
+  writeByte(CLOSE_BRACKET);
   if (moreMembers != 0) changetype<() => void>(moreMembers)();
-  writeByte(0x7d);
+  writeByte(CLOSE_BRACE);
 }

@@ -32,7 +32,7 @@ let rowsEnd: usize = 0;
 // The first row of each slot; 0 where there is none. Most headers that are asked
 // for are absent, and so cost no search.
 const SLOTS: usize = 64;
-const slots: usize = memory.data(256, 8);
+const slots: usize = memory.data((<i32>SLOTS) << 2, 8);
 
 function slotOf(tag: u32): usize {
   return slots + (((tag * 0x9e3779b1) >> 26) << 2);

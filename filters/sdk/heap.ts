@@ -10,7 +10,7 @@ const HEADER: usize = 8;
 const SMALLEST_SHIFT: u32 = 5;
 const CLASSES: u32 = 24;
 
-const free: usize = memory.data(96, 8);
+const free: usize = memory.data((<i32>CLASSES) << 2, 8);
 let top: usize = __heap_base;
 
 /** Memory for at least that many bytes, 8-byte aligned and not zeroed. Ends the VM when the host has none left. */

@@ -16,7 +16,7 @@ const SPILL_BLOCKS: i32 = 8;
 const LARGEST_BUFFER: usize = 8 << 20;
 
 const arena: usize = reserve(ARENA_BYTES);
-const spilled: usize = memory.data(64, 8);
+const spilled: usize = memory.data(SPILL_BLOCKS << 3, 8);
 let arenaUsed: usize = 0;
 let spilledCount: i32 = 0;
 

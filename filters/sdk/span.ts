@@ -9,7 +9,7 @@ export class Span {
  * What the last host call that returns bytes returned: a property, a body, a value of
  * shared data. It is there until the next such call or the end of the callback.
  */
-export const found = changetype<Span>(memory.data(8, 8));
+export const found = changetype<Span>(memory.data(<i32>offsetof<Span>(), 8));
 /** Where such a call writes the pointer. */
 export const foundPtr = changetype<usize>(found);
 /** Where it writes the size. */

@@ -1,3 +1,4 @@
+import { COMMA, EQUALS, SEMICOLON, SPACE, TAB } from "../format/ascii-codes";
 import { noteClaimed } from "../plugin";
 import {
   beginText,
@@ -36,7 +37,7 @@ export function markBaggage(tag: Text): void {
   if (claimed) noteClaimed(baggage);
   if (overflowed()) beginText();
   if (tag != 0) {
-    if (writtenBytes() > 0) writeByte(0x2c);
+    if (writtenBytes() > 0) writeByte(COMMA);
     writeText(ours);
     writeText(tag);
   }
@@ -53,10 +54,10 @@ function copyOthers(): bool {
     let from = valuePtr(row);
     while (from < end) {
       let to = from;
-      while (to < end && load<u8>(to) != 0x2c) to++;
+      while (to < end && load<u8>(to) != COMMA) to++;
       if (isOurs(from, to)) claimed = true;
       else if (to > from) {
-        if (writtenBytes() > 0) writeByte(0x2c);
+        if (writtenBytes() > 0) writeByte(COMMA);
         writeBytes(from, to - from);
       }
       from = to + 1;
@@ -73,9 +74,9 @@ function isOurs(start: usize, end: usize): bool {
   if (end - from < key || !sameBytes(textPtr(ours), from, key)) return false;
   let behind = from + key;
   while (behind < end && isSpace(load<u8>(behind))) behind++;
-  return behind == end || load<u8>(behind) == 0x3d || load<u8>(behind) == 0x3b;
+  return behind == end || load<u8>(behind) == EQUALS || load<u8>(behind) == SEMICOLON;
 }
 
 function isSpace(byte: u8): bool {
-  return byte == 0x20 || byte == 0x09;
+  return byte == SPACE || byte == TAB;
 }

@@ -48,7 +48,7 @@ export class TokenLimitPolicy {
   tenants: NameTable;
   defaultName: Text;
   /** Tier of the unknown, or 0 where no one is told apart. */
-  defaultTier: usize;
+  defaultTier: Tier | null;
   /** Text pointers, side by side. */
   variants: usize;
   variantCount: i32;
@@ -187,13 +187,14 @@ function resolveTiers(policy: TokenLimitPolicy): bool {
   for (let entry = nextEntry(table, 0); entry != 0; entry = nextEntry(table, entry)) {
     const name = valueOfEntry(entry);
     const tier = tierNamed(policy.tiers, textPtr(name), textBytes(name));
-    if (tier == 0) return false;
-    setValueOfEntry(entry, --place < MAX_MEASURED ? tier | MEASURED : tier);
+    if (tier === null) return false;
+    const at = changetype<usize>(tier);
+    setValueOfEntry(entry, --place < MAX_MEASURED ? at | MEASURED : at);
   }
   if (policy.defaultName == 0) return policy.tiers == 0;
   const name = policy.defaultName;
   policy.defaultTier = tierNamed(policy.tiers, textPtr(name), textBytes(name));
-  return policy.defaultTier != 0;
+  return policy.defaultTier !== null;
 }
 
 export function bindTokenLimit(at: usize, route: Route): void {

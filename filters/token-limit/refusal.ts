@@ -1,3 +1,4 @@
+import { CLOSE_BRACE, QUOTE } from "../format/ascii-codes";
 import { writeGoDuration } from "../format/duration";
 import { xxh64 } from "../format/xxh64";
 import { writeLastName } from "../measure";
@@ -149,10 +150,10 @@ function writeProblem(
     write(code);
     write('","message":');
   }
-  writeByte(0x22);
+  writeByte(QUOTE);
   writeBytes(detail, detailBytes);
-  writeByte(0x22);
-  if (errors != OLLAMA) writeByte(0x7d);
+  writeByte(QUOTE);
+  if (errors != OLLAMA) writeByte(CLOSE_BRACE);
   if (hasHeader(requestId) || stream.idBytes == 0) {
     endProblem();
     return;

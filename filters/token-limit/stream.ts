@@ -37,8 +37,8 @@ export class Stream extends Account {
   next: usize;
   context: u32;
   cell: Cell;
-  /** Cell of its tenant alone, or 0. */
-  tenantCell: usize;
+  /** Cell of its tenant alone, where it has one. */
+  tenantCell: Cell | null;
   /** When its headers came, and its first and last token, in nanoseconds. */
   startNs: u64;
   firstTokenNs: u64;
@@ -169,7 +169,8 @@ export class Stream extends Account {
 /** Adds to a counter that is also kept for each tenant that is measured. */
 export function countOfTenant(stream: Stream, counter: i32, by: u32 = 1): void {
   count(stream.cell, counter, by);
-  if (stream.tenantCell != 0) count(changetype<Cell>(stream.tenantCell), counter, by);
+  const own = stream.tenantCell;
+  if (own !== null) count(own, counter, by);
 }
 
 const ID: usize = offsetof<Stream>();
@@ -216,7 +217,7 @@ export function clearToldNow(stream: Stream): void {
 // Open streams by context id; as many chains as keep them short at a thousand
 // open streams per worker, which finds one in as much time as the first.
 const CHAINS: usize = 4096;
-const chains: usize = memory.data(16384, 8);
+const chains: usize = memory.data((<i32>CHAINS) << 2, 8);
 
 function chainOf(context: u32): usize {
   return chains + ((<usize>context & (CHAINS - 1)) << 2);
@@ -238,11 +239,11 @@ export function openStream(context: u32): Stream {
   return stream;
 }
 
-/** The open stream of a context, or 0. */
-export function findStream(context: u32): usize {
+/** The open stream of a context. */
+export function findStream(context: u32): Stream | null {
   for (let at = load<usize>(chainOf(context)); at != 0; at = changetype<Stream>(at).next)
-    if (changetype<Stream>(at).context == context) return at;
-  return 0;
+    if (changetype<Stream>(at).context == context) return changetype<Stream>(at);
+  return null;
 }
 
 /** Calls for each open stream. */
@@ -264,7 +265,6 @@ export function dropStream(context: u32): void {
       release(at);
       return;
     }
-    // `next` is the first member.
-    link = at;
+    link = at + offsetof<Stream>("next");
   }
 }

@@ -15,9 +15,9 @@ export class Tier {
   burst: u32;
 }
 
-/** The tier of that name, or 0. */
-export function tierNamed(tiers: usize, ptr: usize, bytes: usize): usize {
+/** The tier of that name. */
+export function tierNamed(tiers: usize, ptr: usize, bytes: usize): Tier | null {
   for (let at = tiers; at != 0; at = changetype<Tier>(at).next)
-    if (isText(changetype<Tier>(at).name, ptr, bytes)) return at;
-  return 0;
+    if (isText(changetype<Tier>(at).name, ptr, bytes)) return changetype<Tier>(at);
+  return null;
 }

@@ -42,14 +42,14 @@ export class Bucket {
   idleReports: u32;
 }
 
-const buckets = changetype<Table>(memory.data(16, 8));
+const buckets = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 
 /** The bucket of that fingerprint, made if needed; give it back with releaseBucket. */
 export function acquireBucket(fingerprint: u64): Bucket {
   const known = bucketOf(fingerprint);
-  if (known != 0) {
-    changetype<Bucket>(known).users++;
-    return changetype<Bucket>(known);
+  if (known !== null) {
+    known.users++;
+    return known;
   }
   const made = changetype<Bucket>(allocateZeroed(offsetof<Bucket>()));
   made.fingerprint = fingerprint;
@@ -59,14 +59,14 @@ export function acquireBucket(fingerprint: u64): Bucket {
   return made;
 }
 
-/** The bucket of that fingerprint, or 0. */
-export function bucketOf(fingerprint: u64): usize {
-  return valueIn(buckets, fingerprint);
+/** The bucket of that fingerprint. */
+export function bucketOf(fingerprint: u64): Bucket | null {
+  return changetype<Bucket | null>(valueIn(buckets, fingerprint));
 }
 
 /** Calls back with each bucket. */
-export function eachBucket(visit: (bucket: usize) => void): void {
-  eachIn(buckets, visit);
+export function eachBucket(visit: (bucket: Bucket) => void): void {
+  eachIn(buckets, changetype<(value: usize) => void>(visit));
 }
 
 /** Frees the bucket when no configuration uses it any more. */

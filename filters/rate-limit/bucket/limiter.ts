@@ -4,7 +4,7 @@ import { available, clampTat, waitNs } from "./gcra";
 import { EMPTY, LEASED, Lease, lease } from "./shared-bucket";
 import { isFleetWide, Tier } from "./tier";
 
-const newLease = changetype<Lease>(memory.data(16, 8));
+const newLease = changetype<Lease>(memory.data(<i32>offsetof<Lease>(), 8));
 
 /** What admit returns for a request that it admits. */
 export const ADMITTED: u64 = 0;

@@ -75,8 +75,9 @@ export function closeTenants(
 
 function resolve(tenant: Tenant, tiers: usize): bool {
   const tier = tierNamed(tiers, textPtr(tenant.tierName), textBytes(tenant.tierName));
-  tenant.tier = changetype<Tier>(tier);
-  return tier != 0;
+  if (tier === null) return false;
+  tenant.tier = tier;
+  return true;
 }
 
 /** The tenant of that name, or the one that stands for all unknown ones. */

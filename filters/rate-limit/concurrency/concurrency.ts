@@ -1,5 +1,6 @@
 import { CanaryPolicy, variantWeight } from "../../canary/config";
 import { EXTENDED, literal, nowNs, Text } from "../../sdk";
+import { Bucket } from "../bucket/bucket";
 import { giveBack } from "../bucket/limiter";
 import { countRefused, Tenant } from "../bucket/tenants";
 import { RateLimitPolicy } from "../config";
@@ -8,7 +9,7 @@ import { drainNs, Flow } from "../in-flight/flow";
 import { enter, leave, NO_LIMIT } from "../in-flight/in-flight";
 import { letIn, refresh, reliefNs } from "../overload/overload";
 import { CONCURRENT, OVERLOAD, ROUTE_FULL, refuse } from "../refusal";
-import { endSlot, openSlot, Slot, slotOf } from "./stream-table";
+import { endSlot, openSlot, slotOf } from "./stream-table";
 import { enterPart, FULL_PART, limitOfVariant } from "./variant-places";
 
 /** What unknown tenants are called where a name is needed. */
@@ -24,7 +25,7 @@ function nameOf(policy: RateLimitPolicy, tenant: Tenant): Text {
  * refused here gets the request token back that was taken for it.
  */
 export function takePlace(policy: RateLimitPolicy, tenant: Tenant, context: u32): bool {
-  const flow = changetype<Flow>(policy.flow);
+  const flow = policy.flow as Flow;
   const tier = tenant.tier;
   const now = policy.tracked ? nowNs() : 0;
   if (flow.listens) {
@@ -52,14 +53,10 @@ export function takePlace(policy: RateLimitPolicy, tenant: Tenant, context: u32)
     refuse(CONCURRENT, tier, drainNs(flow, own), own);
     return false;
   }
-  if (policy.tracked)
-    openSlot(
-      context,
-      own == NO_LIMIT ? 0 : changetype<usize>(tenant.bucket),
-      flow,
-      ofRoute != NO_LIMIT,
-      now,
-    );
+  if (policy.tracked) {
+    const bucket: Bucket | null = own == NO_LIMIT ? null : tenant.bucket;
+    openSlot(context, bucket, flow, ofRoute != NO_LIMIT, now);
+  }
   if (flow.listens) askForLoad(flow, now);
   placed = tenant;
   placedNs = now;
@@ -80,9 +77,8 @@ export function takePart(
   canary: CanaryPolicy,
   variant: i32,
 ): bool {
-  const at = slotOf(context);
-  if (at == 0) return true;
-  const slot = changetype<Slot>(at);
+  const slot = slotOf(context);
+  if (slot === null) return true;
   const flow = slot.flow;
   const tier = placed.tier;
   const bucket = placed.bucket;

@@ -9,13 +9,13 @@ import { leavePart, NO_PART } from "./variant-places";
 // doubles, so its size follows the most streams that a worker ever had open.
 //
 //   context -> slot -> the tenant's bucket and the route's flow
-const slots = changetype<Table>(memory.data(16, 8));
+const slots = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 
 /** One open stream. */
 @unmanaged
 export class Slot {
   /** Bucket whose place the stream takes; 0 where its tier has no such limit. */
-  bucket: usize;
+  bucket: Bucket | null;
   flow: Flow;
   /** When it began to wait for the headers of an answer, in ms; 0: they came. */
   waitsSince: f64;
@@ -27,7 +27,13 @@ export class Slot {
 }
 
 /** Notes what a stream holds. */
-export function openSlot(context: u32, bucket: usize, flow: Flow, counted: bool, now: u64): void {
+export function openSlot(
+  context: u32,
+  bucket: Bucket | null,
+  flow: Flow,
+  counted: bool,
+  now: u64,
+): void {
   endSlot(context);
   const slot = changetype<Slot>(allocate(offsetof<Slot>()));
   slot.bucket = bucket;
@@ -36,7 +42,7 @@ export function openSlot(context: u32, bucket: usize, flow: Flow, counted: bool,
   slot.bucketPart = NO_PART;
   slot.flowPart = NO_PART;
   slot.waitsSince = beginWait(flow, now);
-  if (bucket != 0) changetype<Bucket>(bucket).users++;
+  if (bucket !== null) bucket.users++;
   flow.users++;
   flow.open++;
   addTo(slots, context, changetype<usize>(slot));
@@ -44,35 +50,34 @@ export function openSlot(context: u32, bucket: usize, flow: Flow, counted: bool,
 
 /** Frees what a stream held, once, however it ended; nothing for a stream that held none. */
 export function endSlot(context: u32): void {
-  const at = valueIn(slots, context);
-  if (at == 0) return;
-  const slot = changetype<Slot>(at);
+  const slot = slotOf(context);
+  if (slot === null) return;
   const bucket = slot.bucket;
   const flow = slot.flow;
-  if (bucket != 0) {
+  if (bucket !== null) {
     leavePart(slot.bucketPart);
-    leave(changetype<Bucket>(bucket).inFlight);
-    releaseBucket(changetype<Bucket>(bucket));
+    leave(bucket.inFlight);
+    releaseBucket(bucket);
   }
   leavePart(slot.flowPart);
   if (slot.counted) leave(flow.inFlight);
   if (slot.waitsSince > 0) endWait(flow, slot.waitsSince);
   dropFrom(slots, context);
-  release(at);
+  release(changetype<usize>(slot));
   flow.open--;
   flow.ended++;
   releaseFlow(flow);
 }
 
-/** The slot of an open stream, or 0. */
-export function slotOf(context: u32): usize {
-  return valueIn(slots, context);
+/** The slot of an open stream. */
+export function slotOf(context: u32): Slot | null {
+  return changetype<Slot | null>(valueIn(slots, context));
 }
 
-/** The flow of an open stream, or 0. */
-export function flowOf(context: u32): usize {
-  const at = valueIn(slots, context);
-  return at == 0 ? 0 : changetype<usize>(changetype<Slot>(at).flow);
+/** The flow of an open stream. */
+export function flowOf(context: u32): Flow | null {
+  const slot = slotOf(context);
+  return slot === null ? null : slot.flow;
 }
 
 /** The answer of an open stream begins: when the stream began, in ms, the first time; else 0. */

@@ -32,7 +32,7 @@ function readList(): void {
 }
 
 /** Place in the list, and 1, of each fingerprint in it. */
-const places = changetype<Table>(memory.data(16, 8));
+const places = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 let adding: bool = false;
 /** Number of the bucket at hand, of the one to begin with, and of the first that found no room: -1 where all did. */
 let number: i32 = 0;
@@ -44,8 +44,8 @@ let wrapped: bool = false;
 /** Adds what this worker's buckets were asked since the last time; a full list leaves the rest to the next second, by turns. */
 export function handOverNeeds(): void {
   adding = false;
-  eachBucket((bucket: usize): void => {
-    if (changetype<Bucket>(bucket).requestsSinceTick > 0) adding = true;
+  eachBucket((bucket: Bucket): void => {
+    if (bucket.requestsSinceTick > 0) adding = true;
   });
   if (!adding) return;
   for (let i = 0; i < MAX_TRIES; i++) {
@@ -59,9 +59,9 @@ export function handOverNeeds(): void {
     if (status == CAS_MISMATCH) continue;
     if (status != OK) return;
     turn = max(leftOut, 0);
-    eachBucket((bucket: usize): void => {
-      const added = valueIn(places, changetype<Bucket>(bucket).fingerprint) != 0;
-      if (added) changetype<Bucket>(bucket).requestsSinceTick = 0;
+    eachBucket((bucket: Bucket): void => {
+      const added = valueIn(places, bucket.fingerprint) != 0;
+      if (added) bucket.requestsSinceTick = 0;
     });
     return;
   }
@@ -73,8 +73,7 @@ function addAll(again: bool): void {
   eachBucket(add);
 }
 
-function add(bucketAt: usize): void {
-  const bucket = changetype<Bucket>(bucketAt);
+function add(bucket: Bucket): void {
   const own = number++;
   if (bucket.requestsSinceTick == 0 || own < turn != wrapped) return;
   let place = valueIn(places, bucket.fingerprint);
@@ -102,9 +101,8 @@ export function collectNeeds(): void {
     if (status == CAS_MISMATCH) continue;
     if (status != OK) return;
     for (let at: usize = 0; at < count; at++) {
-      const known = bucketOf(load<u64>(list + at * ENTRY));
-      if (known == 0) continue;
-      const bucket = changetype<Bucket>(known);
+      const bucket = bucketOf(load<u64>(list + at * ENTRY));
+      if (bucket === null) continue;
       bucket.requestsSinceReport += <u32>load<u64>(list + at * ENTRY, 8);
     }
     return;

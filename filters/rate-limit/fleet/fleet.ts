@@ -1,4 +1,5 @@
 import { currentDocument, policyOf, RATE_LIMIT, Route } from "../../document";
+import { CLOSE_BRACKET } from "../../format/ascii-codes";
 import {
   closeJson,
   hasFailed,
@@ -48,7 +49,7 @@ import { Bucket, bucketOf, eachBucket } from "../bucket/bucket";
 import { assignShare, shareOf } from "../bucket/shared-bucket";
 import { Tenant } from "../bucket/tenants";
 import { RateLimitPolicy } from "../config";
-import { Flow, flowNamed } from "../in-flight/flow";
+import { flowNamed } from "../in-flight/flow";
 import { noteSaturation, TOLD, writeSaturations } from "../overload/overload";
 import { collectNeeds, handOverNeeds } from "./demand";
 import { writeJsonText } from "./json-text";
@@ -69,9 +70,9 @@ const MAX_IDLE_REPORTS: u32 = 60;
 const AWAY_NS: u64 = 5_000_000_000;
 
 const status = literal(":status");
-const share = changetype<DecodedNumber>(memory.data(16, 8));
+const share = changetype<DecodedNumber>(memory.data(<i32>offsetof<DecodedNumber>(), 8));
 /** The arena before a piece of the answer is read. */
-const before = changetype<ArenaMark>(memory.data(8, 8));
+const before = changetype<ArenaMark>(memory.data(<i32>offsetof<ArenaMark>(), 8));
 
 let reportedNs: u64 = 0;
 let answeredNs: u64 = 0;
@@ -112,19 +113,19 @@ function writeNeeds(): void {
   stopped = 0;
   let any = false;
   for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
-    const policy = policyOf(changetype<Route>(at), RATE_LIMIT);
-    if (policy == 0 || changetype<RateLimitPolicy>(policy).proxies == 0) continue;
+    const route = changetype<Route>(at);
+    const policy = policyOf<RateLimitPolicy>(route, RATE_LIMIT);
+    if (policy === null || policy.proxies == 0) continue;
     any = true;
-    writeRoute(changetype<Route>(at), changetype<RateLimitPolicy>(policy), now);
+    writeRoute(route, policy, now);
   }
   turn = stopped;
-  if (needs > 0) writeByte(0x5d);
+  if (needs > 0) writeByte(CLOSE_BRACKET);
   if (any) showAway(now);
 }
 
-function recall(at: usize): void {
+function recall(bucket: Bucket): void {
   resetArena();
-  const bucket = changetype<Bucket>(at);
   if (bucket.startNs != 0 && shareOf(bucket.fingerprint) != 0) bucket.idleReports = 1;
 }
 
@@ -144,7 +145,8 @@ function writeNeed(route: Text, tenant: Text, bucket: Bucket, now: u64): void {
   }
   resetArena();
   if (bucket.idleReports > MAX_IDLE_REPORTS) {
-    if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now)) bucket.idleReports = 0;
+    if (assignShare(bucket.fingerprint, 0, bucket.startNs, bucket.windowNs, now))
+      bucket.idleReports = 0;
     return;
   }
   bucket.idleReports++;
@@ -202,8 +204,7 @@ function readPodLoad(): void {
   }
   if (hasFailed()) return;
   const flow = flowNamed(route);
-  if (flow != 0 && changetype<Flow>(flow).listens)
-    noteSaturation(changetype<Flow>(flow), TOLD, permille / 1000, answeredNs);
+  if (flow?.listens) noteSaturation(flow, TOLD, permille / 1000, answeredNs);
 }
 
 function readLease(): void {
@@ -227,10 +228,8 @@ function readLease(): void {
         intervalNs = <u64>max(min(share.value, 1e15), 0);
     } else skipValue();
   }
-  const known = bucketOf(xxh64(tenantPtr, tenantBytes, route));
-  if (known == 0 || intervalNs == 0) return;
-  const bucket = changetype<Bucket>(known);
-  if (bucket.startNs == 0) return;
+  const bucket = bucketOf(xxh64(tenantPtr, tenantBytes, route));
+  if (bucket === null || intervalNs == 0 || bucket.startNs == 0) return;
   // Never more than the whole limit, whatever the answer says.
   const shareNs = max(intervalNs, bucket.fullNs);
   assignShare(bucket.fingerprint, shareNs, bucket.startNs, bucket.windowNs, answeredNs);

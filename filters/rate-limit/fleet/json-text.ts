@@ -1,11 +1,12 @@
+import { BACKSLASH, QUOTE, SPACE } from "../../format/ascii-codes";
 import { Text, textBytes, textPtr, write, writeByte } from "../../sdk";
 
 /** Writes text of a configuration into a JSON string (RFC 8259, section 7); it is UTF-8 already. */
 export function writeJsonText(text: Text): void {
   for (let i: usize = 0; i < textBytes(text); i++) {
     const byte = load<u8>(textPtr(text) + i);
-    if (byte == 0x22 || byte == 0x5c) writeByte(0x5c);
-    if (byte >= 0x20) writeByte(byte);
+    if (byte == QUOTE || byte == BACKSLASH) writeByte(BACKSLASH);
+    if (byte >= SPACE) writeByte(byte);
     else {
       write("\\u00");
       writeByte(48 + (byte >> 4));

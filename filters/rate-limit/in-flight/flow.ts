@@ -65,7 +65,7 @@ export class Flow {
   // The route's name follows, as a text.
 }
 
-const flows = changetype<Table>(memory.data(16, 8));
+const flows = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 
 /** Name of the flow's route. */
 export function routeOfFlow(flow: Flow): Text {
@@ -75,10 +75,10 @@ export function routeOfFlow(flow: Flow): Text {
 /** The flow of a route, made if needed; give it back with releaseFlow. */
 export function acquireFlow(route: Text): Flow {
   const fingerprint = xxh64(textPtr(route), textBytes(route), 0);
-  const known = valueIn(flows, fingerprint);
-  if (known != 0) {
-    changetype<Flow>(known).users++;
-    return changetype<Flow>(known);
+  const known = flowNamed(fingerprint);
+  if (known !== null) {
+    known.users++;
+    return known;
   }
   // Bytes before a text's own say how many there are.
   const nameBytes = textPtr(route) - route + textBytes(route);
@@ -93,9 +93,9 @@ export function acquireFlow(route: Text): Flow {
   return made;
 }
 
-/** The flow of the route whose name has this hash, or 0. */
-export function flowNamed(fingerprint: u64): usize {
-  return valueIn(flows, fingerprint);
+/** The flow of the route whose name has this hash. */
+export function flowNamed(fingerprint: u64): Flow | null {
+  return changetype<Flow | null>(valueIn(flows, fingerprint));
 }
 
 /** Frees the flow when nothing uses it any more. */

@@ -1,3 +1,4 @@
+import { COLON, HYPHEN, UNDERSCORE } from "../../format/ascii-codes";
 import { xxh64 } from "../../format/xxh64";
 import { ownMetricOf, writeTag } from "../../report";
 import {
@@ -115,7 +116,7 @@ function isPlain(label: Text): bool {
   for (let i: usize = 0; i < textBytes(label); i++) {
     const c = load<u8>(textPtr(label) + i);
     const letter = (c | 0x20) >= 0x61 && (c | 0x20) <= 0x7a;
-    if (!letter && !(c >= 0x2d && c <= 0x3a) && c != 0x40 && c != 0x5f) return false;
+    if (!letter && !(c >= HYPHEN && c <= COLON) && c != 0x40 && c != UNDERSCORE) return false;
   }
   return true;
 }

@@ -1,3 +1,15 @@
+import {
+  CLOSE_BRACE,
+  COLON,
+  DOT,
+  EQUALS,
+  HYPHEN,
+  NINE,
+  OPEN_BRACE,
+  SPACE,
+  UNDERSCORE,
+  ZERO,
+} from "../../format/ascii-codes";
 import { DecodedNumber, decodeNumber } from "../../format/json-number";
 import { Ascii, isLiteral } from "../../sdk";
 
@@ -16,7 +28,7 @@ export class PodLoad {
   gpuUse: f64;
 }
 
-const number = changetype<DecodedNumber>(memory.data(16, 8));
+const number = changetype<DecodedNumber>(memory.data(<i32>offsetof<DecodedNumber>(), 8));
 
 /** Reads a header value; false when it holds nothing that is known here. */
 export function readLoad(ptr: usize, bytes: usize, into: PodLoad): bool {
@@ -30,10 +42,10 @@ export function readLoad(ptr: usize, bytes: usize, into: PodLoad): bool {
   let inUtilization: bool = false;
   for (let at = ptr; at < end; ) {
     const c = load<u8>(at);
-    if (c == 0x3d || c == 0x3a) {
+    if (c == EQUALS || c == COLON) {
       at++;
-      while (at < end && load<u8>(at) == 0x20) at++;
-      if (at < end && load<u8>(at) == 0x7b) {
+      while (at < end && load<u8>(at) == SPACE) at++;
+      if (at < end && load<u8>(at) == OPEN_BRACE) {
         inUtilization = isNamed("utilization", name, nameEnd);
         at++;
       } else if (decodeNumber(at, end, number)) {
@@ -42,7 +54,7 @@ export function readLoad(ptr: usize, bytes: usize, into: PodLoad): bool {
       }
       nameEnd = name = at;
     } else {
-      if (c == 0x7d) inUtilization = false;
+      if (c == CLOSE_BRACE) inUtilization = false;
       if (isWord(c)) {
         if (nameEnd < at) name = at;
         nameEnd = at + 1;
@@ -56,10 +68,10 @@ export function readLoad(ptr: usize, bytes: usize, into: PodLoad): bool {
 function isWord(c: u8): bool {
   return (
     ((c | 0x20) >= 0x61 && (c | 0x20) <= 0x7a) ||
-    (c >= 0x30 && c <= 0x39) ||
-    c == 0x5f ||
-    c == 0x2e ||
-    c == 0x2d
+    (c >= ZERO && c <= NINE) ||
+    c == UNDERSCORE ||
+    c == DOT ||
+    c == HYPHEN
   );
 }
 
@@ -70,7 +82,7 @@ function isNamed(name: Ascii, from: usize, to: usize): bool {
 function note(from: usize, to: usize, inUtilization: bool, value: f64, into: PodLoad): void {
   if (!(value >= 0)) return;
   let last = to;
-  while (last > from && load<u8>(last - 1) != 0x2e) last--;
+  while (last > from && load<u8>(last - 1) != DOT) last--;
   if (isNamed("num_requests_waiting", last, to) || isNamed("queue_depth", last, to))
     into.queueDepth = max(into.queueDepth, value);
   else if (

@@ -1,3 +1,4 @@
+import { CLOSE_BRACE, CLOSE_BRACKET } from "../../format/ascii-codes";
 import { metricOf, writeTag } from "../../report";
 import {
   Ascii,
@@ -236,7 +237,7 @@ export function writeSaturations(): void {
   any = false;
   eachFlow(writeSaturation);
   turn = stopped;
-  if (any) writeByte(0x5d);
+  if (any) writeByte(CLOSE_BRACKET);
 }
 
 function writeSaturation(at: usize): void {
@@ -264,7 +265,7 @@ function writeSource(flow: Flow, source: usize, name: Ascii): void {
   write(name);
   write('","permille":');
   writeUint(<u64>(said * 1000));
-  writeByte(0x7d);
+  writeByte(CLOSE_BRACE);
 }
 
 /** What a source does not say is not shown anew. */

@@ -1,3 +1,4 @@
+import { NINE } from "../../format/ascii-codes";
 import {
   CLOSE,
   JsonScan,
@@ -6,12 +7,12 @@ import {
   NO_TOKEN,
   NUMBER,
   nextToken,
-  numberIn,
   OPEN_ARRAY,
   OPEN_OBJECT,
   resetScan,
   WORD,
 } from "../../format/json-scan";
+import { numberIn } from "../../format/scanned-number";
 import { findScanned, meaningOf } from "../apis";
 import { enter, levelAt } from "../levels";
 import { clearToldNow, jsonOf, Stream, setToldNow } from "../stream";
@@ -71,7 +72,7 @@ class EventHead {
 }
 
 /** The one in the piece that was read last. */
-export const head = changetype<EventHead>(memory.data(8, 8));
+export const head = changetype<EventHead>(memory.data(<i32>offsetof<EventHead>(), 8));
 
 /** Reads a piece of an answer or of an event's data. */
 export function readAnswer(stream: Stream, from: usize, end: usize): void {
@@ -132,7 +133,7 @@ function readValue(stream: Stream, scan: JsonScan): void {
   // What stands in the list itself is a choice as well.
   if (key == 0) {
     if (levelAt(stream.where, scan.depth) == LIST) stream.hasChoices = true;
-  } else if (key <= 0x39) readUsage(stream, scan, key - 0x30);
+  } else if (key <= NINE) readUsage(stream, scan, key - 0x30);
   else if (scan.token == WORD) {
     if (key == DONE && load<u8>(keptText(scan)) == 0x74) stream.isLast = true;
   } else if (scan.token == NUMBER) {

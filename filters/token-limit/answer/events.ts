@@ -1,6 +1,6 @@
+import { LF } from "../../format/ascii-codes";
 import { DATA, DATA_END, EVENT_END, isBetweenLines, NO_PIECE, nextPiece } from "../../format/sse";
 import {
-  Cell,
   count,
   FINISH_STOP,
   FIRST_TOKEN_MS,
@@ -63,7 +63,7 @@ export function readEvents(stream: Stream, from: usize, end: usize, nowNs: u64):
 export function readLines(stream: Stream, from: usize, end: usize, nowNs: u64): void {
   let lineFrom = from;
   for (let at = from; at < end; ) {
-    while (at < end && load<u8>(at) != 0x0a) at++;
+    while (at < end && load<u8>(at) != LF) at++;
     readData(stream, lineFrom, at);
     if (at == end) return;
     lineFrom = ++at;
@@ -123,8 +123,8 @@ export function endEvent(stream: Stream, nowNs: u64): void {
     stream.firstTokenNs = nowNs;
     const waitedMs = sinceMs(stream.startNs, nowNs);
     observe(stream.cell, FIRST_TOKEN_MS, waitedMs);
-    if (stream.tenantCell != 0)
-      observe(changetype<Cell>(stream.tenantCell), FIRST_TOKEN_MS, waitedMs);
+    const own = stream.tenantCell;
+    if (own !== null) observe(own, FIRST_TOKEN_MS, waitedMs);
   } else observe(stream.cell, TOKEN_GAP_MS, sinceMs(stream.lastTokenNs, nowNs));
   stream.lastTokenNs = nowNs;
 }

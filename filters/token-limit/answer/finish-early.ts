@@ -1,3 +1,4 @@
+import { CLOSE_BRACE, OPEN_BRACE, OPEN_BRACKET, PERCENT } from "../../format/ascii-codes";
 import { count, FINISH_LENGTH, LIMIT_FINISHED } from "../../measure";
 import { allocate, beginText, writeUint, written, writtenBytes } from "../../sdk";
 import { keepTo, put, putByte, putBytes } from "../body-edit";
@@ -50,7 +51,7 @@ export function finish(stream: Stream, at: usize): void {
   let again: usize = 0;
   for (let from = text.ptr; from < end; from++) {
     const byte = load<u8>(from);
-    if (byte != 0x25) {
+    if (byte != PERCENT) {
       putByte(byte);
       continue;
     }
@@ -64,11 +65,11 @@ export function finish(stream: Stream, at: usize): void {
     else if (letter == 0x74) putNumber(promptOf(stream) + completionOf(stream));
     else if (letter == 0x6e) {
       if (stream.clientAsks) put(',"usage":null');
-    } else if (letter == 0x7b) again = from;
-    else if (letter == 0x7d) {
+    } else if (letter == OPEN_BRACE) again = from;
+    else if (letter == CLOSE_BRACE) {
       if (++choice < choices) from = again;
       else again = 0;
-    } else if (letter == 0x5b && !stream.clientAsks) {
+    } else if (letter == OPEN_BRACKET && !stream.clientAsks) {
       while (load<u16>(from) != 0x5d25) from++; // its %]
       from++;
     }

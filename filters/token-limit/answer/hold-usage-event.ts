@@ -1,3 +1,4 @@
+import { COMMA, OPEN_BRACE, SPACE } from "../../format/ascii-codes";
 import { JsonScan, KEY, NO_TOKEN, nextToken, resetScan } from "../../format/json-scan";
 import { allocate, arenaAlloc, reserve } from "../../sdk";
 import { addNames, findScanned, meaningOf, openTable } from "../apis";
@@ -50,7 +51,7 @@ function putRest(event: usize, end: usize): void {
   let usageTo: usize = 0;
   let hasMore = false;
   let at = event;
-  while (at < end && load<u8>(at) != 0x7b) at++;
+  while (at < end && load<u8>(at) != OPEN_BRACE) at++;
   resetScan(aside);
   while (true) {
     at = nextToken(aside, at, end);
@@ -67,11 +68,11 @@ function putRest(event: usize, end: usize): void {
   if (!hasMore || usageTo == 0 || usageTo < usageFrom) return;
   // A comma goes with it, before or behind.
   let before = usageFrom;
-  while (load<u8>(before - 1) <= 0x20) before--;
-  if (load<u8>(before - 1) == 0x2c) usageFrom = before - 1;
+  while (load<u8>(before - 1) <= SPACE) before--;
+  if (load<u8>(before - 1) == COMMA) usageFrom = before - 1;
   else {
-    while (load<u8>(usageTo) <= 0x20) usageTo++;
-    if (load<u8>(usageTo) == 0x2c) usageTo++;
+    while (load<u8>(usageTo) <= SPACE) usageTo++;
+    if (load<u8>(usageTo) == COMMA) usageTo++;
   }
   putBytes(event, usageFrom - event);
   putBytes(usageTo, end - usageTo);

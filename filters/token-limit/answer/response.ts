@@ -1,3 +1,4 @@
+import { COLON, OPEN_BRACE, SEMICOLON, SPACE } from "../../format/ascii-codes";
 import { writeGoDuration } from "../../format/duration";
 import { FIRST_BYTE_MS, observe, RESPONSE_501, RESPONSES } from "../../measure";
 import {
@@ -53,9 +54,8 @@ const MAX_PIECE: u32 = 4 << 20;
 /** The pod's answer begins. */
 export function onResponse(context: u32, last: bool): i32 {
   resetArena();
-  const at = findStream(context);
-  if (at == 0 || !readHeaders(RESPONSE_HEADERS)) return CONTINUE;
-  const stream = changetype<Stream>(at);
+  const stream = findStream(context);
+  if (stream === null || !readHeaders(RESPONSE_HEADERS)) return CONTINUE;
   countOfTenant(stream, readStatus(stream));
   observe(stream.cell, FIRST_BYTE_MS, sinceMs(stream.startNs, nowNs()));
   if (!last) beginBody(stream);
@@ -95,8 +95,8 @@ function readingOf(stream: Stream): u8 {
   if (row == 0) return stream.isCall && stream.api.price != FREE ? UNTOLD : UNREAD;
   const ptr = valuePtr(row);
   let bytes: usize = 0;
-  while (bytes < valueBytes(row) && load<u8>(ptr + bytes) != 0x3b) bytes++;
-  while (bytes > 0 && load<u8>(ptr + bytes - 1) == 0x20) bytes--;
+  while (bytes < valueBytes(row) && load<u8>(ptr + bytes) != SEMICOLON) bytes++;
+  while (bytes > 0 && load<u8>(ptr + bytes - 1) == SPACE) bytes--;
   if (isLiteral("text/event-stream", ptr, bytes)) return EVENTS;
   if (isLiteral("application/x-ndjson", ptr, bytes) || isLiteral("application/jsonl", ptr, bytes))
     return LINES;
@@ -105,9 +105,10 @@ function readingOf(stream: Stream): u8 {
 
 /** How an answer is read that does not say what it is: by its first letter. */
 function readingBy(stream: Stream, first: u8): u8 {
-  if (first == 0x7b) return stream.api.isLines ? LINES : JSON;
+  if (first == OPEN_BRACE) return stream.api.isLines ? LINES : JSON;
   // data, event, id, retry, or a comment.
-  const isField = first == 0x64 || first == 0x65 || first == 0x69 || first == 0x72 || first == 0x3a;
+  const isField =
+    first == 0x64 || first == 0x65 || first == 0x69 || first == 0x72 || first == COLON;
   return isField ? EVENTS : UNREAD;
 }
 
@@ -140,9 +141,8 @@ function tell(name: Text, value: u64): void {
 /** A piece of the answer passes by; it is read and goes on at once. */
 export function onResponseBody(context: u32, bytes: u32, last: bool): i32 {
   resetArena();
-  const at = findStream(context);
-  if (at == 0) return CONTINUE;
-  const stream = changetype<Stream>(at);
+  const stream = findStream(context);
+  if (stream === null) return CONTINUE;
   let goesOn: usize = bytes;
   stream.answerBytes += bytes;
   if (stream.reading != UNREAD && (bytes > 0 || stream.heldBytes > 0)) {
@@ -163,7 +163,7 @@ function readPiece(stream: Stream, from: usize, bytes: usize, last: bool): usize
     if (bytes == 0) return 0;
     const first = load<u8>(from);
     // Spaces and line ends say nothing yet.
-    if (first <= 0x20) return bytes;
+    if (first <= SPACE) return bytes;
     stream.reading = readingBy(stream, first);
     stream.isStream = stream.reading == EVENTS || stream.reading == LINES;
     stream.unreadable = stream.reading == UNREAD && stream.isCompletion;

@@ -1,3 +1,4 @@
+import { SPACE } from "../../format/ascii-codes";
 import { JsonScan, KEPT_BYTES, keptText } from "../../format/json-scan";
 import { Ascii, reserve } from "../../sdk";
 
@@ -45,7 +46,7 @@ export function addNames(table: usize, text: Ascii): void {
   let at = text.ptr;
   while (at < end) {
     let to = at;
-    while (to < end && load<u8>(to) != 0x20) to++;
+    while (to < end && load<u8>(to) != SPACE) to++;
     if (to - at == 1) level = levelOf(load<u8>(at));
     else addName(table, level, at, to - at - 2, load<u8>(to - 1));
     at = to + 1;

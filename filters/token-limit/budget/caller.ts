@@ -21,8 +21,7 @@ import { MAX_DEBT_NS, SHARED_DEBT_NS } from "./budget";
 /** Who makes a request, as far as its tokens are concerned. */
 @unmanaged
 export class Caller {
-  /** Tier, or 0 where there is none. */
-  tier: usize;
+  tier: Tier | null;
   /** Name of the bucket, and how far it may go into debt. */
   bucket: u64;
   maxDebtNs: u64;
@@ -56,7 +55,7 @@ export function findCaller(policy: TokenLimitPolicy, into: Caller): void {
 function findTier(policy: TokenLimitPolicy, name: usize, bytes: usize, into: Caller): bool {
   const tier = valueOfName(policy.tenants, name, bytes);
   if (tier == 0) return false;
-  into.tier = tier & ~MEASURED;
+  into.tier = changetype<Tier>(tier & ~MEASURED);
   into.bucket = xxh64(name, bytes, policy.seed);
   into.maxDebtNs = MAX_DEBT_NS;
   return (tier & MEASURED) != 0;
@@ -77,23 +76,23 @@ function isMarked(header: Text): bool {
 }
 
 /** Where what is seen of a request that is being read is counted. */
-export function cellOfRequest(policy: TokenLimitPolicy, tier: usize): Cell {
+export function cellOfRequest(policy: TokenLimitPolicy, tier: Tier | null): Cell {
   const variant = variantOfRequest(policy);
-  const tierNumber = tier == 0 ? 0 : changetype<Tier>(tier).number;
+  const tierNumber = tier === null ? 0 : tier.number;
   const slot = policy.cells + ((<usize>(variant * (policy.tierCount + 1) + tierNumber)) << 2);
   if (load<usize>(slot) == 0) {
-    const tierName: Text = tier == 0 ? 0 : changetype<Tier>(tier).name;
+    const tierName: Text = tier === null ? 0 : tier.name;
     const cell = cellOf(policy.route, nameOfVariant(policy, variant), tierName);
     store<usize>(slot, changetype<usize>(cell));
   }
   return changetype<Cell>(load<usize>(slot));
 }
 
-/** Where a part of it is counted once more for the caller alone, or 0; call it right after findCaller. */
-export function cellOfCaller(policy: TokenLimitPolicy, caller: Caller): usize {
-  if (!caller.isMeasured) return 0;
+/** Where a part of it is counted once more for the caller alone; call it right after findCaller. */
+export function cellOfCaller(policy: TokenLimitPolicy, caller: Caller): Cell | null {
+  if (!caller.isMeasured) return null;
   const variant = variantOfRequest(policy);
-  if (variant == 0) return 0;
+  if (variant == 0) return null;
   return cellOfTenant(
     policy.route,
     nameOfVariant(policy, variant),

@@ -1,3 +1,15 @@
+import {
+  COLON,
+  COMMA,
+  DOT,
+  EQUALS,
+  HYPHEN,
+  NINE,
+  PLUS,
+  SEMICOLON,
+  SLASH,
+  UNDERSCORE,
+} from "../../format/ascii-codes";
 import { JsonScan, KEPT_BYTES, keptText, MIN_DENSE, STRING } from "../../format/json-scan";
 import { levelAt } from "../levels";
 import { Stream } from "../stream";
@@ -36,19 +48,22 @@ function isData(scan: JsonScan): bool {
   // Slashes and line ends are escaped in some.
   if (scan.bytes < MIN_DENSE || !scan.isDense || scan.escaped > scan.bytes / 16) return false;
   const text = keptText(scan);
-  const isUrl = load<u32>(text) == 0x61746164 && load<u8>(text, 4) == 0x3a; // data:
+  const isUrl = load<u32>(text) == 0x61746164 && load<u8>(text, 4) == COLON; // data:
   let cases: u32 = 0;
   for (let i: usize = 0; i < KEPT_BYTES; i++) {
     const byte = load<u8>(text + i);
     const lower = byte | 0x20;
     if (lower >= 0x61 && lower <= 0x7a) cases |= byte & 0x20 ? 2 : 1;
     else if (
-      !(byte >= 0x2f && byte <= 0x39) &&
-      byte != 0x2b &&
-      byte != 0x2d &&
-      byte != 0x5f &&
+      !(byte >= SLASH && byte <= NINE) &&
+      byte != PLUS &&
+      byte != HYPHEN &&
+      byte != UNDERSCORE &&
       // ; , . : =
-      !(isUrl && (byte == 0x3b || byte == 0x2c || byte == 0x2e || byte == 0x3a || byte == 0x3d))
+      !(
+        isUrl &&
+        (byte == SEMICOLON || byte == COMMA || byte == DOT || byte == COLON || byte == EQUALS)
+      )
     )
       return false;
   }

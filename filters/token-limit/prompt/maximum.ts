@@ -1,3 +1,4 @@
+import { QUOTE } from "../../format/ascii-codes";
 import { JsonScan, keptText } from "../../format/json-scan";
 import { count, LIMIT_CLAMPED } from "../../measure";
 import { Ascii, beginText, writeUint, written, writtenBytes } from "../../sdk";
@@ -22,7 +23,7 @@ function entryOf(stream: Stream, insertion: Ascii): usize {
   if (insertion.length == 0) return 0;
   const from = insertion.ptr + 2; // ,"
   let bytes: usize = 0;
-  while (load<u8>(from + bytes) != 0x22) bytes++;
+  while (load<u8>(from + bytes) != QUOTE) bytes++;
   memory.fill(nameBuffer, 0, 32);
   memory.copy(nameBuffer, from, bytes);
   return findName(stream.api.request, 1, nameBuffer, <u32>bytes);

@@ -1,3 +1,4 @@
+import { ZERO } from "../../format/ascii-codes";
 import {
   CLOSE,
   isBroken,
@@ -10,12 +11,12 @@ import {
   keptText,
   NO_TOKEN,
   nextToken,
-  numberIn,
   OPEN_ARRAY,
   OPEN_OBJECT,
   STRING,
   WORD,
 } from "../../format/json-scan";
+import { numberIn } from "../../format/scanned-number";
 import {
   Ascii,
   CONTINUE,
@@ -82,9 +83,8 @@ const MAX_PIECE: u32 = 4 << 20;
 /** A piece of the request's body passes by. */
 export function onRequestBody(context: u32, bytes: u32, last: bool): i32 {
   resetArena();
-  const at = findStream(context);
-  if (at == 0) return CONTINUE;
-  const stream = changetype<Stream>(at);
+  const stream = findStream(context);
+  if (stream === null) return CONTINUE;
   if (stream.readsPrompt) {
     beginDenial();
     readPiece(stream, bytes, last);
@@ -243,7 +243,7 @@ function readValue(stream: Stream, scan: JsonScan, at: usize, held: u32): void {
   } else if (key == STREAM) {
     // Whatever is not plainly no asks for a stream in pydantic's eyes.
     const first = load<u8>(keptText(scan)) | 0x20;
-    stream.streams = scan.bytes > 0 && first != 0x66 && first != 0x6e && first != 0x30;
+    stream.streams = scan.bytes > 0 && first != 0x66 && first != 0x6e && first != ZERO;
   } else if (key == LETTER_D) denyValue(stream, " is no object");
   else if (scan.token == STRING && (key == PROMPT_LIST || key == MESSAGE_LIST))
     readText(stream, scan);

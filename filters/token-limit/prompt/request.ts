@@ -1,4 +1,5 @@
-import { policyOf, Route, TOKEN_LIMIT } from "../../document";
+import { policyOf, TOKEN_LIMIT } from "../../document";
+import { NINE, ZERO } from "../../format/ascii-codes";
 import { openRequest } from "../../plugin";
 import {
   beginText,
@@ -44,14 +45,14 @@ const contentLength = literal("content-length");
 const acceptEncoding = literal("accept-encoding");
 
 /** Who makes the request that is being read. */
-const caller = changetype<Caller>(memory.data(32, 8));
+const caller = changetype<Caller>(memory.data(<i32>offsetof<Caller>(), 8));
 
 /** Begins to follow a request of a route that asks for it; refuses one whose tenant has too few tokens. */
 export function onRequest(context: u32, last: bool): i32 {
   const route = openRequest();
-  const at: usize = route == 0 ? 0 : policyOf(changetype<Route>(route), TOKEN_LIMIT);
-  if (at == 0) return CONTINUE;
-  const policy = changetype<TokenLimitPolicy>(at);
+  const policy: TokenLimitPolicy | null =
+    route === null ? null : policyOf<TokenLimitPolicy>(route, TOKEN_LIMIT);
+  if (policy === null) return CONTINUE;
   findCaller(policy, caller);
   const stream = openStream(context);
   stream.startNs = nowNs();
@@ -63,10 +64,11 @@ export function onRequest(context: u32, last: bool): i32 {
   stream.api = api;
   stream.isCall = true;
   stream.isCompletion = api.price == WRITES;
-  const limited = caller.tier != 0 && changetype<Tier>(caller.tier).limited && api.price != FREE;
-  if (caller.tier != 0) tellRequests(policy, stream, changetype<Tier>(caller.tier));
+  const tier = caller.tier;
+  const limited = tier?.limited && api.price != FREE;
+  if (tier !== null) tellRequests(policy, stream, tier);
   const unread = last || (api.takesForms && !isJson());
-  if (limited && !admitted(stream, changetype<Tier>(caller.tier), unread)) {
+  if (tier !== null && limited && !admitted(stream, tier, unread)) {
     dropStream(context);
     return STOP_ITERATION;
   }
@@ -100,8 +102,9 @@ export function onRequest(context: u32, last: bool): i32 {
 /** The API that the path leads to; calls that nothing is known of where it leads nowhere. */
 function apiOfRequest(): Api {
   const row = findHeader(path);
-  const at: usize = row == 0 || hasHeader(upgrade) ? 0 : apiOf(valuePtr(row), valueBytes(row));
-  return at == 0 ? unknownApi : changetype<Api>(at);
+  const api: Api | null =
+    row == 0 || hasHeader(upgrade) ? null : apiOf(valuePtr(row), valueBytes(row));
+  return api === null ? unknownApi : api;
 }
 
 /** Most tokens of each answer: the lowest of what the route says; 0: any. */
@@ -158,7 +161,7 @@ function lengthOfBody(): i64 {
   let length: i64 = 0;
   for (let i: usize = 0; i < valueBytes(row); i++) {
     const digit = load<u8>(valuePtr(row) + i);
-    if (digit < 0x30 || digit > 0x39) return -1;
+    if (digit < ZERO || digit > NINE) return -1;
     length = length * 10 + (digit - 0x30);
   }
   return length;
