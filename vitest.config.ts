@@ -35,6 +35,8 @@ const large = "test/inference/large/**/*.test.ts";
 const patience = {
   runner: "test/needs-runner.ts",
   provide: { missing, lacks },
+  // Half of the time of short tests is the import of what they share: a worker of the fast run keeps it.
+  isolate: !process.env.WEIR_FAST,
   testTimeout: 60_000,
   hookTimeout: 180_000,
   expect: { poll: { timeout: 20_000 } },
