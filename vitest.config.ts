@@ -1,4 +1,15 @@
+import { execFileSync } from "node:child_process";
+import type { ProvidedContext } from "vitest";
 import { defineConfig } from "vitest/config";
+
+/** What test/needs.json says of this machine. */
+interface Needs extends Pick<ProvidedContext, "missing" | "lacks"> {
+  /** The test files that `npm run test:fast` leaves out. */
+  slow: string[];
+}
+const asked = execFileSync(process.execPath, ["tools/test-needs.js", "--json"]).toString();
+const { slow, missing, lacks } = JSON.parse(asked) as Needs;
+const leftOut = process.env.WEIR_FAST ? slow : [];
 
 /** What measures time, or fills the machine, would measure its neighbours as well. */
 const alone = [
@@ -22,6 +33,10 @@ const alone = [
 const large = "test/inference/large/**/*.test.ts";
 // Real proxies start inside the suites; a slow machine is not a failure.
 const patience = {
+  runner: "test/needs-runner.ts",
+  provide: { missing, lacks },
+  // Half of the time of short tests is the import of what they share: a worker of the fast run keeps it.
+  isolate: !process.env.WEIR_FAST,
   testTimeout: 60_000,
   hookTimeout: 180_000,
   expect: { poll: { timeout: 20_000 } },
@@ -36,7 +51,7 @@ export default defineConfig({
           ...patience,
           name: "together",
           include: ["test/**/*.test.ts"],
-          exclude: [...alone, large],
+          exclude: [...alone, large, ...leftOut],
           // Most suites wait for what they started for half of their time.
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
@@ -47,6 +62,7 @@ export default defineConfig({
           ...patience,
           name: "alone",
           include: process.env.WEIR_LONG ? [...alone, large] : alone,
+          exclude: leftOut,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

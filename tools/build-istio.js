@@ -2,7 +2,7 @@
 //   node tools/build-istio.js crd-check istioctl [pilot-discovery kube-apiserver ...]
 // Prints {"NAME": "PATH"} on stdout, progress on stderr. Exits 3 when there is
 // no Go that can build them, 1 when the build fails.
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   existsSync,
@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { goBuild } from "./go-build.js";
 
 const istio = new URL("../test/istio/go", import.meta.url).pathname;
 const kubernetes = new URL("../test/kube/go", import.meta.url).pathname;
@@ -42,7 +43,7 @@ if (wanted.length === 0 || unknown.length > 0) {
 const cache = join(process.env.WEIR_CACHE ?? join(homedir(), ".cache", "weir"), "istio");
 /** @type {Record<string, string>} */
 const built = {};
-for (const name of wanted) built[name] = build(name);
+for (const name of wanted) built[name] = await build(name);
 console.log(JSON.stringify(built));
 
 /** The folders of a module: each is a program of ours. */
@@ -61,7 +62,7 @@ function program(name) {
 }
 
 /** @param {string} name */
-function build(name) {
+async function build(name) {
   const { moduleDir, source } = program(name);
   const target = join(cache, `${name}-${sourceDigest(name)}`);
   if (existsSync(target)) return target;
@@ -76,11 +77,11 @@ function build(name) {
     const partial = `${target}.${process.pid}`;
     // Tests ask little of these programs: without inlining they are compiled in two thirds of the time.
     const flags = ["-trimpath", "-gcflags", "all=-l", "-ldflags", "-s -w"];
-    const args = ["build", ...flags, "-o", partial, source];
-    const run = spawnSync("go", args, { cwd: moduleDir, env: goEnv, stdio: ["ignore", 2, 2] });
-    if (run.status !== 0) {
+    const args = [...flags, "-o", partial, source];
+    const failure = await goBuild(name, args, { cwd: moduleDir, env: goEnv });
+    if (failure !== undefined) {
       rmSync(partial, { force: true });
-      fail(1, `building ${name} failed: go ${args.join(" ")} in ${moduleDir}`);
+      fail(1, `building ${name} failed: go build ${args.join(" ")} in ${moduleDir}\n${failure}`);
     }
     renameSync(partial, target);
     console.error(`built ${name} in ${Math.round((Date.now() - started) / 1000)} s: ${target}`);

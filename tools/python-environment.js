@@ -16,11 +16,14 @@ export function pythonOnce(name, fill) {
   if (existsSync(binary)) return binary;
   mkdirSync(dirname(home), { recursive: true });
   const work = `${home}.${process.pid}`;
+  const started = Date.now();
+  console.error(`making the Python environment ${name}; the first time takes a while`);
   run("python3", "-m", "venv", work);
   fill(join(work, "bin", "python3"), work);
   // It takes its place only once it is whole; another process may have been faster.
   if (existsSync(binary)) rmSync(work, { recursive: true });
   else renameSync(work, home);
+  console.error(`made it in ${Math.round((Date.now() - started) / 1000)} s: ${home}`);
   return binary;
 }
 

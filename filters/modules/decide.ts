@@ -33,7 +33,7 @@ export function decide(route: Route | null, bodiless: bool, context: u32): i32 {
     return CONTINUE;
   }
   const shadow = policyOf<ShadowPolicy>(route, SHADOW);
-  if (EXTENDED && shadow?.arrival) {
+  if (EXTENDED && shadow !== null && shadow.arrival) {
     stampArrival(shadow);
     return CONTINUE;
   }
@@ -42,7 +42,7 @@ export function decide(route: Route | null, bodiless: bool, context: u32): i32 {
   // What is diverted is charged to no tenant, so that is known first.
   let diverts = false;
   let diverted: bool = false;
-  if (EXTENDED && shadow?.divert) {
+  if (EXTENDED && shadow !== null && shadow.divert) {
     diverts = true;
     diverted = applyShadow(shadow, bodiless);
   }

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { mayGoWithoutPrometheus } from "../metrics/prometheus.ts";
 import { expectShown, stepsOf } from "./pages.ts";
 import { createReader, type Reader } from "./reader.ts";
 
@@ -7,7 +6,7 @@ const installAndStart = "npm ci && npm start\n";
 
 // A fresh clone, the documents and nothing else: what a page has its reader do is done as it
 // stands, in one session, and what it shows of the outputs has to come.
-describe.skipIf(mayGoWithoutPrometheus)("a stranger gets through", () => {
+describe("a stranger gets through", () => {
   let reader: Reader;
   // Envoy may have to be fetched first.
   beforeAll(async () => {

@@ -27,8 +27,8 @@ const quoted = (source: string) =>
     .flatMap((line) => [...line.matchAll(/"((?:\\.|[^"\\])*)"|`([^`]*)`|'((?:\\.|[^'\\])*)'/g)])
     .map(([, double, back, single]) => (double ?? back ?? single ?? "").replaceAll('\\"', '"'));
 
-/** What a machine without a browser, Go or Prometheus may go without; the continuous build may not. */
-const mayBeAbsent = /^(mayGoWithout\w*|withoutGo)$/;
+/** A part that a developer's machine may leave out for want of a tool; the continuous build may not. */
+const mayBeAbsent = /^without\("[\w.", -]+"$/;
 
 describe("the claims of the documents", () => {
   it("have a test each, by its name", () => {

@@ -11,6 +11,7 @@ interface Locked {
   dev?: boolean;
   devOptional?: boolean;
   optional?: boolean;
+  hasInstallScript?: boolean;
   os?: string[];
   cpu?: string[];
 }
@@ -21,6 +22,7 @@ const lock = JSON.parse(readFileSync("package-lock.json", "utf8")) as {
 const own = JSON.parse(readFileSync("package.json", "utf8")) as {
   dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
+  allowScripts: Record<string, boolean>;
 };
 const packages = Object.entries(lock.packages)
   .filter(([path]) => path !== "")
@@ -106,6 +108,11 @@ describe("the dependencies, without asking anyone", () => {
         optional && (name.endsWith("-musl") || !(os.includes("linux") && cpu.includes("x64"))),
     );
     expect(unchecked.map(show)).toEqual(elsewhere.map(show));
+  });
+
+  it("run nothing while they are installed, and npm is told so of each that would", () => {
+    const scripted = packages.filter(({ hasInstallScript }) => hasInstallScript);
+    expect(own.allowScripts).toEqual(Object.fromEntries(scripted.map(({ name }) => [name, false])));
   });
 
   it("have licences that allow their use", () => {

@@ -9,9 +9,10 @@ export function sourcesBelow(folder: string): string[] {
     .filter((file) => !file.startsWith("control/gen/") && !file.includes("node_modules"));
 }
 
-/** Files of the project that a file imports. */
-export function importsOf(file: string): string[] {
-  const text = readFileSync(file, "utf8");
+/** Files of the project that a file imports. @param types whether those count of which it takes types alone */
+export function importsOf(file: string, { types = true } = {}): string[] {
+  const all = readFileSync(file, "utf8");
+  const text = types ? all : all.replaceAll(/^(?:import|export) type [^;]*;/gm, "");
   return [...text.matchAll(/(?:from\s+|import\(\s*)"(\.[^"]+)"/g)].flatMap(([, path = ""]) => {
     const target = normalize(join(dirname(file), path));
     const found = [target, `${target}.ts`, join(target, "index.ts")].find(

@@ -7,7 +7,6 @@ import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import { renderIstio, toYaml } from "../../control/istio/index.ts";
 import { draftRoute, parseRoutes } from "../../control/route/index.ts";
 import { type GatewayClient, gatewayClient } from "../e2e/gateway-client.ts";
-import { mayGoWithout } from "../istio/istio-tools.ts";
 import { type Mesh, startMesh } from "../istio/mesh.ts";
 import { type Llama, type Models, startLlama, writeModels } from "./llama.ts";
 import { askShortStreams } from "./short-streams.ts";
@@ -30,7 +29,7 @@ function manifests(): string {
   return toYaml(rendered.manifests);
 }
 
-describe.skipIf(mayGoWithout)("the rendered manifests on Istio's own discovery", () => {
+describe("the rendered manifests on Istio's own discovery", () => {
   let models: Models;
   let llama: Llama;
   let mesh: Mesh;

@@ -9,7 +9,6 @@ import { renderIstio, toYaml } from "../../control/istio/index.ts";
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { draftRoute, parseRoutes, shiftWeights } from "../../control/route/index.ts";
 import { type Answer, type GatewayClient, gatewayClient } from "../e2e/gateway-client.ts";
-import { mayGoWithout } from "./istio-tools.ts";
 import { type Mesh, startMesh } from "./mesh.ts";
 
 const wasmUrl = `file://${resolve("build/weir.wasm")}`;
@@ -47,7 +46,7 @@ async function until(condition: () => Promise<boolean>, what: string): Promise<v
   }
 }
 
-describe.skipIf(mayGoWithout)("the manifests on Istio's own discovery and a real Envoy", () => {
+describe("the manifests on Istio's own discovery and a real Envoy", () => {
   let pods: Record<string, Pod>;
   let mesh: Mesh;
   let client: GatewayClient;

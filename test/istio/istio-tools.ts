@@ -4,14 +4,6 @@ import { tmpdir } from "node:os";
 /** Istio's programs: crd-check (its CRD and CEL rules), istioctl, pilot-discovery. */
 export type IstioTools = Record<string, string>;
 
-/** A developer without Go may go without them; the continuous build may not. */
-export const mayGoWithout =
-  process.env.CI === undefined && spawnSync("go", ["version"]).status !== 0;
-
-if (mayGoWithout) {
-  console.warn("Go is not installed: what needs Istio's own code is skipped (https://go.dev/dl)");
-}
-
 /** Builds the programs, or finds them in the cache; the first time takes minutes. */
 export function buildIstio(...names: string[]): IstioTools {
   const run = spawnSync(process.execPath, ["tools/build-istio.js", ...names], {

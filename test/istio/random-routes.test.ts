@@ -6,14 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import { type RenderOptions, renderIstio, toYaml } from "../../control/istio/index.ts";
 import { draftRoute, parseRoutes } from "../../control/route/index.ts";
-import { buildIstio, type IstioTools, mayGoWithout, run } from "./istio-tools.ts";
+import { buildIstio, type IstioTools, run } from "./istio-tools.ts";
 import { createRandom, randomRoute } from "./random-route.ts";
 
 const routes = 2000;
 const seed = Number(process.env.WEIR_SEED ?? 20_260_921);
 const buildTimeoutMs = 40 * 60_000;
 
-describe.skipIf(mayGoWithout)(`${routes} random routes (WEIR_SEED=${seed})`, () => {
+describe(`${routes} random routes (WEIR_SEED=${seed})`, () => {
   let tools: IstioTools;
   let scratch: string;
   /** Files of manifests by channel of the Gateway API, and what Weir refused. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { readObjects } from "../../control/objects/index.ts";
 import { clusterOf } from "./cluster-of.ts";
-import { buildIstio, type IstioTools, mayGoWithout, run, type Verdict } from "./istio-tools.ts";
+import { buildIstio, type IstioTools, run, type Verdict } from "./istio-tools.ts";
 import { examples, optionsOf, statesOf } from "./render-file.ts";
 
 const buildTimeoutMs = 40 * 60_000;
@@ -18,7 +18,7 @@ const folders = [
     .map((name) => `test/istio/golden/${name}`),
 ];
 
-describe.skipIf(mayGoWithout)("Istio's own validators", () => {
+describe("Istio's own validators", () => {
   let tools: IstioTools;
   let scratch: string;
   beforeAll(() => {
@@ -38,7 +38,7 @@ describe.skipIf(mayGoWithout)("Istio's own validators", () => {
     );
 
   /** The objects that a merge starts from; what is found in them is not Weir's to cure. */
-  const before = (folder: string): string[] => {
+  const stateBefore = (folder: string): string[] => {
     const file = `${folder}/existing.yaml`;
     if (!existsSync(file)) return [];
     const objects = readObjects(readFileSync(file, "utf8")).map((object) => JSON.stringify(object));
@@ -60,7 +60,7 @@ describe.skipIf(mayGoWithout)("Istio's own validators", () => {
   test.each(folders)("istioctl validate accepts %s", (folder) => {
     const file = `${folder}/istio.yaml`;
     const { code, stdout, stderr } = run(tools.istioctl, "validate", "-f", file);
-    const known = before(folder).flatMap((each) =>
+    const known = stateBefore(folder).flatMap((each) =>
       lines(run(tools.istioctl, "validate", "-f", each)),
     );
     const unexpected = lines({ code, stdout, stderr }).filter(
@@ -77,7 +77,7 @@ describe.skipIf(mayGoWithout)("Istio's own validators", () => {
     const cluster = clusterOf(statesOf(readFileSync(`${folder}/route.yaml`, "utf8")));
     const rendered = `${folder}/istio.yaml`;
     const around = write("cluster.yaml", cluster);
-    const known = before(folder).flatMap((each) => analyze(each, around));
+    const known = stateBefore(folder).flatMap((each) => analyze(each, around));
     const found = analyze(rendered, around).filter(
       ({ message }) => !known.some((each) => each.message === message),
     );

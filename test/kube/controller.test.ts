@@ -3,13 +3,12 @@ import { describe, expect, test } from "vitest";
 import { RouteStateSchema } from "../../control/gen/weir/v1/service_pb.ts";
 import { renderIstio } from "../../control/istio/index.ts";
 import { draftRoute, parseRoutes, shiftWeights } from "../../control/route/index.ts";
-import { mayGoWithout } from "../istio/istio-tools.ts";
 import type { Cluster } from "./cluster.ts";
 import { condition, get } from "./controlled.ts";
 import { author, canary, controlledCluster, type Json } from "./controlled-cluster.ts";
 import { eventually } from "./processes.ts";
 
-describe.skipIf(mayGoWithout)("the controller on a real API server", { timeout: 240_000 }, () => {
+describe("the controller on a real API server", { timeout: 240_000 }, () => {
   const world = controlledCluster();
 
   test("a route that is applied becomes what weir render prints, and says so", async () => {

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pushWasm, RegistryError } from "../../control/oci/index.ts";
 import { weir } from "../e2e/weir-up.ts";
-import { buildIstio, mayGoWithout, run } from "../istio/istio-tools.ts";
+import { buildIstio, run } from "../istio/istio-tools.ts";
 import { eventually, type Program, startProgram } from "./processes.ts";
 
-describe.skipIf(mayGoWithout)("weir filters push", () => {
+describe("weir filters push", () => {
   let tools: Record<string, string>;
   let registry: Program;
   let address: string;

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { blocksOf } from "../docs/pages.ts";
 import { freePorts } from "../free-ports.ts";
-import { buildIstio, mayGoWithout, run } from "../istio/istio-tools.ts";
+import { buildIstio, run } from "../istio/istio-tools.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { eventually, type Program, startProgram } from "./processes.ts";
 
@@ -24,7 +24,7 @@ const idOf = ({ kind, metadata }: Manifest) =>
 
 const blocks = blocksOf("docs/kubernetes.md", "sh");
 
-describe.skipIf(mayGoWithout)("the installation", { timeout: 240_000 }, () => {
+describe("the installation", { timeout: 240_000 }, () => {
   let cluster: Cluster;
   let tools: Record<string, string>;
   let directory: string;

@@ -4,7 +4,6 @@ import { performance } from "node:perf_hooks";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { KubeClient, KubeObject } from "../../control/kube/index.ts";
 import { freePorts } from "../free-ports.ts";
-import { mayGoWithout } from "../istio/istio-tools.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { eventually, type Program, startProgram } from "./processes.ts";
 
@@ -61,7 +60,7 @@ async function sideBySide(indexes: number[], work: (index: number) => Promise<un
   await Promise.all(Array.from({ length: 8 }, worker));
 }
 
-describe.skipIf(mayGoWithout)("a thousand routes in the API server", { timeout: 900_000 }, () => {
+describe("a thousand routes in the API server", { timeout: 900_000 }, () => {
   let cluster: Cluster;
   let client: KubeClient;
   let weir: Program | undefined;

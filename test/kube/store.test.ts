@@ -4,13 +4,12 @@ import { createKubeLease } from "../../control/leader/index.ts";
 import { draftRoute } from "../../control/route/index.ts";
 import { openStore, readContents, writeBackup } from "../../control/store/index.ts";
 import { createKubeStore } from "../../control/store/kube/index.ts";
-import { mayGoWithout } from "../istio/istio-tools.ts";
 import { leaseContract } from "../leader/contract.ts";
 import { messageWith } from "../route/documents.ts";
 import { storeContract } from "../store/contract.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
-describe.skipIf(mayGoWithout)("in a real API server", () => {
+describe("in a real API server", () => {
   let cluster: Cluster;
   let admin: KubeClient;
   beforeAll(async () => {

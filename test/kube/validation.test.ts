@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { parseRoutes } from "../../control/route/index.ts";
-import { mayGoWithout } from "../istio/istio-tools.ts";
 import { examples } from "../istio/render-file.ts";
 import { exampleDocument } from "../route/documents.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
@@ -32,7 +31,7 @@ const wrong: [string, (spec: Spec) => void, RegExp][] = [
   ["no service and no endpoints", (s) => nowhere(s), /service is required/],
 ];
 
-describe.skipIf(mayGoWithout)("the API server, by the CRD alone", () => {
+describe("the API server, by the CRD alone", () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster();

@@ -18,7 +18,7 @@ import {
   histogramNames,
 } from "../../control/report/index.ts";
 import { freePorts } from "../free-ports.ts";
-import { mayGoWithoutPrometheus } from "./prometheus.ts";
+import { without } from "../needs.ts";
 
 interface Panel {
   title: string;
@@ -59,7 +59,7 @@ function reportOf(count: number): ReportRequest {
   });
 }
 
-describe.skipIf(mayGoWithoutPrometheus)("on a real Prometheus", () => {
+describe.skipIf(without("prometheus"))("on a real Prometheus", () => {
   const directory = mkdtempSync(join(tmpdir(), "weir-prometheus-"));
   let server: Server;
   let prometheus: ReturnType<typeof spawn>;
@@ -143,7 +143,7 @@ it("the board tells the time to first token by variant and tier, as quantiles an
   expect(heatmap?.targets[0]?.expr).toContain('variant=~"$variant",tier=~"$tier"');
 });
 
-it.skipIf(mayGoWithoutPrometheus)("alerts fire on what they are for and on nothing else", () => {
+it.skipIf(without("promtool"))("alerts fire on what they are for and on nothing else", () => {
   const { status, stdout, stderr } = spawnSync(
     "promtool",
     ["test", "rules", "test/metrics/alerts.promtool.yaml"],

@@ -5,7 +5,7 @@ import { ReportRequestSchema } from "../../control/gen/weir/v1/report_pb.ts";
 import { ProxySchema } from "../../control/gen/weir/v1/service_pb.ts";
 import { createMetrics, fleetMetrics, reportedMetrics } from "../../control/metrics/index.ts";
 import { bucketOf, createLedger } from "../../control/report/index.ts";
-import { mayGoWithoutPrometheus } from "./prometheus.ts";
+import { without } from "../needs.ts";
 
 function metricsOf() {
   const ledger = createLedger();
@@ -81,7 +81,7 @@ describe("metrics", () => {
   it("make no metric of a name that no filter of ours has", async () => {
     expect(await metricsOf().text()).not.toContain("stranger");
   });
-  it.skipIf(mayGoWithoutPrometheus)("are as Prometheus wants them", async () => {
+  it.skipIf(without("promtool"))("are as Prometheus wants them", async () => {
     const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
       input: await metricsOf().text(),
       encoding: "utf8",

@@ -26,6 +26,12 @@ it("the image is made in stages, and the last one only takes what it runs", () =
   ]);
 });
 
+it("both stages have the same Node, of which there is long-term support, and the same Debian", () => {
+  const [build = "", run = ""] = of("ARG").map(([, word = ""]) => word);
+  expect(build).toBe("BUILD_IMAGE=docker.io/library/node:24-bookworm-slim");
+  expect(run).toBe("RUN_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot");
+});
+
 it("it runs as no one, without a shell, and starts what the package starts", () => {
   const [, user] = final.find(([word]) => word === "USER") ?? [];
   expect(Number(user)).toBeGreaterThan(0);

@@ -7,14 +7,6 @@ const binary = ["chromium", "chromium-browser", "google-chrome"].find(
   (name) => spawnSync(name, ["--version"]).status === 0,
 );
 
-/** A developer without Chromium may go without it; the continuous build may not. */
-export const mayGoWithoutBrowser = process.env.CI === undefined && binary === undefined;
-
-if (mayGoWithoutBrowser)
-  console.warn(
-    "Chromium is not installed: the page's own tests are skipped (apt install chromium)",
-  );
-
 /** @param flags further ones of Chromium */
 export async function startBrowser(flags: readonly string[] = []): Promise<Browser> {
   const which = spawnSync("which", [binary ?? "chromium"], { encoding: "utf8" });

@@ -2,10 +2,10 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
-import { accessibilityProblems, errorsOf, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
+import { accessibilityProblems, errorsOf, startBrowser } from "./browser.ts";
 import { takePicture } from "./picture.ts";
 
-describe.skipIf(mayGoWithoutBrowser)("the page of a service that has nothing yet", () => {
+describe("the page of a service that has nothing yet", () => {
   let browser: Browser;
   let page: Page;
   let server: ControlServer;

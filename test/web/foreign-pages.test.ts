@@ -9,7 +9,7 @@ import { clientsOf } from "../api/clients.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
 import { freePorts } from "../free-ports.ts";
 import { routeWithPods } from "../rollout/world.ts";
-import { mayGoWithoutBrowser, startBrowser } from "./browser.ts";
+import { startBrowser } from "./browser.ts";
 
 // What anyone who runs an open service may have in a tab beside it, in a browser that does as
 // browsers do: sends Origin, Host and Sec-Fetch-Site by itself, and keeps answers from pages.
@@ -34,7 +34,7 @@ async function endSite(site: Server): Promise<void> {
 /** What became of a request in the page: a status, or that the page is told nothing. */
 type Outcome = { status: number; text: string } | "told nothing";
 
-describe.skipIf(mayGoWithoutBrowser)("beside an open service on loopback", () => {
+describe("beside an open service on loopback", () => {
   let browser: Browser;
   let server: ControlServer;
   /** Serves the pages of another site. */

@@ -4,7 +4,7 @@ import { json } from "node:stream/consumers";
 import type { Browser, CDPSession, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createPages } from "../../control/web/pages.ts";
-import { errorsOf, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
+import { errorsOf, startBrowser } from "./browser.ts";
 
 const counts = { routes: 500, proxies: 1000, changes: 10_000 };
 const at = new Date(0).toISOString();
@@ -107,90 +107,87 @@ function frame(flags: number, message: unknown): Buffer {
   return Buffer.concat([head, body]);
 }
 
-describe.skipIf(mayGoWithoutBrowser)(
-  `the page with ${counts.routes} routes, ${counts.proxies} proxies and ${counts.changes} changes`,
-  () => {
-    let server: Server;
-    let url: string;
-    let browser: Browser;
-    let page: Page;
-    let cdp: CDPSession;
-    let errors: string[];
+describe(`the page with ${counts.routes} routes, ${counts.proxies} proxies and ${counts.changes} changes`, () => {
+  let server: Server;
+  let url: string;
+  let browser: Browser;
+  let page: Page;
+  let cdp: CDPSession;
+  let errors: string[];
 
-    beforeAll(async () => {
-      const pages = createPages();
-      server = createServer((req, res) => {
-        if (!pages(req, res)) void answer(req, res);
-      });
-      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-      url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-      browser = await startBrowser();
-      page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-      errors = errorsOf(page);
-      cdp = await page.context().newCDPSession(page);
-      // Processor time of the page alone, whatever else the machine does.
-      await cdp.send("Performance.setTimeDomain", { timeDomain: "threadTicks" });
-      await cdp.send("Performance.enable");
+  beforeAll(async () => {
+    const pages = createPages();
+    server = createServer((req, res) => {
+      if (!pages(req, res)) void answer(req, res);
     });
-    afterAll(async () => {
-      await browser.close();
-      server.closeAllConnections();
-      server.close();
-    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    browser = await startBrowser();
+    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    errors = errorsOf(page);
+    cdp = await page.context().newCDPSession(page);
+    // Processor time of the page alone, whatever else the machine does.
+    await cdp.send("Performance.setTimeDomain", { timeDomain: "threadTicks" });
+    await cdp.send("Performance.enable");
+  });
+  afterAll(async () => {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  });
 
-    async function scriptMs(): Promise<number> {
-      const { metrics } = await cdp.send("Performance.getMetrics");
-      return 1000 * (metrics.find(({ name }) => name === "ScriptDuration")?.value ?? 0);
+  async function scriptMs(): Promise<number> {
+    const { metrics } = await cdp.send("Performance.getMetrics");
+    return 1000 * (metrics.find(({ name }) => name === "ScriptDuration")?.value ?? 0);
+  }
+
+  /** Script time of the page for each answer of a method, over several of them. */
+  async function perUpdate(method: string): Promise<number> {
+    const next = () => page.waitForResponse((response) => response.url().endsWith(method));
+    await next();
+    const before = await scriptMs();
+    const updates = 4;
+    for (let i = 0; i < updates; i++) await (await next()).finished();
+    return ((await scriptMs()) - before) / updates;
+  }
+  const rows = () => page.locator("tbody tr").count();
+
+  it.each([
+    ["routes", "SignalService/ListSignals", "500 routes"],
+    ["proxies", "FleetService/ListProxies", /100 behind, 900 in sync/],
+    ["changes", "AuditService/ListAudit", "reason 19"],
+  ])("%s: shows few rows and spends little on each answer", async (tab, method, word) => {
+    await page.goto(`${url}/#/${tab}`);
+    await page.getByText(word).first().waitFor();
+    expect(await rows()).toBe(tab === "changes" ? 20 : 50);
+    const ms = await perUpdate(method);
+    console.info(`${tab}: ${ms.toFixed(1)} ms of script per answer`);
+    // What it is held to is the count of rows above; this only catches another order of magnitude.
+    expect(ms).toBeLessThan(1000);
+  });
+
+  it("finds one route among all", async () => {
+    await page.goto(`${url}/#/routes`);
+    await page.getByRole("searchbox").fill("route-0432");
+    await page.getByText("1 of 500 routes").waitFor();
+    expect(await rows()).toBe(1);
+  });
+
+  it("never puts all of a long list on the page", async () => {
+    await page.goto(`${url}/#/changes`);
+    for (const shown of [100, 200]) {
+      await page.getByRole("button", { name: "show older" }).click();
+      await expect.poll(rows).toBe(shown);
     }
-
-    /** Script time of the page for each answer of a method, over several of them. */
-    async function perUpdate(method: string): Promise<number> {
-      const next = () => page.waitForResponse((response) => response.url().endsWith(method));
-      await next();
-      const before = await scriptMs();
-      const updates = 4;
-      for (let i = 0; i < updates; i++) await (await next()).finished();
-      return ((await scriptMs()) - before) / updates;
-    }
-    const rows = () => page.locator("tbody tr").count();
-
-    it.each([
-      ["routes", "SignalService/ListSignals", "500 routes"],
-      ["proxies", "FleetService/ListProxies", /100 behind, 900 in sync/],
-      ["changes", "AuditService/ListAudit", "reason 19"],
-    ])("%s: shows few rows and spends little on each answer", async (tab, method, word) => {
-      await page.goto(`${url}/#/${tab}`);
-      await page.getByText(word).first().waitFor();
-      expect(await rows()).toBe(tab === "changes" ? 20 : 50);
-      const ms = await perUpdate(method);
-      console.info(`${tab}: ${ms.toFixed(1)} ms of script per answer`);
-      // What it is held to is the count of rows above; this only catches another order of magnitude.
-      expect(ms).toBeLessThan(1000);
-    });
-
-    it("finds one route among all", async () => {
-      await page.goto(`${url}/#/routes`);
-      await page.getByRole("searchbox").fill("route-0432");
-      await page.getByText("1 of 500 routes").waitFor();
-      expect(await rows()).toBe(1);
-    });
-
-    it("never puts all of a long list on the page", async () => {
-      await page.goto(`${url}/#/changes`);
-      for (const shown of [100, 200]) {
-        await page.getByRole("button", { name: "show older" }).click();
-        await expect.poll(rows).toBe(shown);
-      }
-      await page.getByText("weir audit").waitFor();
-      expect(await page.getByRole("button", { name: "show older" }).count()).toBe(0);
-      const ms = await perUpdate("AuditService/ListAudit");
-      console.info(`200 changes: ${ms.toFixed(1)} ms of script per answer`);
-      await page.goto(`${url}/#/proxies`);
-      await page.getByRole("button", { name: "show more" }).click();
-      await expect.poll(rows).toBe(150);
-      const proxiesMs = await perUpdate("FleetService/ListProxies");
-      console.info(`150 proxies: ${proxiesMs.toFixed(1)} ms of script per answer`);
-      expect(errors).toEqual([]);
-    });
-  },
-);
+    await page.getByText("weir audit").waitFor();
+    expect(await page.getByRole("button", { name: "show older" }).count()).toBe(0);
+    const ms = await perUpdate("AuditService/ListAudit");
+    console.info(`200 changes: ${ms.toFixed(1)} ms of script per answer`);
+    await page.goto(`${url}/#/proxies`);
+    await page.getByRole("button", { name: "show more" }).click();
+    await expect.poll(rows).toBe(150);
+    const proxiesMs = await perUpdate("FleetService/ListProxies");
+    console.info(`150 proxies: ${proxiesMs.toFixed(1)} ms of script per answer`);
+    expect(errors).toEqual([]);
+  });
+});

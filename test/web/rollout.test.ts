@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { stringify } from "yaml";
 import { gatewayClient } from "../e2e/gateway-client.ts";
 import { type WeirUp, weirUp } from "../e2e/weir-up.ts";
-import { accessibilityProblems, errorsOf, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
+import { accessibilityProblems, errorsOf, startBrowser } from "./browser.ts";
 import { takePicture } from "./picture.ts";
 
 /** Steps long enough to be looked at; whoever does not want to wait promotes. */
@@ -27,7 +27,7 @@ const rollout = {
 // A page, a proxy and two pods on a machine that may have more to do.
 const patience = { timeout: 180_000 };
 
-describe.skipIf(mayGoWithoutBrowser)("a rollout on the page, in a real browser", patience, () => {
+describe("a rollout on the page, in a real browser", patience, () => {
   let up: WeirUp;
   let browser: Browser;
   let page: Page;

@@ -9,14 +9,14 @@ import { SignalService } from "../../control/gen/weir/v1/signals_pb.ts";
 import { parseRoutes } from "../../control/route/index.ts";
 import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { startQuietServer, urlOf } from "../api/control-server.ts";
-import { accessibilityProblems, errorsOf, mayGoWithoutBrowser, startBrowser } from "./browser.ts";
+import { accessibilityProblems, errorsOf, startBrowser } from "./browser.ts";
 
 const [route] = parseRoutes(readFileSync("examples/shadow/route.yaml", "utf8")).routes;
 if (route?.spec === undefined) throw new Error("the example is not right");
 const name = `${route.metadata?.namespace}/${route.metadata?.name}`;
 const soon = { timeout: 30_000 };
 
-describe.skipIf(mayGoWithoutBrowser)("the shadow of a route, in a real browser", soon, () => {
+describe("the shadow of a route, in a real browser", soon, () => {
   let server: ControlServer;
   let routes: Client<typeof RouteService>;
   let browser: Browser;

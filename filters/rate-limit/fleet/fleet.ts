@@ -204,7 +204,7 @@ function readPodLoad(): void {
   }
   if (hasFailed()) return;
   const flow = flowNamed(route);
-  if (flow?.listens) noteSaturation(flow, TOLD, permille / 1000, answeredNs);
+  if (flow !== null && flow.listens) noteSaturation(flow, TOLD, permille / 1000, answeredNs);
 }
 
 function readLease(): void {

@@ -65,7 +65,7 @@ export function onRequest(context: u32, last: bool): i32 {
   stream.isCall = true;
   stream.isCompletion = api.price == WRITES;
   const tier = caller.tier;
-  const limited = tier?.limited && api.price != FREE;
+  const limited = tier !== null && tier.limited && api.price != FREE;
   if (tier !== null) tellRequests(policy, stream, tier);
   const unread = last || (api.takesForms && !isJson());
   if (tier !== null && limited && !admitted(stream, tier, unread)) {

@@ -5,16 +5,6 @@ import { join } from "node:path";
 import { createGuestMemory, pairsSize } from "../../host/guest-memory.ts";
 import type { Headers } from "../../host/header-map.ts";
 
-const tools = ["wasm2c", "gcc", "valgrind"];
-const missing = tools.filter((tool) => spawnSync(tool, ["--version"]).error !== undefined);
-
-/** A developer without the tools may go without them; the continuous build may not. */
-export const mayGoWithout = process.env.CI === undefined && missing.length > 0;
-
-if (mayGoWithout) {
-  console.warn(`instructions are not counted: there is no ${missing.join(", ")}`);
-}
-
 /** Counts the instructions that requests to weir.wasm take. */
 export interface Counter {
   /**

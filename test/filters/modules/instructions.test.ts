@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Headers } from "../../host/header-map.ts";
 import { manyRoutes } from "../many-routes.ts";
 import { fullConfig, requestHeaders } from "../module.ts";
-import { type Counter, createCounter, mayGoWithout } from "./instruction-counter.ts";
+import { type Counter, createCounter } from "./instruction-counter.ts";
 
 const second = 1_000_000_000;
 const gold = {
@@ -43,7 +43,7 @@ const max = JSON.parse(readFileSync("test/vectors/instructions.json", "utf8")) a
   number
 >;
 
-describe.skipIf(mayGoWithout)("weir.wasm's instructions per request", () => {
+describe("weir.wasm's instructions per request", () => {
   let counter: Counter;
   beforeAll(() => {
     counter = createCounter(fullConfig());

@@ -1,13 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { without } from "../../needs.ts";
 import { startXds, type TestServer } from "../fake-envoy.ts";
 import { codecs, type DeltaFields, type Response, type SotwFields } from "./client.ts";
 import { type Grpcio, startGrpcio } from "./grpcio.ts";
 import { snapshotOfOnly, urlOf, type World } from "./world.ts";
-
-/** A developer without Go may go without its clients; the continuous build may not. */
-const withoutGo = process.env.CI === undefined && spawnSync("go", ["version"]).status !== 0;
 
 let server: TestServer;
 const publish = (world: World) => server.xds.publish(snapshotOfOnly(world));
@@ -16,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-describe.skipIf(withoutGo)("X23: clients in Go", () => {
+describe.skipIf(without("go"))("X23: clients in Go", () => {
   let program = "";
   beforeAll(() => {
     const run = spawnSync(process.execPath, ["tools/build-istio.js", "xds-client"], {
