@@ -9,7 +9,7 @@ const address = changetype<Address>(memory.data(<i32>offsetof<Address>(), 8));
 
 /** Addresses that begin with the same bits: "10.0.0.0/8"; without a number it is one address. */
 @unmanaged
-export class Range {
+class Range {
   next: usize;
   name: Text;
   high: u64;

@@ -13,7 +13,7 @@ const slots = changetype<Table>(memory.data(<i32>offsetof<Table>(), 8));
 
 /** One open stream. */
 @unmanaged
-export class Slot {
+class Slot {
   /** Bucket whose place the stream takes; 0 where its tier has no such limit. */
   bucket: Bucket | null;
   flow: Flow;
