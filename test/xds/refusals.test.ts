@@ -54,6 +54,7 @@ function proxyOf(
 
 const always = (words: string) => (type: string) => (type === "ECDS" ? words : undefined);
 
+/** Applies a route, and waits until it is published: who connects before that is the first to try it. */
 async function apply(namespace: string, canary: number, name = "chat"): Promise<void> {
   const route = routeWithPods(9001, 9002);
   if (route.metadata) Object.assign(route.metadata, { namespace, name });
@@ -62,6 +63,13 @@ async function apply(namespace: string, canary: number, name = "chat"): Promise<
     variant.weight = i === 0 ? 100 - canary : canary;
   });
   await clients.routes.applyRoute({ route });
+  const probe = startFakeProxy(server.xds.port, "probe", {
+    headers: { authorization: `Bearer ${namespace}` },
+  });
+  const full = `${namespace}/${name}`;
+  await expect.poll(async () => (await applied(full)).applied, patience).toBe(1);
+  probe.close();
+  await expect.poll(async () => (await applied(full)).wanted, patience).toBe(0);
 }
 
 const shift = (canary: number, name = "inference/chat") =>
