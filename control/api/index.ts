@@ -20,7 +20,7 @@ export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";
 export { clampTimeout, createRate } from "./limits.ts";
 export { createReportEndpoint } from "./report-endpoint.ts";
-export { createReportIntake } from "./report-intake.ts";
+export { createReportIntake, type ReportIntake } from "./report-intake.ts";
 export { variantsOf } from "./signal-service.ts";
 export { staleInterceptor } from "./stale.ts";
 export { wholeFleet } from "./whole-fleet.ts";

@@ -1,0 +1,46 @@
+import { appliedIn } from "../../api/index.ts";
+import { nobodyConnected } from "../../leader/index.ts";
+import { createEngine, type createSources, type Engine } from "../../rollout/index.ts";
+import type { Store } from "../../store/index.ts";
+import type { ServedFleet } from "./fleet.ts";
+import type { ServerOptions } from "./options.ts";
+import type { Replicas } from "./replicas.ts";
+
+export interface RolloutInputs {
+  store: Store;
+  replicas: Replicas;
+  served: Pick<ServedFleet, "fleet" | "reports">;
+  /** What routes are compared with. */
+  scoped: Parameters<typeof appliedIn>[0];
+  sources: ReturnType<typeof createSources>;
+  /** Whether whoever reads the audit of a route may see a namespace. */
+  sees(namespace: string, route: string): boolean;
+}
+
+/** Makes what walks the rollouts, on the replica that leads. */
+export function openRollouts(
+  { monotonicMs = () => performance.now(), log }: ServerOptions,
+  { store, replicas, served, scoped, sources, sees }: RolloutInputs,
+): Engine {
+  const { name: replica, leader, peers } = replicas;
+  const { ledger } = served.reports;
+  return createEngine({
+    store,
+    leadership: leader.current,
+    others: {
+      progress: (name) => peers.rollout(name, leader.holder()),
+      onProgress: peers.onRollout,
+      leader: leader.holder,
+    },
+    applied: (name, state) => appliedIn(scoped, sees)(name, state),
+    nobody: () => nobodyConnected(replica, leader.current()?.fence, peers.names()),
+    observation: ledger.observation,
+    tenants: ledger.tenants,
+    voices: ledger.voices,
+    silentMs: () => Math.min(served.fleet.silentMs(), peers.silentMs()),
+    ...sources,
+    monotonicMs,
+    now: () => new Date(),
+    log,
+  });
+}
