@@ -179,10 +179,12 @@ async function decisions() {
   if (behind.length > 0) throw new Error(`${behind[0]?.node}: ${behind[0]?.reason}`);
   const engine = createEngine({
     store,
-    applied: (each, state) => applied()(each, state),
-    observation: ledger.observation,
-    tenants: ledger.tenants,
-    silentMs: () => 0,
+    fleet: {
+      applied: (each, state) => applied()(each, state),
+      observation: ledger.observation,
+      tenants: ledger.tenants,
+      silentMs: () => 0,
+    },
     monotonicMs: () => performance.now(),
     now: () => new Date(),
     log: () => {},

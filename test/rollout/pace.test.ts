@@ -65,10 +65,12 @@ it("takes no step because a clock jumps, forwards or back", async () => {
   const ledger = createLedger(() => steadyMs);
   const engine = createEngine({
     store,
-    applied: () => ({ applied: 1, wanted: 1, behind: [] }),
-    observation: ledger.observation,
-    tenants: ledger.tenants,
-    silentMs: () => 0,
+    fleet: {
+      applied: () => ({ applied: 1, wanted: 1, behind: [] }),
+      observation: ledger.observation,
+      tenants: ledger.tenants,
+      silentMs: () => 0,
+    },
     monotonicMs: () => steadyMs,
     now: () => new Date(wallMs),
     log: () => {},

@@ -50,10 +50,12 @@ export async function simulate(
   const changes: Simulated["changes"] = [];
   const engine = createEngine({
     store,
-    applied: () => ({ applied: 1, wanted: 1, behind: [] }),
-    observation: ledger.observation,
-    tenants: ledger.tenants,
-    silentMs: () => atMs - heardMs,
+    fleet: {
+      applied: () => ({ applied: 1, wanted: 1, behind: [] }),
+      observation: ledger.observation,
+      tenants: ledger.tenants,
+      silentMs: () => atMs - heardMs,
+    },
     monotonicMs: () => atMs,
     now,
     log: () => {},
