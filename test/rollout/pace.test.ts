@@ -77,11 +77,9 @@ it("takes no step because a clock jumps, forwards or back", async () => {
   });
   const author = { principal: "test", reason: "" };
   const stored = await store.put(name, draftRoute(route, undefined), "0", "apply", author);
-  await writeRollout(
-    store,
-    name,
-    undefined,
-    begin(
+  await writeRollout(store, name, {
+    before: undefined,
+    after: begin(
       rolloutOf({
         steps: [{ weight: 20 }, { pause: { duration: "60s" } }, { weight: 50 }],
         hold: "60s",
@@ -89,10 +87,10 @@ it("takes no step because a clock jumps, forwards or back", async () => {
       route,
       new Date(wallMs),
     ),
-    create(RouteStateSchema, stored),
-    "rollout-start",
+    route: create(RouteStateSchema, stored),
+    action: "rollout-start",
     author,
-  );
+  });
   const second = async () => {
     const state = await store.getRollout(name);
     steadyMs += 1000;

@@ -137,15 +137,8 @@ export function createEngine(options: EngineOptions): Engine {
     if (state.step !== before.step) state.stepStarted = timestampFromDate(now());
     try {
       const author = { principal: "rollout", reason, ...options.leadership?.() };
-      await writeRollout(
-        store,
-        name,
-        before,
-        state,
-        movesWeights ? route : undefined,
-        action,
-        author,
-      );
+      const moved = movesWeights ? route : undefined;
+      await writeRollout(store, name, { before, after: state, route: moved, action, author });
       log(`rollout of ${name}: ${action.replace("rollout-", "")}: ${reason}`);
     } catch (error) {
       // Someone else wrote first; what they wrote is looked at next.
