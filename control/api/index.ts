@@ -14,7 +14,7 @@ import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
 
 export { accessInterceptor, asPrincipal, roleFor } from "./access.ts";
-export { appliedIn } from "./applied.ts";
+export { type AppliedContext, appliedIn } from "./applied.ts";
 export type { ApiContext, MeshFilters } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";

@@ -1,4 +1,4 @@
-import { appliedIn } from "../../api/index.ts";
+import { type AppliedContext, appliedIn } from "../../api/index.ts";
 import { nobodyConnected } from "../../leader/index.ts";
 import { createEngine, type createSources, type Engine } from "../../rollout/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -11,7 +11,7 @@ export interface RolloutInputs {
   replicas: Replicas;
   served: Pick<ServedFleet, "fleet" | "reports">;
   /** What routes are compared with. */
-  scoped: Parameters<typeof appliedIn>[0];
+  scoped: AppliedContext;
   sources: ReturnType<typeof createSources>;
   /** Whether whoever reads the audit of a route may see a namespace. */
   sees(namespace: string, route: string): boolean;
