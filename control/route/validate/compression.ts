@@ -4,16 +4,17 @@ import { checkDuplicates } from "./duplicates.ts";
 import { checkMatches } from "./matches.ts";
 
 const path = "spec.compression";
+const duplicate = { code: "duplicate-algorithm", noun: "algorithm" };
 
 /** What is wrong with which answers are compressed, and how. */
 export function checkCompression({ compression }: RouteSpec, report: Report): void {
   if (compression === undefined) return;
   const { algorithms } = compression;
-  checkDuplicates(algorithms, `${path}.algorithms`, "algorithm", report);
+  checkDuplicates(algorithms, `${path}.algorithms`, duplicate, report);
   compression.exceptions.forEach((exception, index) => {
     const at = `${path}.exceptions[${index}]`;
     checkMatches(exception.match, `${at}.match`, report);
-    checkDuplicates(exception.algorithms, `${at}.algorithms`, "algorithm", report);
+    checkDuplicates(exception.algorithms, `${at}.algorithms`, duplicate, report);
     exception.algorithms.forEach((algorithm, i) => {
       if (!algorithms.includes(algorithm))
         report(

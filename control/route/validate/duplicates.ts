@@ -4,11 +4,11 @@ import type { Report } from "../problem.ts";
 export function checkDuplicates(
   names: readonly string[],
   path: string,
-  noun: string,
+  { code, noun }: { code: string; noun: string },
   report: Report,
 ): void {
   names.forEach((name, index) => {
     if (names.indexOf(name) < index)
-      report(`duplicate-${noun}`, `${path}[${index}]`, `${noun} "${name}" is there twice`);
+      report(code, `${path}[${index}]`, `${noun} "${name}" is there twice`);
   });
 }

@@ -22,7 +22,7 @@ const checks: readonly ((spec: RouteSpec, report: Report) => void)[] = [
   checkResilience,
   checkTraffic,
   checkAttachments,
-  ({ hosts }, report) => checkDuplicates(hosts, "spec.hosts", "host", report),
+  checkHosts,
 ];
 
 /** What is wrong with the meaning of a document whose shape is right; empty when it may be stored. */
@@ -34,6 +34,10 @@ export function validateRoute(route: InferenceRoute): Problem[] {
     return [{ code: "missing-field", path: "spec", message: "spec is required" }];
   for (const check of checks) check(spec, report);
   return problems;
+}
+
+function checkHosts({ hosts }: RouteSpec, report: Report): void {
+  checkDuplicates(hosts, "spec.hosts", { code: "duplicate-host", noun: "host" }, report);
 }
 
 /**

@@ -25,7 +25,7 @@ export function checkVariants(spec: RouteSpec, report: Report): void {
   checkDuplicates(
     spec.variants.map((each) => each.name),
     "spec.variants",
-    "variant",
+    { code: "duplicate-variant", noun: "variant" },
     report,
   );
   const sum = spec.variants.reduce((total, each) => total + toBuckets(each.weight), 0);
