@@ -133,15 +133,13 @@ async function decisions() {
   const author = { principal: "bench", reason: "" };
   const name = "inference/chat";
   const stored = await store.put(name, draftRoute(route, undefined), "0", "apply", author);
-  await writeRollout(
-    store,
-    name,
-    undefined,
-    begin(rollout, route, new Date()),
-    create(RouteStateSchema, stored),
-    "rollout-start",
+  await writeRollout(store, name, {
+    before: undefined,
+    after: begin(rollout, route, new Date()),
+    route: create(RouteStateSchema, stored),
+    action: "rollout-start",
     author,
-  );
+  });
   const state = await store.get(name);
   if (state === undefined) throw new Error("the route was not stored");
   const address = { host: "127.0.0.1", port: 1 };
@@ -179,10 +177,12 @@ async function decisions() {
   if (behind.length > 0) throw new Error(`${behind[0]?.node}: ${behind[0]?.reason}`);
   const engine = createEngine({
     store,
-    applied: (each, state) => applied()(each, state),
-    observation: ledger.observation,
-    tenants: ledger.tenants,
-    silentMs: () => 0,
+    fleet: {
+      applied: (each, state) => applied()(each, state),
+      observation: ledger.observation,
+      tenants: ledger.tenants,
+      silentMs: () => 0,
+    },
     monotonicMs: () => performance.now(),
     now: () => new Date(),
     log: () => {},

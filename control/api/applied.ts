@@ -8,8 +8,11 @@ import { principalSees, type Sees, seesAll, withheld } from "./visible.ts";
 /** How far the proxies are with one route as stored. */
 export type AppliedOf = (name: string, state: RouteState) => Applied;
 
+/** What routes are compared with. */
+export type AppliedContext = Pick<ApiContext, "fleet" | "published" | "mesh" | "spoken" | "peers">;
+
 /** How far the proxies are, as the principal of the request may be told. */
-export const appliedForPrincipal = (context: ApiContext): AppliedOf =>
+export const appliedForPrincipal = (context: AppliedContext): AppliedOf =>
   appliedIn(context, principalSees());
 
 /**
@@ -19,7 +22,7 @@ export const appliedForPrincipal = (context: ApiContext): AppliedOf =>
  * the report alone counts.
  */
 export function appliedIn(
-  context: Pick<ApiContext, "fleet" | "published" | "mesh" | "spoken" | "peers">,
+  context: AppliedContext,
   /** What whoever is told of a route may see. */
   sees: (namespace: string, route: string) => boolean,
 ): AppliedOf {

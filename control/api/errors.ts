@@ -28,8 +28,17 @@ export function problemsError(problems: readonly Problem[]): ConnectError {
   ]);
 }
 
+/** Header of not_found where a route is not there: its name, for clients that look for one that is like it. */
+const unknownRouteHeader = "weir-unknown-route";
+
+/** A route is not there, or the caller may not see it. */
 export function notFound(name: string): ConnectError {
-  return new ConnectError(`there is no route ${shownName(name)}`, Code.NotFound);
+  const shown = shownName(name);
+  // A header takes only some characters, and half of a pair of surrogates cannot be written as a URI.
+  const header = encodeURI(Buffer.from(shown).toString());
+  return new ConnectError(`there is no route ${shown}`, Code.NotFound, {
+    [unknownRouteHeader]: header,
+  });
 }
 
 /** A name that a caller gave, as it is told back. */

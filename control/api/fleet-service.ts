@@ -9,7 +9,10 @@ import { visibleFleet } from "./visible.ts";
 /** What changed is gathered this long before it is told. */
 const gatherMs = 100;
 
-export function createFleetService(context: ApiContext): ServiceImpl<typeof FleetService> {
+/** The proxies, listed and watched. */
+export function createFleetService(
+  context: Pick<ApiContext, "fleet" | "peers" | "mesh" | "scope" | "store">,
+): ServiceImpl<typeof FleetService> {
   const { fleet, peers } = context;
   const views = createFleetViews(context);
   return {
@@ -46,7 +49,10 @@ export function createFleetService(context: ApiContext): ServiceImpl<typeof Flee
 /** Entries of the audit in one answer. */
 const maxEntries = 10_000;
 
-export function createAuditService({ store }: ApiContext): ServiceImpl<typeof AuditService> {
+/** The audit. */
+export function createAuditService({
+  store,
+}: Pick<ApiContext, "store">): ServiceImpl<typeof AuditService> {
   return {
     async listAudit({ name: word, limit }) {
       if (limit > maxEntries)

@@ -14,13 +14,13 @@ import { createRouteService } from "./route-service.ts";
 import { createSignalService } from "./signal-service.ts";
 
 export { accessInterceptor, asPrincipal, roleFor } from "./access.ts";
-export { appliedIn } from "./applied.ts";
+export { type AppliedContext, appliedIn } from "./applied.ts";
 export type { ApiContext, MeshFilters } from "./context.ts";
 export { problemsError } from "./errors.ts";
 export { guardStore } from "./guarded-store.ts";
 export { clampTimeout, createRate } from "./limits.ts";
 export { createReportEndpoint } from "./report-endpoint.ts";
-export { createReportIntake } from "./report-intake.ts";
+export { createReportIntake, type ReportIntake } from "./report-intake.ts";
 export { variantsOf } from "./signal-service.ts";
 export { staleInterceptor } from "./stale.ts";
 export { wholeFleet } from "./whole-fleet.ts";

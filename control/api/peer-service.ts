@@ -16,13 +16,19 @@ import { permissionDenied, principal } from "./access.ts";
 import { sightsOf } from "./applied.ts";
 import type { ApiContext } from "./context.ts";
 
+/** What other replicas are told of. */
+export type PeerContext = Pick<
+  ApiContext,
+  "fleet" | "published" | "rollouts" | "relay" | "replica"
+>;
+
 /** What changed is gathered this long before it is told. */
 const gatherMs = 200;
 /** Larger fleets are told in several messages. */
 const maxInOne = 500;
 
 /** Tells other replicas of this one's proxies, and of the rollouts that it walks. */
-export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerService> {
+export function createPeerService(context: PeerContext): ServiceImpl<typeof PeerService> {
   return {
     async *follow(_request, { signal }) {
       const who = principal();
@@ -51,7 +57,7 @@ export function createPeerService(context: ApiContext): ServiceImpl<typeof PeerS
 }
 
 /** Tells what changed since it was asked last; everything at first. */
-function createChanges(context: ApiContext) {
+function createChanges(context: PeerContext) {
   const sent = new Map<string, PeerProxy>();
   const editions = new Map<string, Pick<ProxyView, "etags" | "held">>();
   let walked: ReadonlySet<RolloutProgress> = new Set();

@@ -11,9 +11,8 @@ import {
 import { readReport } from "../report/index.ts";
 import { errorText } from "../text/error-text.ts";
 import { asPrincipal, permissionDenied } from "./access.ts";
-import type { ApiContext } from "./context.ts";
 import { toConnectError } from "./errors.ts";
-import { createReportService } from "./report-service.ts";
+import { createReportService, type ReportContext } from "./report-service.ts";
 
 const path = "/weir.v1.ReportService/Report";
 const json = { "content-type": "application/json" };
@@ -39,7 +38,7 @@ export type ReportEndpoint = (
  * all calls.
  */
 export function createReportEndpoint(
-  context: ApiContext,
+  context: ReportContext,
   { maxBytes, denied, called }: ReportEndpointOptions,
 ): ReportEndpoint {
   const { report } = createReportService(context);

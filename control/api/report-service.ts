@@ -4,7 +4,11 @@ import type { ReportRequest, ReportService } from "../gen/weir/v1/report_pb.ts";
 import { principal } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 
-export function createReportService(context: ApiContext): ServiceImpl<typeof ReportService> {
+/** What reports are checked against, and where they go. */
+export type ReportContext = Pick<ApiContext, "onReport" | "loads" | "peers" | "relay" | "scope">;
+
+/** Reports, each answered with the shares and the loads that its proxy goes by. */
+export function createReportService(context: ReportContext): ServiceImpl<typeof ReportService> {
   const { onReport, loads, peers, relay } = context;
   return {
     report(request) {
@@ -29,7 +33,7 @@ export function createReportService(context: ApiContext): ServiceImpl<typeof Rep
 function whyNot(
   who: Principal,
   request: ReportRequest,
-  { peers, scope }: Pick<ApiContext, "peers" | "scope">,
+  { peers, scope }: Pick<ReportContext, "peers" | "scope">,
 ): string | undefined {
   const { node } = request;
   const namespaces = who.report ? who.report.namespaces : scopeOf(who, node);

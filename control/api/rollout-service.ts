@@ -7,7 +7,6 @@ import {
   type RolloutState,
 } from "../gen/weir/v1/rollout_pb.ts";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import {
   begin,
   type Command,
@@ -30,7 +29,7 @@ export function createRolloutService({
   store,
   rollouts,
   sources,
-}: ApiContext): ServiceImpl<typeof RolloutService> {
+}: Pick<ApiContext, "store" | "rollouts" | "sources">): ServiceImpl<typeof RolloutService> {
   async function fullName(word: string): Promise<string> {
     const states = await store.listRollouts();
     const { routes } = await store.list();
@@ -65,15 +64,13 @@ export function createRolloutService({
       if ("refusal" in answer) throw new ConnectError(answer.refusal, Code.FailedPrecondition);
       const route = answer.movesWeights ? await store.get(name) : undefined;
       try {
-        const after = await writeRollout(
-          store,
-          name,
-          state,
-          answer.state,
+        const after = await writeRollout(store, name, {
+          before: state,
+          after: answer.state,
           route,
-          answer.action,
-          author(reason),
-        );
+          action: answer.action,
+          author: author(reason),
+        });
         return { progress: rollouts.progress(name, after) };
       } catch (error) {
         if (!(error instanceof StaleEtagError) || tries >= maxTries) throw error;
@@ -101,16 +98,13 @@ export function createRolloutService({
           `${name} has a rollout already (${before.phase}: ${before.reason}): roll it back or let it end`,
           Code.FailedPrecondition,
         );
-      const state = begin(rollout, route.route as InferenceRoute, new Date());
-      const after = await writeRollout(
-        store,
-        name,
+      const after = await writeRollout(store, name, {
         before,
-        state,
-        route as RouteState,
-        "rollout-start",
-        by,
-      );
+        after: begin(rollout, route.route as InferenceRoute, new Date()),
+        route,
+        action: "rollout-start",
+        author: by,
+      });
       return { progress: rollouts.progress(name, after) };
     },
     pauseRollout: ({ name, reason, etag }) => run(name, { kind: "pause" }, reason, etag),

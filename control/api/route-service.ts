@@ -23,14 +23,17 @@ import {
   validateRoute,
 } from "../route/index.ts";
 import { StaleEtagError } from "../store/index.ts";
-import { type AppliedOf, appliedForPrincipal } from "./applied.ts";
+import { type AppliedContext, type AppliedOf, appliedForPrincipal } from "./applied.ts";
 import { type ApiContext, author } from "./context.ts";
 import { notFound, problemsError } from "./errors.ts";
 import { principalSeesRoute } from "./visible.ts";
 
 const maxBehindInList = 20;
 
-export function createRouteService(context: ApiContext): ServiceImpl<typeof RouteService> {
+/** Routes: applied, read, rendered, planned, shifted and deleted. */
+export function createRouteService(
+  context: AppliedContext & Pick<ApiContext, "store" | "hosts" | "ledger" | "render">,
+): ServiceImpl<typeof RouteService> {
   const { store } = context;
 
   async function stored(word: string): Promise<{ name: string; state: RouteState }> {

@@ -5,11 +5,14 @@ import type { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import { saturation } from "../loads/index.ts";
 import { resolveName, routeName } from "../route/index.ts";
 import type { RouteVariants } from "../signals/index.ts";
-import { appliedForPrincipal } from "./applied.ts";
+import { type AppliedContext, appliedForPrincipal } from "./applied.ts";
 import type { ApiContext } from "./context.ts";
 import { notFound } from "./errors.ts";
 
-export function createSignalService(context: ApiContext): ServiceImpl<typeof SignalService> {
+/** What variants do, now and in the last minutes, and how busy their pods are. */
+export function createSignalService(
+  context: AppliedContext & Pick<ApiContext, "loads" | "store" | "signals">,
+): ServiceImpl<typeof SignalService> {
   const { loads, store, signals } = context;
   const podLoads = loads.pods;
   async function named(word: string): Promise<(RouteVariants & { state: RouteState })[]> {

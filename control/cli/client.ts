@@ -81,8 +81,9 @@ export async function withServer<T>(
 /** A route that is not there may have been a typo of one that the caller may see. */
 async function unknownRoute(error: unknown, { routes }: Clients): Promise<FailedError | undefined> {
   if (!(error instanceof ConnectError) || error.code !== Code.NotFound) return undefined;
-  const [, name] = /^there is no route (?:\S+\/)?(\S+)$/.exec(error.rawMessage) ?? [];
-  if (name === undefined) return undefined;
+  const unknown = error.metadata.get("weir-unknown-route");
+  if (unknown === null) return undefined;
+  const name = decodeURI(unknown).split("/").at(-1) ?? "";
   const known = await routes.listRoutes({}, { timeoutMs: patienceMs }).catch(() => undefined);
   const names = (known?.routes ?? []).map(({ state }) => state?.route?.metadata?.name ?? "");
   const meant = similarTo(name, [...new Set(names)]);

@@ -5,13 +5,7 @@ export { type ObjectChange, planObjects } from "./merge/plan.ts";
 export { previousStates } from "./merge/previous.ts";
 export type { ReportTo } from "./objects/report.ts";
 export type { RouteProblem } from "./problem.ts";
-export {
-  defaultWasmUrl,
-  type Rendering,
-  type RenderOptions,
-  type RenderTarget,
-  renderIstio,
-  targetProblems,
-} from "./render/render.ts";
+export { defaultWasmUrl, type RenderOptions, type RenderTarget } from "./render/options.ts";
+export { type Rendering, renderIstio, targetProblems } from "./render/render.ts";
 export { toYaml } from "./text/yaml.ts";
 export { defaultIstioVersion } from "./version.ts";

@@ -22,8 +22,6 @@ export interface PeersOptions {
   addresses: readonly PeerAddress[];
   /** How one address, an IP, is called. */
   transport(address: PeerAddress): Transport;
-  /** A report that reached another replica. */
-  onReport(report: ReportRequest): void;
   log(line: string, code?: string): void;
 }
 
@@ -44,6 +42,8 @@ export interface Peers {
   rollout(name: string, leader: string | undefined): RolloutProgress | undefined;
   /** Calls back after another replica told of a rollout. */
   onRollout(listener: (name: string) => void): () => void;
+  /** Calls back with every report that reached another replica. */
+  onReport(listener: (report: ReportRequest) => void): () => void;
   /** Calls back after something changed. */
   onChange(listener: () => void): () => void;
   close(): void;
@@ -66,10 +66,11 @@ interface Followed {
  * reached are asked again and again.
  */
 export function createPeers(options: PeersOptions): Peers {
-  const { self, addresses, transport, onReport, log } = options;
+  const { self, addresses, transport, log } = options;
   const followed = new Map<string, Followed>();
   const listeners = new Set<() => void>();
   const rolloutListeners = new Set<(name: string) => void>();
+  const reportListeners = new Set<(report: ReportRequest) => void>();
   const nowMs = () => performance.now();
   const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
   const answering = () => peers().filter((peer) => peer.answers());
@@ -99,7 +100,8 @@ export function createPeers(options: PeersOptions): Peers {
         if (!peer.answers()) log(`follows the replica ${update.replica} at ${key}`);
         peer.take(update);
         if (update.reports.length > 0) lastUpdateMs = nowMs();
-        for (const report of update.reports) onReport(report);
+        for (const report of update.reports)
+          for (const listener of reportListeners) listener(report);
         for (const each of update.rollouts)
           for (const listener of rolloutListeners) listener(routeName(each.state?.rollout));
         for (const { node, leases, loads } of update.grants)
@@ -158,6 +160,10 @@ export function createPeers(options: PeersOptions): Peers {
     onRollout(listener) {
       rolloutListeners.add(listener);
       return () => rolloutListeners.delete(listener);
+    },
+    onReport(listener) {
+      reportListeners.add(listener);
+      return () => reportListeners.delete(listener);
     },
     onChange(listener) {
       listeners.add(listener);

@@ -4,9 +4,7 @@ import { routeName } from "../route/index.ts";
 import type { Store } from "../store/index.ts";
 import { errorText } from "../text/error-text.ts";
 import {
-  createStagedPush,
   type Fleet,
-  type Push,
   type Refusal,
   resourceTypes,
   type Snapshot,
@@ -16,6 +14,7 @@ import {
 import { type BuilderOptions, createBuilder } from "./build.ts";
 import { type Edition, heldBy, type Routes } from "./edition.ts";
 import { createLane, type Lane, type Refused, type Standing } from "./lane.ts";
+import { createStagedPush, type Push } from "./staged.ts";
 import { takeBack } from "./take-back.ts";
 
 /** Changes that come within this time are sent together. */

@@ -39,53 +39,51 @@ export interface Stored {
   fence: bigint;
 }
 
+/** What every write has. */
+export interface Writing {
+  name: string;
+  stored: Stored;
+  /** Number that the write gets. */
+  sequence: bigint;
+  author: Author;
+  now: Date;
+}
+
 /** A put, checked against the state it replaces. @throws StaleEtagError, FencedError */
 export function putChange(
-  name: string,
+  writing: Writing,
   draft: RouteDraft,
   etag: string,
-  stored: Stored,
-  sequence: bigint,
   action: string,
-  author: Author,
-  now: Date,
 ): Change {
+  const { name, stored, sequence, author, now } = writing;
   const fence = newFence(author, stored);
   checkEtag(name, etag, stored.route);
   const state = newState(draft, sequence, now);
-  const entry = auditEntry(name, sequence, action, author, now);
+  const entry = auditEntry(writing, action);
   if (stored.route) entry.before = stored.route;
   entry.after = state;
   return { state, ...fence, entry };
 }
 
 /** A delete, checked likewise. @throws StaleEtagError, NotStoredError, FencedError */
-export function deleteChange(
-  name: string,
-  etag: string,
-  stored: Stored,
-  sequence: bigint,
-  author: Author,
-  now: Date,
-): Change {
+export function deleteChange(writing: Writing, etag: string): Change {
+  const { name, stored, author } = writing;
   const fence = newFence(author, stored);
   if (stored.route === undefined) throw new NotStoredError(`there is no route ${name}`);
   checkEtag(name, etag, stored.route);
-  const entry = auditEntry(name, sequence, "delete", author, now);
+  const entry = auditEntry(writing, "delete");
   entry.before = stored.route;
   return { deleted: true, ...fence, entry };
 }
 
 /** A write of a rollout and perhaps of its route, checked against both. @throws StaleEtagError, FencedError */
 export function rolloutChange(
-  name: string,
+  writing: Writing,
   { rollout: given, etag, route }: RolloutWrite,
-  stored: Stored,
-  sequence: bigint,
   action: string,
-  author: Author,
-  now: Date,
 ): Change {
+  const { name, stored, sequence, author, now } = writing;
   const fence = newFence(author, stored);
   checkEtag(`the rollout of ${name}`, etag, stored.rollout);
   if (route) checkEtag(name, route.etag, stored.route);
@@ -94,7 +92,7 @@ export function rolloutChange(
     etag: String(sequence),
     updated: timestampFromDate(now),
   });
-  const entry = auditEntry(name, sequence, action, author, now);
+  const entry = auditEntry(writing, action);
   if (stored.rollout) entry.rolloutBefore = stored.rollout;
   entry.rolloutAfter = rollout;
   if (route === undefined) return { rollout, ...fence, entry };
@@ -157,13 +155,8 @@ function newState(draft: RouteDraft, sequence: bigint, now: Date): RouteState {
   });
 }
 
-function auditEntry(
-  name: string,
-  sequence: bigint,
-  action: string,
-  { principal, reason }: Author,
-  now: Date,
-): AuditEntry {
+function auditEntry({ name, sequence, author, now }: Writing, action: string): AuditEntry {
+  const { principal, reason } = author;
   return create(AuditEntrySchema, {
     sequence,
     at: timestampFromDate(now),

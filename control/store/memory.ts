@@ -1,17 +1,9 @@
 import type { RolloutState } from "../gen/weir/v1/rollout_pb.ts";
 import type { AuditEntry, RouteState } from "../gen/weir/v1/service_pb.ts";
 import { createBroadcast } from "./broadcast.ts";
-import {
-  type Change,
-  deleteChange,
-  eventName,
-  eventOf,
-  putChange,
-  rolloutChange,
-  rolloutEventName,
-  rolloutEventOf,
-} from "./change.ts";
+import { eventName, eventOf, rolloutEventName, rolloutEventOf } from "./change.ts";
 import { type Store, StoreUnavailableError } from "./store.ts";
+import { createWrites, type Write } from "./writes.ts";
 
 /** A store that forgets everything when the process ends: for tests and for trying things out. */
 export function createMemoryStore(now: () => Date = () => new Date()): Store {
@@ -23,7 +15,8 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
   const rolloutEvents = createBroadcast({ nameOf: rolloutEventName });
   const next = () => BigInt(log.length + 1);
 
-  function commit(name: string, change: Change): void {
+  const write: Write = (name, make) => {
+    const change = make(stored(name), next());
     if (change.state) routes.set(name, change.state);
     if (change.deleted) routes.delete(name);
     if (change.rollout) rollouts.set(name, change.rollout);
@@ -33,7 +26,8 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
     if (event) routeEvents.send(event);
     const rolloutEvent = rolloutEventOf(change.entry);
     if (rolloutEvent) rolloutEvents.send(rolloutEvent);
-  }
+    return change;
+  };
 
   const stored = (name: string) => ({
     route: routes.get(name),
@@ -48,29 +42,12 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
     async list() {
       return { routes: sorted(routes), sequence: BigInt(log.length) };
     },
-    async put(name, draft, etag, action, author) {
-      const change = putChange(name, draft, etag, stored(name), next(), action, author, now());
-      commit(name, change);
-      return change.state as RouteState;
-    },
-    async delete(name, etag, author) {
-      const before = routes.get(name);
-      commit(name, deleteChange(name, etag, stored(name), next(), author, now()));
-      return before as RouteState;
-    },
+    ...createWrites(write, now),
     async getRollout(name) {
       return rollouts.get(name);
     },
     async listRollouts() {
       return sorted(rollouts);
-    },
-    async putRollout(name, write, action, author) {
-      const change = rolloutChange(name, write, stored(name), next(), action, author, now());
-      commit(name, change);
-      return {
-        rollout: change.rollout as RolloutState,
-        ...(change.state ? { route: change.state } : {}),
-      };
     },
     async audit(name, limit) {
       const entries = name === "" ? log : log.filter((entry) => entry.name === name);

@@ -23,22 +23,23 @@ export function createAnswers(events: AnswerEvents): Answers {
    * an earlier one whose resources are still what the proxy was sent.
    */
   function repeat(type: ResourceType, state: TypeStream): void {
-    for (const { names } of state.refused)
-      for (const name of names) if (!state.known.has(name)) names.delete(name);
-    state.refused = state.refused.filter(({ names }) => names.size > 0);
-    const [standing] = state.refused;
+    const { delta } = state;
+    for (const { names } of delta.refused)
+      for (const name of names) if (!delta.known.has(name)) names.delete(name);
+    delta.refused = delta.refused.filter(({ names }) => names.size > 0);
+    const [standing] = delta.refused;
     if (standing) events.nacked(type, state.version, standing.message);
     else events.acked(type, state.version);
   }
 
   function refuse(type: ResourceType, state: TypeStream, nonce: string, message: string): void {
     const newest = nonce === state.nonce;
-    const sent = [...state.sentIn].flatMap(([name, last]) => (last === nonce ? [name] : []));
-    for (const name of sent) state.sentIn.delete(name);
+    const { refused, sentIn } = state.delta;
+    const sent = [...sentIn].flatMap(([name, last]) => (last === nonce ? [name] : []));
+    for (const name of sent) sentIn.delete(name);
     const named = sent.filter((name) => message.includes(name));
     const exact = named.length > 0;
-    if (sent.length > 0)
-      state.refused.push({ names: new Set(exact ? named : sent), exact, message });
+    if (sent.length > 0) refused.push({ names: new Set(exact ? named : sent), exact, message });
     // Of an earlier response nothing is left that was not sent anew since.
     else if (!newest) return;
     if (newest) state.answer = "refused";
@@ -46,9 +47,9 @@ export function createAnswers(events: AnswerEvents): Answers {
   }
 
   return {
-    expect(state, nonce, names) {
-      for (const name of names) state.sentIn.set(name, nonce);
-      state.refused = state.refused.filter((each) => {
+    expect({ delta }, nonce, names) {
+      for (const name of names) delta.sentIn.set(name, nonce);
+      delta.refused = delta.refused.filter((each) => {
         const again = names.filter((name) => each.names.delete(name));
         // Where the refusal names nothing, whatever changed may have been what was wrong.
         return each.exact ? each.names.size > 0 : again.length === 0;

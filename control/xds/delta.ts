@@ -11,7 +11,8 @@ import { typeOfUrl } from "./types.ts";
 /** Incremental: every response is what changed since the last one, and what was asked for. */
 export const deltaProtocol: Protocol = {
   respond(type, state, _published, selection, nonce) {
-    const { known, sentIn, asked, subscription } = state;
+    const { asked, subscription, delta } = state;
+    const { known, sentIn } = delta;
     const present = new Set(selection.resources.map(({ name }) => name));
     for (const name of known.keys())
       if (!wants(subscription, name) && !asked.has(name)) {
@@ -28,7 +29,7 @@ export const deltaProtocol: Protocol = {
     // ("Knowing When a Requested Resource Does Not Exist").
     const removed = [...new Set([...known.keys(), ...asked])].filter((name) => !present.has(name));
     // A wildcard subscriber waits for its first answer even when there is nothing.
-    const waits = subscription.wildcard && state.version === "" && !state.resumed.resources;
+    const waits = subscription.wildcard && state.version === "" && !delta.resumed;
     if (changed.length === 0 && removed.length === 0 && !waits) return undefined;
     for (const { name, version } of changed) known.set(name, version);
     for (const name of removed) {
@@ -41,16 +42,16 @@ export const deltaProtocol: Protocol = {
     };
   },
   // Nothing was to be sent, so what it named is what it wants.
-  hasAll: (state) => state.resumed.resources,
+  hasAll: ({ delta }) => delta.resumed,
   resume(state, { initialVersions = {} }) {
     for (const [name, version] of Object.entries(initialVersions)) {
       if (!wants(state.subscription, name)) continue;
-      state.known.set(name, version);
+      state.delta.known.set(name, version);
       // "To avoid resending them over the network" ("Incremental xDS"): sent only if it differs.
       state.asked.delete(name);
-      state.resumed.resources = true;
+      state.delta.resumed = true;
     }
-    if (state.resumed.resources) state.askedAll = false;
+    if (state.delta.resumed) state.askedAll = false;
   },
 };
 
@@ -66,7 +67,8 @@ export function readDelta(message: Uint8Array): Incoming {
       type,
       nonce: request.responseNonce,
       ...refusalIn(request.errorDetail),
-      subscribe: (before) => deltaSubscription(before, subscribe, unsubscribe, type.wildcard),
+      subscribe: (before, _first, own) =>
+        deltaSubscription(before, own, subscribe, unsubscribe, type.wildcard),
       initialVersions: request.initialResourceVersions,
     },
     ...(request.typeUrl === secretUrl

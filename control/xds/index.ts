@@ -12,5 +12,4 @@ export { createXdsServer } from "./serve.ts";
 export type { XdsServer } from "./server.ts";
 export type { Refusal } from "./shown.ts";
 export { createSnapshot, type Snapshot } from "./snapshot.ts";
-export { createStagedPush, type Push } from "./staged.ts";
-export { resourceTypes, type TypeName } from "./types.ts";
+export { type ResourceType, resourceTypes, type TypeName } from "./types.ts";

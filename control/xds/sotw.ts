@@ -19,13 +19,13 @@ export const sotwProtocol: Protocol = {
         : sotwResponse(type.url, selection.version, nonce, selection.resources);
     return { frame, names: [] };
   },
-  hasAll: (state, selection) => state.resumed.version === selection.version,
+  hasAll: (state, selection) => state.resumedVersion === selection.version,
   resume(state, { version = "" }) {
     // A response may be left out "only if they know that the client is not subscribing to a new
     // resource": with "*" alone that is so, with names it is not ("ACK/NACK and resource type
     // instance version").
     const { wildcard, names } = state.subscription;
-    if (wildcard && names.size === 0) state.resumed.version = version;
+    if (wildcard && names.size === 0) state.resumedVersion = version;
   },
 };
 
@@ -39,7 +39,7 @@ function owes(type: StreamType, state: TypeStream, selection: Selection): boolea
     const gone = state.sent.some(({ name }) => subscription.names.has(name));
     return type.wildcard && !first && gone;
   }
-  if (first) return state.resumed.version !== selection.version;
+  if (first) return state.resumedVersion !== selection.version;
   if (state.due || state.askedAll) return true;
   // "The server must resend any newly requested resources, even if it previously sent those"
   // ("How the client specifies what resources to return").

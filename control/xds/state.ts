@@ -10,8 +10,11 @@ export interface Request {
   nonce: string;
   /** A refusal in the proxy's own words. */
   refusal?: string;
-  /** @param first no request of the type came before on this stream */
-  subscribe(before: Subscription, first: boolean): SubscriptionChange;
+  /**
+   * @param first no request of the type came before on this stream
+   * @param own the stream's own set, which has the names of the subscription under delta
+   */
+  subscribe(before: Subscription, first: boolean, own: Set<string>): SubscriptionChange;
   /** SotW: version the proxy says it runs. */
   version?: string;
   /** Delta: versions of single resources it says it has. */
@@ -42,13 +45,23 @@ export interface TypeStream {
   due: boolean;
   /** SotW: what the last response held. */
   sent: readonly EncodedResource[];
-  /** Delta: what the proxy has, by name, and the nonce that each was sent under last. */
+  /** SotW: version that the proxy said it has when it came. */
+  resumedVersion: string;
+  delta: DeltaState;
+}
+
+/** What only the delta protocol knows; it stays empty under the other one. */
+export interface DeltaState {
+  /** Names of the subscription, changed in place: a request of one name must not cost a copy of thousands. */
+  subscribed: Set<string>;
+  /** What the proxy has: version by name. */
   known: Map<string, string>;
+  /** Nonce that each resource was sent under last. */
   sentIn: Map<string, string>;
-  /** Delta: what it refused and was not sent anew. */
+  /** What the proxy refused and was not sent anew. */
   refused: RefusedResponse[];
-  /** What the proxy said it has when it came. */
-  resumed: { version: string; resources: boolean };
+  /** The proxy said that it has resources when it came. */
+  resumed: boolean;
 }
 
 /** A delta response that the proxy refused, until what it was about is no longer what the proxy was sent. */
@@ -75,26 +88,30 @@ export function emptyState(): TypeStream {
     askedAll: false,
     due: false,
     sent: [],
-    known: new Map(),
-    sentIn: new Map(),
-    refused: [],
-    resumed: { version: "", resources: false },
+    resumedVersion: "",
+    delta: {
+      subscribed: new Set(),
+      known: new Map(),
+      sentIn: new Map(),
+      refused: [],
+      resumed: false,
+    },
   };
 }
 
 /** The subscription after a request, and what the request asks about. */
 export function apply(state: TypeStream, change: SubscriptionChange): void {
   const { subscription, asked, askedAll, released } = change;
-  const before = state.subscription;
+  const { subscription: before, delta } = state;
   for (const name of asked) state.asked.add(name);
   for (const { name, named } of released) {
     // Under "*" the client does not know whether to keep what it lets go of: it is told
     // ("Unsubscribing from Resources"). Otherwise it is forgotten, and sent when it is asked for again.
-    if (subscription.wildcard && (named || state.known.has(name))) state.asked.add(name);
+    if (subscription.wildcard && (named || delta.known.has(name))) state.asked.add(name);
     else {
       state.asked.delete(name);
-      state.known.delete(name);
-      state.sentIn.delete(name);
+      delta.known.delete(name);
+      delta.sentIn.delete(name);
     }
   }
   state.askedAll = (state.askedAll || askedAll) && subscription.wildcard;

@@ -77,12 +77,13 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
     if (state.answer === "acked") answers.repeat(type, state);
   }
 
-  /**
-   * The response that is due for a type, and notes that it is on its way; undefined where the proxy
-   * has what it wants, or where nothing happened since it was looked at last.
-   */
+  /** Whether anything happened since a type was looked at last. */
+  function isDue(state: TypeStream, published: Published): boolean {
+    return state.looked !== published || state.stale || state.due;
+  }
+
+  /** The response that is due for a type; undefined where the proxy has what it wants. */
   function look(type: StreamType, state: TypeStream, published: Published): Buffer | undefined {
-    if (state.looked === published && !state.stale && !state.due) return undefined;
     if (state.number !== published.number) state.responses = 0;
     state.number = published.number;
     state.looked = published;
@@ -94,26 +95,33 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
     state.due = false;
     state.asked.clear();
     state.askedAll = false;
-    if (reply === undefined) {
-      settle(type, state, selection);
-      return undefined;
-    }
+    if (reply === undefined) settle(type, state, selection);
+    else noteSent(type, state, selection, nonce, reply.names);
+    return reply?.frame;
+  }
+
+  /** A response is on its way. */
+  function noteSent(
+    type: StreamType,
+    state: TypeStream,
+    { version, resources }: Selection,
+    nonce: string,
+    names: readonly string[],
+  ): void {
     // "EDS updates (if any) must arrive after CDS updates for the respective clusters":
     // Envoy warms a changed cluster until its endpoints come, changed or not ("Resource warming").
     const endpoints = types.get(endpointsUrl)?.state;
-    if (type.name === "CDS" && state.version !== selection.version && endpoints)
-      endpoints.due = true;
+    if (type.name === "CDS" && state.version !== version && endpoints) endpoints.due = true;
     Object.assign(state, {
-      version: selection.version,
-      responseVersion: selection.version,
+      version,
+      responseVersion: version,
       nonce,
       answer: "waiting",
       responses: state.responses + 1,
-      sent: selection.resources,
+      sent: resources,
     });
-    answers.expect(state, nonce, reply.names);
-    if (isKnown(type)) events.sent(type, selection.version);
-    return reply.frame;
+    answers.expect(state, nonce, names);
+    if (isKnown(type)) events.sent(type, version);
   }
 
   return {
@@ -131,7 +139,7 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
         const overtaken = request.nonce !== "" && request.nonce !== state.nonce;
         if (overtaken && state.nonce !== "" && request.version !== undefined) return undefined;
       }
-      const change = request.subscribe(state.subscription, first);
+      const change = request.subscribe(state.subscription, first, state.delta.subscribed);
       const problem = subscriptionProblem(change.subscription);
       if (problem !== undefined) return problem;
       apply(state, change);
@@ -143,7 +151,7 @@ export function createAdsStream(protocol: Protocol, events: StreamEvents): AdsSt
       const served = resourceTypes.flatMap(({ url }) => types.get(url) ?? []);
       const others = unknownTypes > 0 ? [...types.values()].filter(({ type }) => !type.name) : [];
       for (const { type, state } of [...served, ...others]) {
-        const frame = look(type, state, published);
+        const frame = isDue(state, published) ? look(type, state, published) : undefined;
         if (frame && !write(frame)) return;
       }
     },

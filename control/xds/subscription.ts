@@ -2,9 +2,10 @@
 const maxNames = 20_000;
 const maxNameLength = 1024;
 
-/** Which resources of one type one stream wants. Only deltaSubscription changes the names in place. */
+/** Which resources of one type one stream wants. */
 export interface Subscription {
   readonly wildcard: boolean;
+  /** Under delta they are a set that the next request changes in place. */
   readonly names: ReadonlySet<string>;
   /**
    * The client has named something on this stream, if only "*". From then on an
@@ -53,15 +54,15 @@ export function sotwSubscription(
 /**
  * A delta request: names come and go one by one, and letting go of the unknown
  * does nothing (xds_protocol.rst, "Unsubscribing from Resources").
+ * @param names those of the subscription before, which are changed in place
  */
 export function deltaSubscription(
   before: Subscription,
+  names: Set<string>,
   subscribe: readonly string[],
   unsubscribe: readonly string[],
   allowsWildcard: boolean,
 ): SubscriptionChange {
-  // Changed in place: a request of one name must not cost a copy of thousands.
-  const names = before.names.size === 0 ? new Set<string>() : (before.names as Set<string>);
   const legacy = !before.explicit && subscribe.length === 0 && unsubscribe.length === 0;
   const askedAll = allowsWildcard && (subscribe.includes("*") || (legacy && !before.wildcard));
   const wildcard = (before.wildcard || askedAll) && !unsubscribe.includes("*");

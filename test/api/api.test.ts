@@ -63,6 +63,9 @@ describe.each(transports)("over %s", (_name, transport) => {
     ]);
     await routes.deleteRoute({ name: "chat" });
     expect((await refusal(routes.getRoute({ name: "chat" }))).code).toBe(Code.NotFound);
+    const odd = await refusal(routes.getRoute({ name: "inference/ch\u00e4t\n" }));
+    expect(odd.code).toBe(Code.NotFound);
+    expect(odd.metadata.get("weir-unknown-route")).toBe("inference/ch%C3%A4t%0A");
   });
 
   it("a wrong document is refused with every problem", async () => {

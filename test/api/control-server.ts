@@ -1,9 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
-import {
-  type ControlServer,
-  type ServerOptions,
-  startServer,
-} from "../../control/service/wiring/server.ts";
+import type { ServerOptions } from "../../control/service/wiring/options.ts";
+import { type ControlServer, startServer } from "../../control/service/wiring/server.ts";
 
 /** An address of this machine alone; port 0 is any that is free. */
 export const local = (port = 0) => ({ host: "127.0.0.1", port });

@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
-import { type ServerOptions, startServer } from "../../control/service/wiring/server.ts";
+import type { ServerOptions } from "../../control/service/wiring/options.ts";
+import { startServer } from "../../control/service/wiring/server.ts";
 import { type BootstrapOptions, bootstrap } from "../../control/xds/index.ts";
 import { freePorts } from "../free-ports.ts";
 import { weir } from "./weir-up.ts";

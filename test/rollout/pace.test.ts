@@ -65,21 +65,21 @@ it("takes no step because a clock jumps, forwards or back", async () => {
   const ledger = createLedger(() => steadyMs);
   const engine = createEngine({
     store,
-    applied: () => ({ applied: 1, wanted: 1, behind: [] }),
-    observation: ledger.observation,
-    tenants: ledger.tenants,
-    silentMs: () => 0,
+    fleet: {
+      applied: () => ({ applied: 1, wanted: 1, behind: [] }),
+      observation: ledger.observation,
+      tenants: ledger.tenants,
+      silentMs: () => 0,
+    },
     monotonicMs: () => steadyMs,
     now: () => new Date(wallMs),
     log: () => {},
   });
   const author = { principal: "test", reason: "" };
   const stored = await store.put(name, draftRoute(route, undefined), "0", "apply", author);
-  await writeRollout(
-    store,
-    name,
-    undefined,
-    begin(
+  await writeRollout(store, name, {
+    before: undefined,
+    after: begin(
       rolloutOf({
         steps: [{ weight: 20 }, { pause: { duration: "60s" } }, { weight: 50 }],
         hold: "60s",
@@ -87,10 +87,10 @@ it("takes no step because a clock jumps, forwards or back", async () => {
       route,
       new Date(wallMs),
     ),
-    create(RouteStateSchema, stored),
-    "rollout-start",
+    route: create(RouteStateSchema, stored),
+    action: "rollout-start",
     author,
-  );
+  });
   const second = async () => {
     const state = await store.getRollout(name);
     steadyMs += 1000;

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createPublisher } from "../../control/publish/publish.ts";
+import { createStagedPush } from "../../control/publish/staged.ts";
+import type { Sendable } from "../../control/publish/trial.ts";
 import { draftRoute } from "../../control/route/index.ts";
 import { createMemoryStore } from "../../control/store/memory.ts";
 import { createFleet } from "../../control/xds/fleet.ts";
 import type { XdsServer } from "../../control/xds/server.ts";
-import { createStagedPush, type Edition } from "../../control/xds/staged.ts";
 import { local } from "../api/control-server.ts";
 import { routeWithPods } from "../rollout/world.ts";
 import { createMemoryXds } from "./memory-xds.ts";
@@ -14,7 +15,7 @@ import { snapshotOf } from "./snapshots.ts";
 const everything = ["*"];
 const patience = { timeout: 20_000 };
 const quiet: XdsServer = { handle: () => false, publish: () => {}, close: () => {} };
-const edition = (canary: number): Edition => ({
+const edition = (canary: number): Sendable => ({
   snapshot: snapshotOf({ stable: 100 - canary, canary }),
 });
 
@@ -30,7 +31,7 @@ describe("pushes that were refused before they are sent", () => {
     }
     let refusals = 0;
     let nested = 0;
-    const staged = createStagedPush<Edition>(quiet, fleet, {
+    const staged = createStagedPush<Sendable>(quiet, fleet, {
       silentMs: 60_000,
       initial: () => now,
       renew: (_, waiting) => waiting,

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createStagedPush, type StagedPush } from "../../control/publish/staged.ts";
+import type { Sendable } from "../../control/publish/trial.ts";
 import { filterName } from "../../control/xds/resources/options.ts";
 import type { Refusal } from "../../control/xds/shown.ts";
-import { createStagedPush, type Edition, type StagedPush } from "../../control/xds/staged.ts";
 import { resourceTypes } from "../../control/xds/types.ts";
 
 import { sotw, startXds, type TestServer } from "./fake-envoy.ts";
@@ -10,12 +11,12 @@ import { snapshotOf } from "./snapshots.ts";
 const ecds = resourceTypes.find(({ name }) => name === "ECDS")?.url ?? "";
 
 const snapshot = (canary: number) => snapshotOf({ stable: 100 - canary, canary });
-const edition = (canary: number): Edition => ({ snapshot: snapshot(canary) });
+const edition = (canary: number): Sendable => ({ snapshot: snapshot(canary) });
 const settled = () => staged.settled(["*"])?.snapshot;
 
 let server: TestServer;
-let push: { push(edition: Edition, urgent: boolean): void; close(): void };
-let staged: StagedPush<Edition>;
+let push: { push(edition: Sendable, urgent: boolean): void; close(): void };
+let staged: StagedPush<Sendable>;
 let refusals: Refusal[];
 let silent: string[];
 let renewed: [unknown, unknown][];
@@ -26,7 +27,7 @@ beforeEach(async () => {
   silent = [];
   renewed = [];
   opened = [];
-  staged = createStagedPush<Edition>(server.xds, server.fleet, {
+  staged = createStagedPush<Sendable>(server.xds, server.fleet, {
     initial: () => ({ snapshot: snapshot(0) }),
     onSettled: () => {},
     renew(_, waiting, settled) {

@@ -1,14 +1,10 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import type { KubernetesObject } from "../../objects/index.ts";
-import { fullObjectName } from "../../objects/index.ts";
+import { fullObjectName, type KubernetesObject } from "../../objects/index.ts";
 import type { Report } from "../../route/index.ts";
 import { defined, type Manifest, type Origin } from "../manifest.ts";
-import { isEveryPath } from "./every-path.ts";
+import { reportConflicts, reportTaken } from "./conflicts.ts";
 import { fullHost, gatewaysOf } from "./full-name.ts";
-import { reportLosses } from "./losses.ts";
-
-/** One http rule as Istio has it. */
-type HttpRule = JsonObject & { name?: string; match?: JsonObject[]; route?: JsonObject[] };
+import { type HttpRule, mirrorsOf, placeAmong } from "./http-rules.ts";
 
 /** Fields of a catch-all rule that Weir's own rules take the place of. */
 const replaced = new Set([
@@ -43,59 +39,17 @@ export function mergeVirtualService(
   const { metadata, spec } = manifest.object;
   const there = existing.spec ?? {};
   const name = fullObjectName(existing);
-  const hosts = (spec.hosts ?? []) as string[];
-  const otherHosts = ((there.hosts ?? []) as string[]).filter((host) => !hosts.includes(host));
-  if (otherHosts.length > 0)
-    report(
-      "merge-other-hosts",
-      "spec.hosts",
-      `VirtualService ${name} also answers for ${otherHosts.join(", ")}: add them to hosts, or split it first`,
-    );
-  const gateways = gatewaysOf(spec.gateways, metadata.namespace);
-  const otherGateways = gatewaysOf(there.gateways, existing.metadata.namespace).filter(
-    (gateway) => !gateways.includes(gateway),
-  );
-  if (otherGateways.length > 0)
-    report(
-      "merge-other-gateways",
-      "spec.gateways",
-      `VirtualService ${name} is also bound to ${otherGateways.join(", ")}: add them to gateways, or split it first`,
-    );
-
   const rules = (there.http ?? []) as HttpRule[];
-  const own = rules.map((rule) => String(rule.name ?? "").startsWith(`${route}/`));
-  const foreign = rules.filter((_, index) => !own[index]);
-  const catchAll = own.includes(true) ? -1 : foreign.findIndex(takesAll);
-  const at = own.includes(true) ? own.indexOf(true) : catchAll >= 0 ? catchAll : foreign.length;
-  const service = serviceHosts(spec, metadata.namespace);
-  const taken = foreign[catchAll] ?? recalled(existing);
-  if (catchAll >= 0 && taken && !leadsTo(taken, service, existing.metadata.namespace)) {
-    const message = `rule ${catchAll + 1} of VirtualService ${name} takes every request and leads elsewhere: weir's rules would never be reached, or take its place`;
-    report("merge-catch-all", "spec.hosts", message);
-  }
+  const place = placeAmong(rules, route);
+  const { at, others, catchAll } = place;
+  const taken = rules[catchAll] ?? recalled(existing);
   const sameNamespace = existing.metadata.namespace === metadata.namespace;
   const kept = taken && keptOf(taken);
   const mine = ((spec.http ?? []) as HttpRule[]).map((rule) => ({
     ...unknownOf(rules.find(({ name }) => name === rule.name)),
     ...inherit(sameNamespace ? rule : qualified(rule, metadata.namespace), kept),
   }));
-  const rest = foreign.filter((_, index) => index !== catchAll);
-  // Istio takes the first rule that matches.
-  for (const rule of rest.slice(0, at))
-    if (leadsToSome(rule, service, existing.metadata.namespace))
-      report(
-        "merge-shadowed",
-        "spec.hosts",
-        `rule ${rules.indexOf(rule) + 1} of VirtualService ${name} (${described(rule)}) leads to the route's own Service before weir's rules: its requests would reach pods without a limit, and of any variant; delete the rule, or let it lead elsewhere`,
-      );
-  for (const kind of ["tls", "tcp"])
-    for (const rule of (there[kind] ?? []) as HttpRule[])
-      if (leadsToSome(rule, service, existing.metadata.namespace))
-        report(
-          "merge-shadowed",
-          "spec.hosts",
-          `a ${kind} rule of VirtualService ${name} leads to the route's own Service past weir's rules: delete it, or let it lead elsewhere`,
-        );
+  reportConflicts(manifest.object, existing, place, report);
   if (catchAll >= 0 && taken) reportTaken(taken, mine.at(-1) ?? {}, `http[${catchAll}]`, lose);
   return {
     object: {
@@ -112,79 +66,22 @@ export function mergeVirtualService(
       spec: defined({
         ...(there as JsonObject),
         hosts: spec.hosts,
-        gateways: sameNamespace || spec.gateways === undefined ? spec.gateways : gateways,
+        gateways:
+          sameNamespace || spec.gateways === undefined
+            ? spec.gateways
+            : gatewaysOf(spec.gateways, metadata.namespace),
         ...(spec.exportTo === undefined ? {} : { exportTo: spec.exportTo }),
-        http: [...rest.slice(0, at), ...mine, ...rest.slice(at)],
+        http: [...others.slice(0, at), ...mine, ...others.slice(at)],
       }),
     },
     origins: [
       ...manifest.origins.map((origin) => moved(origin, at)),
-      ...rest.map((_, index) => ({
+      ...others.map((_, index) => ({
         path: ["spec", "http", index < at ? index : index + mine.length],
         text: `kept from VirtualService ${name}`,
       })),
     ],
   };
-}
-
-function takesAll({ match }: HttpRule): boolean {
-  return (
-    match === undefined ||
-    match.length === 0 ||
-    match.some((each) => {
-      const uri = each.uri as JsonObject | undefined;
-      const fields = Object.keys(each).filter(
-        (field) => !["name", "ignoreUriCase"].includes(field),
-      );
-      const everyPath = uri?.prefix === "/" || isEveryPath(uri?.regex);
-      return fields.length === 0 || (fields.length === 1 && everyPath);
-    })
-  );
-}
-
-function serviceHosts(spec: JsonObject, namespace: string): Set<string> {
-  const rules = (spec.http ?? []) as HttpRule[];
-  return new Set(rules.flatMap(destinationsOf).map(({ host }) => fullHost(host, namespace)));
-}
-
-function destinationsOf(rule: HttpRule): JsonObject[] {
-  return (rule.route ?? []).map(({ destination }) => (destination ?? {}) as JsonObject);
-}
-
-/** Whether all destinations are hosts that Weir's own rules lead to, by any of their names. */
-function leadsTo(rule: HttpRule, hosts: Set<string>, namespace: string | undefined): boolean {
-  const destinations = destinationsOf(rule);
-  return (
-    destinations.length > 0 &&
-    destinations.every(({ host }) => hosts.has(fullHost(host, namespace)))
-  );
-}
-
-function leadsToSome(rule: HttpRule, hosts: Set<string>, namespace: string | undefined): boolean {
-  return destinationsOf(rule).some(({ host }) => hosts.has(fullHost(host, namespace)));
-}
-
-/** A rule by its name, else by what it matches. */
-function described({ match, name }: HttpRule): string {
-  return name ? String(name) : JSON.stringify(match ?? "every request");
-}
-
-/** What a rule whose place Weir's rules take said, and they do not. */
-function reportTaken(taken: HttpRule, mine: HttpRule, path: string, lose: Report): void {
-  const { match: _, name: __, route, mirror, mirrorPercent, mirrorPercentage, ...rest } = taken;
-  const mirrors = mirrorsOf(taken);
-  reportLosses({ ...rest, ...(mirrors.length > 0 ? { mirrors } : {}) }, mine, path, lose);
-  (route ?? []).forEach(({ destination, weight, ...more }, index, all) => {
-    const at = `${path}.route[${index}]`;
-    reportLosses(more, {}, at, lose);
-    const host = JSON.stringify((destination as JsonObject | undefined)?.host);
-    if (all.length > 1)
-      lose(
-        "merge-loss",
-        `spec.${at}.weight`,
-        `${at}: weight ${weight ?? 0} to ${host} gives way to the variants' weights`,
-      );
-  });
 }
 
 /** What a replaced catch-all rule had besides its destinations; mirrors in the words of the list. */
@@ -222,15 +119,6 @@ function inherit(rule: HttpRule, kept: JsonObject | undefined): HttpRule {
     headers: joined(kept.headers, rule.headers),
     mirrors: mirrors.length > 0 ? mirrors : undefined,
   });
-}
-
-/** The old single mirror in the words of the list. */
-function mirrorsOf(rule: HttpRule): JsonObject[] {
-  const { mirror, mirrorPercent, mirrorPercentage } = rule;
-  if (mirror === undefined) return (rule.mirrors as JsonObject[] | undefined) ?? [];
-  const percent =
-    mirrorPercentage ?? (typeof mirrorPercent === "number" ? { value: mirrorPercent } : undefined);
-  return [defined({ destination: mirror, percentage: percent })];
 }
 
 /** Both sides' members; lists without repeats, and the later one where both say something. */

@@ -1,5 +1,6 @@
 import type { Verdict } from "../../gen/weir/v1/rollout_pb.ts";
-import { fewest, passesAt } from "./judge.ts";
+import { fewest } from "./compare.ts";
+import { passesAt } from "./judge.ts";
 import { messageOf } from "./verdict-message.ts";
 
 /**

@@ -2,8 +2,9 @@ import { clone, create } from "@bufbuild/protobuf";
 import { type Analysis, AnalysisSchema, type Verdict } from "../../gen/weir/v1/rollout_pb.ts";
 import { counterNames, type Observation, totalOf, without } from "../../report/index.ts";
 import { tenantMetrics } from "./checks.ts";
+import { fewest, type Window } from "./compare.ts";
 import { hangsAmong, waits } from "./hangs.ts";
-import { failsAt, fewest, judge, passesAt, type Window } from "./judge.ts";
+import { failsAt, judge, passesAt } from "./judge.ts";
 import { messageOf } from "./verdict-message.ts";
 
 /** The tenants that the canary is worse for than for the others. */

@@ -19,7 +19,7 @@ const defaultDeadlineMs = 60_000;
 const maxNamed = 3;
 
 /** How far the proxies are. */
-interface Fleet {
+interface FleetProgress {
   applied: Pick<Applied, "applied" | "wanted" | "behind">;
   /** Words for when there is none. */
   nobody?: string;
@@ -32,7 +32,7 @@ interface Fleet {
  */
 export function proofOf(
   proof: Proof | undefined,
-  { applied: fleet, nobody = "no proxy is connected" }: Fleet,
+  { applied: fleet, nobody = "no proxy is connected" }: FleetProgress,
   share: ShareAgreement | undefined,
   waitedMs: number,
 ): ProofStatus {

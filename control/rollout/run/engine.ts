@@ -19,9 +19,8 @@ import { progressOf } from "./progress.ts";
 import { createWatch, type Watch, watchKey } from "./watch.ts";
 import { writeRollout } from "./write.ts";
 
-/** What the engine gets from the rooms around it. */
-export interface EngineOptions {
-  store: Store;
+/** What is seen of the proxies. */
+export interface ObservedFleet {
   /** How far the proxies are with a route. */
   applied(name: string, state: RouteState): Pick<Applied, "applied" | "wanted" | "behind">;
   observation(route: string): Observation;
@@ -31,6 +30,14 @@ export interface EngineOptions {
   voices?(route: string): Voices;
   /** Milliseconds since any proxy's filters reported. */
   silentMs(): number;
+  /** Words for a fleet without a proxy. */
+  nobody?(): string;
+}
+
+/** What the engine gets from the rooms around it. */
+export interface EngineOptions {
+  store: Store;
+  fleet: ObservedFleet;
   /** Answers of metric queries, newest first known; absent: there is no such source. */
   queries?(name: string, spec: RolloutSpec): Verdict[];
   /** What must be open before the next step. */
@@ -45,8 +52,6 @@ export interface EngineOptions {
     /** Name of the one that leads, as far as it is known. */
     leader(): string | undefined;
   };
-  /** Words for a fleet without a proxy. */
-  nobody?(): string;
   /** A clock that never jumps. */
   monotonicMs(): number;
   now(): Date;
@@ -76,7 +81,7 @@ interface Followed {
 
 /** Makes an engine. It does nothing until tick or start is called. */
 export function createEngine(options: EngineOptions): Engine {
-  const { store, monotonicMs, now, log } = options;
+  const { store, fleet, monotonicMs, now, log } = options;
   const followed = new Map<string, Followed>();
   const listeners = new Set<(name: string) => void>();
 
@@ -97,7 +102,7 @@ export function createEngine(options: EngineOptions): Engine {
     return entry;
   }
 
-  async function look(name: string, state: RolloutState): Promise<void> {
+  async function walk(name: string, state: RolloutState): Promise<void> {
     const route = await store.get(name);
     const entry = follow(name, state, route);
     const nowMs = monotonicMs();
@@ -106,14 +111,14 @@ export function createEngine(options: EngineOptions): Engine {
       state,
       {
         route,
-        applied: route ? options.applied(name, route) : { applied: 0, wanted: 0, behind: [] },
-        observation: options.observation(name),
-        tenants: options.tenants(name),
-        ...(options.voices ? { voices: options.voices(name) } : {}),
-        silentMs: options.silentMs(),
+        applied: route ? fleet.applied(name, route) : { applied: 0, wanted: 0, behind: [] },
+        observation: fleet.observation(name),
+        tenants: fleet.tenants(name),
+        ...(fleet.voices ? { voices: fleet.voices(name) } : {}),
+        silentMs: fleet.silentMs(),
         queries: options.queries?.(name, spec) ?? [],
         gates: route ? (options.gates?.(name, state, route) ?? []) : [],
-        ...(options.nobody ? { nobody: options.nobody() } : {}),
+        ...(fleet.nobody ? { nobody: fleet.nobody() } : {}),
       },
       nowMs,
       nowMs - entry.grownMs,
@@ -132,15 +137,8 @@ export function createEngine(options: EngineOptions): Engine {
     if (state.step !== before.step) state.stepStarted = timestampFromDate(now());
     try {
       const author = { principal: "rollout", reason, ...options.leadership?.() };
-      await writeRollout(
-        store,
-        name,
-        before,
-        state,
-        movesWeights ? route : undefined,
-        action,
-        author,
-      );
+      const moved = movesWeights ? route : undefined;
+      await writeRollout(store, name, { before, after: state, route: moved, action, author });
       log(`rollout of ${name}: ${action.replace("rollout-", "")}: ${reason}`);
     } catch (error) {
       // Someone else wrote first; what they wrote is looked at next.
@@ -167,7 +165,7 @@ export function createEngine(options: EngineOptions): Engine {
         continue;
       }
       try {
-        await look(name, state);
+        await walk(name, state);
       } catch (error) {
         // One rollout that cannot be looked at now must not stop the others.
         log(`rollout of ${name}: ${errorText(error)}`, "rollout-failed");

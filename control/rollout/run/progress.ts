@@ -5,7 +5,7 @@ import {
   type RolloutState,
 } from "../../gen/weir/v1/rollout_pb.ts";
 import { counterNames, totalOf } from "../../report/index.ts";
-import type { Window } from "../judge/judge.ts";
+import type { Window } from "../judge/compare.ts";
 import type { StepInputs } from "../machine/machine.ts";
 import type { Decision } from "../machine/moves.ts";
 

@@ -9,7 +9,8 @@ import {
 } from "../../report/index.ts";
 import { agrees, type ShareAgreement } from "../../route/index.ts";
 import { rateChecks } from "../judge/checks.ts";
-import { judge, type Window } from "../judge/judge.ts";
+import type { Window } from "../judge/compare.ts";
+import { judge } from "../judge/judge.ts";
 import { keepPasses } from "../judge/kept-passes.ts";
 import { createSplit, type Split } from "../judge/split-check.ts";
 import { noTenants, type TenantWindow, tenantsIn } from "../judge/tenants.ts";

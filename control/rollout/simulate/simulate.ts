@@ -50,10 +50,12 @@ export async function simulate(
   const changes: Simulated["changes"] = [];
   const engine = createEngine({
     store,
-    applied: () => ({ applied: 1, wanted: 1, behind: [] }),
-    observation: ledger.observation,
-    tenants: ledger.tenants,
-    silentMs: () => atMs - heardMs,
+    fleet: {
+      applied: () => ({ applied: 1, wanted: 1, behind: [] }),
+      observation: ledger.observation,
+      tenants: ledger.tenants,
+      silentMs: () => atMs - heardMs,
+    },
     monotonicMs: () => atMs,
     now,
     log: () => {},
@@ -61,15 +63,13 @@ export async function simulate(
   const author = { principal: "simulation", reason: "" };
   const draft = draftRoute(route, undefined);
   const stored = await store.put(name, draft, "0", "apply", author);
-  let state = await writeRollout(
-    store,
-    name,
-    undefined,
-    begin(rollout, route, now()),
-    create(RouteStateSchema, stored),
-    "rollout-start",
+  let state = await writeRollout(store, name, {
+    before: undefined,
+    after: begin(rollout, route, now()),
+    route: create(RouteStateSchema, stored),
+    action: "rollout-start",
     author,
-  );
+  });
   note(state);
 
   function note({ etag, phase, step, weight, reason }: RolloutState): void {

@@ -1,114 +1,117 @@
-import type { KeySource, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Canary, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { controlHeaders } from "../control-headers.ts";
-import type { Problem } from "../problem.ts";
+import type { Report } from "../problem.ts";
+import { checkSources } from "./sources.ts";
 
 /** What the filters read of one list. */
 const maxSources = 8;
 const maxIdleSeconds = 7 * 24 * 60 * 60;
 
-/** What is wrong with who stays where: pins, conversations, and keys that need an identity. */
-export function stickinessProblems(spec: RouteSpec): Problem[] {
-  return [
-    ...tenantSourceProblems(spec),
-    ...pinProblems(spec),
-    ...holdProblems(spec),
-    ...conversationProblems(spec.canary?.conversations),
-  ];
+/** What is wrong with who gets which variant: keys, forced and pinned ones, and conversations. */
+export function checkCanary(spec: RouteSpec, report: Report): void {
+  const { canary } = spec;
+  if (canary === undefined) return;
+  checkSources(canary.stickyBy, "spec.canary.stickyBy", report);
+  checkForce(canary, spec, report);
+  checkStickyByTenant(canary, spec, report);
+  checkPin(canary, spec, report);
+  checkHold(canary, spec, report);
+  checkConversations(canary, report);
 }
 
-function tenantSourceProblems({ canary, rateLimit }: RouteSpec): Problem[] {
-  const isTenant = ({ source }: KeySource) => source.case === "tenant";
-  const problems: Problem[] = (rateLimit?.identity ?? []).flatMap((source, index) =>
-    isTenant(source)
-      ? [
-          {
-            code: "circular",
-            path: `spec.rateLimit.identity[${index}].tenant`,
-            message: "identity tells what the tenant is: it cannot be the tenant itself",
-          },
-        ]
-      : [],
-  );
-  const index = canary?.stickyBy.findIndex(isTenant) ?? -1;
+function checkForce({ force }: Canary, { rateLimit }: RouteSpec, report: Report): void {
+  if (force === undefined) return;
+  if (rateLimit === undefined)
+    report(
+      "missing-field",
+      "spec.rateLimit",
+      "canary.force.from names tenants, which rateLimit.identity must tell apart",
+    );
+  if (controlHeaders.includes(force.header))
+    report(
+      "control-header",
+      "spec.canary.force.header",
+      `header ${force.header} is set by weir and never read from a client`,
+    );
+}
+
+function checkStickyByTenant({ stickyBy }: Canary, { rateLimit }: RouteSpec, report: Report): void {
+  const index = stickyBy.findIndex(({ source }) => source.case === "tenant");
   if (index >= 0 && rateLimit === undefined)
-    problems.push(needsIdentity(`canary.stickyBy[${index}] is the tenant`));
-  const told = canary?.stickyBy.flatMap((each) => (isTenant(each) ? rateLimit?.identity : each));
-  if (told !== undefined && told.length > maxSources)
-    problems.push({
-      code: "too-many",
-      path: "spec.canary.stickyBy",
-      message: `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${maxSources}`,
-    });
-  return problems;
-}
-
-function pinProblems({ canary, rateLimit, variants, shadow }: RouteSpec): Problem[] {
-  const pins = Object.entries(canary?.pin ?? {});
-  const names = variants.map(({ name }) => name).filter((name) => name !== shadow?.variant);
-  const unknown = pins
-    .filter(([, variant]) => !names.includes(variant))
-    .map(([tenant, variant]) => ({
-      code: "unknown-variant",
-      path: `spec.canary.pin.${tenant}`,
-      message: `variant "${variant}" is not one of ${names.join(", ")}`,
-    }));
-  if (pins.length === 0 || rateLimit !== undefined) return unknown;
-  return [...unknown, needsIdentity("canary.pin names tenants")];
-}
-
-function holdProblems({ canary, rateLimit, variants, shadow }: RouteSpec): Problem[] {
-  const hold = canary?.hold;
-  if (hold === undefined) return [];
-  if (rateLimit === undefined) return [needsIdentity("canary.hold names tiers")];
-  const tiers = Object.keys(rateLimit.tiers);
-  const names = variants.map(({ name }) => name).filter((name) => name !== shadow?.variant);
-  const problems: Problem[] = hold.tiers.flatMap((tier, index) =>
-    tiers.includes(tier)
-      ? []
-      : [
-          {
-            code: "unknown-tier",
-            path: `spec.canary.hold.tiers[${index}]`,
-            message: `tier "${tier}" is not one of ${tiers.join(", ")}`,
-          },
-        ],
+    needsIdentity(`canary.stickyBy[${index}] is the tenant`, report);
+  const told = stickyBy.flatMap((each) =>
+    each.source.case === "tenant" ? rateLimit?.identity : each,
   );
+  if (told.length > maxSources)
+    report(
+      "too-many",
+      "spec.canary.stickyBy",
+      `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${maxSources}`,
+    );
+}
+
+function checkPin({ pin }: Canary, spec: RouteSpec, report: Report): void {
+  const pins = Object.entries(pin);
+  const names = servingNames(spec);
+  for (const [tenant, variant] of pins)
+    if (!names.includes(variant))
+      report(
+        "unknown-variant",
+        `spec.canary.pin.${tenant}`,
+        `variant "${variant}" is not one of ${names.join(", ")}`,
+      );
+  if (pins.length > 0 && spec.rateLimit === undefined)
+    needsIdentity("canary.pin names tenants", report);
+}
+
+function checkHold({ hold }: Canary, spec: RouteSpec, report: Report): void {
+  if (hold === undefined) return;
+  if (spec.rateLimit === undefined) {
+    needsIdentity("canary.hold names tiers", report);
+    return;
+  }
+  const tiers = Object.keys(spec.rateLimit.tiers);
+  const names = servingNames(spec);
+  hold.tiers.forEach((tier, index) => {
+    if (!tiers.includes(tier))
+      report(
+        "unknown-tier",
+        `spec.canary.hold.tiers[${index}]`,
+        `tier "${tier}" is not one of ${tiers.join(", ")}`,
+      );
+  });
   if (!names.includes(hold.variant))
-    problems.push({
-      code: "unknown-variant",
-      path: "spec.canary.hold.variant",
-      message: `variant "${hold.variant}" is not one of ${names.join(", ")}`,
-    });
-  return problems;
+    report(
+      "unknown-variant",
+      "spec.canary.hold.variant",
+      `variant "${hold.variant}" is not one of ${names.join(", ")}`,
+    );
 }
 
-function needsIdentity(why: string): Problem {
-  return {
-    code: "missing-field",
-    path: "spec.rateLimit",
-    message: `${why}, which rateLimit.identity must tell apart`,
-  };
+/** Variants that answer users: all but the one for shadow traffic. */
+function servingNames({ shadow, variants }: RouteSpec): string[] {
+  return variants.map(({ name }) => name).filter((name) => name !== shadow?.variant);
 }
 
-type Conversations = NonNullable<NonNullable<RouteSpec["canary"]>["conversations"]>;
+function needsIdentity(why: string, report: Report): void {
+  report("missing-field", "spec.rateLimit", `${why}, which rateLimit.identity must tell apart`);
+}
 
-function conversationProblems(conversations: Conversations | undefined): Problem[] {
-  if (conversations === undefined) return [];
+function checkConversations({ conversations }: Canary, report: Report): void {
+  if (conversations === undefined) return;
   const path = "spec.canary.conversations";
   const { header, idle } = conversations;
-  const problems: Problem[] = [];
   if (controlHeaders.includes(header))
-    problems.push({
-      code: "control-header",
-      path: `${path}.header`,
-      message: `header ${header} is set by weir and names no conversation`,
-    });
+    report(
+      "control-header",
+      `${path}.header`,
+      `header ${header} is set by weir and names no conversation`,
+    );
   const seconds = Number(idle?.seconds ?? 1n);
   if (seconds < 1 || seconds > maxIdleSeconds || (idle?.nanos ?? 0) !== 0)
-    problems.push({
-      code: "out-of-range",
-      path: `${path}.idle`,
-      message: `idle must be whole seconds from 1s to ${maxIdleSeconds}s`,
-    });
-  return problems;
+    report(
+      "out-of-range",
+      `${path}.idle`,
+      `idle must be whole seconds from 1s to ${maxIdleSeconds}s`,
+    );
 }

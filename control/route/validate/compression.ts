@@ -1,60 +1,27 @@
-import type { Compression, HeaderMatch } from "../../gen/weir/v1/route_pb.ts";
-import type { Problem } from "../problem.ts";
+import type { RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Report } from "../problem.ts";
+import { checkDuplicates } from "./duplicates.ts";
+import { checkMatches } from "./matches.ts";
 
 const path = "spec.compression";
+const duplicate = { code: "duplicate-algorithm", noun: "algorithm" };
 
-/** What is wrong with the meaning of a route's compression. */
-export function compressionProblems(compression: Compression | undefined): Problem[] {
-  if (compression === undefined) return [];
+/** What is wrong with which answers are compressed, and how. */
+export function checkCompression({ compression }: RouteSpec, report: Report): void {
+  if (compression === undefined) return;
   const { algorithms } = compression;
-  return [
-    ...twice(algorithms, `${path}.algorithms`),
-    ...compression.exceptions.flatMap((exception, index) => {
-      const at = `${path}.exceptions[${index}]`;
-      return [
-        ...matchProblems(exception.match, `${at}.match`),
-        ...twice(exception.algorithms, `${at}.algorithms`),
-        ...exception.algorithms.flatMap((algorithm, i) =>
-          algorithms.includes(algorithm)
-            ? []
-            : [
-                {
-                  code: "unknown-algorithm",
-                  path: `${at}.algorithms[${i}]`,
-                  message: `algorithm ${algorithm} is not one of the route's: ${algorithms.join(", ")}`,
-                },
-              ],
-        ),
-      ];
-    }),
-  ];
-}
-
-/** Matches that match nothing in particular. */
-export function matchProblems(matches: readonly HeaderMatch[], at: string): Problem[] {
-  return matches.flatMap((match, index) =>
-    match.value.case === undefined
-      ? [
-          {
-            code: "one-of",
-            path: `${at}[${index}]`,
-            message: "a match must have exactly one of exact, prefix, present",
-          },
-        ]
-      : [],
-  );
-}
-
-function twice(algorithms: readonly string[], at: string): Problem[] {
-  return algorithms.flatMap((algorithm, index) =>
-    algorithms.indexOf(algorithm) < index
-      ? [
-          {
-            code: "duplicate-algorithm",
-            path: `${at}[${index}]`,
-            message: `algorithm "${algorithm}" is there twice`,
-          },
-        ]
-      : [],
-  );
+  checkDuplicates(algorithms, `${path}.algorithms`, duplicate, report);
+  compression.exceptions.forEach((exception, index) => {
+    const at = `${path}.exceptions[${index}]`;
+    checkMatches(exception.match, `${at}.match`, report);
+    checkDuplicates(exception.algorithms, `${at}.algorithms`, duplicate, report);
+    exception.algorithms.forEach((algorithm, i) => {
+      if (!algorithms.includes(algorithm))
+        report(
+          "unknown-algorithm",
+          `${at}.algorithms[${i}]`,
+          `algorithm ${algorithm} is not one of the route's: ${algorithms.join(", ")}`,
+        );
+    });
+  });
 }

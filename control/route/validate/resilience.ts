@@ -1,12 +1,15 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { Resilience, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
+import { checkBalance } from "./balance.ts";
+import { checkLocality } from "./locality.ts";
 
 const path = "spec.resilience";
 
 /** Conditions under which Envoy tries a request again that ran out of the time of one try. */
 const retriedWhenLate: readonly string[] = ["5xx", "gateway-error", "reset"];
 
+/** What is wrong with retries, times, and how pods are chosen. */
 export function checkResilience({ resilience }: RouteSpec, report: Report): void {
   if (resilience === undefined) return;
   const retries = resilience.retries;
@@ -27,6 +30,8 @@ export function checkResilience({ resilience }: RouteSpec, report: Report): void
         `${name.split(".").at(-1)} must be at least 0.001s`,
       );
   checkFirstByte(resilience, report);
+  checkBalance(resilience, report);
+  if (resilience.locality) checkLocality(resilience.locality, report);
 }
 
 /** A request that was too late is not tried again; a proxy knows one such time, not two. */

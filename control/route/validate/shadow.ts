@@ -1,76 +1,115 @@
-import type { Attach, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { RouteSpec, Shadow } from "../../gen/weir/v1/route_pb.ts";
+import { controlHeaders } from "../control-headers.ts";
 import { mirrors } from "../filter/shadow-policy.ts";
-import type { Problem } from "../problem.ts";
+import type { Report } from "../problem.ts";
+import { shadowHeaderNames } from "../shadow-headers.ts";
+import { checkMatches } from "./matches.ts";
 
-/** What is wrong with where shadow traffic goes and what it is charged to. */
-export function shadowProblems({ shadow, rateLimit, variants }: RouteSpec): Problem[] {
-  if (shadow === undefined) return [];
-  const labels = variants.find(({ name }) => name === shadow.variant)?.labels ?? {};
-  return [
-    ...tierProblems(shadow.tier, shadow.mode, Object.keys(rateLimit?.tiers ?? {})),
-    ...diverted(shadow),
-    ...arrivalProblems(shadow.arrival, labels, shadow.variant),
-  ];
+/** What is wrong with who is copied or diverted, where to, and what it is charged to. */
+export function checkShadow(spec: RouteSpec, report: Report): void {
+  const { shadow, variants, rateLimit } = spec;
+  if (shadow === undefined) return;
+  const target = variants.find((each) => each.name === shadow.variant);
+  if (target === undefined)
+    report(
+      "unknown-variant",
+      "spec.shadow.variant",
+      `variant "${shadow.variant}" is not one of ${variants.map((each) => each.name).join(", ")}`,
+    );
+  else if (target.weight !== 0)
+    report(
+      "shadow-weight",
+      "spec.shadow.variant",
+      `variant ${shadow.variant} takes shadow traffic only: its weight must be 0, not ${target.weight}`,
+    );
+  const { modeHeader, tagHeader } = shadowHeaderNames(shadow);
+  if (modeHeader === tagHeader)
+    report(
+      "same-header",
+      "spec.shadow.tagHeader",
+      `modeHeader and tagHeader must differ, both are ${modeHeader}`,
+    );
+  for (const [field, header] of Object.entries({ modeHeader, tagHeader }))
+    if (controlHeaders.includes(header))
+      report("control-header", `spec.shadow.${field}`, `header ${header} has another meaning`);
+  checkMatches(shadow.match, "spec.shadow.match", report);
+  if (shadow.from.length > 0 && rateLimit === undefined)
+    report(
+      "missing-field",
+      "spec.rateLimit",
+      "shadow.from names tenants, which rateLimit.identity must tell apart",
+    );
+  checkTier(shadow, spec, report);
+  checkDiverted(shadow, report);
+  checkArrival(shadow, spec, report);
+  checkIsolation(shadow, spec, report);
 }
 
-function tierProblems(tier: string, mode: string, tiers: string[]): Problem[] {
+function checkTier({ tier, mode }: Shadow, { rateLimit }: RouteSpec, report: Report): void {
   const path = "spec.shadow.tier";
-  if (tier === "") return [];
+  const tiers = Object.keys(rateLimit?.tiers ?? {});
+  if (tier === "") return;
   if (mode !== "divert")
-    return [
-      {
-        code: "no-effect",
-        path,
-        message: "tier has no meaning for mirrored requests: only diverted ones are limited",
-      },
-    ];
-  if (tiers.includes(tier)) return [];
-  return [
-    {
-      code: "unknown-tier",
+    report(
+      "no-effect",
       path,
-      message: `tier "${tier}" is not one of ${tiers.join(", ") || "none, there is no rateLimit"}`,
-    },
-  ];
+      "tier has no meaning for mirrored requests: only diverted ones are limited",
+    );
+  else if (!tiers.includes(tier))
+    report(
+      "unknown-tier",
+      path,
+      `tier "${tier}" is not one of ${tiers.join(", ") || "none, there is no rateLimit"}`,
+    );
 }
 
 /** What only a copy can have. */
-function diverted(shadow: NonNullable<RouteSpec["shadow"]>): Problem[] {
-  if (mirrors(shadow)) return [];
+function checkDiverted(shadow: Shadow, report: Report): void {
+  if (mirrors(shadow)) return;
   const { maxBodyBytes, maxInFlight } = shadow;
-  return Object.entries({ maxBodyBytes, maxInFlight })
-    .filter(([, value]) => value !== undefined)
-    .map(([field]) => ({
-      code: "no-effect",
-      path: `spec.shadow.${field}`,
-      message: `${field} has no meaning for diverted requests: it limits copies`,
-    }));
+  for (const [field, value] of Object.entries({ maxBodyBytes, maxInFlight }))
+    if (value !== undefined)
+      report(
+        "no-effect",
+        `spec.shadow.${field}`,
+        `${field} has no meaning for diverted requests: it limits copies`,
+      );
 }
 
 /** A selector that matches other pods too would stamp real requests as shadow traffic. */
-function arrivalProblems(
-  arrival: Attach | undefined,
-  labels: Record<string, string>,
-  variant: string,
-): Problem[] {
-  if (arrival === undefined) return [];
+function checkArrival(shadow: Shadow, spec: RouteSpec, report: Report): void {
+  const { arrival, variant } = shadow;
+  if (arrival === undefined) return;
   const path = "spec.shadow.arrival";
-  if (Object.keys(arrival.selector).length === 0 || arrival.targetRefs.length > 0)
-    return [
-      {
-        code: "one-of",
-        path,
-        message: "arrival must have a selector, and no targetRefs: it names pods",
-      },
-    ];
-  const missing = Object.entries(labels).filter(([key, value]) => arrival.selector[key] !== value);
-  if (missing.length === 0) return [];
+  if (Object.keys(arrival.selector).length === 0 || arrival.targetRefs.length > 0) {
+    report("one-of", path, "arrival must have a selector, and no targetRefs: it names pods");
+    return;
+  }
+  const labels = Object.entries(labelsOf(shadow, spec));
+  const missing = labels.filter(([key, value]) => arrival.selector[key] !== value);
+  if (missing.length === 0) return;
   const words = missing.map(([key, value]) => `${key}: ${value}`).join(", ");
-  return [
-    {
-      code: "arrival-labels",
-      path: `${path}.selector`,
-      message: `selector must have the labels of variant ${variant} (${words} is missing), or it stamps other pods' requests`,
-    },
-  ];
+  report(
+    "arrival-labels",
+    `${path}.selector`,
+    `selector must have the labels of variant ${variant} (${words} is missing), or it stamps other pods' requests`,
+  );
+}
+
+function checkIsolation(shadow: Shadow, spec: RouteSpec, report: Report): void {
+  const selector = shadow.isolate?.selector;
+  if (selector === undefined) return;
+  const labels = labelsOf(shadow, spec);
+  for (const [name, value] of Object.entries(labels))
+    if (selector[name] !== value)
+      report(
+        "isolate-selector",
+        "spec.shadow.isolate.selector",
+        `selector must have the labels of variant ${shadow.variant}: ${name}: ${value} is missing`,
+      );
+}
+
+/** Labels of the pods that get shadow traffic. */
+function labelsOf({ variant }: Shadow, { variants }: RouteSpec): Record<string, string> {
+  return variants.find(({ name }) => name === variant)?.labels ?? {};
 }

@@ -1,11 +1,11 @@
-import type { Locality, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations, UpstreamTls } from "../../gen/weir/v1/traffic_pb.ts";
 import { controlHeaders } from "../control-headers.ts";
 import type { Report } from "../problem.ts";
 import { shadowHeaders } from "../shadow-headers.ts";
-import { matchProblems } from "./compression.ts";
+import { checkMatches } from "./matches.ts";
 
-/** What is wrong with how a route treats requests and pods: drills, headers, TLS, balance, localities. */
+/** What is wrong with how a route treats requests and pods: drills, headers, CORS, TLS. */
 export function checkTraffic(spec: RouteSpec, report: Report): void {
   checkFault(spec, report);
   for (const direction of ["request", "response"] as const) {
@@ -19,8 +19,6 @@ export function checkTraffic(spec: RouteSpec, report: Report): void {
       'allowCredentials with origin "*" would let every page act in its visitors\' names: list the origins',
     );
   if (spec.tls) checkTls(spec.tls, report);
-  checkBalance(spec, report);
-  if (spec.resilience?.locality) checkLocality(spec.resilience.locality, report);
 }
 
 function checkFault({ fault, variants }: RouteSpec, report: Report): void {
@@ -38,8 +36,7 @@ function checkFault({ fault, variants }: RouteSpec, report: Report): void {
       "spec.fault.variant",
       `variant "${fault.variant}" is not one of ${variants.map(({ name }) => name).join(", ")}`,
     );
-  for (const { code, message, path } of matchProblems(fault.match, "spec.fault.match"))
-    report(code, path, message);
+  checkMatches(fault.match, "spec.fault.match", report);
 }
 
 const maxValueLength = 2048;
@@ -119,112 +116,4 @@ function checkTls(tls: UpstreamTls, report: Report): void {
       `${path}.insecureSkipVerify`,
       "insecureSkipVerify makes caCertificates and subjectAltNames meaningless",
     );
-}
-
-function checkBalance({ resilience }: RouteSpec, report: Report): void {
-  const path = "spec.resilience";
-  const balance = resilience?.balance;
-  const policy = balance?.policy || "least-request";
-  const hash = balance?.hash;
-  if ((policy === "consistent-hash") !== (hash !== undefined))
-    report(
-      "balance-hash",
-      `${path}.balance`,
-      policy === "consistent-hash"
-        ? "policy consistent-hash needs hash: what to hash"
-        : `hash has no meaning with policy ${policy}: only with consistent-hash`,
-    );
-  if (resilience?.warmup && policy !== "least-request" && policy !== "round-robin")
-    report(
-      "warmup-policy",
-      `${path}.warmup`,
-      `warmup works with least-request and round-robin, not with ${policy}`,
-    );
-  if (hash === undefined) return;
-  if (hash.ringSize !== undefined && hash.maglevTableSize !== undefined)
-    report(
-      "one-of",
-      `${path}.balance.hash`,
-      "hash must have at most one of ringSize, maglevTableSize",
-    );
-  if (hash.maglevTableSize !== undefined && !isPrime(hash.maglevTableSize))
-    report(
-      "not-prime",
-      `${path}.balance.hash.maglevTableSize`,
-      `maglevTableSize must be a prime, not ${hash.maglevTableSize}`,
-    );
-}
-
-function isPrime(value: number): boolean {
-  if (value < 4) return value > 1;
-  for (let factor = 2; factor * factor <= value; factor++) if (value % factor === 0) return false;
-  return true;
-}
-
-const topologyLabels = [
-  "topology.kubernetes.io/region",
-  "topology.kubernetes.io/zone",
-  "topology.istio.io/subzone",
-];
-
-function checkLocality({ distribute, failover, failoverPriority }: Locality, report: Report): void {
-  const path = "spec.resilience.locality";
-  if (distribute.length > 0 && failover.length > 0)
-    report("one-of", path, "locality must have at most one of distribute, failover");
-  if (failover.length > 0)
-    failoverPriority.forEach((label, index) => {
-      if (topologyLabels.includes(label))
-        report(
-          "failover-priority",
-          `${path}.failoverPriority[${index}]`,
-          `failover already orders by ${label}`,
-        );
-    });
-  distribute.forEach(({ from, to }, index) => {
-    const sum = Object.values(to).reduce((total, share) => total + share, 0);
-    if (sum !== 100)
-      report(
-        "shares-sum",
-        `${path}.distribute[${index}].to`,
-        `shares of ${from} must sum to exactly 100, not ${sum}`,
-      );
-    for (const [locality, share] of Object.entries(to))
-      if (share < 1)
-        report(
-          "out-of-range",
-          `${path}.distribute[${index}].to.${locality}`,
-          `share of ${locality} must be at least 1: leave it out instead`,
-        );
-    checkOverlap(Object.keys(to), `${path}.distribute[${index}].to`, report);
-  });
-  checkOverlap(
-    distribute.map(({ from }) => from),
-    `${path}.distribute`,
-    report,
-  );
-}
-
-/** "a/*" and "a/b" in one list would leave it open which counts. */
-function checkOverlap(localities: string[], path: string, report: Report): void {
-  for (const locality of localities)
-    if (!/^(?:\*|[^/*]+(?:\/(?:\*|[^/*]+(?:\/(?:\*|[^/*]+))?))?)$/.test(locality))
-      report(
-        "bad-value",
-        path,
-        `locality "${locality}" must be region/zone/subzone, with "*" only at the end`,
-      );
-  localities.forEach((one, index) => {
-    const twin = localities.find((other, at) => at < index && covers(one, other));
-    if (twin !== undefined)
-      report("locality-overlap", path, `localities ${twin} and ${one} overlap`);
-  });
-}
-
-function covers(a: string, b: string): boolean {
-  const [x, y] = [a.split("/"), b.split("/")];
-  for (let i = 0; i < Math.max(x.length, y.length); i++) {
-    if (x[i] === "*" || y[i] === "*" || x[i] === undefined || y[i] === undefined) return true;
-    if (x[i] !== y[i]) return false;
-  }
-  return true;
 }

@@ -10,20 +10,11 @@ import {
   text,
 } from "../../etcd/index.ts";
 import { type KeyValue, RangeRequest_SortOrder } from "../../gen/etcdserverpb/rpc_pb.ts";
-import type { RolloutState } from "../../gen/weir/v1/rollout_pb.ts";
-import type { AuditEntry, RouteState } from "../../gen/weir/v1/service_pb.ts";
+import type { AuditEntry } from "../../gen/weir/v1/service_pb.ts";
 import { createBroadcast } from "../broadcast.ts";
-import {
-  type Change,
-  deleteChange,
-  eventName,
-  eventOf,
-  putChange,
-  rolloutChange,
-  rolloutEventName,
-  rolloutEventOf,
-} from "../change.ts";
+import { type Change, eventName, eventOf, rolloutEventName, rolloutEventOf } from "../change.ts";
 import { type Store, StoreUnavailableError } from "../store.ts";
+import { createWrites } from "../writes.ts";
 import { type Copy, checkGrown } from "./copy.ts";
 import { checkLayout, isDamaged, keysBelow, openEntry, sequenceIn } from "./layout.ts";
 import { createMirror, type Mirror } from "./mirror.ts";
@@ -245,24 +236,7 @@ export function createEtcdStore(
         ({ rollouts }) => rollouts.get(name),
       ),
     listRollouts: () => read(everything, same).then(({ rollouts }) => sorted(rollouts)),
-    async put(name, draft, etag, action, author) {
-      const { state } = await write(name, (stored, sequence) =>
-        putChange(name, draft, etag, stored, sequence, action, author, now()),
-      );
-      return state as RouteState;
-    },
-    async delete(name, etag, author) {
-      const { entry } = await write(name, (stored, sequence) =>
-        deleteChange(name, etag, stored, sequence, author, now()),
-      );
-      return entry.before as RouteState;
-    },
-    async putRollout(name, given, action, author) {
-      const { state, rollout } = await write(name, (stored, sequence) =>
-        rolloutChange(name, given, stored, sequence, action, author, now()),
-      );
-      return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
-    },
+    ...createWrites(write, now),
     audit: (name, limit) => asked(() => history(name, limit)),
     watch(after, signal) {
       // Registered before the backlog is read, so that nothing written in between is lost.

@@ -7,16 +7,14 @@ import { errorText } from "../../text/error-text.ts";
 import { createBroadcast } from "../broadcast.ts";
 import {
   type Change,
-  deleteChange,
   eventName,
   eventOf,
-  putChange,
-  rolloutChange,
   rolloutEventName,
   rolloutEventOf,
   type Stored,
 } from "../change.ts";
 import { type Store, StoreUnavailableError } from "../store.ts";
+import { createWrites } from "../writes.ts";
 import { createChangeLog } from "./change-log.ts";
 import { attend, probe } from "./follow-kind.ts";
 import { LossError } from "./loss.ts";
@@ -231,18 +229,7 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
       await usable();
       return { routes: sorted(states), sequence: log.newest() };
     },
-    async put(name, draft, etag, action, author) {
-      const { state } = await write(name, (stored, sequence) =>
-        putChange(name, draft, etag, stored, sequence, action, author, now()),
-      );
-      return state as RouteState;
-    },
-    async delete(name, etag, author) {
-      const { entry } = await write(name, (stored, sequence) =>
-        deleteChange(name, etag, stored, sequence, author, now()),
-      );
-      return entry.before as RouteState;
-    },
+    ...createWrites(write, now),
     async getRollout(name) {
       await usable();
       return rollouts.get(name);
@@ -250,12 +237,6 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
     async listRollouts() {
       await usable();
       return sorted(rollouts);
-    },
-    async putRollout(name, given, action, author) {
-      const { rollout, state } = await write(name, (stored, sequence) =>
-        rolloutChange(name, given, stored, sequence, action, author, now()),
-      );
-      return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
     },
     async audit(name, limit) {
       await usable();

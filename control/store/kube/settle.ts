@@ -8,8 +8,8 @@ import {
   routeName,
   validateRoute,
 } from "../../route/index.ts";
-import { type Change, deleteChange, putChange } from "../change.ts";
-import { StoreUnavailableError } from "../store.ts";
+import { type Change, deleteChange, putChange, type Writing } from "../change.ts";
+import { type Author, StoreUnavailableError } from "../store.ts";
 import type { ChangeLog } from "./change-log.ts";
 import { checkDeleted } from "./loss.ts";
 import { routePath, storeManager } from "./names.ts";
@@ -150,8 +150,7 @@ async function adopt(on: Settling, name: string, read: RouteObject): Promise<boo
   const added = await append(on, () => {
     // Another route that was decided on meanwhile may have taken a host.
     if (meaningProblems(on, route).length > 0) return undefined;
-    const known = { route: stored, rollout: undefined, fence: on.log.fence() };
-    return putChange(name, draft, "", known, on.log.newest() + 1n, "apply", author, on.now());
+    return putChange(writing(on, name, stored, author), draft, "", "apply");
   });
   if (added === undefined) return false;
   return project(on, name, read.object);
@@ -165,8 +164,7 @@ async function adoptDelete(
   const author = { principal: live ? editor(live) : "", reason: "deleted in the cluster" };
   const stored = on.states.get(name);
   const added = await append(on, () => {
-    const known = { route: stored, rollout: undefined, fence: on.log.fence() };
-    return deleteChange(name, "", known, on.log.newest() + 1n, author, on.now());
+    return deleteChange(writing(on, name, stored, author), "");
   });
   if (added === undefined) return false;
   await on.log.markApplied(added.entry.sequence);
@@ -181,6 +179,17 @@ function append(on: Settling, make: () => Change | undefined): Promise<Change | 
     await on.log.catchUp();
     return undefined;
   });
+}
+
+/** What was done in the cluster, as the next write of the log. */
+function writing(
+  { log, now }: Settling,
+  name: string,
+  route: RouteState | undefined,
+  author: Author,
+): Writing {
+  const stored = { route, rollout: undefined, fence: log.fence() };
+  return { name, stored, sequence: log.newest() + 1n, author, now: now() };
 }
 
 function meaningProblems(on: Settling, route: InferenceRoute): Problem[] {

@@ -10,17 +10,13 @@ import { errorText } from "../../text/error-text.ts";
 import { createBroadcast } from "../broadcast.ts";
 import {
   type Change,
-  deleteChange,
   eventName,
   eventOf,
-  putChange,
-  rolloutChange,
   rolloutEventName,
   rolloutEventOf,
   type Stored,
 } from "../change.ts";
 import { openRecord, sealRecord } from "../record.ts";
-
 import {
   FencedError,
   NotStoredError,
@@ -28,6 +24,7 @@ import {
   type Store,
   StoreUnavailableError,
 } from "../store.ts";
+import { createWrites } from "../writes.ts";
 import { type Directory, takeDirectory } from "./directory.ts";
 import { checkRoom } from "./room.ts";
 
@@ -152,18 +149,7 @@ export function createLmdbStore(
         sequence: BigInt(newest()),
       }));
     },
-    async put(name, draft, etag, action, author) {
-      const change = write(name, (before, sequence) =>
-        putChange(name, draft, etag, before, sequence, action, author, now()),
-      );
-      return change.state as RouteState;
-    },
-    async delete(name, etag, author) {
-      const change = write(name, (before, sequence) =>
-        deleteChange(name, etag, before, sequence, author, now()),
-      );
-      return change.entry.before as RouteState;
-    },
+    ...createWrites(write, now),
     async getRollout(name) {
       return guard(() => storedRollout(name));
     },
@@ -173,12 +159,6 @@ export function createLmdbStore(
           read(RolloutStateSchema, value, `the rollout of ${key}`),
         ),
       );
-    },
-    async putRollout(name, given, action, author) {
-      const { state, rollout } = write(name, (before, sequence) =>
-        rolloutChange(name, given, before, sequence, action, author, now()),
-      );
-      return { rollout: rollout as RolloutState, ...(state ? { route: state } : {}) };
     },
     async audit(name, limit) {
       return guard(() => {

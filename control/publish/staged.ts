@@ -1,14 +1,16 @@
-import type { Fleet, Member } from "./fleet.ts";
-import type { XdsServer } from "./server.ts";
-import type { Refusal } from "./shown.ts";
-import type { Snapshot } from "./snapshot.ts";
-import { type Edition, minRefusing, refusalOf, runs, takes } from "./trial.ts";
-import { type ResourceType, resourceTypes } from "./types.ts";
-
-export type { Edition };
+import {
+  type Fleet,
+  type Member,
+  type Refusal,
+  type ResourceType,
+  resourceTypes,
+  type Snapshot,
+  type XdsServer,
+} from "../xds/index.ts";
+import { minRefusing, refusalOf, runs, type Sendable, takes } from "./trial.ts";
 
 /** A new edition for the proxies of one scope. */
-export interface Push<E extends Edition> {
+export interface Push<E extends Sendable> {
   scope: readonly string[];
   edition: E;
   /** False: to all at once, as what leads back to what ran before. */
@@ -19,7 +21,7 @@ export interface Push<E extends Edition> {
  * Sends editions canary-wise, each scope for itself: to one proxy, and to all
  * others of the scope once that one runs it.
  */
-export interface StagedPush<E extends Edition> {
+export interface StagedPush<E extends Sendable> {
   /**
    * What leads back takes the place of all that is under way in its scope. Any other
    * edition waits for the one that is being tried, so that changes that come faster
@@ -35,7 +37,7 @@ export interface StagedPush<E extends Edition> {
   close(): void;
 }
 
-export interface StagedPushOptions<E extends Edition> {
+export interface StagedPushOptions<E extends Sendable> {
   /** A proxy that says nothing for this long is passed over, and the next one is first. */
   silentMs: number;
   /** What the first proxy of a scope is sent that no proxy had until now. */
@@ -50,7 +52,8 @@ export interface StagedPushOptions<E extends Edition> {
   onSilence(node: string): void;
 }
 
-interface Lane<E> {
+/** How far a scope is. */
+interface ScopePush<E> {
   scope: readonly string[];
   settled: E;
   trial?: Trial<E>;
@@ -72,12 +75,12 @@ interface Trial<E> {
 }
 
 /** Makes what sends an edition to one proxy of its scope first, and to the others when that one runs it. */
-export function createStagedPush<E extends Edition>(
+export function createStagedPush<E extends Sendable>(
   xds: XdsServer,
   fleet: Fleet,
   { silentMs, initial, renew, onSettled, onRefusal, onSilence }: StagedPushOptions<E>,
 ): StagedPush<E> {
-  const lanes = new Map<string, Lane<E>>();
+  const lanes = new Map<string, ScopePush<E>>();
   /** How many answers a proxy had given when it was passed over: it is not first until it gives another. */
   const silent = new WeakMap<Member, number>();
   /** Refusals that were known before an edition was sent; they are told in a turn of their own. */
@@ -91,7 +94,7 @@ export function createStagedPush<E extends Edition>(
     return (tries ? trial.edition : lane.settled).snapshot;
   }
 
-  function laneOf(scope: readonly string[]): Lane<E> {
+  function laneOf(scope: readonly string[]): ScopePush<E> {
     const key = scope.join();
     let lane = lanes.get(key);
     if (lane === undefined) {
@@ -101,17 +104,17 @@ export function createStagedPush<E extends Edition>(
     return lane;
   }
 
-  function membersOf({ scope }: Lane<E>): Member[] {
+  function membersOf({ scope }: ScopePush<E>): Member[] {
     const key = scope.join();
     return fleet.members().filter((member) => member.scope.join() === key);
   }
 
-  function end(lane: Lane<E>): void {
+  function end(lane: ScopePush<E>): void {
     clearTimeout(lane.trial?.timer);
     delete lane.trial;
   }
 
-  function settle(lane: Lane<E>, edition: E): void {
+  function settle(lane: ScopePush<E>, edition: E): void {
     end(lane);
     const before = lane.settled;
     lane.settled = edition;
@@ -119,13 +122,13 @@ export function createStagedPush<E extends Edition>(
   }
 
   /** The turn of what waited while another was tried. */
-  function next(lane: Lane<E>): void {
+  function next(lane: ScopePush<E>): void {
     const { waiting, scope, settled } = lane;
     delete lane.waiting;
     if (waiting) begin(lane, renew(scope, waiting, settled), new Set());
   }
 
-  function begin(lane: Lane<E>, edition: E, passedOver: Set<Member>): void {
+  function begin(lane: ScopePush<E>, edition: E, passedOver: Set<Member>): void {
     end(lane);
     const changed = resourceTypes.filter(
       ({ name }) => lane.settled.snapshot[name].version !== edition.snapshot[name].version,
@@ -180,7 +183,7 @@ export function createStagedPush<E extends Edition>(
   }
 
   /** Ends a trial that is decided; false when it goes on. */
-  function judge(lane: Lane<E>, trial: Trial<E>, tell: typeof onRefusal): boolean {
+  function judge(lane: ScopePush<E>, trial: Trial<E>, tell: typeof onRefusal): boolean {
     const { edition, changed, first, judges, passedOver } = trial;
     const there = judges.filter((member) => member.isConnected());
     // Where all were sent it, anyone's yes will do, also that of one who came later.
@@ -212,7 +215,7 @@ export function createStagedPush<E extends Edition>(
   }
 
   /** Tries with another proxy, and the newest at once. */
-  function again(lane: Lane<E>, { edition, passedOver }: Trial<E>): void {
+  function again(lane: ScopePush<E>, { edition, passedOver }: Trial<E>): void {
     const { waiting } = lane;
     delete lane.waiting;
     begin(lane, waiting ?? edition, passedOver);

@@ -1,10 +1,13 @@
-import type { Member } from "./fleet.ts";
-import type { Refusal } from "./shown.ts";
-import type { Snapshot } from "./snapshot.ts";
-import { type ResourceType, resourceTypes } from "./types.ts";
+import {
+  type Member,
+  type Refusal,
+  type ResourceType,
+  resourceTypes,
+  type Snapshot,
+} from "../xds/index.ts";
 
 /** What proxies of a scope can be sent. */
-export interface Edition {
+export interface Sendable {
   readonly snapshot: Snapshot;
 }
 
@@ -20,7 +23,7 @@ export function minRefusing(members: readonly Member[]): Member | undefined {
 export function refusalOf(
   { node, answer }: Member,
   changed: readonly ResourceType[],
-  { snapshot }: Edition,
+  { snapshot }: Sendable,
 ): Refusal | undefined {
   for (const { name: type } of changed) {
     const { state, message } = answer(type, snapshot[type].version);
@@ -33,7 +36,7 @@ export function refusalOf(
 export function takes(
   member: Member,
   changed: readonly ResourceType[],
-  { snapshot }: Edition,
+  { snapshot }: Sendable,
 ): boolean {
   return (
     changed.some(({ name }) => member.answer(name, "").state !== "unasked") &&

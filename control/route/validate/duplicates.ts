@@ -1,0 +1,14 @@
+import type { Report } from "../problem.ts";
+
+/** Reports every name that is there for the second time. */
+export function checkDuplicates(
+  names: readonly string[],
+  path: string,
+  { code, noun }: { code: string; noun: string },
+  report: Report,
+): void {
+  names.forEach((name, index) => {
+    if (names.indexOf(name) < index)
+      report(code, `${path}[${index}]`, `${noun} "${name}" is there twice`);
+  });
+}
