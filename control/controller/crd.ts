@@ -51,9 +51,7 @@ function inferenceRoutes(): JsonSchema {
 
 function routeChanges(): JsonSchema {
   const spec = structural(schemaOf(ChangeRecordSchema));
-  addRules(spec, "", [
-    { rule: "self == oldSelf", message: "a change that was recorded stays as it is" },
-  ]);
+  addRules(spec, "", [{ rule: "self == oldSelf", message: "a recorded change cannot be edited" }]);
   return definition({
     kind: "RouteChange",
     plural: "routechanges",

@@ -46,7 +46,7 @@ export function mergeDestinationRule(
     lose(
       "merge-loss",
       "spec.resilience",
-      `trafficPolicy.portLevelSettings of port ${(port as JsonObject | undefined)?.number} stays, and Istio takes nothing of the route's resilience for that port`,
+      `trafficPolicy.portLevelSettings of port ${(port as JsonObject | undefined)?.number} is kept, so Istio ignores the route's resilience for that port`,
     );
   return {
     object: {

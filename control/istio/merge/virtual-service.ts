@@ -70,7 +70,7 @@ export function mergeVirtualService(
   const service = serviceHosts(spec, metadata.namespace);
   const taken = foreign[catchAll] ?? recalled(existing);
   if (catchAll >= 0 && taken && !leadsTo(taken, service, existing.metadata.namespace)) {
-    const message = `rule ${catchAll + 1} of VirtualService ${name} takes every request and leads elsewhere: weir's rules would never be reached, or take its place`;
+    const message = `rule ${catchAll + 1} of VirtualService ${name} matches every request and routes elsewhere; weir's rules would never be reached, or would replace it: remove it or give it a narrower match`;
     report("merge-catch-all", "spec.hosts", message);
   }
   const sameNamespace = existing.metadata.namespace === metadata.namespace;
@@ -86,7 +86,7 @@ export function mergeVirtualService(
       report(
         "merge-shadowed",
         "spec.hosts",
-        `rule ${rules.indexOf(rule) + 1} of VirtualService ${name} (${described(rule)}) leads to the route's own Service before weir's rules: its requests would reach pods without a limit, and of any variant; delete the rule, or let it lead elsewhere`,
+        `rule ${rules.indexOf(rule) + 1} of VirtualService ${name} (${described(rule)}) routes to the same Service before weir's rules: its requests would reach pods of any variant without limits; delete the rule, or let it lead elsewhere`,
       );
   for (const kind of ["tls", "tcp"])
     for (const rule of (there[kind] ?? []) as HttpRule[])
@@ -94,7 +94,7 @@ export function mergeVirtualService(
         report(
           "merge-shadowed",
           "spec.hosts",
-          `a ${kind} rule of VirtualService ${name} leads to the route's own Service past weir's rules: delete it, or let it lead elsewhere`,
+          `a ${kind} rule of VirtualService ${name} routes to the same Service and bypasses weir's rules: delete it, or let it lead elsewhere`,
         );
   if (catchAll >= 0 && taken) reportTaken(taken, mine.at(-1) ?? {}, `http[${catchAll}]`, lose);
   return {
@@ -182,7 +182,7 @@ function reportTaken(taken: HttpRule, mine: HttpRule, path: string, lose: Report
       lose(
         "merge-loss",
         `spec.${at}.weight`,
-        `${at}: weight ${weight ?? 0} to ${host} gives way to the variants' weights`,
+        `${at}: weight ${weight ?? 0} to ${host} is replaced by the variants' weights`,
       );
   });
 }

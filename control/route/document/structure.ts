@@ -128,7 +128,7 @@ function toProblem(error: ErrorObject): Problem {
       const near = nearest(field, known);
       return problem(
         "unknown-field",
-        `unknown field ${show(field)}${near ? `, did you mean "${near}"?` : `: known are ${known.join(", ")}`}`,
+        `unknown field ${show(field)}${near ? `, did you mean "${near}"?` : `: known fields are ${known.join(", ")}`}`,
         join(path, field),
       );
     }

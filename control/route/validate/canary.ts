@@ -24,20 +24,21 @@ function tenantSourceProblems({ canary, rateLimit }: RouteSpec): Problem[] {
           {
             code: "circular",
             path: `spec.rateLimit.identity[${index}].tenant`,
-            message: "identity tells what the tenant is: it cannot be the tenant itself",
+            message:
+              "rateLimit.identity determines the tenant, so it cannot use the tenant: use header, apiKey, sourceIp or san",
           },
         ]
       : [],
   );
   const index = canary?.stickyBy.findIndex(isTenant) ?? -1;
   if (index >= 0 && rateLimit === undefined)
-    problems.push(needsIdentity(`canary.stickyBy[${index}] is the tenant`));
+    problems.push(needsIdentity(`canary.stickyBy[${index}] uses the tenant`));
   const told = canary?.stickyBy.flatMap((each) => (isTenant(each) ? rateLimit?.identity : each));
   if (told !== undefined && told.length > maxSources)
     problems.push({
       code: "too-many",
       path: "spec.canary.stickyBy",
-      message: `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${maxSources}`,
+      message: `stickyBy has ${told.length} sources, including those of rateLimit.identity: at most ${maxSources} are allowed`,
     });
   return problems;
 }
@@ -86,7 +87,7 @@ function needsIdentity(why: string): Problem {
   return {
     code: "missing-field",
     path: "spec.rateLimit",
-    message: `${why}, which rateLimit.identity must tell apart`,
+    message: `${why}: set rateLimit.identity, which identifies tenants`,
   };
 }
 
@@ -101,7 +102,7 @@ function conversationProblems(conversations: Conversations | undefined): Problem
     problems.push({
       code: "control-header",
       path: `${path}.header`,
-      message: `header ${header} is set by weir and names no conversation`,
+      message: `header ${header} is set by weir and cannot name a conversation: use another header`,
     });
   const seconds = Number(idle?.seconds ?? 1n);
   if (seconds < 1 || seconds > maxIdleSeconds || (idle?.nanos ?? 0) !== 0)

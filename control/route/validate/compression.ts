@@ -21,7 +21,7 @@ export function compressionProblems(compression: Compression | undefined): Probl
                 {
                   code: "unknown-algorithm",
                   path: `${at}.algorithms[${i}]`,
-                  message: `algorithm ${algorithm} is not one of the route's: ${algorithms.join(", ")}`,
+                  message: `algorithm ${algorithm} is not one of spec.compression.algorithms: ${algorithms.join(", ")}`,
                 },
               ],
         ),
@@ -52,7 +52,7 @@ function twice(algorithms: readonly string[], at: string): Problem[] {
           {
             code: "duplicate-algorithm",
             path: `${at}[${index}]`,
-            message: `algorithm "${algorithm}" is there twice`,
+            message: `algorithm "${algorithm}" is listed twice`,
           },
         ]
       : [],

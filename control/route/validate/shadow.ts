@@ -21,7 +21,7 @@ function tierProblems(tier: string, mode: string, tiers: string[]): Problem[] {
       {
         code: "no-effect",
         path,
-        message: "tier has no meaning for mirrored requests: only diverted ones are limited",
+        message: "tier has no effect with mode mirror: only diverted requests are limited",
       },
     ];
   if (tiers.includes(tier)) return [];
@@ -29,7 +29,7 @@ function tierProblems(tier: string, mode: string, tiers: string[]): Problem[] {
     {
       code: "unknown-tier",
       path,
-      message: `tier "${tier}" is not one of ${tiers.join(", ") || "none, there is no rateLimit"}`,
+      message: `tier "${tier}" is not one of ${tiers.join(", ") || "the route's tiers: it has no rateLimit"}`,
     },
   ];
 }
@@ -43,7 +43,7 @@ function diverted(shadow: NonNullable<RouteSpec["shadow"]>): Problem[] {
     .map(([field]) => ({
       code: "no-effect",
       path: `spec.shadow.${field}`,
-      message: `${field} has no meaning for diverted requests: it limits copies`,
+      message: `${field} has no effect with mode divert: it limits copies`,
     }));
 }
 
@@ -60,7 +60,7 @@ function arrivalProblems(
       {
         code: "one-of",
         path,
-        message: "arrival must have a selector, and no targetRefs: it names pods",
+        message: "arrival selects pods: use selector, not targetRefs",
       },
     ];
   const missing = Object.entries(labels).filter(([key, value]) => arrival.selector[key] !== value);
@@ -70,7 +70,7 @@ function arrivalProblems(
     {
       code: "arrival-labels",
       path: `${path}.selector`,
-      message: `selector must have the labels of variant ${variant} (${words} is missing), or it stamps other pods' requests`,
+      message: `selector must have the labels of variant ${variant} (${words} is missing): otherwise other pods' requests are marked as shadow traffic`,
     },
   ];
 }

@@ -60,7 +60,7 @@ export function validateAll(
       add({
         code: "duplicate-route",
         path: "metadata.name",
-        message: `${name} is described twice`,
+        message: `${name} is defined twice`,
       });
     names.add(name);
     add(...hostConflicts(route, hosts));
@@ -87,7 +87,7 @@ export function hostConflicts(
           {
             code: "host-taken",
             path: `spec.hosts[${index}]`,
-            message: `host ${host} belongs to ${mayName(owner) ? `route ${owner}` : "a route of another namespace"}`,
+            message: `host ${host} already belongs to ${mayName(owner) ? `route ${owner}` : "a route of another namespace"}`,
           },
         ];
   });
@@ -98,7 +98,7 @@ function checkService({ service, variants }: RouteSpec, report: Report): void {
     report(
       "missing-field",
       "spec.service",
-      "service is required where a variant has no endpoints: it names the Kubernetes Service of the pods",
+      "service is required when a variant has no endpoints: it names the Kubernetes Service of the pods",
     );
 }
 
@@ -120,7 +120,7 @@ function checkVariants(spec: RouteSpec, report: Report): void {
       report(
         "missing-endpoints",
         `${path}.endpoints`,
-        `variant ${variant.name} has no endpoints, but others have: give all or none`,
+        `variant ${variant.name} has no endpoints, but others have: set endpoints for all variants or for none`,
       );
     for (const field of ["endpoints", "fallbackEndpoints"] as const)
       variant[field].forEach((endpoint, at) => {
@@ -170,7 +170,7 @@ function checkRateLimit({ canary, rateLimit }: RouteSpec, report: Report): void 
     report(
       "no-effect",
       "spec.rateLimit.variantPercent",
-      "variantPercent has no meaning without spec.canary and a limit of concurrent requests",
+      "variantPercent has no effect without spec.canary and a limit of concurrent requests",
     );
 }
 
@@ -186,7 +186,7 @@ function checkSources(sources: readonly KeySource[], path: string, report: Repor
       report(
         "control-header",
         `${path}[${index}].header`,
-        `header ${source.value} is set by weir and tells nothing about the caller`,
+        `header ${source.value} is set by weir and cannot identify the caller: use another header`,
       );
   });
 }
@@ -199,13 +199,13 @@ function checkCanary({ canary, rateLimit }: RouteSpec, report: Report): void {
     report(
       "missing-field",
       "spec.rateLimit",
-      "canary.force.from names tenants, which rateLimit.identity must tell apart",
+      "canary.force.from names tenants: set rateLimit.identity, which identifies tenants",
     );
   if (controlHeaders.includes(canary.force.header))
     report(
       "control-header",
       "spec.canary.force.header",
-      `header ${canary.force.header} is set by weir and never read from a client`,
+      `header ${canary.force.header} is set by weir and cannot be sent by clients: use another header`,
     );
 }
 
@@ -222,7 +222,7 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
     report(
       "shadow-weight",
       "spec.shadow.variant",
-      `variant ${shadow.variant} takes shadow traffic only: its weight must be 0, not ${target.weight}`,
+      `variant ${shadow.variant} receives only shadow traffic: its weight must be 0, not ${target.weight}`,
     );
   const { modeHeader, tagHeader } = shadowHeaderNames(shadow);
   if (modeHeader === tagHeader)
@@ -233,14 +233,18 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
     );
   for (const [field, header] of Object.entries({ modeHeader, tagHeader }))
     if (controlHeaders.includes(header))
-      report("control-header", `spec.shadow.${field}`, `header ${header} has another meaning`);
+      report(
+        "control-header",
+        `spec.shadow.${field}`,
+        `header ${header} is reserved by weir: use another header`,
+      );
   for (const { code, path, message } of matchProblems(shadow.match, "spec.shadow.match"))
     report(code, path, message);
   if (shadow.from.length > 0 && rateLimit === undefined)
     report(
       "missing-field",
       "spec.rateLimit",
-      "shadow.from names tenants, which rateLimit.identity must tell apart",
+      "shadow.from names tenants: set rateLimit.identity, which identifies tenants",
     );
 }
 
@@ -253,6 +257,6 @@ function reportDuplicates(
 ): void {
   names.forEach((name, index) => {
     if (names.indexOf(name) < index)
-      report(`duplicate-${noun}`, `${path}[${index}]`, `${noun} "${name}" is there twice`);
+      report(`duplicate-${noun}`, `${path}[${index}]`, `${noun} "${name}" is listed twice`);
   });
 }
