@@ -18,7 +18,7 @@ export const comeBack =
       } catch (error) {
         const inMs = comesBackInMs(error);
         if (inMs === undefined || request.stream || waitedMs + inMs > longestMs) throw error;
-        say(`the control service is asked too much: trying again in ${inMs / 1000} s`);
+        say(`the control service limits requests: retrying in ${inMs / 1000} s`);
         await wait(inMs);
         waitedMs += inMs;
       }

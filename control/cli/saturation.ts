@@ -29,7 +29,7 @@ export function describeSaturation(
       counted(proxies, "proxy", "proxies"),
     ]),
   ];
-  return rows.length > 0 ? [table(["LOAD OF", "SATURATION", "BY", "OF SO MANY"], rows)] : [];
+  return rows.length > 0 ? [table(["LOAD OF", "SATURATION", "SOURCE", "REPORTED BY"], rows)] : [];
 }
 
 const counted = (count: number, one: string, many: string) =>

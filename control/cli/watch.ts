@@ -6,7 +6,7 @@ import { onInterrupt } from "./signals.ts";
 const everyMs = 1000;
 
 /** The flag of whatever can be watched, as kubectl has it. */
-export const watchFlag = ["-w, --watch", "go on until Ctrl-C"] as const;
+export const watchFlag = ["-w, --watch", "keep showing changes until Ctrl-C"] as const;
 
 /**
  * Shows what `look` tells, once, or with `watch` until Ctrl-C: on a terminal in
@@ -33,7 +33,9 @@ export async function showOrWatch(
     } catch (error) {
       if (last === undefined || !isAway(error)) throw error;
       if (!away)
-        process.stderr.write(`warning: not connected: ${error.rawMessage}; trying again\n`);
+        process.stderr.write(
+          `warning: cannot reach the control service: ${error.rawMessage}; retrying\n`,
+        );
       away = true;
     }
     await sleep(everyMs, undefined, { signal: interrupt }).catch(() => {});

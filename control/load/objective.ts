@@ -44,7 +44,7 @@ export function parseObjective(text: string): Objective {
   const [unit, value] = readers[name] ?? [];
   if (unit === undefined || value === undefined || (unit === "%") !== (suffix === "%"))
     throw new Error(
-      `objective "${text}": want NAME<LIMIT such as errors<1% or p99<800ms; names are ${Object.keys(readers).join(", ")}`,
+      `objective "${text}" must be NAME<LIMIT, such as errors<1% or p99<800ms; names are ${Object.keys(readers).join(", ")}`,
     );
   return { text: text.trim(), value, unit, limit: Number(number) * (suffix === "s" ? 1000 : 1) };
 }

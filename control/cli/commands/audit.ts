@@ -24,11 +24,11 @@ export function addAudit(program: Command): void {
   program
     .command("audit")
     .summary("show who changed what, when and why")
-    .argument("[name]", "route; all when absent", "")
+    .argument("[name]", "route (default: all routes)", "")
     .option(...server)
     .option(
       "--limit <count>",
-      "newest entries to show",
+      "number of newest entries to show",
       (text) => wholeNumber(text, 1, 10_000),
       100,
     )
@@ -82,7 +82,7 @@ export function addDelete(program: Command): void {
     .argument("<name>", "route")
     .option(...server)
     .option(...reason)
-    .option("--etag <etag>", "only if this is still the stored one", "")
+    .option("--etag <etag>", "only if the stored etag is still this one", "")
     .addOption(output())
     .addHelpText("after", "\nExample:\n  weir delete chat --reason 'the model is retired'")
     .action(
