@@ -103,7 +103,7 @@ describe.skipIf(mayGoWithoutBrowser)(
       await server.close();
       await page
         .getByRole("alert")
-        .getByText(/not connected: .*trying again/s)
+        .getByText(/cannot reach the control service: .*retrying/s)
         .waitFor();
       expect(await row().count()).toBe(1);
       expect(await accessibilityProblems(page)).toEqual([]);
