@@ -86,8 +86,8 @@ function keptBack(
   const { type, message } = by;
   if (by.node === node) return refusal(type, message, scope);
   return {
-    reason: `not sent to it: ${by.node} refused ${type}: ${message}`,
-    brief: `not sent to it: the proxy that was sent it first refused ${type}`,
+    reason: `not sent: ${by.node} refused ${type}: ${message}`,
+    brief: `not sent: another proxy that got it first refused ${type}`,
     concerns: scope,
   };
 }

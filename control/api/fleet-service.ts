@@ -51,7 +51,7 @@ export function createAuditService({ store }: ApiContext): ServiceImpl<typeof Au
     async listAudit({ name: word, limit }) {
       if (limit > maxEntries)
         throw new ConnectError(
-          `limit ${limit} is more than the ${maxEntries} entries that are told at once`,
+          `limit ${limit} is more than the maximum of ${maxEntries} entries`,
           Code.InvalidArgument,
         );
       const names = (await store.list()).routes.flatMap(({ route }) =>

@@ -58,7 +58,7 @@ export function createReportIntake(
       note(report);
       observed.take(report);
       const wrong = ledger.add(report);
-      if (wrong) log(`the report of ${node} does not count: ${wrong}`, "report-odd");
+      if (wrong) log(`ignored the report of ${node}: ${wrong}`, "report-odd");
       // A module that knows no such limits names no needs, and must not give back another's.
       return filter === "" ? budgets.report(node, needs) : [];
     },

@@ -98,7 +98,7 @@ export function createRolloutService({
       const before = await store.getRollout(name);
       if (before && !hasEnded(before))
         throw new ConnectError(
-          `${name} has a rollout already (${before.phase}: ${before.reason}): roll it back or let it end`,
+          `${name} already has a rollout (${before.phase}: ${before.reason}): roll it back or let it end`,
           Code.FailedPrecondition,
         );
       const state = begin(rollout, route.route as InferenceRoute, new Date());

@@ -140,7 +140,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
           {
             code: "one-of",
             path: "name",
-            message: `name "${name}" and a route are given: give one of them`,
+            message: `name "${name}" and route are both set: set only one of them`,
           },
         ]);
       const state = given

@@ -30,7 +30,7 @@ export function principalSeesRoute(): (name: string) => boolean {
 }
 
 /** Stands for words of a proxy that are about namespaces which the reader may not see. */
-export const withheld = "its words are for those who may see all of its namespaces";
+export const withheld = "its message is shown only to viewers of all its namespaces";
 
 /** Whether all namespaces of a proxy may be seen, and with them its own words. */
 export function seesAll(sees: Sees, scope: readonly string[]): boolean {

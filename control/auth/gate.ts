@@ -50,7 +50,9 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
   const tls = files && readTls(files);
   if (access === undefined && token === undefined) {
     if (files?.clientCa !== undefined)
-      throw new PolicyError("client certificates need an access file that says what they may do");
+      throw new PolicyError(
+        "--client-ca needs --access: the access file gives the certificates their roles",
+      );
     return { authenticate: trustEveryone, guarded: false, partial: false, ...(tls ? { tls } : {}) };
   }
   const policy: Policy = access
@@ -59,7 +61,7 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
   // One that was emptied says nothing, and tokens that are made from nothing anyone could make.
   if (access !== undefined && grantsOf(policy).length === 0)
     throw new PolicyError(
-      `access file ${access} names nobody: it needs at least one of tokens, certificates and issuers`,
+      `access file ${access} is empty: it needs at least one of tokens, certificates and issuers`,
     );
   if (token !== undefined)
     for (const role of ["admin", "proxy"] as const)
@@ -70,7 +72,7 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
       });
   if (policy.certificates.length > 0 && tls?.ca === undefined)
     throw new PolicyError(
-      "certificates in the access file need TLS with an authority of the clients",
+      "certificates in the access file need --tls-cert, --tls-key and --client-ca",
     );
   const secret = [access ? readFileSync(access) : "", token ?? "", tls?.key ?? ""];
   const shared = Buffer.concat(secret.map((part) => Buffer.from(part)));

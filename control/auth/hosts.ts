@@ -75,14 +75,17 @@ export function createHostCheck({ guarded, allowed }: HostRules): HostCheck {
       if (isOwn || isAllowed(host, port)) return undefined;
       return {
         status: 403,
-        message: `Host ${quoted(given)} is not a name of this service: it asks nobody who they are, so it answers to localhost and loopback addresses with port ${req.socket.localPort}, and to what --allowed-host names`,
+        message: `Host ${quoted(given)} is not a name of this service: without authentication it answers only to localhost and loopback addresses with port ${req.socket.localPort}, and to the names in --allowed-host`,
       };
     },
 
     origin(req) {
       const site = req.headers["sec-fetch-site"];
       if (site !== undefined && site !== "same-origin" && site !== "none")
-        return { status: 403, message: `Sec-Fetch-Site ${quoted(site)}: a page of another origin` };
+        return {
+          status: 403,
+          message: `Sec-Fetch-Site ${quoted(site)}: requests from pages of another origin are refused`,
+        };
       const { origin } = req.headers;
       // Behind a proxy that writes a Host of its own the browser's word is what there is.
       if (origin === undefined || (guarded && site !== undefined)) return undefined;

@@ -131,7 +131,10 @@ export function createController(options: ControllerOptions): Controller {
         waitMs = await pass();
       } catch (error) {
         if (stop.signal.aborted) return;
-        log(`reconciling failed: ${errorText(error)}`, "reconcile-failed");
+        log(
+          `could not apply the routes to the cluster, retrying in ${retryMs / 1000} s: ${errorText(error)}`,
+          "reconcile-failed",
+        );
         waitMs = retryMs;
       }
     }
@@ -155,7 +158,7 @@ export function createController(options: ControllerOptions): Controller {
     const count = [...managed.all()].length;
     if (context.keeps && !before && count > 0)
       log(
-        `the store is new and knows no routes: ${count} objects that were applied for routes are kept until there is one, or --accept-empty says that nothing is wanted`,
+        `the store is new and empty: ${count} objects in the cluster are kept until a route is applied; start with --accept-empty to delete them`,
         "hold-empty",
       );
   }
@@ -182,7 +185,10 @@ export function createController(options: ControllerOptions): Controller {
     await writeStatuses(routes, want, result);
     passes++;
     if (result.trouble !== undefined) {
-      log(`not all could be applied: ${result.trouble}`, "reconcile-failed");
+      log(
+        `some objects could not be applied, retrying in ${retryMs / 1000} s: ${result.trouble}`,
+        "reconcile-failed",
+      );
       return retryMs;
     }
     return result.nextMs === undefined ? undefined : Math.max(1, result.nextMs - context.nowMs());

@@ -60,7 +60,7 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
   const put = async ({ desired, drift }: Put): Promise<void> => {
     if (!context.leads() || desired.routes.some((name) => failed.has(name))) return;
     if (drift !== undefined && context.policy === "pause") {
-      const message = `${desired.key} was edited at spec${drift} and is left so`;
+      const message = `${desired.key} was edited at spec${drift} and is kept as it is (--drift pause)`;
       const problem: ApplyProblem = { reason: "Paused", message };
       add(result.problems, desired.routes, problem);
       remains(desired, problem);

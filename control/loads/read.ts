@@ -81,7 +81,7 @@ export function readLoad(bytes: Buffer, known?: Family): PodLoad & { family: Fam
   }
   if (found === undefined) {
     const known = [...new Set(families.map(({ server }) => server))].join(", ");
-    throw new Error(`tells no load under a name of ${known} in its metrics`);
+    throw new Error(`has no load metrics that weir knows: ${known}`);
   }
   return found;
 }

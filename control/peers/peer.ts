@@ -92,7 +92,8 @@ export function createPeer(address: string, startedMs: number): Peer {
       ),
     proxyViews(nowMs) {
       if (lostMs !== undefined && nowMs - lostMs > graceMs) return [];
-      const silence = lostMs === undefined ? undefined : `the replica ${name ?? address} is silent`;
+      const silence =
+        lostMs === undefined ? undefined : `the replica ${name ?? address} does not answer`;
       if (silence && name === undefined)
         return [
           {

@@ -96,7 +96,7 @@ export function createPeers(options: PeersOptions): Peers {
           entry.sameAs = update.replica;
           return false;
         }
-        if (!peer.answers()) log(`follows the replica ${update.replica} at ${key}`);
+        if (!peer.answers()) log(`connected to replica ${update.replica} at ${key}`);
         peer.take(update);
         if (update.reports.length > 0) lastUpdateMs = nowMs();
         for (const report of update.reports) onReport(report);
@@ -108,8 +108,7 @@ export function createPeers(options: PeersOptions): Peers {
         return true;
       },
       lost(why) {
-        if (peer.answers())
-          log(`the replica ${peer.name()} at ${key} does not answer: ${why}`, "peer-lost");
+        if (peer.answers()) log(`lost replica ${peer.name()} at ${key}: ${why}`, "peer-lost");
         peer.lost(nowMs());
         changed();
       },
@@ -138,7 +137,7 @@ export function createPeers(options: PeersOptions): Peers {
     try {
       return (await lookup(host, { all: true })).map(({ address }) => ({ host: address, port }));
     } catch (error) {
-      log(`cannot look up ${host}: ${errorText(error)}`, "peer-lost");
+      log(`cannot resolve the peer address ${host}: ${errorText(error)}`, "peer-lost");
       return [];
     }
   }

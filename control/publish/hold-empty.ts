@@ -38,7 +38,7 @@ export function createHold({ store, acceptEmpty, log }: HoldOptions): Hold {
     const names = [...running].slice(0, maxNames).join(", ");
     const more = running.size > maxNames ? ", ..." : "";
     const proxies = running.size === 1 ? "1 proxy runs" : `${running.size} proxies run`;
-    return `the store ${store} is new and knows no routes, but ${proxies} a configuration (${names}${more}): it is kept, and nothing is sent, until a route is applied, a backup is imported, or --accept-empty says that nothing is wanted`;
+    return `the store ${store} is new and empty, but ${proxies} a configuration (${names}${more}): nothing is sent to proxies until a route is applied or a backup is imported; start with --accept-empty to remove their routes`;
   }
 
   return {
@@ -47,7 +47,7 @@ export function createHold({ store, acceptEmpty, log }: HoldOptions): Hold {
       // Routes without a number are of an import that is under way.
       isNew = !acceptEmpty && sequence === 0n;
       if (before && !holds())
-        log("the store has changes: proxies are sent what it knows", "hold-ended");
+        log("the store is no longer empty: its configuration is sent to the proxies", "hold-ended");
       if (!isNew) running.clear();
     },
     runs(node) {

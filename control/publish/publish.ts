@@ -99,7 +99,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     onRefusal,
     onSilence: (node) =>
       log(
-        `${node} did not answer within ${silentMs / 1000} s: another proxy is first`,
+        `${node} did not answer the change within ${silentMs / 1000} s: trying it on another proxy first`,
         "proxy-silent",
       ),
   });
@@ -119,7 +119,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function onRefusal(scope: readonly string[], refusal: Refusal, refused: Edition): void {
     const { node, type, message } = refusal;
-    log(`stopped after ${node} refused ${type}: ${message}`, "push-stopped");
+    log(
+      `stopped sending a change to the other proxies: ${node} refused ${type}: ${message}`,
+      "push-stopped",
+    );
     const before = staged.settled(scope)?.routes ?? new Map();
     const held = heldBy(
       refusal,
@@ -131,7 +134,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const knew = lane.refusals();
     lane.hold(held);
     takeBack(store, held, refused.routes, (name) => mayQuote(scope, name)).catch((error: unknown) =>
-      log(`could not take it back: ${error}`, "take-back-failed"),
+      log(
+        `could not revert the weights of ${[...held.keys()].join(", ")} after ${node} refused ${type}: ${errorText(error)}`,
+        "take-back-failed",
+      ),
     );
     // What else is new is tried without it; the same again would be refused again. Each refusal
     // that is followed by a try holds one state more: there are no more of them than changes.
@@ -249,7 +255,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            log(`could not publish: ${errorText(error)}`, "publish-failed"),
+            log(
+              `could not send the stored routes to the proxies: ${errorText(error)}`,
+              "publish-failed",
+            ),
           );
         }, debounceMs);
       }

@@ -217,7 +217,7 @@ export function createLedger(
       const before = increases.disbelieved();
       const namespace = namespaceOf((counters[0] ?? histograms[0])?.route ?? "");
       if (!increases.begin(`${node}\0${filter}`, epoch, namespace))
-        return "it is of a process that has ended, and was played back";
+        return "it comes from a process that has ended (a replayed report)";
       const rest = createRest();
       for (const counter of counters) {
         if (addCounter(counter, node, atMs)) continue;
@@ -227,7 +227,7 @@ export function createLedger(
       for (const histogram of histograms) addHistogram(histogram, atMs);
       for (const counter of rest.counters()) addRest(counter, atMs);
       const wrong = increases.disbelieved() - before;
-      return wrong === 0 ? undefined : `${wrong} of its values are more than a proxy can count`;
+      return wrong === 0 ? undefined : `${wrong} of its values are larger than a proxy can count`;
     },
     voices(route) {
       const voices = [...(routes.get(route)?.voices ?? [])];

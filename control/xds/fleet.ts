@@ -208,7 +208,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
           answered();
         },
         nacked(type, version, message) {
-          const words = message.slice(0, maxMessage) || "it gives no reason";
+          const words = message.slice(0, maxMessage) || "no reason given";
           stream.nacked(type, version, words, now());
           state.nacks++;
           answered();

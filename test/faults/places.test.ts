@@ -202,7 +202,7 @@ describe("D14: a store of which a part is gone", () => {
     await openStore(`lmdb:${directory}/new`).close();
     const empty = await run(["export", "--store", `lmdb:${directory}/new`]);
     expect(empty.code).toBe(1);
-    expect(empty.said).toMatch(/is new: nothing was ever written to it/);
+    expect(empty.said).toMatch(/is empty: nothing was ever written to it/);
   });
 });
 

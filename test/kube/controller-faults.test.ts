@@ -44,7 +44,7 @@ describe.skipIf(mayGoWithout)(
         const huge = desired({ apiVersion, kind, metadata, spec }, "weir");
         const { problem } = await applyObject(client, huge, "correct");
         expect(problem).toMatchObject({ reason: "Refused" });
-        expect(problem?.message).toContain("TrafficExtension inference/huge is larger than");
+        expect(problem?.message).toContain("TrafficExtension inference/huge is too large for");
       }
       client.close();
     });

@@ -103,7 +103,7 @@ describe.skipIf(mayGoWithout)(
       const { message } = await condition(world.cluster, "inference/chat", "Applied", {
         reason: "Foreign",
       });
-      expect(message).toContain("DestinationRule inference/weir-chat is there already");
+      expect(message).toContain("DestinationRule inference/weir-chat already exists");
       expect(await world.service()).toBeUndefined();
       await world.cluster.mustKubectl([
         "delete",

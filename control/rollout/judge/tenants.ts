@@ -79,7 +79,7 @@ export function tenantsIn(facts: TenantFacts): TenantVerdicts {
     suspects: suspects.slice(0, maxShown),
     ...(worse.length > room
       ? {
-          tooMany: `more tenants than the ${maxPinned} that may be pinned are worse off, now ${names}: ${worse[0]?.message}`,
+          tooMany: `more tenants get worse results than maxPinnedTenants ${maxPinned} allows to pin, now ${names}: ${worse[0]?.message}`,
         }
       : {}),
   };

@@ -46,6 +46,6 @@ export function weigh(verdicts: readonly Verdict[], voice: LoneVoice | undefined
   for (const verdict of verdicts) {
     if (verdict.outcome !== "pass" && verdict.outcome !== "fail") continue;
     if (verdict.outcome === "pass") verdict.outcome = "inconclusive";
-    verdict.message += `; ${voice.percent.toFixed(0)} % of the canary's answers are the word of ${voice.node} alone, one of ${voice.wanted} proxies`;
+    verdict.message += `; ${voice.percent.toFixed(0)} % of the canary's responses were reported by ${voice.node} alone, one of ${voice.wanted} proxies`;
   }
 }

@@ -51,7 +51,7 @@ export function proofOf(
     return { ...counts, status: "proven", message: `applied on ${applied} of ${wanted}` };
   const lacking =
     enough && share
-      ? `the canary got ${share.seen.toFixed(1)} % of ${share.requests} requests, which its weight does not explain`
+      ? `the canary got ${share.seen.toFixed(1)} % of ${share.requests} requests, which does not match its weight`
       : wanted === 0
         ? nobody
         : `applied on ${applied} of ${wanted}: ${named(behind)}${more(behind.length)}`;

@@ -39,7 +39,7 @@ export interface EngineOptions {
   leadership?(): { fence: bigint } | undefined;
   /** The replicas that may lead instead of this one. Absent: there are none. */
   others?: {
-    /** What the one that leads told last of a rollout. */
+    /** What another replica, the one that leads, told last of a rollout. */
     progress(name: string): RolloutProgress | undefined;
     onProgress(listener: (name: string) => void): () => void;
     /** Name of the one that leads, as far as it is known. */
@@ -182,8 +182,8 @@ export function createEngine(options: EngineOptions): Engine {
       return create(RolloutProgressSchema, { state });
     const leader = others.leader();
     const message = leader
-      ? `what the replica ${leader} says, which leads and is not followed (--peer)`
-      : "a replica that leads: none does now";
+      ? `the leader ${leader}, to which this replica has no connection (--peer)`
+      : "a leader: no replica leads now";
     return create(RolloutProgressSchema, { state, waitingFor: [message] });
   }
 

@@ -50,7 +50,7 @@ export function capacityGates(
     gates.push({
       name,
       open: value <= limit,
-      message: `${Number.isNaN(value) ? "not told by every pod" : `${round(value)}${unit}`}, the limit is ${limit}${unit}`,
+      message: `${Number.isNaN(value) ? "not reported by every pod" : `${round(value)}${unit}`}, the limit is ${limit}${unit}`,
     });
   gates.push({
     name: "ready pods",
@@ -70,7 +70,7 @@ export function capacityGates(
   if (inFlight !== undefined) {
     const name = "in flight after the step";
     if (typeof inFlightAfter === "string")
-      gates.push({ name, open: false, message: `not known: ${inFlightAfter}` });
+      gates.push({ name, open: false, message: `unknown: ${inFlightAfter}` });
     else gate(name, inFlightAfter / ready.length, inFlight, " a pod");
   }
   return gates;

@@ -30,7 +30,7 @@ export function createRates(
     const key = caller === anonymous ? `${req.socket.remoteAddress}` : caller.name;
     if (rates[kind].admits(key)) return false;
     const what = kind === "reports" ? "reports" : "calls";
-    refuse(req, res, `more than ${perSecond[kind]} ${what} a second: come back in ${comeBackS} s`);
+    refuse(req, res, `more than ${perSecond[kind]} ${what} per second: retry in ${comeBackS} s`);
     return true;
   };
 }

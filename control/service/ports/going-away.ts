@@ -78,9 +78,9 @@ export function goingAwayInterceptor(
   };
 }
 
-const ending = "the control service is ending";
+const ending = "the control service is shutting down";
 
 const unknownEnd = (writes: boolean) =>
-  `${ending}${writes ? ": this call was not done in time, and may have been stored or not" : ""}`;
+  `${ending}${writes ? ": this call was not finished in time; its change may or may not be stored" : ""}`;
 
 const unavailable = (message: string) => new ConnectError(message, Code.Unavailable);

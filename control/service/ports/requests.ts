@@ -103,7 +103,7 @@ export function createRequests({
     if (req.url !== "/metrics")
       return asPrincipal(identity.principal, () => call(req, res, caller));
     if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
-    return answer(res, 403, "viewer in all namespaces is required\n");
+    return answer(res, 403, "the role viewer in all namespaces is required\n");
   }
 
   return (req, res) => {

@@ -20,7 +20,7 @@ export function createXdsStreams(
     if (isGone(stream)) return;
     const refuse = (status: number) => stream.respond({ ":status": status }, { endStream: true });
     if ("reason" in identity) {
-      denied(`denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`, "denied");
+      denied(`denied: xDS stream from ${socket?.remoteAddress}: ${identity.reason}`, "denied");
       return refuse(401);
     }
     // "PROTOCOL-HTTP2.md" of gRPC, section "Requests".

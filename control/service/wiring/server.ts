@@ -225,8 +225,8 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     context,
     metrics,
     startsWith() {
-      if (stop.signal.aborted) return "the control service is ending";
-      return started ? undefined : "xDS does not listen yet";
+      if (stop.signal.aborted) return "the control service is shutting down";
+      return started ? undefined : "the xDS server does not listen yet";
     },
     holds: hold.reason,
     store,
@@ -265,7 +265,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     store.list().then(
       ({ routes }) =>
         signals.sample(routes.flatMap(({ route }) => (route ? [variantsOf(route)] : []))),
-      (error: unknown) => options.log(`could not sample signals: ${error}`, "sample-failed"),
+      (error: unknown) => options.log(`could not record signals: ${error}`, "sample-failed"),
     );
   }, sampleMs);
   const drills = expireDrills(store, options.log);
@@ -275,7 +275,7 @@ export async function startServer(options: ServerOptions): Promise<ControlServer
     listen: open[0]?.address ?? options.listen,
     xds: open[1]?.address ?? options.xds,
     async close() {
-      stop.abort(new ConnectError("the control service is ending", Code.Unavailable));
+      stop.abort(new ConnectError("the control service is shutting down", Code.Unavailable));
       stopRollouts();
       clearInterval(sampling);
       drills.close();

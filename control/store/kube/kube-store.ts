@@ -170,7 +170,7 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
         // All at once is no one's wish: they are brought back as they are known.
         const lost = !acceptEmpty && (kindGone || known.every((name) => !there.has(name)));
         if (lost && known.length > 0)
-          say(`${missing.length} routes are gone from the cluster at once: they are written again`);
+          say(`${missing.length} routes disappeared from the cluster at once: writing them again`);
         kindGone = false;
         for (const name of missing)
           if (lost && states.has(name)) inBackground(name, () => finish(settling, name));

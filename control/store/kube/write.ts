@@ -40,7 +40,7 @@ async function decide(
 ): Promise<Change | undefined> {
   const change = make();
   if (object?.metadata.deletionTimestamp !== undefined && change.state)
-    throw new StoreUnavailableError(`${name} is still being deleted: try again shortly`);
+    throw new StoreUnavailableError(`${name} is still being deleted: retry shortly`);
   if (change.state && !(await check(on, name, change.state, object))) return undefined;
   if (await on.log.append(change)) return change;
   await on.log.catchUp();
