@@ -53,7 +53,7 @@ export function accessInterceptor(denied: (line: string, code: string) => void):
   };
 }
 
-/** The messages of a stream; what ends them is told. */
+/** The messages of a stream; `note` receives the error that ends it. */
 async function* noted<Message>(
   messages: AsyncIterable<Message>,
   note: (error: unknown) => void,

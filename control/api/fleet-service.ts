@@ -6,7 +6,7 @@ import type { ApiContext } from "./context.ts";
 import { createFleetViews } from "./fleet-views.ts";
 import { visibleFleet } from "./visible.ts";
 
-/** What changed is gathered this long before it is told. */
+/** Changes are collected for this long before they are sent. */
 const gatherMs = 100;
 
 export function createFleetService(context: ApiContext): ServiceImpl<typeof FleetService> {

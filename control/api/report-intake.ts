@@ -7,11 +7,11 @@ import type { Fleet } from "../xds/index.ts";
 export interface ReportIntake {
   /** @returns the shares of limits that this replica decides */
   take(report: ReportRequest): Lease[];
-  /** Namespaces that a proxy has reported of; undefined before it said anything of any. */
+  /** Namespaces that a proxy has reported on; undefined before its first report. */
   namespaces(node: string): ReadonlySet<string> | undefined;
 }
 
-/** Proxies beyond this number are forgotten, the ones heard longest ago first. */
+/** Proxies beyond this number are forgotten, the ones with the oldest report first. */
 const maxProxies = 20_000;
 
 /**

@@ -117,7 +117,7 @@ export function createRolloutService({
     resumeRollout: ({ name, reason, etag }) => run(name, { kind: "resume" }, reason, etag),
     promoteRollout: ({ name, reason, etag, full }) =>
       run(name, { kind: "promote", full }, reason, etag),
-    // A way back is never refused for its words: what is too much of them is cut, and says so.
+    // A rollback is never rejected for a long reason: the reason is cut and marked with an ellipsis.
     rollbackRollout: ({ name, reason }) =>
       run(
         name,
@@ -142,7 +142,7 @@ export function createRolloutService({
 
     async *watchRollout({ name: word }, { signal }) {
       const wanted = word === "" ? undefined : await fullName(word);
-      // Whoever may not see it is told so now: nothing of it would ever come.
+      // Reject callers who may not see it now: the stream would never send them anything.
       if (wanted !== undefined) await store.getRollout(wanted);
       const sees = principalSeesRoute();
       const changed = new Set<string>();

@@ -99,7 +99,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
     async listRoutes({ namespace }) {
       const { routes } = await store.list();
       const appliedOf = appliedForPrincipal(context);
-      // Of a thousand proxies that are behind, some say enough; GetRoute names all.
+      // Of many proxies that are behind, a few are enough here; GetRoute names all.
       const appliedInShort: AppliedOf = (name, state) => {
         const applied = appliedOf(name, state);
         return { ...applied, behind: applied.behind.slice(0, maxBehindInList) };
@@ -125,7 +125,7 @@ export function createRouteService(context: ApiContext): ServiceImpl<typeof Rout
       const { routes, sequence } = await store.list();
       const names = routes.flatMap(({ route }) => (route ? [routeName(route)] : []));
       const wanted = word === "" ? undefined : resolveName(word, names);
-      // Whoever may not see it is told so now: nothing of it would ever come.
+      // Reject callers who may not see it now: the stream would never send them anything.
       if (wanted !== undefined) await store.get(wanted);
       const isWanted = ({ route }: RouteState) =>
         wanted === undefined || (route !== undefined && routeName(route) === wanted);

@@ -34,11 +34,11 @@ export interface Gate {
   guarded: boolean;
   /** What TLS servers are made with; absent: clear text. */
   tls?: { cert: Buffer; key: Buffer; ca?: Buffer; certificateSha256: string };
-  /** Whether someone sees some namespaces and not others. */
+  /** Whether any principal may see only some namespaces. */
   partial: boolean;
-  /** Absent where nobody is asked. */
+  /** Absent without authentication. */
   reports?: ReportTokens;
-  /** What this replica shows the others; absent where nobody is asked. */
+  /** The token that this replica shows to the others; absent without authentication. */
   peerToken?: string;
 }
 
@@ -58,7 +58,7 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
   const policy: Policy = access
     ? readPolicy(access)
     : { tokens: [], certificates: [], issuers: [] };
-  // One that was emptied says nothing, and tokens that are made from nothing anyone could make.
+  // An empty file grants nothing, and anyone could compute tokens derived from an empty secret.
   if (access !== undefined && grantsOf(policy).length === 0)
     throw new PolicyError(
       `access file ${access} is empty: it needs at least one of tokens, certificates and issuers`,

@@ -39,7 +39,7 @@ export interface Misdirected {
   message: string;
 }
 
-/** What a request says of whom it is for and where it comes from; undefined: nothing is wrong. */
+/** Checks a request's Host and origin; undefined means that nothing is wrong. */
 export interface HostCheck {
   /** Whom it is for. */
   host(req: IncomingMessage): Misdirected | undefined;
@@ -66,7 +66,7 @@ export function createHostCheck({ guarded, allowed }: HostRules): HostCheck {
     host(req) {
       const given = authorityOf(req);
       const host = given === undefined ? undefined : parseHost(given);
-      // Without a name there is nothing that a rebound one could be told from.
+      // Without a Host there is no name to compare with.
       if (host === undefined)
         return { status: 400, message: `Host ${quoted(given)} is not HOST or HOST:PORT` };
       if (guarded) return undefined;

@@ -38,11 +38,11 @@ export interface Clients {
   signals: Client<typeof SignalService>;
 }
 
-/** For names that only make an error's words better. */
+/** Timeout for looking up names that only improve an error message. */
 const patienceMs = 1000;
 const defaultServer = "http://127.0.0.1:8080";
 
-/** Runs work against the control service; what it refuses becomes lines that say why. */
+/** Runs work against the control service; its errors become FailedErrors with a line for each problem. */
 export async function withServer<T>(
   flags: ServerFlags,
   work: (clients: Clients) => Promise<T>,
@@ -99,7 +99,7 @@ export function readToken(file: string | undefined): string | undefined {
   } catch (error) {
     throw new UsageError(`cannot read the token file ${file}: ${errorText(error)}`);
   }
-  // Without a token a service is open and a caller is no one: whoever names a file wants neither.
+  // An empty token would mean no authentication, which a user who names a file does not want.
   if (token === "") throw new UsageError(`the token file ${file} is empty`);
   return token;
 }

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { durationMs } from "../load/duration.ts";
 import { type EdgeOptions, edgeDefaults } from "../xds/resources/options.ts";
 
-/** Flags of what the Envoys are told about clients, as commander names them. */
+/** Flags for how the Envoys treat clients, as commander names them. */
 export interface EdgeFlags {
   gatewayTrustedHops: number;
   gatewayProxyProtocol?: boolean;

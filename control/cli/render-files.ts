@@ -54,7 +54,7 @@ export function withRenderOptions(command: Command): Command {
     .option("--istio-version <version>", "version of Istio to render for", defaultIstioVersion);
 }
 
-/** Rendered routes, with who was where before as far as `existing` tells. */
+/** Rendered routes, with the previous assignment of users as far as `existing` contains it. */
 export interface RenderedFiles {
   manifests: Manifest[];
   states: RouteState[];

@@ -6,7 +6,7 @@ const words: Readonly<Record<string, string>> = {
   estimate: "proxies' estimate",
 };
 
-/** How busy pods are, by who says it: nothing where nobody says anything. */
+/** A table of how busy pods are, by source; empty without any data. */
 export function describeSaturation(
   pods: readonly PodLoad[],
   observed: readonly ObservedLoad[],

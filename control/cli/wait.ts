@@ -61,7 +61,7 @@ export async function waitApplied(
         !refusedBefore && (reason.includes(" refused: ") || reason.startsWith("not sent: ")),
     );
     if (refused) throw new FailedError(`${plain(refused.node)}: ${plain(refused.reason)}`);
-    // Whoever refused before this change will not run it either: the others are waited for, not these.
+    // A proxy that refused an earlier change will not run this one either: do not wait for it.
     if (applied && behind.length > 0 && behind.every(({ refusedBefore }) => refusedBefore))
       throw new FailedError(showApplied(applied));
     if (Date.now() > deadline) {

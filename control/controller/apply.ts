@@ -17,7 +17,7 @@ export interface ApplyProblem {
 export interface Applied {
   object?: KubeObject;
   problem?: ApplyProblem;
-  /** An edit that was undone, in words. */
+  /** Describes an edit that was undone. */
   corrected?: string;
 }
 

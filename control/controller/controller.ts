@@ -21,13 +21,13 @@ import { createUnresolved } from "./unresolved.ts";
 export interface ControllerOptions {
   client: KubeClient;
   store: KubeStore;
-  /** Says whether this replica leads; the others change nothing in the cluster. */
+  /** Whether this replica leads; only the leader changes the cluster. */
   leader: Pick<Leader, "current" | "onChange">;
   /** How routes become objects. */
   render: RenderOptions;
-  /** Tells the objects of this control service from those of others on the same cluster. */
+  /** Distinguishes the objects of this control service from those of others in the same cluster. */
   instance: string;
-  /** What happens to edits that others made to these objects. */
+  /** What to do with edits by others of these objects. */
   drift: DriftPolicy;
   /** Deletes what was applied for routes even while the store is new. Absent: false. */
   acceptEmpty?: boolean;
@@ -40,7 +40,7 @@ export interface ControllerOptions {
   now?: () => Date;
 }
 
-/** Keeps the objects of all routes in a cluster as the routes say, until it is closed. */
+/** Keeps the objects of all routes in a cluster up to date, until it is closed. */
 export interface Controller {
   /** Number of passes done; for tests and metrics. */
   passes(): number;
@@ -64,7 +64,7 @@ export interface Controller {
 const debounceMs = 20;
 const retryMs = 1_000;
 const laterMs = 1_000;
-/** Everything is looked at after this though nothing was heard: an event may have been missed. */
+/** Everything is checked again after this time, in case an event was missed. */
 const resyncMs = 60_000;
 /** What proves the proxies' reports is another one from time to time, though no route changed. */
 const renderAgainMs = 600_000;
@@ -151,7 +151,7 @@ export function createController(options: ControllerOptions): Controller {
     });
   }
 
-  /** A store that nothing was ever written to is no sign that nothing is wanted. */
+  /** A store that was never written to does not mean that all objects should be deleted. */
   function keepWhileNew(sequence: bigint): void {
     const before = context.keeps;
     context.keeps = sequence === 0n && !options.acceptEmpty;

@@ -77,7 +77,7 @@ async function end(store: Pick<Store, "put">, state: RouteState): Promise<void> 
   try {
     await store.put(routeName(state.route), draft, state.etag, "drill-end", author);
   } catch (error) {
-    // Somebody else ended it, or changed the route: the watch brings what is there now.
+    // Someone else ended it or changed the route: the watch delivers the new state.
     if (!(error instanceof StaleEtagError || error instanceof NotStoredError)) throw error;
   }
 }

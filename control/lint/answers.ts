@@ -2,7 +2,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { Lint } from "./finding.ts";
 
-/** Annotation that says how long the longest answer streams, as seconds with a trailing "s". */
+/** Annotation with the duration of the longest stream, as seconds with a trailing "s". */
 const longestStreamAnnotation = "weir.dev/longest-stream";
 const defaultLongestMs = 300_000;
 

@@ -4,7 +4,7 @@ import { routeName } from "../route/index.ts";
 import { type Cluster, namespaceOf } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
-/** A lint about what others keep in the cluster. */
+/** A lint about other objects in the cluster. */
 interface ClusterLint extends Lint {
   /** Kinds of objects that it must have seen all of. */
   kinds: readonly string[];

@@ -111,7 +111,7 @@ function beyondPlainEnvoy(spec: RouteSpec): Remark[] {
   return found;
 }
 
-/** What is rendered as objects of a cluster, and no Envoy outside of it is told. */
+/** Fields that are rendered only as cluster objects and have no effect on plain Envoys. */
 function forClustersAlone({ mesh, shadow, variants }: RouteSpec): Remark[] {
   const present = {
     "spec.mesh": mesh !== undefined,

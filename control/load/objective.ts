@@ -36,7 +36,7 @@ const readers: Record<string, [unit: "ms" | "%", (signals: Signals) => number]> 
 
 /**
  * Reads "errors<1%", "p99<800ms" or "first-token-p95<0.5s".
- * @throws Error that says what is allowed
+ * @throws Error that names what is allowed
  */
 export function parseObjective(text: string): Objective {
   const [, name = "", number = "", suffix = ""] =

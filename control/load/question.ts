@@ -49,7 +49,7 @@ export function chatQuestions(options: QuestionOptions): (n: number) => Question
   });
 }
 
-/** Reads "name: value"; the name in lower case. @throws Error that says what is wanted */
+/** Reads "name: value"; the name in lower case. @throws Error that names what is expected */
 export function parseHeader(line: string): [name: string, value: string] {
   const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(line) ?? [];
   if (name === undefined || value === undefined)

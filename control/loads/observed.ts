@@ -7,7 +7,7 @@ export interface ObservedLoads {
   /** The routes as they are stored now: nothing is kept of others, and of those that shed no load. */
   follow(states: readonly RouteState[]): void;
   take(report: Pick<ReportRequest, "node" | "saturations">): void;
-  /** By source, the mean of the proxies that said something of late. */
+  /** By source, the mean of the proxies that reported recently. */
   of(route: string): ObservedLoad[];
   /** Routes that any proxy spoke of. */
   routes(): string[];
@@ -17,7 +17,7 @@ export interface ObservedLoad {
   source: string;
   /** 1000 is saturated. */
   permille: number;
-  /** How many proxies say so. */
+  /** Number of proxies that reported it. */
   proxies: number;
 }
 

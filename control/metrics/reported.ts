@@ -125,7 +125,7 @@ function labelsOf({ name, label, variant, tier }: ObservedCounter): Record<strin
   return present({ variant, tier, ...(key === undefined ? {} : { [key]: label }) });
 }
 
-/** Labels that say something; Prometheus takes an empty label for an absent one. */
+/** Labels with a value; Prometheus takes an empty label for an absent one. */
 function present(labels: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
 }

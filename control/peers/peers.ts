@@ -40,9 +40,9 @@ export interface Peers {
   names(): string[];
   /** Shares of a proxy of this replica that other replicas decided on lately. */
   granted(node: string): Grants;
-  /** What another replica, the one that leads, told last of a rollout. */
+  /** Last progress of a rollout that the leader sent. */
   rollout(name: string, leader: string | undefined): RolloutProgress | undefined;
-  /** Calls back after another replica told of a rollout. */
+  /** Calls the listener when another replica sends progress of a rollout. */
   onRollout(listener: (name: string) => void): () => void;
   /** Calls back after something changed. */
   onChange(listener: () => void): () => void;

@@ -3,25 +3,25 @@ const maxNames = 5;
 const maxProxies = 20_000;
 
 /**
- * Keeps what proxies run while the store knows of nothing at all: a store that
- * nothing was ever written to is no sign that nothing is wanted. It may be a volume
- * that did not mount, another directory or prefix, or memory after a restart.
+ * Keeps the configuration of proxies while the store is new: a store that was never
+ * written to does not mean that all routes were deleted. It may be a volume that did
+ * not mount, another directory or prefix, or memory after a restart.
  */
 export interface Hold {
-  /** Tells what the store has; a change ever made ends the hold. */
+  /** Passes the state of the store; any stored change ends the hold. */
   stored(list: { sequence: bigint }): void;
   /** A proxy shows that it runs a configuration: by the versions it comes with, or by a report. */
   runs(node: string): void;
-  /** Whether proxies are sent nothing now: one of them runs what the store does not know. */
+  /** Whether nothing is sent to proxies, because one of them runs routes that the store does not have. */
   holds(): boolean;
-  /** Why they are sent nothing; undefined while they are served. */
+  /** Why nothing is sent; undefined while proxies are served. */
   reason(): string | undefined;
 }
 
 export interface HoldOptions {
   /** The store, as it was named. */
   store: string;
-  /** An empty store is what is wanted. */
+  /** Whether an empty store is accepted. */
   acceptEmpty?: boolean | undefined;
   log(line: string, code?: string): void;
 }

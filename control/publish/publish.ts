@@ -22,7 +22,7 @@ import { takeBack } from "./take-back.ts";
 const debounceMs = 5;
 /** Clusters that are gone stay this long with proxies that may still name them. */
 const usualRemovalMs = 2_000;
-/** A first proxy that says nothing for this long is passed over. */
+/** A first proxy that does not answer for this long is skipped. */
 const usualSilentMs = 5_000;
 
 /** What the proxies of one scope are sent. */

@@ -28,7 +28,7 @@ export interface Member {
   answer(type: TypeName, version: string): Answer;
   /** What it says no to now. */
   refusal(): (Nack & { type: TypeName }) | undefined;
-  /** Answers that it gave so far: whoever is silent gives none. */
+  /** Number of answers so far; it does not grow while the proxy is silent. */
   answers(): number;
   /** How many of them were refusals. */
   refusals(): number;

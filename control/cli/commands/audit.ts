@@ -49,7 +49,7 @@ export function addAudit(program: Command): void {
     );
 }
 
-/** Each entry as a line of JSON, and none of them twice; whoever follows reads the newest last. */
+/** Prints each entry once, as a line of JSON; with --watch the newest is last. */
 function newLines(list: () => Promise<AuditEntry[]>, newestLast: boolean): () => Promise<string> {
   let seen = -1n;
   return async () => {

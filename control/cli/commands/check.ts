@@ -128,7 +128,7 @@ function together(parsed: (Parsed & { problems: Located[] })[]): Located[] {
   }));
 }
 
-/** Routes whose wish for a trap has no effect beside the others'. */
+/** Routes whose onFilterFailure has no effect because of another route. */
 function ignoredFailures(parsed: Parsed[], target: CheckFlags["target"]): Located[] {
   const given = parsed.flatMap(({ file, prefixes, routes, text }) =>
     routes.map((route, index) => ({ file, text, route, prefix: prefixes[index] ?? "" })),

@@ -91,7 +91,7 @@ async function drill(clients: Clients, name: string, flags: DrillFlags): Promise
     throw new FailedError(
       `${name} already has a fault: another drill is running, or the route document sets one`,
     );
-  // From here on Ctrl-C must take the fault away again.
+  // From here on Ctrl-C must remove the fault again.
   const interrupt = onInterrupt();
   const why = flags.reason || `drill for ${flags.for}`;
   const started = await clients.routes.applyRoute({
@@ -197,7 +197,7 @@ async function measure(
   }
 }
 
-/** Takes away the fault that this drill set, and no other, against whatever else was changed meanwhile. */
+/** Removes the fault that this drill set, and no other, retrying when the route changes in the meantime. */
 async function endDrill({ routes }: Clients, name: string, tag: string): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt++) {
     const { state } = await routes.getRoute({ name });

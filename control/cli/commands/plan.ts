@@ -80,7 +80,7 @@ const connectionFlags = [
   ["--key", "key"],
 ] as const;
 
-/** A flag that says nothing in a comparison of this kind is a misunderstanding. @throws UsageError */
+/** Rejects flags that have no effect in this kind of comparison. @throws UsageError */
 function refuseUnread(
   command: Command,
   flags: readonly (readonly [string, string])[],

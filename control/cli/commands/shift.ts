@@ -5,7 +5,7 @@ import { output, reason, server } from "../flags.ts";
 import { print, printValue } from "../output.ts";
 import { waitApplied } from "../wait.ts";
 
-/** A day: what is not applied by then will not be. */
+/** One day. */
 const maxWaitSeconds = 86_400;
 
 interface ShiftFlags {

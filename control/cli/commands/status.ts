@@ -91,7 +91,7 @@ function describe(
   ].join("\n");
 }
 
-/** Who was refused what in the last minute, if anyone was. */
+/** Refusals of the last minute by tier and tenant; empty without any. */
 function describeRefusals(signals: RouteSignals | undefined): string[] {
   const tiers = signals?.tiers.filter(({ refusedPerSecond }) => refusedPerSecond > 0) ?? [];
   const tenants = signals?.tenants ?? [];
@@ -167,7 +167,7 @@ function describeProxies({ proxies }: ListProxiesResponse): string {
   return table(["NODE", "ENVOY", "STATE", "REPORTS", "REFUSED"], rows);
 }
 
-/** What a proxy refuses, since when, and its own words. */
+/** What a proxy refuses, since when, and its message. */
 function describeRefusal({ type, nackMessage, refusedSince }: ProxyResource): string[] {
   if (nackMessage === "") return [];
   const since = refusedSince ? ` since ${timestampDate(refusedSince).toISOString()}` : "";

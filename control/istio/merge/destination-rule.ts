@@ -11,7 +11,7 @@ const choices = ["simple", "consistentHash"];
 
 /**
  * Weir's subsets and policy in an existing DestinationRule: subsets of other
- * names stay, and so do fields of the policy that the route says nothing about.
+ * names stay, and so do fields of the policy that the route does not set.
  */
 export function mergeDestinationRule(
   manifest: Manifest,

@@ -20,7 +20,7 @@ export interface Merged {
   problems: RouteProblem[];
   /**
    * What the objects said before they were Weir's and do not say any more, as the
-   * route says something else: for whoever adopts them to read.
+   * route sets something else, so that the user who adopts them can check.
    */
   losses: RouteProblem[];
 }

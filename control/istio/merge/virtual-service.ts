@@ -169,7 +169,7 @@ function described({ match, name }: HttpRule): string {
   return name ? String(name) : JSON.stringify(match ?? "every request");
 }
 
-/** What a rule whose place Weir's rules take said, and they do not. */
+/** Settings of a replaced rule that Weir's rules do not have. */
 function reportTaken(taken: HttpRule, mine: HttpRule, path: string, lose: Report): void {
   const { match: _, name: __, route, mirror, mirrorPercent, mirrorPercentage, ...rest } = taken;
   const mirrors = mirrorsOf(taken);
@@ -224,7 +224,7 @@ function inherit(rule: HttpRule, kept: JsonObject | undefined): HttpRule {
   });
 }
 
-/** The old single mirror in the words of the list. */
+/** Converts the old single mirror to an entry of the list. */
 function mirrorsOf(rule: HttpRule): JsonObject[] {
   const { mirror, mirrorPercent, mirrorPercentage } = rule;
   if (mirror === undefined) return (rule.mirrors as JsonObject[] | undefined) ?? [];
@@ -233,7 +233,7 @@ function mirrorsOf(rule: HttpRule): JsonObject[] {
   return [defined({ destination: mirror, percentage: percent })];
 }
 
-/** Both sides' members; lists without repeats, and the later one where both say something. */
+/** Merges the members of both; lists without duplicates, and the later value if both set it. */
 function joined(a: JsonValue | undefined, b: JsonValue | undefined): JsonValue | undefined {
   if (a === undefined || b === undefined) return b ?? a;
   if (Array.isArray(a) && Array.isArray(b)) return [...new Set([...a, ...b])];

@@ -9,7 +9,7 @@ import { hostOf } from "./backend.ts";
 import { exportTo } from "./export-to.ts";
 import { copiesPolicy, trafficPolicy, trafficPolicyOrigins } from "./traffic-policy.ts";
 
-/** What all routes say about one host: Istio wants it in one DestinationRule. */
+/** The settings of all routes for one host: Istio needs them in one DestinationRule. */
 export interface Host {
   host: string;
   namespace: string;
@@ -26,7 +26,7 @@ export function destinationRules(hosts: readonly Host[]): Manifest[] {
   return hosts.map(destinationRule);
 }
 
-/** What routes on one Service say against each other; found before anything is rendered. */
+/** Conflicts between routes on one Service; found before anything is rendered. */
 export function checkSharedHosts(hosts: readonly Host[]): RouteProblem[] {
   const found: RouteProblem[] = [];
   for (const { host, routes: sharing, subsets } of hosts) {

@@ -20,7 +20,7 @@ import { messageOf } from "./verdict-message.ts";
 export const failsAt = 10_000;
 /** From this much it passes, once the sample is large enough. */
 export const passesAt = 20;
-/** Fewer answers than this condemn no one. */
+/** Minimum number of responses for a failing verdict. */
 export const fewest = 20;
 const defaultMinimumSample = 200;
 /** Standard deviations that the stable variant's own numbers may be off. */
@@ -121,7 +121,7 @@ function rateComparison(
   return shareComparison(name, sample, base, { tolerance, inverted: inverted === true, earlier });
 }
 
-/** Requests that wait for longer than the stable variant's slowest did: they are told before they end. */
+/** Requests that wait for longer than the stable variant's slowest did: they are reported before they end. */
 function hangComparison(
   { tolerance }: WantedCheck,
   { canary, stable }: Window,

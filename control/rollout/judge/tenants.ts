@@ -28,7 +28,7 @@ export interface TenantFacts {
   /** What users of all tenants got. */
   window: Window;
   tenants: ReadonlyMap<string, TenantWindow>;
-  /** What is said of such a window as a whole. */
+  /** The verdicts for such a window as a whole. */
   judged(window: Window): Verdict[];
   /** Whether a check counts at this stage. */
   counts(verdict: Verdict): boolean;

@@ -40,7 +40,7 @@ export interface StepInputs {
   gates: readonly GateStatus[];
 }
 
-/** Why a rollout stands still whose route was edited so that nothing tells what its users get. */
+/** Why a rollout pauses when its route was edited so that responses are no longer measured. */
 const unmeasured =
   "the proxies no longer measure the route's responses: set spec.tokens.measure of the route to true, then resume";
 const defaultPatienceMs = 600_000;
@@ -108,7 +108,7 @@ function retreat(state: RolloutState, inputs: StepInputs): Decision | undefined 
   return helps ? pin(state, worse, verdicts) : undefined;
 }
 
-/** Reasons to stand still until someone looks. */
+/** Reasons to pause until someone resumes. */
 function halt(state: RolloutState, inputs: StepInputs): Decision | undefined {
   if (state.phase === "paused")
     return { kind: "wait", waitingFor: [`resume or promotion: ${state.reason}`], next: "nothing" };
@@ -153,7 +153,7 @@ function advance(state: RolloutState, inputs: StepInputs, spec: RolloutSpec): De
   return enter(state, spec, next, inputs.verdicts);
 }
 
-/** Whether someone took the step's evidence upon themselves. */
+/** Whether someone promoted the step without its evidence. */
 function isPromoted({ promoted, step }: RolloutState): boolean {
   return promoted !== undefined && promoted >= step;
 }

@@ -44,7 +44,7 @@ export function rollback(
   return { kind: "write", ...rolledBack(state, reason, verdicts) };
 }
 
-/** The way back, for the machine and for whoever asks for it. */
+/** The rollback, for the machine and for the command. */
 export function rolledBack(state: RolloutState, reason: string, verdicts: readonly Verdict[]) {
   return {
     state: changed(state, verdicts, (after) => {

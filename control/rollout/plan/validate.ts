@@ -170,7 +170,7 @@ function saltProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
   ];
 }
 
-/** Tiers only ever join: whom a step has, all later ones have. */
+/** Tiers can only be added: each step includes the tiers of all earlier ones. */
 function tierProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
   if (!goesByTier(spec)) return [];
   const known = Object.keys(route.spec?.rateLimit?.tiers ?? {});

@@ -27,7 +27,7 @@ export interface EngineOptions {
   observation(route: string): Observation;
   /** The same of each tenant that the proxies measure by itself. */
   tenants(route: string): ReadonlyMap<string, Observation>;
-  /** How much of the observation is the word of each proxy. */
+  /** How much of the observation each proxy reported. */
   voices?(route: string): Voices;
   /** Milliseconds since any proxy's filters reported. */
   silentMs(): number;
@@ -39,13 +39,13 @@ export interface EngineOptions {
   leadership?(): { fence: bigint } | undefined;
   /** The replicas that may lead instead of this one. Absent: there are none. */
   others?: {
-    /** What another replica, the one that leads, told last of a rollout. */
+    /** Last progress of a rollout that the leader sent. */
     progress(name: string): RolloutProgress | undefined;
     onProgress(listener: (name: string) => void): () => void;
     /** Name of the one that leads, as far as it is known. */
     leader(): string | undefined;
   };
-  /** Words for a fleet without a proxy. */
+  /** Message for a fleet without a proxy. */
   nobody?(): string;
   /** A clock that never jumps. */
   monotonicMs(): number;
@@ -175,7 +175,7 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  /** What is known before anyone who leads has looked at a state. */
+  /** Progress before a leader has evaluated a state. */
   function unseen(state: RolloutState): RolloutProgress {
     const { others } = options;
     if (others === undefined || options.leadership?.() !== undefined || hasEnded(state))

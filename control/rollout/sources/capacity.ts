@@ -4,7 +4,7 @@ import type { PodLoad, PodLoads } from "../../loads/index.ts";
 import { type GateStatus, nextStage } from "../machine/machine.ts";
 import { stageAt } from "../plan/stages.ts";
 
-/** Tells whether a step fits the pods, by what they say about themselves. */
+/** Checks whether a step fits the pods, by their metrics. */
 export function createCapacity({
   of: loadOf,
 }: PodLoads): (state: RolloutState, route: RouteState) => GateStatus[] {

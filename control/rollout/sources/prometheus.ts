@@ -111,7 +111,7 @@ export function readAnswer(body: string, nowMs: number): QueryAnswer {
   // Number() takes nothing for 0.
   const value = words[text] ?? (text === "" ? Number.NaN : Number(text));
   const atMs = typeof sample[0] === "number" ? sample[0] * 1000 : Number.NaN;
-  // How old an answer without a time is nobody knows.
+  // The age of an answer without a time is unknown.
   if (!Number.isFinite(atMs)) return { missing: "the answer has no time" };
   return { value, ageMs: Math.max(0, nowMs - atMs) };
 }

@@ -12,10 +12,10 @@ import type { Problem } from "../problem.ts";
 
 /** Larger files are refused; a route of 10,000 tenants has about half of it. */
 const maxBytes = 1 << 20;
-/** Of one document that are told: what is broken once is often found broken all along. */
+/** Maximum number of reported errors of one document: one mistake often causes many. */
 const maxErrors = 10;
 
-/** One document of a text: where its problems are said to be, and how to read it. */
+/** One document of a text: the prefix of its problems' paths, and how to read it. */
 export interface TextDocument {
   /** Empty for the first one, then "document 2: ". */
   prefix: string;

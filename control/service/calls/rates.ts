@@ -12,7 +12,7 @@ const perSecond = {
   reports: 20_000,
 };
 const reportPath = "/weir.v1.ReportService/Report";
-/** By then whoever was refused is within its rate again. */
+/** After this time a rejected caller is within its rate again. */
 const comeBackS = 1;
 
 /** Refuses callers that call too often; false when there is nothing to refuse. */

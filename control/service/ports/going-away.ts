@@ -1,6 +1,6 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 
-/** Calls that come so soon after this service was told to end are still answered. */
+/** Calls that arrive this soon after the signal to end are still answered. */
 export const lastCallsMs = 100;
 /** Calls under way get so long. It is less than their connections get, or the answer would come too late. */
 const callsMs = 1_000;

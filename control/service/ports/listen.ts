@@ -23,7 +23,7 @@ export class ListenError extends Error {
   override name = "ListenError";
 }
 
-/** Whom nobody asks who they are, those reach it from this machine alone. @throws ListenError */
+/** Without authentication the service listens only on loopback addresses. @throws ListenError */
 export function refuseToBeOpen({ listen, xds }: Record<"listen" | "xds", Address>): void {
   const open = Object.entries({ listen, xds }).find(([, { host }]) => !isLoopback(host));
   if (open)

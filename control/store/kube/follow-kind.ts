@@ -41,7 +41,7 @@ export function attend(
 }
 
 /**
- * What waiting does not cure is told at once: resources that are not installed,
+ * Errors that waiting does not cure are reported at once: resources that are not installed,
  * a service account that may not read them.
  * @throws StoreUnavailableError
  */

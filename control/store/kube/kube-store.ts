@@ -143,7 +143,7 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
   }
 
   const ready = start();
-  // Who uses the store is told; who does not use it yet is no reason to end the process.
+  // Users of the store get the error; without users it is no reason to end the process.
   ready.catch(() => {});
 
   async function start(): Promise<void> {

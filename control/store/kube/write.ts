@@ -47,7 +47,7 @@ async function decide(
   return undefined;
 }
 
-/** Brings a change that is only in the log into the route's object, whoever made it. */
+/** Writes a change that is only in the log into the route's object, regardless of its author. */
 export async function finish(on: Settling, name: string): Promise<void> {
   const object = await on.client.get(routePath(name));
   if (!(await project(on, name, object))) await settle(on, name);
