@@ -24,7 +24,7 @@ function List({ name, read, pods }) {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="list of pods"><table>
     <caption class="hidden">pods of ${name}</caption>
     <thead><tr>
-      <th scope="col">pod</th><th scope="col">variant</th><th scope="col" class="number">in work</th>
+      <th scope="col">pod</th><th scope="col">variant</th><th scope="col" class="number">running</th>
       <th scope="col" class="number">waiting</th><th scope="col" class="number">key-value cache</th><th scope="col" class="number">saturation</th><th scope="col">state</th>
     </tr></thead>
     <tbody>${pods.map((each) => html`<${PodRow} key=${each.endpoint} ...${each} />`)}</tbody>
