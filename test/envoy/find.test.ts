@@ -49,7 +49,7 @@ it("says what was tried when none can be had, and leaves nothing half made", asy
     );
     expect(error).toBeInstanceOf(EnvoyMissingError);
     expect((error as Error).message).toMatch(
-      /ENVOY_BIN \(not set\), envoy on the PATH \(not there\)[\s\S]*python3/,
+      /ENVOY_BIN \(not set\), envoy on the PATH \(not found\)[\s\S]*python3/,
     );
   } finally {
     process.env.PATH = path;

@@ -222,6 +222,6 @@ describe("D15: the store that is used where none is named", () => {
       env: { XDG_STATE_HOME: join(directory, "state") },
     });
     expect(code).toBe(2);
-    expect(said).toMatch(/weir-data is a store of an earlier version.*--store lmdb:.*mv /);
+    expect(said).toMatch(/weir-data holds a store of an earlier version.*--store lmdb:.*mv /);
   });
 });
