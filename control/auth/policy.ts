@@ -73,10 +73,13 @@ export function parsePolicy(text: string): Policy {
     }),
     issuers: list(root.issuers, "issuers").map((item, i) => issuer(item, `issuers[${i}]`)),
   };
-  const twice = policy.tokens.find(({ sha256 }, i, all) =>
-    all.slice(0, i).some((other) => other.sha256 === sha256),
-  );
-  if (twice) throw new PolicyError(`tokens: ${twice.name} has the token of another`);
+  const owners = new Map<string, string>();
+  for (const { name, sha256 } of policy.tokens) {
+    const owner = owners.get(sha256);
+    if (owner !== undefined)
+      throw new PolicyError(`tokens: "${owner}" and "${name}" have the same sha256`);
+    owners.set(sha256, name);
+  }
   return policy;
 }
 

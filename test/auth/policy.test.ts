@@ -53,7 +53,7 @@ describe("an access file", () => {
     [
       "the same token twice",
       `tokens: [{name: a, sha256: ${digest}, role: admin}, {name: b, sha256: ${digest}, role: viewer}]`,
-      /b has the token of another/,
+      /tokens: "a" and "b" have the same sha256/,
     ],
     [
       "a time that is none",
