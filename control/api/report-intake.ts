@@ -3,7 +3,7 @@ import type { ObservedLoads } from "../loads/index.ts";
 import type { Budgets, Lease, Ledger } from "../report/index.ts";
 import type { Fleet } from "../xds/index.ts";
 
-/** Takes reports of this replica's proxies and of those of others. */
+/** Takes reports of this replica's proxies and of other replicas' proxies. */
 export interface ReportIntake {
   /** @returns the shares of limits that this replica decides */
   take(report: ReportRequest): Lease[];

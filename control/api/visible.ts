@@ -44,7 +44,7 @@ function serves(sees: Sees, scope: readonly string[]): boolean {
 
 /**
  * The proxies that serve a namespace which the principal may see. Of one that serves
- * others as well it is told what it runs, but not what it says. One that Istio
+ * others as well, the caller sees what it runs, but not its messages. One that Istio
  * configures is there for those who may see a route that it reports.
  */
 export async function visibleFleet(

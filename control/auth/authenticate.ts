@@ -35,7 +35,7 @@ export function createAuthenticate(
   issued: { verify(token: string): Principal | undefined },
   now: () => Date = () => new Date(),
 ): Authenticate {
-  // Found by digest: how long the search takes tells nothing about the token.
+  // Looked up by digest, so that the duration of the search reveals nothing about the token.
   const tokens = new Map<string, TokenRule[]>();
   for (const rule of policy.tokens)
     tokens.set(rule.sha256, [...(tokens.get(rule.sha256) ?? []), rule]);

@@ -19,7 +19,7 @@ export interface TlsFiles {
 
 /** What callers have to show. With neither access nor token everyone may call. */
 export interface GateOptions {
-  /** Path of the access file, which says who may do what. Absent: there is none. */
+  /** Path of the access file, which grants roles; absent without one. */
   access?: string;
   /** One bearer token that may do everything. Absent: there is none. */
   token?: string;

@@ -9,9 +9,9 @@ const everyMs = 1000;
 export const watchFlag = ["-w, --watch", "keep showing changes until Ctrl-C"] as const;
 
 /**
- * Shows what `look` tells, once, or with `watch` until Ctrl-C: on a terminal in
- * place, elsewhere, and `forPrograms`, again whenever it changed. Once it has
- * shown something, a control service that is away for a while does not end it.
+ * Prints the result of `look`, once, or with `watch` until Ctrl-C: in place on a
+ * terminal; elsewhere, and `forPrograms`, again after each change. After the first
+ * result it keeps retrying while the control service cannot be reached.
  */
 export async function showOrWatch(
   watch: boolean | undefined,

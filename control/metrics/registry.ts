@@ -25,7 +25,7 @@ export interface Metrics {
   nacked(type: string): void;
 }
 
-/** Gauges of Node's that are named as counters; the ones without "_total" say the same. */
+/** Gauges of Node named like counters; those without "_total" have the same values. */
 const misnamed = ["active_handles", "active_requests", "active_resources"].map(
   (what) => `nodejs_${what}_total`,
 );

@@ -14,7 +14,7 @@ import { embedding } from "./embedding.ts";
 import { createQueue, loadMetrics, type PodQueue } from "./queue.ts";
 
 const maxBodyBytes = 4 << 20;
-/** What a server says when the model fails after the status was sent. */
+/** The event a server sends when the model fails after the status was sent. */
 const failure = { error: { message: "the model failed", type: "server_error", code: 500 } };
 /** Headers that the pod returns in its response, to show what reached it. */
 const echoedHeaders = [
@@ -175,13 +175,13 @@ async function stream(
       break;
     }
   }
-  // As llama.cpp: the connection ends with the stream, and no header said so.
+  // Like llama.cpp: the connection closes after the stream without a header that announces it.
   const { socket } = res;
   if (state.server === "llama.cpp") res.once("finish", () => socket?.end());
   res.end("data: [DONE]\n\n");
 }
 
-/** What a server says to a request that its context has no room for. */
+/** The error for a request that exceeds the model's context. */
 function beyondContext(request: CompletionRequest, state: PodBehaviour): string | undefined {
   const { contextTokens } = state;
   const { prompt_tokens: prompt } = usageOf(request, 0);

@@ -30,7 +30,7 @@ const stableZ = 3;
  * the most: of shares, whose tolerance is added, and of values, by which it is multiplied.
  */
 const passZ = { share: 0.5, value: 1 };
-/** Milliseconds that no one feels: no time is worse because of them. */
+/** Differences below this many milliseconds are imperceptible and never count as worse. */
 const slackMs = 5;
 
 /** What the two variants' users got in the same window. */

@@ -6,7 +6,7 @@ import { hangsAmong, waits } from "./hangs.ts";
 import { failsAt, fewest, judge, passesAt, type Window } from "./judge.ts";
 import { messageOf } from "./verdict-message.ts";
 
-/** The tenants that the canary is worse for than for the others. */
+/** The tenants for whom the canary is worse than for other tenants. */
 export interface TenantVerdicts {
   /** Whom to pin to the stable variant now, with what is worse. */
   worse: readonly Verdict[];

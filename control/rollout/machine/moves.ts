@@ -60,7 +60,7 @@ export function rolledBack(state: RolloutState, reason: string, verdicts: readon
   };
 }
 
-/** The tenants that are worse off stay on the stable variant; the others go on, with evidence gathered anew. */
+/** Pins the tenants with worse results to the stable variant; evidence for the rest starts again from zero. */
 export function pin(
   state: RolloutState,
   worse: readonly Verdict[],

@@ -86,7 +86,7 @@ function variantProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
   return problems;
 }
 
-/** Percent of the users that canary and stable share: the others keep theirs. */
+/** Percent of the users that canary and stable share; other variants keep theirs. */
 export function poolOf(spec: RolloutSpec, route: InferenceRoute): number {
   const variants = route.spec?.variants ?? [];
   const weight = (name: string) => toBuckets(find(variants, name)?.weight ?? 0);

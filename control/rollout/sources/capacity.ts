@@ -23,7 +23,7 @@ export function createCapacity({
       (sum, [, load]) => sum + (typeof load === "string" ? 0 : (load.running ?? Number.NaN)),
       0,
     );
-    // What a pod that says nothing has in work comes to the others with the step.
+    // The requests of a pod without metrics may move to the other pods.
     const silent = pods.find(([, load]) => typeof load === "string");
     const pool = state.safeWeights[spec.stable] || 100;
     const after = (running * next.weight) / pool;
@@ -45,7 +45,7 @@ export function capacityGates(
   const silent = pods.find(([, load]) => typeof load === "string");
   const { readyEndpoints = 1, queueDepth, kvCachePercent, inFlight } = capacity;
   const gates: GateStatus[] = [];
-  // What some pod does not tell may be anything.
+  // A value that a pod does not report is unknown.
   const gate = (name: string, value: number, limit: number, unit: string) =>
     gates.push({
       name,

@@ -2,11 +2,11 @@ import type { KeySource, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { controlHeaders } from "../control-headers.ts";
 import type { Problem } from "../problem.ts";
 
-/** What the filters read of one list. */
+/** Maximum number of sources that the filters read from one list. */
 const maxSources = 8;
 const maxIdleSeconds = 7 * 24 * 60 * 60;
 
-/** What is wrong with who stays where: pins, conversations, and keys that need an identity. */
+/** Checks the assignment of users: pins, holds, conversations, and keys that need an identity. */
 export function stickinessProblems(spec: RouteSpec): Problem[] {
   return [
     ...tenantSourceProblems(spec),
@@ -33,12 +33,12 @@ function tenantSourceProblems({ canary, rateLimit }: RouteSpec): Problem[] {
   const index = canary?.stickyBy.findIndex(isTenant) ?? -1;
   if (index >= 0 && rateLimit === undefined)
     problems.push(needsIdentity(`canary.stickyBy[${index}] uses the tenant`));
-  const told = canary?.stickyBy.flatMap((each) => (isTenant(each) ? rateLimit?.identity : each));
-  if (told !== undefined && told.length > maxSources)
+  const sources = canary?.stickyBy.flatMap((each) => (isTenant(each) ? rateLimit?.identity : each));
+  if (sources !== undefined && sources.length > maxSources)
     problems.push({
       code: "too-many",
       path: "spec.canary.stickyBy",
-      message: `stickyBy has ${told.length} sources, including those of rateLimit.identity: at most ${maxSources} are allowed`,
+      message: `stickyBy has ${sources.length} sources, including those of rateLimit.identity: at most ${maxSources} are allowed`,
     });
   return problems;
 }

@@ -1,7 +1,7 @@
 import type { Attach, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
 
-/** What is wrong with what a route says about a cluster: proxies, Services, telemetry, scaling. */
+/** Checks a route's settings for a cluster: proxies, Services, telemetry, scaling. */
 export function checkCluster(spec: RouteSpec, report: Report): void {
   if (spec.attach) checkAttach(spec.attach, "spec.attach", spec, report);
   else if (spec.alsoAttach.length > 0)

@@ -3,7 +3,7 @@ import type { Problem } from "../problem.ts";
 
 const path = "spec.compression";
 
-/** What is wrong with the meaning of a route's compression. */
+/** Checks a route's compression. */
 export function compressionProblems(compression: Compression | undefined): Problem[] {
   if (compression === undefined) return [];
   const { algorithms } = compression;
@@ -30,7 +30,7 @@ export function compressionProblems(compression: Compression | undefined): Probl
   ];
 }
 
-/** Matches that match nothing in particular. */
+/** Matches without a value to match. */
 export function matchProblems(matches: readonly HeaderMatch[], at: string): Problem[] {
   return matches.flatMap((match, index) =>
     match.value.case === undefined

@@ -4,7 +4,7 @@ import type { Report } from "../problem.ts";
 
 const path = "spec.resilience";
 
-/** Conditions under which Envoy tries a request again that ran out of the time of one try. */
+/** Conditions under which Envoy retries a request whose try timed out. */
 const retriedWhenLate: readonly string[] = ["5xx", "gateway-error", "reset"];
 
 export function checkResilience({ resilience }: RouteSpec, report: Report): void {
@@ -29,7 +29,7 @@ export function checkResilience({ resilience }: RouteSpec, report: Report): void
   checkFirstByte(resilience, report);
 }
 
-/** A request that was too late is not tried again; a proxy knows one such time, not two. */
+/** A request that missed firstByteTimeout is not retried; a proxy supports only one such timeout. */
 function checkFirstByte({ firstByteTimeout, retries, timeout }: Resilience, report: Report): void {
   if (firstByteTimeout === undefined) return;
   const at = `${path}.firstByteTimeout`;

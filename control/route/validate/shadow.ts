@@ -2,7 +2,7 @@ import type { Attach, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { mirrors } from "../filter/shadow-policy.ts";
 import type { Problem } from "../problem.ts";
 
-/** What is wrong with where shadow traffic goes and what it is charged to. */
+/** Checks where shadow traffic goes and which tier it is charged to. */
 export function shadowProblems({ shadow, rateLimit, variants }: RouteSpec): Problem[] {
   if (shadow === undefined) return [];
   const labels = variants.find(({ name }) => name === shadow.variant)?.labels ?? {};
@@ -34,7 +34,7 @@ function tierProblems(tier: string, mode: string, tiers: string[]): Problem[] {
   ];
 }
 
-/** What only a copy can have. */
+/** Settings that apply only to copies. */
 function diverted(shadow: NonNullable<RouteSpec["shadow"]>): Problem[] {
   if (mirrors(shadow)) return [];
   const { maxBodyBytes, maxInFlight } = shadow;

@@ -5,7 +5,7 @@ import type { Report } from "../problem.ts";
 import { shadowHeaders } from "../shadow-headers.ts";
 import { matchProblems } from "./compression.ts";
 
-/** What is wrong with how a route treats requests and pods: drills, headers, TLS, balance, localities. */
+/** Checks how a route treats requests and pods: drills, headers, TLS, balance, localities. */
 export function checkTraffic(spec: RouteSpec, report: Report): void {
   checkFault(spec, report);
   for (const direction of ["request", "response"] as const) {
@@ -221,7 +221,7 @@ function checkLocality({ distribute, failover, failoverPriority }: Locality, rep
   );
 }
 
-/** "a/*" and "a/b" in one list would leave it open which counts. */
+/** "a/*" and "a/b" in one list are ambiguous. */
 function checkOverlap(localities: string[], path: string, report: Report): void {
   for (const locality of localities)
     if (!/^(?:\*|[^/*]+(?:\/(?:\*|[^/*]+(?:\/(?:\*|[^/*]+))?))?)$/.test(locality))

@@ -13,7 +13,7 @@ import { shadowProblems } from "./shadow.ts";
 import { rangesProblem, tenantProblem } from "./tenant-name.ts";
 import { checkTraffic } from "./traffic.ts";
 
-/** What is wrong with the meaning of a document whose shape is right; empty when it may be stored. */
+/** Checks the meaning of a document with a valid structure; returns no problems if it may be stored. */
 export function validateRoute(route: InferenceRoute): Problem[] {
   const problems: Problem[] = [];
   const report: Report = (code, path, message) => problems.push({ code, path, message });
@@ -38,7 +38,7 @@ export function validateRoute(route: InferenceRoute): Problem[] {
 }
 
 /**
- * validateRoute for each, and what is only wrong with them together.
+ * Runs validateRoute for each route, and checks the routes together.
  * @param prefixes what the paths of each route start with; "document N: " where none are given
  */
 export function validateAll(
@@ -248,7 +248,7 @@ function checkShadow({ shadow, variants, rateLimit }: RouteSpec, report: Report)
     );
 }
 
-/** Reports every name that is there for the second time. */
+/** Reports every name that occurs a second time. */
 function reportDuplicates(
   names: readonly string[],
   path: string,
