@@ -12,7 +12,8 @@ export function asPrincipal<T>(principal: Principal, work: () => T): T {
 /** Who the request at hand is made by. @throws ConnectError outside of a request */
 export function principal(): Principal {
   const found = current.getStore();
-  if (found === undefined) throw new ConnectError("nobody is known here", Code.Unauthenticated);
+  if (found === undefined)
+    throw new ConnectError("no authenticated principal for this call", Code.Unauthenticated);
   return found;
 }
 
@@ -52,7 +53,7 @@ export function accessInterceptor(denied: (line: string, code: string) => void):
   };
 }
 
-/** The messages of a stream; what ends them is told. */
+/** The messages of a stream; `note` receives the error that ends it. */
 async function* noted<Message>(
   messages: AsyncIterable<Message>,
   note: (error: unknown) => void,
@@ -67,5 +68,8 @@ async function* noted<Message>(
 
 export function permissionDenied(who: Principal, role: Role, namespace?: string): ConnectError {
   const where = namespace === undefined ? "" : ` in the namespace ${namespace}`;
-  return new ConnectError(`${who.name} is not ${role}${where}`, Code.PermissionDenied);
+  return new ConnectError(
+    `${who.name} does not have the role ${role}${where}`,
+    Code.PermissionDenied,
+  );
 }

@@ -11,7 +11,7 @@ export type AppliedOf = (name: string, state: RouteState) => Applied;
 /** What routes are compared with. */
 export type AppliedContext = Pick<ApiContext, "fleet" | "published" | "mesh" | "spoken" | "peers">;
 
-/** How far the proxies are, as the principal of the request may be told. */
+/** How far the proxies are, limited to what the principal of the request may see. */
 export const appliedForPrincipal = (context: AppliedContext): AppliedOf =>
   appliedIn(context, principalSees());
 
@@ -23,12 +23,12 @@ export const appliedForPrincipal = (context: AppliedContext): AppliedOf =>
  */
 export function appliedIn(
   context: AppliedContext,
-  /** What whoever is told of a route may see. */
+  /** What the reader of a route may see. */
   sees: (namespace: string, route: string) => boolean,
 ): AppliedOf {
   const own = sightsOf(context);
   const connected = new Set(own.map(({ node }) => node));
-  // A proxy that came over from another replica may still be told of there.
+  // Another replica may still list a proxy that has moved to this one.
   const others = context.peers.proxyViews().filter(({ node }) => !connected.has(node));
   const proxies = [...own, ...others];
   const rendered = context.mesh?.();
@@ -51,7 +51,7 @@ export function appliedIn(
       return behind === undefined ? [] : [visibleLag(node, behind, (each) => sees(each, name))];
     });
     const filters = rendered?.of(name);
-    // Who reports what no route ever had may have this one in an older form, if it speaks of its namespace.
+    // A reporter with an unknown revision may run an older version of this route, if it reports on its namespace.
     const meshed = reporters.filter(
       ({ node, revision }) =>
         filters &&
@@ -69,7 +69,7 @@ export function appliedIn(
   };
 }
 
-/** A lag as it may be told. */
+/** A lag as the reader may see it. */
 function visibleLag(node: string, lag: Lag, sees: Sees) {
   const { reason, refused = false, refusedBefore = false, brief, concerns = [] } = lag;
   const open = brief === undefined || seesAll(sees, concerns);
@@ -83,14 +83,14 @@ function keptBack(
   by: Refused | undefined,
   lag: Lag | undefined,
 ): Lag {
-  // What it refuses for a reason of its own says more.
+  // Its own refusal explains more.
   if (by?.node !== node && lag?.refusedBefore) return lag;
   if (by === undefined) return { reason: "not pushed yet" };
   const { type, message } = by;
   if (by.node === node) return refusal(type, message, scope);
   return {
-    reason: `not sent to it: ${by.node} refused ${type}: ${message}`,
-    brief: `not sent to it: the proxy that was sent it first refused ${type}`,
+    reason: `not sent: ${by.node} refused ${type}: ${message}`,
+    brief: `not sent: another proxy that got it first refused ${type}`,
     concerns: scope,
   };
 }
@@ -150,11 +150,11 @@ function lagOf(member: Member, current: ReturnType<ApiContext["published"]>): La
   }
   const waiting = resourceTypes.find(({ name: type }) => {
     const { resources, version } = current.snapshot[type];
-    // Of what there is nothing no proxy asks.
+    // Proxies never subscribe to types without resources, so an empty type cannot be waited for.
     return resources.size > 0 && member.answer(type, version).state !== "runs";
   });
   if (waiting) return { reason: `waiting for ${waiting.name}` };
-  // Filters that report say what they run, which is more than an acknowledgement.
+  // A report names the revision that the filters run, which proves more than an acknowledgement.
   const reported = member.reportedRevision();
   if (reported !== "" && reported !== current.revision)
     return { reason: `reports revision ${reported}, not ${current.revision}` };

@@ -39,7 +39,7 @@ export interface RenderedFilters {
 export interface ApiContext {
   /** As the request's principal may use it. */
   store: Store;
-  /** The routes that have hosts, by host: of all namespaces, whoever asks. */
+  /** The routes of all namespaces by host, independent of who calls. */
   hosts(): Promise<ReadonlyMap<string, string>>;
   fleet: Fleet;
   ledger: Ledger;
@@ -49,7 +49,7 @@ export interface ApiContext {
   peers: Pick<Peers, "proxyViews" | "proxies" | "has" | "granted" | "onChange">;
   /** Hands what proxies report here to the other replicas. */
   relay: Relay;
-  /** Takes a report, of whichever replica's proxy, and tells the shares that this replica decides. */
+  /** Takes a report of any replica's proxy and returns the shares that this replica decides. */
   onReport(report: ReportRequest): Lease[];
   signals: SignalHistory;
   /** What proxies with these namespaces are sent; undefined before there is anything. */
@@ -60,7 +60,7 @@ export interface ApiContext {
   mesh?(): MeshFilters | undefined;
   /** Namespaces of the routes that a proxy's reports name; undefined before any did. */
   spoken?(node: string): ReadonlySet<string> | undefined;
-  /** Walks the rollouts, and tells what they are doing. */
+  /** Runs the rollouts and returns their progress. */
   rollouts: Pick<Engine, "progress" | "walking" | "onProgress">;
   /** What rollouts may ask besides the proxies' reports. */
   sources: Sources;

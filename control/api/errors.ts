@@ -11,7 +11,7 @@ import {
 } from "../store/index.ts";
 import { shorten } from "../text/shorten.ts";
 
-/** Problems of one document that are told: an answer should not be larger than what asked for it. */
+/** Maximum number of problems in one response: it should not be larger than the request. */
 const maxProblems = 100;
 /** Longest that a name can be, "namespace/name", is 127. */
 const maxNameCharacters = 128;
@@ -41,12 +41,12 @@ export function notFound(name: string): ConnectError {
   });
 }
 
-/** A name that a caller gave, as it is told back. */
+/** A name from a request, shortened for a message. */
 export function shownName(name: string): string {
   return shorten(name, maxNameCharacters);
 }
 
-/** The one place where what went wrong inside becomes what a client is told. */
+/** Maps internal errors to the errors that clients get; the only place that does. */
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (error instanceof StaleEtagError) return new ConnectError(error.message, Code.Aborted);
@@ -58,6 +58,6 @@ export function toConnectError(error: unknown): ConnectError {
     return new ConnectError(error.message, Code.Unavailable);
   if (error instanceof WatchBehindError)
     return new ConnectError(error.message, Code.ResourceExhausted);
-  // Its words may hold what is no one's business: they go to the log, not to the client.
+  // Its message may hold secrets: it goes to the log, not to the client.
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }

@@ -6,7 +6,7 @@ import type { ApiContext } from "./context.ts";
 import { createFleetViews } from "./fleet-views.ts";
 import { visibleFleet } from "./visible.ts";
 
-/** What changed is gathered this long before it is told. */
+/** Changes are collected for this long before they are sent. */
 const gatherMs = 100;
 
 /** The proxies, listed and watched. */
@@ -57,7 +57,7 @@ export function createAuditService({
     async listAudit({ name: word, limit }) {
       if (limit > maxEntries)
         throw new ConnectError(
-          `limit ${limit} is more than the ${maxEntries} entries that are told at once`,
+          `limit ${limit} is more than the maximum of ${maxEntries} entries`,
           Code.InvalidArgument,
         );
       const names = (await store.list()).routes.flatMap(({ route }) =>

@@ -3,13 +3,13 @@ import { principalView, sameFleet, visibleFleet } from "./visible.ts";
 
 /** The fleet as those who watch it see it: made once for all who may see the same. */
 export interface FleetViews {
-  /** What the principal of the request sees now; the same object for as long as it says the same. */
+  /** What the principal of the request sees now; the same object as long as its content is equal. */
   current(): Promise<readonly Proxy[]>;
   /** Something changed: what was made is looked at no more. */
   change(): void;
 }
 
-/** What was made is good for so long where no one says that it changed. */
+/** How long a view stays valid without an event. */
 const freshMs = 1_000;
 
 export function createFleetViews(
@@ -22,7 +22,7 @@ export function createFleetViews(
 
   function change(): void {
     if (made.size === 0) return;
-    // Views that no one asks for any more are forgotten by the second change.
+    // A view that is not requested between two changes is dropped.
     before = made;
     made = new Map();
   }
@@ -43,7 +43,7 @@ export function createFleetViews(
       const view = principalView();
       const known = made.get(view) ?? make(before.get(view));
       made.set(view, known);
-      // What could not be made is tried again by whoever asks next.
+      // The next call tries again what failed.
       known.catch(() => made.delete(view));
       return known;
     },

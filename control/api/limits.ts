@@ -35,7 +35,7 @@ export interface Rate {
   waitMs(principal: string): number;
 }
 
-/** More principals than this are not told apart: the one asked about longest ago is forgotten. */
+/** Maximum number of principals; the one used longest ago is dropped. */
 const maxPrincipals = 10_000;
 
 /**

@@ -22,9 +22,9 @@ export type PeerContext = Pick<
   "fleet" | "published" | "rollouts" | "relay" | "replica"
 >;
 
-/** What changed is gathered this long before it is told. */
+/** Changes are collected for this long before they are sent. */
 const gatherMs = 200;
-/** Larger fleets are told in several messages. */
+/** Larger fleets are sent in several messages. */
 const maxInOne = 500;
 
 /** Tells other replicas of this one's proxies, and of the rollouts that it walks. */
@@ -94,7 +94,7 @@ function createChanges(context: PeerContext) {
         },
       ];
     });
-    // Where a scope's proxies come back, the other side is told of it again.
+    // When proxies of a scope come back, the scope is sent to the other side again.
     const scopes = new Set([...proxyViews.values()].map(({ scope }) => scope.join()));
     for (const scope of editions.keys()) if (!scopes.has(scope)) editions.delete(scope);
     const walking = context.rollouts.walking();

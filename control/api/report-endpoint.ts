@@ -89,7 +89,7 @@ export function createReportEndpoint(
           );
         const answer = take(Buffer.concat(chunks).toString("utf8"), who);
         ended("ok");
-        // Its length being told, head and body go out in one piece.
+        // With a content-length, head and body are sent in one packet.
         res.writeHead(200, { ...json, "content-length": Buffer.byteLength(answer) }).end(answer);
       } catch (error) {
         refuse(error);

@@ -3,15 +3,15 @@ import type { ObservedLoads } from "../loads/index.ts";
 import type { Budgets, Lease, Ledger } from "../report/index.ts";
 import type { Fleet } from "../xds/index.ts";
 
-/** Takes reports of this replica's proxies and of those of others. */
+/** Takes reports of this replica's proxies and of other replicas' proxies. */
 export interface ReportIntake {
   /** @returns the shares of limits that this replica decides */
   take(report: ReportRequest): Lease[];
-  /** Namespaces that a proxy has reported of; undefined before it said anything of any. */
+  /** Namespaces that a proxy has reported on; undefined before its first report. */
   namespaces(node: string): ReadonlySet<string> | undefined;
 }
 
-/** Proxies beyond this number are forgotten, the ones heard longest ago first. */
+/** Proxies beyond this number are forgotten, the ones with the oldest report first. */
 const maxProxies = 20_000;
 
 /**
@@ -58,7 +58,7 @@ export function createReportIntake(
       note(report);
       observed.take(report);
       const wrong = ledger.add(report);
-      if (wrong) log(`the report of ${node} does not count: ${wrong}`, "report-odd");
+      if (wrong) log(`ignored the report of ${node}: ${wrong}`, "report-odd");
       // A module that knows no such limits names no needs, and must not give back another's.
       return filter === "" ? budgets.report(node, needs) : [];
     },

@@ -40,13 +40,13 @@ function whyNot(
   const streams = scope(node).length > 0 || peers.has(node);
   // One token serves all proxies that Istio gives it to; no proxy with a stream is one of them.
   const other = who.report?.node === undefined ? who.report && streams : who.report.node !== node;
-  if (namespaces === undefined || other) return `the report is not of ${node}`;
+  if (namespaces === undefined || other) return `the report does not come from ${node}`;
   if (namespaces.includes("*")) return undefined;
   // Who has streams of its own and has not opened one is not the node it speaks of.
-  if (who.report === undefined && !streams) return `${node} has no stream`;
+  if (who.report === undefined && !streams) return `${node} has no open xDS stream`;
   const { counters, histograms, needs, saturations } = request;
   const foreign = [...counters, ...histograms, ...needs, ...saturations].find(
     ({ route }) => !namespaces.includes(route.split("/", 1)[0] ?? ""),
   );
-  return foreign && `the report speaks of ${foreign.route}, which is not ${node}'s`;
+  return foreign && `the report names route ${foreign.route}, which ${node} does not serve`;
 }

@@ -95,7 +95,7 @@ export function createRolloutService({
       const before = await store.getRollout(name);
       if (before && !hasEnded(before))
         throw new ConnectError(
-          `${name} has a rollout already (${before.phase}: ${before.reason}): roll it back or let it end`,
+          `${name} already has a rollout (${before.phase}: ${before.reason}): roll it back or let it end`,
           Code.FailedPrecondition,
         );
       const after = await writeRollout(store, name, {
@@ -111,7 +111,7 @@ export function createRolloutService({
     resumeRollout: ({ name, reason, etag }) => run(name, { kind: "resume" }, reason, etag),
     promoteRollout: ({ name, reason, etag, full }) =>
       run(name, { kind: "promote", full }, reason, etag),
-    // A way back is never refused for its words: what is too much of them is cut, and says so.
+    // A rollback is never rejected for a long reason: the reason is cut and marked with an ellipsis.
     rollbackRollout: ({ name, reason }) =>
       run(
         name,
@@ -136,7 +136,7 @@ export function createRolloutService({
 
     async *watchRollout({ name: word }, { signal }) {
       const wanted = word === "" ? undefined : await fullName(word);
-      // Whoever may not see it is told so now: nothing of it would ever come.
+      // Reject callers who may not see it now: the stream would never send them anything.
       if (wanted !== undefined) await store.getRollout(wanted);
       const sees = principalSeesRoute();
       const changed = new Set<string>();

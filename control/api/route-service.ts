@@ -102,7 +102,7 @@ export function createRouteService(
     async listRoutes({ namespace }) {
       const { routes } = await store.list();
       const appliedOf = appliedForPrincipal(context);
-      // Of a thousand proxies that are behind, some say enough; GetRoute names all.
+      // Of many proxies that are behind, a few are enough here; GetRoute names all.
       const appliedInShort: AppliedOf = (name, state) => {
         const applied = appliedOf(name, state);
         return { ...applied, behind: applied.behind.slice(0, maxBehindInList) };
@@ -128,7 +128,7 @@ export function createRouteService(
       const { routes, sequence } = await store.list();
       const names = routes.flatMap(({ route }) => (route ? [routeName(route)] : []));
       const wanted = word === "" ? undefined : resolveName(word, names);
-      // Whoever may not see it is told so now: nothing of it would ever come.
+      // Reject callers who may not see it now: the stream would never send them anything.
       if (wanted !== undefined) await store.get(wanted);
       const isWanted = ({ route }: RouteState) =>
         wanted === undefined || (route !== undefined && routeName(route) === wanted);
@@ -143,7 +143,7 @@ export function createRouteService(
           {
             code: "one-of",
             path: "name",
-            message: `name "${name}" and a route are given: give one of them`,
+            message: `name "${name}" and route are both set: set only one of them`,
           },
         ]);
       const state = given

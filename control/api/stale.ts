@@ -26,7 +26,7 @@ export function staleInterceptor(
     if (damaged.length > 0 && may(principal(), "viewer", "*"))
       response.header.set(damagedHeader, encodeURI(damaged.slice(0, maxShown).join(" ")));
     const reason = holds();
-    // Names in it are the proxies' own words: a header takes only some characters.
+    // Proxies choose the names in it, and a header allows only some characters.
     if (reason) response.header.set(holdHeader, encodeURI(reason));
     return response;
   };

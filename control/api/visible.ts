@@ -6,7 +6,7 @@ import { principal } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { wholeFleet } from "./whole-fleet.ts";
 
-/** Whether whoever reads an answer may see a namespace; "*": all of them, those to come too. */
+/** Whether the reader of a response may see a namespace; "*" means all, including future ones. */
 export type Sees = (namespace: string) => boolean;
 
 /** What the principal of the request may see. */
@@ -15,7 +15,7 @@ export function principalSees(): Sees {
   return (namespace) => may(who, "viewer", namespace);
 }
 
-/** Names what the principal of the request may see: the same for all who see the same. */
+/** A key for what the principal of the request may see; equal for principals with equal rights. */
 export function principalView(): string {
   const sees = principalSees();
   if (sees("*")) return "*";
@@ -29,10 +29,10 @@ export function principalSeesRoute(): (name: string) => boolean {
   return (name) => sees(name.split("/", 1)[0] ?? "");
 }
 
-/** Stands for words of a proxy that are about namespaces which the reader may not see. */
-export const withheld = "its words are for those who may see all of its namespaces";
+/** Replaces a proxy's message when it may name namespaces that the reader may not see. */
+export const withheld = "its message is shown only to viewers of all its namespaces";
 
-/** Whether all namespaces of a proxy may be seen, and with them its own words. */
+/** Whether the reader may see all namespaces of a proxy, and so its messages. */
 export function seesAll(sees: Sees, scope: readonly string[]): boolean {
   return scope.every(sees);
 }
@@ -44,7 +44,7 @@ function serves(sees: Sees, scope: readonly string[]): boolean {
 
 /**
  * The proxies that serve a namespace which the principal may see. Of one that serves
- * others as well it is told what it runs, but not what it says. One that Istio
+ * others as well, the caller sees what it runs, but not its messages. One that Istio
  * configures is there for those who may see a route that it reports.
  */
 export async function visibleFleet(
@@ -67,7 +67,7 @@ export async function visibleFleet(
   });
 }
 
-/** Whether two answers about the fleet say the same. */
+/** Whether two lists of proxies are equal. */
 export function sameFleet(one: readonly Proxy[], other: readonly Proxy[]): boolean {
   const same = (proxy: Proxy, i: number) => equals(ProxySchema, proxy, other[i] as Proxy);
   return one.length === other.length && one.every(same);

@@ -35,7 +35,7 @@ export function createAuthenticate(
   issued: { verify(token: string): Principal | undefined },
   now: () => Date = () => new Date(),
 ): Authenticate {
-  // Found by digest: how long the search takes tells nothing about the token.
+  // Looked up by digest, so that the duration of the search reveals nothing about the token.
   const tokens = new Map<string, TokenRule[]>();
   for (const rule of policy.tokens)
     tokens.set(rule.sha256, [...(tokens.get(rule.sha256) ?? []), rule]);
@@ -49,7 +49,7 @@ export function createAuthenticate(
     if (first) return { principal: { name: first.name, grants: known.map(({ grant }) => grant) } };
     const own = issued.verify(token);
     if (own) return { principal: own };
-    return token.split(".").length === 3 ? byIssuer(token) : { reason: "the token is unknown" };
+    return token.split(".").length === 3 ? byIssuer(token) : { reason: "the token is not known" };
   }
 
   async function byIssuer(token: string): Promise<Identity> {
@@ -69,7 +69,9 @@ export function createAuthenticate(
     const rules = policy.certificates.filter(({ name }) => names.includes(name));
     const [first] = rules;
     if (first === undefined)
-      return { reason: `no rule names the certificate of ${names[0] ?? "nobody"}` };
+      return {
+        reason: `no rule of the access file names the certificate of ${names[0] ?? "this client, which has no name"}`,
+      };
     return { principal: { name: first.name, grants: rules.map(({ grant }) => grant) } };
   }
 

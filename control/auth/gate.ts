@@ -19,7 +19,7 @@ export interface TlsFiles {
 
 /** What callers have to show. With neither access nor token everyone may call. */
 export interface GateOptions {
-  /** Path of the access file, which says who may do what. Absent: there is none. */
+  /** Path of the access file, which grants roles; absent without one. */
   access?: string;
   /** One bearer token that may do everything. Absent: there is none. */
   token?: string;
@@ -34,11 +34,11 @@ export interface Gate {
   guarded: boolean;
   /** What TLS servers are made with; absent: clear text. */
   tls?: { cert: Buffer; key: Buffer; ca?: Buffer; certificateSha256: string };
-  /** Whether someone sees some namespaces and not others. */
+  /** Whether any principal may see only some namespaces. */
   partial: boolean;
-  /** Absent where nobody is asked. */
+  /** Absent without authentication. */
   reports?: ReportTokens;
-  /** What this replica shows the others; absent where nobody is asked. */
+  /** The token that this replica shows to the others; absent without authentication. */
   peerToken?: string;
 }
 
@@ -50,16 +50,18 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
   const tls = files && readTls(files);
   if (access === undefined && token === undefined) {
     if (files?.clientCa !== undefined)
-      throw new PolicyError("client certificates need an access file that says what they may do");
+      throw new PolicyError(
+        "--client-ca needs --access: the access file gives the certificates their roles",
+      );
     return { authenticate: trustEveryone, guarded: false, partial: false, ...(tls ? { tls } : {}) };
   }
   const policy: Policy = access
     ? readPolicy(access)
     : { tokens: [], certificates: [], issuers: [] };
-  // One that was emptied says nothing, and tokens that are made from nothing anyone could make.
+  // An empty file grants nothing, and anyone could compute tokens derived from an empty secret.
   if (access !== undefined && grantsOf(policy).length === 0)
     throw new PolicyError(
-      `access file ${access} names nobody: it needs at least one of tokens, certificates and issuers`,
+      `access file ${access} is empty: it needs at least one of tokens, certificates and issuers`,
     );
   if (token !== undefined)
     for (const role of ["admin", "proxy"] as const)
@@ -70,7 +72,7 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
       });
   if (policy.certificates.length > 0 && tls?.ca === undefined)
     throw new PolicyError(
-      "certificates in the access file need TLS with an authority of the clients",
+      "certificates in the access file need --tls-cert, --tls-key and --client-ca",
     );
   const secret = [access ? readFileSync(access) : "", token ?? "", tls?.key ?? ""];
   const shared = Buffer.concat(secret.map((part) => Buffer.from(part)));

@@ -39,7 +39,7 @@ export interface Misdirected {
   message: string;
 }
 
-/** What a request says of whom it is for and where it comes from; undefined: nothing is wrong. */
+/** Checks a request's Host and origin; undefined means that nothing is wrong. */
 export interface HostCheck {
   /** Whom it is for. */
   host(req: IncomingMessage): Misdirected | undefined;
@@ -66,7 +66,7 @@ export function createHostCheck({ guarded, allowed }: HostRules): HostCheck {
     host(req) {
       const given = authorityOf(req);
       const host = given === undefined ? undefined : parseHost(given);
-      // Without a name there is nothing that a rebound one could be told from.
+      // Without a Host there is no name to compare with.
       if (host === undefined)
         return { status: 400, message: `Host ${quoted(given)} is not HOST or HOST:PORT` };
       if (guarded) return undefined;
@@ -75,14 +75,17 @@ export function createHostCheck({ guarded, allowed }: HostRules): HostCheck {
       if (isOwn || isAllowed(host, port)) return undefined;
       return {
         status: 403,
-        message: `Host ${quoted(given)} is not a name of this service: it asks nobody who they are, so it answers to localhost and loopback addresses with port ${req.socket.localPort}, and to what --allowed-host names`,
+        message: `Host ${quoted(given)} is not a name of this service: without authentication it answers only to localhost and loopback addresses with port ${req.socket.localPort}, and to the names in --allowed-host`,
       };
     },
 
     origin(req) {
       const site = req.headers["sec-fetch-site"];
       if (site !== undefined && site !== "same-origin" && site !== "none")
-        return { status: 403, message: `Sec-Fetch-Site ${quoted(site)}: a page of another origin` };
+        return {
+          status: 403,
+          message: `Sec-Fetch-Site ${quoted(site)}: requests from pages of another origin are refused`,
+        };
       const { origin } = req.headers;
       // Behind a proxy that writes a Host of its own the browser's word is what there is.
       if (origin === undefined || (guarded && site !== undefined)) return undefined;

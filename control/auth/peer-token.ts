@@ -8,7 +8,7 @@ export interface PeerToken {
   verify(token: string): Principal | undefined;
 }
 
-/** @param secret the same on all replicas, and known to no one else */
+/** @param secret shared by all replicas and by nobody else */
 export function createPeerToken(secret: Buffer): PeerToken {
   const key = createHash("sha256").update("weir peer token\0").update(secret).digest();
   const token = `weir-peer.${createHmac("sha256", key).update("peer").digest("base64url")}`;

@@ -73,10 +73,13 @@ export function parsePolicy(text: string): Policy {
     }),
     issuers: list(root.issuers, "issuers").map((item, i) => issuer(item, `issuers[${i}]`)),
   };
-  const twice = policy.tokens.find(({ sha256 }, i, all) =>
-    all.slice(0, i).some((other) => other.sha256 === sha256),
-  );
-  if (twice) throw new PolicyError(`tokens: ${twice.name} has the token of another`);
+  const owners = new Map<string, string>();
+  for (const { name, sha256 } of policy.tokens) {
+    const owner = owners.get(sha256);
+    if (owner !== undefined)
+      throw new PolicyError(`tokens: "${owner}" and "${name}" have the same sha256`);
+    owners.set(sha256, name);
+  }
   return policy;
 }
 
@@ -84,7 +87,7 @@ function token(item: unknown, at: string): TokenRule {
   const fields = object(item, at, ["name", "sha256", "expires", ...grantFields]);
   const sha256 = textOf(fields.sha256, `${at}.sha256`).toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(sha256))
-    throw new PolicyError(`${at}.sha256 must be 64 hexadecimal digits: the SHA-256 of the token`);
+    throw new PolicyError(`${at}.sha256 must be the SHA-256 of the token: 64 hexadecimal digits`);
   const expires = fields.expires === undefined ? undefined : new Date(String(fields.expires));
   if (expires && Number.isNaN(expires.getTime()))
     throw new PolicyError(`${at}.expires "${fields.expires}" is not a time`);
@@ -101,7 +104,7 @@ function issuer(item: unknown, at: string): IssuerRule {
   const keys = textOf(fields.keys, `${at}.keys`);
   if (keys.startsWith("http://"))
     throw new PolicyError(
-      `${at}.keys must be a file or an https URL: whoever sits between could name keys of its own`,
+      `${at}.keys must be a file or an https URL: with http an attacker on the network could replace the keys`,
     );
   return {
     issuer: textOf(fields.issuer, `${at}.issuer`),
@@ -123,7 +126,7 @@ const grantFields = ["role", "namespaces", "nodes"];
 function grant(fields: Fields, at: string): Grant {
   const role = roles.find((each) => each === fields.role);
   if (role === undefined)
-    throw new PolicyError(`${at}.role "${fields.role}" is unknown: known are ${roles.join(", ")}`);
+    throw new PolicyError(`${at}.role "${fields.role}" must be one of ${roles.join(", ")}`);
   const namespaces =
     fields.namespaces === undefined ? ["*"] : texts(fields.namespaces, `${at}.namespaces`);
   return { role, namespaces, ...nodesOf(role, fields, at) };
@@ -131,7 +134,7 @@ function grant(fields: Fields, at: string): Grant {
 
 function nodesOf(role: Role, fields: Fields, at: string): { nodes?: string[] } {
   if (role !== "proxy" && fields.nodes !== undefined)
-    throw new PolicyError(`${at}.nodes is only for the role proxy`);
+    throw new PolicyError(`${at}.nodes is only allowed with the role proxy`);
   if (role !== "proxy") return {};
   return { nodes: fields.nodes === undefined ? ["*"] : texts(fields.nodes, `${at}.nodes`) };
 }
@@ -143,7 +146,7 @@ function object(value: unknown, at: string, known: readonly string[]): Fields {
   const unknown = Object.keys(value).find((key) => !known.includes(key));
   if (unknown !== undefined)
     throw new PolicyError(
-      `${where} has an unknown field "${unknown}": known are ${known.join(", ")}`,
+      `${where} has an unknown field "${unknown}": known fields are ${known.join(", ")}`,
     );
   return value as Fields;
 }
@@ -162,6 +165,6 @@ function texts(value: unknown, at: string): string[] {
 
 function textOf(value: unknown, at: string): string {
   if (typeof value !== "string" || value === "" || value.length > 1024)
-    throw new PolicyError(`${at} must be a text of 1 to 1024 characters`);
+    throw new PolicyError(`${at} must be a string of 1 to 1024 characters`);
   return value;
 }

@@ -20,7 +20,7 @@ const prefix = "weir-report";
 const nodeSlotMs = 3_600_000;
 const meshSlotMs = 24 * 3_600_000;
 
-/** What a token says, as JSON: its end in seconds, the namespaces, and the node it is bound to. */
+/** Content of a token, as JSON: its end in seconds, the namespaces, and the node it is bound to. */
 interface Claims {
   e: number;
   n: readonly string[];

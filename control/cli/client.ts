@@ -38,11 +38,11 @@ export interface Clients {
   signals: Client<typeof SignalService>;
 }
 
-/** For names that only make an error's words better. */
+/** Timeout for looking up names that only improve an error message. */
 const patienceMs = 1000;
 const defaultServer = "http://127.0.0.1:8080";
 
-/** Runs work against the control service; what it refuses becomes lines that say why. */
+/** Runs work against the control service; its errors become FailedErrors with a line for each problem. */
 export async function withServer<T>(
   flags: ServerFlags,
   work: (clients: Clients) => Promise<T>,
@@ -100,7 +100,7 @@ export function readToken(file: string | undefined): string | undefined {
   } catch (error) {
     throw new UsageError(`cannot read the token file ${file}: ${errorText(error)}`);
   }
-  // Without a token a service is open and a caller is no one: whoever names a file wants neither.
+  // An empty token would mean no authentication, which a user who names a file does not want.
   if (token === "") throw new UsageError(`the token file ${file} is empty`);
   return token;
 }
@@ -108,11 +108,14 @@ export function readToken(file: string | undefined): string | undefined {
 const warnOfStale: Interceptor = (next) => async (request) => {
   const response = await next(request);
   const since = response.header.get("weir-stale-since");
-  if (since) process.stderr.write(`warning: the store cannot be reached; this is as of ${since}\n`);
+  if (since)
+    process.stderr.write(
+      `warning: the control service cannot reach its store; this answer shows the state at ${since}\n`,
+    );
   const damaged = response.header.get("weir-store-damaged");
   if (damaged)
     process.stderr.write(
-      `warning: damaged in the store, and as last known: ${decodeURI(damaged)}\n`,
+      `warning: damaged in the store, showing the last known version: ${decodeURI(damaged)}\n`,
     );
   const holding = response.header.get("weir-holding");
   if (holding) process.stderr.write(`warning: ${decodeURI(holding)}\n`);
@@ -151,15 +154,15 @@ function explain(error: unknown, server: string): unknown {
     );
   if (/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|CERT_|self-signed|unable to verify/.test(error.message))
     return new FailedError(
-      `the certificate of ${server} is not trusted: name its authority with --ca or WEIR_CA`,
+      `the certificate of ${server} is not trusted: give its certificate authority with --ca or WEIR_CA`,
     );
   if (isCutOff(error))
     return new FailedError(
-      `the control service at ${server} ended the connection before it answered: what was asked for may have been done, "weir audit" says whether it was`,
+      `the control service at ${server} closed the connection before it answered: the change may have been made; check with "weir audit"`,
     );
   if (error.code === Code.Unimplemented)
     return new FailedError(
-      `the control service at ${server} does not know this call; is it of another version?`,
+      `the control service at ${server} does not know this call; it may run another version of weir`,
     );
   return new FailedError(error.rawMessage);
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 
-/** Less than the patience of a call: who is asked to come back later than this is told so instead. */
+/** Less than the timeout of a call: a longer retry-after is reported as an error instead. */
 const longestMs = 25_000;
 
 /**
- * A call that the control service refused because there were too many is made again when it said so,
- * for some seconds at the most; `say` is told why nothing happens meanwhile. What is refused so has not been done.
+ * Retries a call that the control service rejected because of its rate limit, after its retry-after and
+ * for some seconds at most; `say` gets a line for each wait. A call rejected like this has had no effect.
  */
 export const comeBack =
   (say: (line: string) => void, wait: (ms: number) => Promise<void> = sleep): Interceptor =>
@@ -18,7 +18,7 @@ export const comeBack =
       } catch (error) {
         const inMs = comesBackInMs(error);
         if (inMs === undefined || request.stream || waitedMs + inMs > longestMs) throw error;
-        say(`the control service is asked too much: trying again in ${inMs / 1000} s`);
+        say(`the control service limits requests: retrying in ${inMs / 1000} s`);
         await wait(inMs);
         waitedMs += inMs;
       }

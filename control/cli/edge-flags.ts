@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { durationMs } from "../load/duration.ts";
 import { type EdgeOptions, edgeDefaults } from "../xds/resources/options.ts";
 
-/** Flags of what the Envoys are told about clients, as commander names them. */
+/** Flags for how the Envoys treat clients, as commander names them. */
 export interface EdgeFlags {
   gatewayTrustedHops: number;
   gatewayProxyProtocol?: boolean;
@@ -18,29 +18,29 @@ export function withEdgeFlags(command: Command): void {
   command
     .option(
       "--gateway-trusted-hops <count>",
-      "proxies in front of the Envoys whose entries in x-forwarded-for are believed",
+      "number of proxies in front of the Envoys whose x-forwarded-for entries are trusted",
       (text) => wholeNumber(text, 0, maxHops),
       0,
     )
     .option(
       "--gateway-proxy-protocol",
-      "each connection begins with a PROXY protocol header; one without is closed",
+      "require a PROXY protocol header on every connection; close connections without one",
     )
     .option(
       "--gateway-headers-timeout <duration>",
-      "how long a request's headers may take to come",
+      "time limit for receiving a request's headers",
       parseDuration,
       headersTimeoutMs,
     )
     .option(
       "--gateway-idle-timeout <duration>",
-      "how long a connection without a request is kept",
+      "time after which an idle connection is closed",
       parseDuration,
       idleTimeoutMs,
     )
     .option(
       "--gateway-stream-timeout <duration>",
-      "how long a request or its answer may stand still",
+      "time after which a request or response without progress is ended",
       parseDuration,
       streamIdleTimeoutMs,
     );

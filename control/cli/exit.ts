@@ -1,6 +1,6 @@
 import { plain } from "../telemetry/plain.ts";
 
-/** Ends the command with exit code 2: the words of the call are wrong. */
+/** Ends the command with exit code 2: wrong usage. */
 export class UsageError extends Error {
   override name = "UsageError";
 }
@@ -10,7 +10,7 @@ export class FailedError extends Error {
   override name = "FailedError";
 }
 
-/** What went wrong, as standard error shows it: a line for each of the message's. */
+/** Formats an error for standard error: one line for each line of the message. */
 export function errorLines(message: string): string {
   return message
     .split("\n")

@@ -15,27 +15,31 @@ export const output = () =>
   new Option("-o, --output <format>", "json or yaml, for programs").choices(["json", "yaml"]);
 export const server = [
   "-s, --server <address>",
-  "control service (default: WEIR_SERVER, else 127.0.0.1:8080)",
+  "address of the control service (default: WEIR_SERVER, else 127.0.0.1:8080)",
 ] as const;
 export const tokenFile = [
   "--token-file <file>",
   "file with the bearer token (default: WEIR_TOKEN)",
 ] as const;
-export const reason = ["--reason <text>", "why; kept in the audit", ""] as [string, string, string];
+export const reason = ["--reason <text>", "reason for the change; recorded in the audit", ""] as [
+  string,
+  string,
+  string,
+];
 /**
- * What whoever asks a server may have to say besides its address: who they are, and the PEM
- * files for one that speaks TLS. Every command that has --server gets these with it.
+ * Flags of a connection besides the server's address: credentials, and PEM files for TLS.
+ * Every command that has --server gets them too.
  */
 export const connection: [string, string][] = [
   [...tokenFile],
-  ["--ca <file>", "authority of the server's certificate (default: WEIR_CA, else the system's)"],
-  ["--cert <file>", "certificate that says who you are (default: WEIR_CERT)"],
-  ["--key <file>", "its key (default: WEIR_KEY)"],
+  ["--ca <file>", "certificate authority of the server (default: WEIR_CA, else the system's)"],
+  ["--cert <file>", "client certificate to authenticate with (default: WEIR_CERT)"],
+  ["--key <file>", "key of the client certificate (default: WEIR_KEY)"],
 ];
 
 export const allowedHost = [
   "--allowed-host <host>",
-  "HOST or HOST:PORT under which API and page are reached besides loopback's names, where no one is asked who they are; may be repeated",
+  "HOST or HOST:PORT that API and page also answer to when no authentication is set up (default: loopback names only); may be repeated",
   (value, before) => {
     if (parseHost(value) === undefined) throw new InvalidArgumentError("give HOST or HOST:PORT.");
     return collect(value, before);

@@ -26,29 +26,35 @@ export interface RenderFlags extends RenderOptions {
 export function withRenderOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--target <target>", "who routes")
+      new Option("--target <target>", "what routes the requests")
         .choices(["istio", "gateway-api"])
         .default("istio"),
     )
     .addOption(
-      new Option("--gateway-api-channel <channel>", "CRDs of the Gateway API in the cluster")
+      new Option(
+        "--gateway-api-channel <channel>",
+        "channel of the Gateway API CRDs in the cluster",
+      )
         .choices(["standard", "experimental"])
         .default("standard"),
     )
     .option(
       "--wasm-url <url>",
-      "where the proxies get weir.wasm: file, http, https or oci",
+      "URL from which the proxies load weir.wasm: file, http, https or oci",
       defaultWasmUrl,
     )
     .option(
       "--token-limit-wasm-url <url>",
-      "where they get token-limit.wasm, for routes that count tokens (default: beside weir.wasm)",
+      "URL of token-limit.wasm, for routes that count tokens (default: next to weir.wasm)",
     )
-    .option("--wasm-sha256 <digest>", "digest of weir.wasm, checked before it is loaded")
-    .option("--istio-version <version>", "Istio that the manifests are for", defaultIstioVersion);
+    .option(
+      "--wasm-sha256 <digest>",
+      "SHA-256 of weir.wasm; proxies check it before they load the file",
+    )
+    .option("--istio-version <version>", "version of Istio to render for", defaultIstioVersion);
 }
 
-/** Rendered routes, with who was where before as far as `existing` tells. */
+/** Rendered routes, with the previous assignment of users as far as `existing` contains it. */
 export interface RenderedFiles {
   manifests: Manifest[];
   states: RouteState[];

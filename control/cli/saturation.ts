@@ -6,7 +6,7 @@ const words: Readonly<Record<string, string>> = {
   estimate: "proxies' estimate",
 };
 
-/** How busy pods are, by who says it: nothing where nobody says anything. */
+/** A table of how busy pods are, by source; empty without any data. */
 export function describeSaturation(
   pods: readonly PodLoad[],
   observed: readonly ObservedLoad[],
@@ -29,7 +29,7 @@ export function describeSaturation(
       counted(proxies, "proxy", "proxies"),
     ]),
   ];
-  return rows.length > 0 ? [table(["LOAD OF", "SATURATION", "BY", "OF SO MANY"], rows)] : [];
+  return rows.length > 0 ? [table(["LOAD OF", "SATURATION", "SOURCE", "REPORTED BY"], rows)] : [];
 }
 
 const counted = (count: number, one: string, many: string) =>

@@ -11,7 +11,7 @@ export function untilStopped(): Promise<void> {
   });
 }
 
-/** Aborts on the first SIGINT or SIGTERM, so that what was done so far can be told. */
+/** Aborts on the first SIGINT or SIGTERM, so that the command can still print its results. */
 export function onInterrupt(): AbortSignal {
   const controller = new AbortController();
   void untilStopped().then(() => controller.abort());

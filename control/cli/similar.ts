@@ -1,7 +1,7 @@
 /** More differences than this are another word, not a typo. */
 const maxEdits = 2;
 
-/** The words that a typo of them may have been: those nearest to it, if any is near. */
+/** The known words nearest to a typo; empty if none is near. */
 export function similarTo(word: string, known: readonly string[]): string[] {
   const near = known
     .map((each) => ({ each, edits: editsBetween(word, each) }))

@@ -17,7 +17,7 @@ export function storeFor(flag: string | undefined, log: (line: string) => void):
   const directory = store.slice("lmdb:".length);
   if (existsSync(resolve(here, "layout")) && !existsSync(resolve(directory, "layout")))
     throw new UsageError(
-      `${here} is a store of an earlier version, which kept it where it was started: name it with --store lmdb:${here}, or move it to where it is found from everywhere (mkdir -p ${resolve(directory, "..")} && mv ${here} ${directory})`,
+      `${here} holds a store of an earlier version, which kept it in its working directory: name it with --store lmdb:${here}, or move it to the default location (mkdir -p ${resolve(directory, "..")} && mv ${here} ${directory})`,
     );
   log(`the store is ${store}`);
   return store;

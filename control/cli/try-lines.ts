@@ -30,7 +30,7 @@ export function tryLines({ page, gateway, server, route }: Places): string {
     ask(`{${message},"stream":true}`, "-N"),
     "# a large answer, compressed: its headers",
     ask('{"model":"tiny","input":"hello"}', "--compressed -o /dev/null -D -", "embeddings"),
-    "# strangers share a small limit: 429 with Retry-After after a few",
+    "# requests without a known tenant share a small limit: 429 with Retry-After after a few",
     `for i in $(seq 20); do curl -s -o /dev/null -w '%{http_code} ' ${url}/models -H 'host: ${host}'; done`,
     "# move users to the canary, and see that every proxy runs it",
     `npx weir shift ${name} ${canary}=30 --wait${at}`,

@@ -31,11 +31,11 @@ export async function waitApplied(
     if (answer instanceof ConnectError) {
       if (Date.now() > deadline)
         throw new FailedError(
-          `the change of ${name} is stored (etag ${etag}), but the control service went away before every proxy was seen to run it: ${answer.rawMessage}\nsee "weir get ${name}" once it is back`,
+          `the change of ${name} is stored (etag ${etag}), but the control service became unreachable before every proxy ran it: ${answer.rawMessage}\ncheck with "weir get ${name}" once it is reachable`,
         );
       if (!warned)
         process.stderr.write(
-          `warning: the change of ${name} is stored (etag ${etag}); not connected: ${answer.rawMessage}; trying again\n`,
+          `warning: the change of ${name} is stored (etag ${etag}); cannot reach the control service: ${answer.rawMessage}; retrying\n`,
         );
       warned = true;
       await sleep(awayPollMs);
@@ -47,19 +47,21 @@ export async function waitApplied(
       const { entries } = await clients.audit.listAudit({ name, limit: 1 });
       const [newest] = entries;
       if (newest?.action === "take-back")
-        throw new FailedError(`taken back: ${plain(newest.reason)}`);
-      throw new FailedError(`${name} was changed by someone else meanwhile (etag ${state?.etag})`);
+        throw new FailedError(`the change was reverted: ${plain(newest.reason)}`);
+      throw new FailedError(
+        `${name} was changed by someone else in the meantime (etag ${state?.etag})`,
+      );
     }
     if (applied && applied.wanted > 0 && applied.applied === applied.wanted)
       return showApplied(applied);
     const behind = applied?.behind ?? [];
-    // "not sent to it: one refused ..." is about another proxy's no, and is as final.
+    // "not sent: one refused ..." is about another proxy's no, and is as final.
     const refused = behind.find(
       ({ reason, refusedBefore }) =>
-        !refusedBefore && (reason.includes(" refused: ") || reason.startsWith("not sent to it: ")),
+        !refusedBefore && (reason.includes(" refused: ") || reason.startsWith("not sent: ")),
     );
     if (refused) throw new FailedError(`${plain(refused.node)}: ${plain(refused.reason)}`);
-    // Whoever refused before this change will not run it either: the others are waited for, not these.
+    // A proxy that refused an earlier change will not run this one either: do not wait for it.
     if (applied && behind.length > 0 && behind.every(({ refusedBefore }) => refusedBefore))
       throw new FailedError(showApplied(applied));
     if (Date.now() > deadline) {

@@ -6,12 +6,12 @@ import { onInterrupt } from "./signals.ts";
 const everyMs = 1000;
 
 /** The flag of whatever can be watched, as kubectl has it. */
-export const watchFlag = ["-w, --watch", "go on until Ctrl-C"] as const;
+export const watchFlag = ["-w, --watch", "keep showing changes until Ctrl-C"] as const;
 
 /**
- * Shows what `look` tells, once, or with `watch` until Ctrl-C: on a terminal in
- * place, elsewhere, and `forPrograms`, again whenever it changed. Once it has
- * shown something, a control service that is away for a while does not end it.
+ * Prints the result of `look`, once, or with `watch` until Ctrl-C: in place on a
+ * terminal; elsewhere, and `forPrograms`, again after each change. After the first
+ * result it keeps retrying while the control service cannot be reached.
  */
 export async function showOrWatch(
   watch: boolean | undefined,
@@ -33,7 +33,9 @@ export async function showOrWatch(
     } catch (error) {
       if (last === undefined || !isAway(error)) throw error;
       if (!away)
-        process.stderr.write(`warning: not connected: ${error.rawMessage}; trying again\n`);
+        process.stderr.write(
+          `warning: cannot reach the control service: ${error.rawMessage}; retrying\n`,
+        );
       away = true;
     }
     await sleep(everyMs, undefined, { signal: interrupt }).catch(() => {});

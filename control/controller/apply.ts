@@ -17,7 +17,7 @@ export interface ApplyProblem {
 export interface Applied {
   object?: KubeObject;
   problem?: ApplyProblem;
-  /** An edit that was undone, in words. */
+  /** Describes an edit that was undone. */
   corrected?: string;
 }
 
@@ -39,7 +39,7 @@ export async function applyObject(
     if (live && !isOurs(live))
       return problem(
         "Foreign",
-        `${key} is there already and is not Weir's: remove it, or rename the route`,
+        `${key} already exists and was not made by Weir: delete it or rename the route`,
       );
     return { object: await client.apply(path, object, { fieldManager: manager }) };
   } catch (error) {
@@ -48,7 +48,7 @@ export async function applyObject(
     if (isTooLarge(error))
       return problem(
         "Refused",
-        `${key} is larger than the API server takes (${error.message}): attach its routes to several groups of proxies`,
+        `${key} is too large for the API server (${error.message}): attach its routes to several groups of proxies`,
       );
     if (error.status === 400 || error.status === 422 || error.status === 403)
       return problem("Refused", `${key}: ${error.message}`);
@@ -83,10 +83,13 @@ async function resolveConflict(
   if (others.length > 0)
     return problem(
       "FieldConflict",
-      `${key}: another tool applies the same fields and would undo Weir's: ${words(others)}`,
+      `${key}: another tool applies the same fields: ${words(others)}`,
     );
   if (policy === "pause")
-    return problem("Paused", `${key} was edited and is left so: ${words(conflicts)}`);
+    return problem(
+      "Paused",
+      `${key} was edited and is kept as it is (--drift pause): ${words(conflicts)}`,
+    );
   const forced = await client.apply(path, object, { fieldManager: manager, force: true });
   return { object: forced, corrected: `${key}: ${words(conflicts)}` };
 }
@@ -113,7 +116,7 @@ function isTooLarge({ status, message }: KubeError): boolean {
 function unknownKind(object: Desired["object"], error: KubeError): string {
   if (/namespaces? "/.test(error.message)) return error.message;
   const { kind, apiVersion, needs } = kindOf(object);
-  return `the cluster does not know ${kind} (${apiVersion}): it comes with ${needs}`;
+  return `the cluster has no kind ${kind} (${apiVersion}): install ${needs}`;
 }
 
 function problem(reason: ApplyProblem["reason"], message: string): Applied {

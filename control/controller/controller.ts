@@ -21,13 +21,13 @@ import { createUnresolved } from "./unresolved.ts";
 export interface ControllerOptions {
   client: KubeClient;
   store: KubeStore;
-  /** Says whether this replica leads; the others change nothing in the cluster. */
+  /** Whether this replica leads; only the leader changes the cluster. */
   leader: Pick<Leader, "current" | "onChange">;
   /** How routes become objects. */
   render: RenderOptions;
-  /** Tells the objects of this control service from those of others on the same cluster. */
+  /** Distinguishes the objects of this control service from those of others in the same cluster. */
   instance: string;
-  /** What happens to edits that others made to these objects. */
+  /** What to do with edits by others of these objects. */
   drift: DriftPolicy;
   /** Deletes what was applied for routes even while the store is new. Absent: false. */
   acceptEmpty?: boolean;
@@ -40,7 +40,7 @@ export interface ControllerOptions {
   now?: () => Date;
 }
 
-/** Keeps the objects of all routes in a cluster as the routes say, until it is closed. */
+/** Keeps the objects of all routes in a cluster up to date, until it is closed. */
 export interface Controller {
   /** Number of passes done; for tests and metrics. */
   passes(): number;
@@ -64,7 +64,7 @@ export interface Controller {
 const debounceMs = 20;
 const retryMs = 1_000;
 const laterMs = 1_000;
-/** Everything is looked at after this though nothing was heard: an event may have been missed. */
+/** Everything is checked again after this time, in case an event was missed. */
 const resyncMs = 60_000;
 /** What proves the proxies' reports is another one from time to time, though no route changed. */
 const renderAgainMs = 600_000;
@@ -131,7 +131,10 @@ export function createController(options: ControllerOptions): Controller {
         waitMs = await pass();
       } catch (error) {
         if (stop.signal.aborted) return;
-        log(`reconciling failed: ${errorText(error)}`, "reconcile-failed");
+        log(
+          `could not apply the routes to the cluster, retrying in ${retryMs / 1000} s: ${errorText(error)}`,
+          "reconcile-failed",
+        );
         waitMs = retryMs;
       }
     }
@@ -148,14 +151,14 @@ export function createController(options: ControllerOptions): Controller {
     });
   }
 
-  /** A store that nothing was ever written to is no sign that nothing is wanted. */
+  /** A store that was never written to does not mean that all objects should be deleted. */
   function keepWhileNew(sequence: bigint): void {
     const before = context.keeps;
     context.keeps = sequence === 0n && !options.acceptEmpty;
     const count = [...managed.all()].length;
     if (context.keeps && !before && count > 0)
       log(
-        `the store is new and knows no routes: ${count} objects that were applied for routes are kept until there is one, or --accept-empty says that nothing is wanted`,
+        `the store is new and empty: ${count} objects in the cluster are kept until a route is applied; start with --accept-empty to delete them`,
         "hold-empty",
       );
   }
@@ -182,7 +185,10 @@ export function createController(options: ControllerOptions): Controller {
     await writeStatuses(routes, want, result);
     passes++;
     if (result.trouble !== undefined) {
-      log(`not all could be applied: ${result.trouble}`, "reconcile-failed");
+      log(
+        `some objects could not be applied, retrying in ${retryMs / 1000} s: ${result.trouble}`,
+        "reconcile-failed",
+      );
       return retryMs;
     }
     return result.nextMs === undefined ? undefined : Math.max(1, result.nextMs - context.nowMs());

@@ -15,7 +15,7 @@ export function customResources(): JsonSchema[] {
 function inferenceRoutes(): JsonSchema {
   const spec = structural(schemaOf(RouteSpecSchema));
   for (const [path, rules] of Object.entries(specRules)) addRules(spec, path, rules);
-  // Entries are told apart by name, so that one who owns a weight owns only that.
+  // Entries are keyed by name, so that the owner of a weight owns only that field.
   const variants = schemaAt(spec, "variants");
   variants["x-kubernetes-list-type"] = "map";
   variants["x-kubernetes-list-map-keys"] = ["name"];
@@ -51,9 +51,7 @@ function inferenceRoutes(): JsonSchema {
 
 function routeChanges(): JsonSchema {
   const spec = structural(schemaOf(ChangeRecordSchema));
-  addRules(spec, "", [
-    { rule: "self == oldSelf", message: "a change that was recorded stays as it is" },
-  ]);
+  addRules(spec, "", [{ rule: "self == oldSelf", message: "a recorded change cannot be edited" }]);
   return definition({
     kind: "RouteChange",
     plural: "routechanges",
@@ -117,7 +115,7 @@ function definition(of: Definition): JsonSchema {
               properties: {
                 apiVersion: { type: "string", description: `Always "${group}/${version}".` },
                 kind: { type: "string", description: `Always "${of.kind}".` },
-                // The API server has words of its own for metadata, and refuses others.
+                // The API server has its own schema for metadata and refuses any other.
                 metadata: { type: "object" },
                 ...of.schema,
               },

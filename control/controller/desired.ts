@@ -6,7 +6,7 @@ import { keyOf, kindOf } from "./resources.ts";
 
 /** Who wrote an object: pruned is only what carries this instance's name. */
 export const instanceLabel = "weir.dev/instance";
-/** What an object was meant to be, so that an edit of it is told from a change of ours. */
+/** Digest of an object as rendered, which distinguishes edits by others from our own changes. */
 export const digestAnnotation = "weir.dev/digest";
 const routeAnnotation = "weir.dev/route";
 
@@ -27,7 +27,7 @@ export interface Wanted {
   problems: Map<string, Problem[]>;
 }
 
-/** Renders all routes together; one that cannot be rendered does not keep the others back. */
+/** Renders all routes together; a route that cannot be rendered does not block the others. */
 export function wanted(
   states: readonly RouteState[],
   options: RenderOptions,
@@ -78,7 +78,7 @@ export function filterRevisions({ objects }: Wanted): Map<string, string> {
   return revisions;
 }
 
-/** The routes an object was made for, as it says itself. */
+/** The routes an object was made for, from its annotation. */
 export function routesOf(annotations: Record<string, string> | undefined): string[] {
   return (annotations?.[routeAnnotation] ?? "").split(",").filter((name) => name !== "");
 }

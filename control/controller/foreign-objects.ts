@@ -4,7 +4,7 @@ import { instanceLabel } from "./desired.ts";
 import { isThere } from "./kind-served.ts";
 import type { Around } from "./unresolved.ts";
 
-/** What others keep in the cluster and routes refer to or collide with. */
+/** Objects of others that routes refer to or collide with. */
 export interface Surroundings {
   /** Resolves when all kinds were read once. */
   ready: Promise<void>;
@@ -44,7 +44,7 @@ export function createSurroundings(
   say: (line: string) => void,
 ): Surroundings {
   const seen = new Map<string, Map<string, Cluster[number]>>();
-  /** Paths that may not be read, and the kinds of what is there. */
+  /** Paths that may not be read, and the kinds of existing objects. */
   const unread = new Map<string, string>();
   let around: Around | undefined;
   const changed = () => {

@@ -41,7 +41,7 @@ export function createManaged(
 
   async function attend(kind: RenderedKind): Promise<void> {
     const path = collectionOf(kind);
-    // Nothing of the kind can be there, or none can be listed; the others need not wait for it.
+    // No object of the kind exists or can be listed; the other kinds need not wait for it.
     if ((await isThere(client, path, signal, () => void attend(kind))) !== "yes") return;
     await new Promise<void>((resolve) => {
       signal.addEventListener("abort", () => resolve());

@@ -5,7 +5,7 @@ import type { KubeStore, Store } from "../store/index.ts";
 import type { DriftPolicy } from "./apply.ts";
 import { type Controller, createController } from "./controller.ts";
 
-/** What a control service does in a cluster, as its command line says. */
+/** Options of a control service in a cluster, from its command line. */
 export interface ClusterOptions {
   render: RenderOptions;
   /** Told apart from other control services on the same cluster by this. */

@@ -12,7 +12,7 @@ export interface PassContext {
   client: KubeClient;
   managed: Managed;
   policy: DriftPolicy;
-  /** Objects that others let go of stay for this long: proxies follow a moment later. */
+  /** Objects that are no longer referenced stay for this long: proxies follow a moment later. */
   settleMs: number;
   /** When what was let go of may go, by key and digest; kept from pass to pass. */
   due: Map<string, number>;
@@ -27,7 +27,7 @@ export interface PassContext {
 export interface PassResult {
   problems: Map<string, ApplyProblem[]>;
   corrected: Map<string, string[]>;
-  /** Why the pass has to be done again, in the API server's words. */
+  /** Why the pass has to be repeated: the API server's message. */
   trouble: string | undefined;
   /** When there is more to do, though nothing changes. */
   nextMs: number | undefined;
@@ -60,7 +60,7 @@ export async function runPass(context: PassContext, wanted: Wanted): Promise<Pas
   const put = async ({ desired, drift }: Put): Promise<void> => {
     if (!context.leads() || desired.routes.some((name) => failed.has(name))) return;
     if (drift !== undefined && context.policy === "pause") {
-      const message = `${desired.key} was edited at spec${drift} and is left so`;
+      const message = `${desired.key} was edited at spec${drift} and is kept as it is (--drift pause)`;
       const problem: ApplyProblem = { reason: "Paused", message };
       add(result.problems, desired.routes, problem);
       remains(desired, problem);
@@ -130,7 +130,7 @@ function mayGo(
   return !isUsed(live) && letGo(context, `${key} gone`);
 }
 
-/** Starts the wait, or tells that it is over. */
+/** Starts the wait; returns whether it is over. */
 function letGo({ due, nowMs, settleMs }: PassContext, id: string): boolean {
   let at = due.get(id);
   if (at === undefined) {

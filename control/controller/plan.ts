@@ -8,7 +8,7 @@ export interface Put {
   desired: Desired;
   /** Path of what was edited, where the object already was as Weir meant it. */
   drift?: string;
-  /** The wanted object has less than this: it follows when no one uses the rest any more. */
+  /** The wanted object has fewer parts than this one: it is applied when the rest is unused. */
   widened?: true;
 }
 

@@ -18,21 +18,22 @@ export const specRules: Record<string, Rule[]> = {
     },
     {
       rule: "self.variants.all(v, has(v.endpoints) && size(v.endpoints) > 0) || self.variants.all(v, !has(v.endpoints) || size(v.endpoints) == 0)",
-      message: "some variants have endpoints and others have none: give all or none",
+      message:
+        "some variants have endpoints and others have none: set endpoints for all variants or for none",
       fieldPath: ".variants",
     },
     {
       rule: "has(self.service) || self.variants.all(v, has(v.endpoints) && size(v.endpoints) > 0)",
-      message: "service is required where a variant has no endpoints",
+      message: "service is required when a variant has no endpoints",
       fieldPath: ".service",
     },
     {
       rule: "!has(self.canary) || !has(self.canary.force) || has(self.rateLimit)",
-      message: "canary.force.from names tenants, which rateLimit.identity must tell apart",
+      message: "canary.force.from names tenants: set rateLimit.identity, which identifies tenants",
     },
     {
       rule: "!has(self.shadow) || !has(self.shadow.from) || size(self.shadow.from) == 0 || has(self.rateLimit)",
-      message: "shadow.from names tenants, which rateLimit.identity must tell apart",
+      message: "shadow.from names tenants: set rateLimit.identity, which identifies tenants",
     },
     {
       rule: "!has(self.shadow) || self.variants.exists(v, v.name == self.shadow.variant)",
@@ -41,7 +42,7 @@ export const specRules: Record<string, Rule[]> = {
     },
     {
       rule: "!has(self.shadow) || self.variants.all(v, v.name != self.shadow.variant || !has(v.weight) || v.weight == 0.0)",
-      message: "shadow.variant takes shadow traffic only: its weight must be 0",
+      message: "shadow.variant receives only shadow traffic: its weight must be 0",
       fieldPath: ".shadow.variant",
     },
   ],
@@ -68,7 +69,7 @@ export const specRules: Record<string, Rule[]> = {
   "canary.force": [
     {
       rule: "!self.header.startsWith('x-weir-')",
-      message: "a header that weir sets is never read from a client",
+      message: "a header that weir sets cannot be sent by clients: use another header",
       fieldPath: ".header",
     },
   ],
@@ -82,11 +83,11 @@ export const specRules: Record<string, Rule[]> = {
   "resilience.retries": [
     {
       rule: "(has(self.attempts) && self.attempts > 0) || (!has(self.perTryTimeout) && (!has(self.retryOn) || size(self.retryOn) == 0))",
-      message: "perTryTimeout and retryOn have no meaning with 0 attempts",
+      message: "perTryTimeout and retryOn have no effect with 0 attempts: leave them out",
     },
   ],
 };
 
 function sourceMessage(): string {
-  return "a key source is a header that weir does not set itself, or true";
+  return "a key source must be a header that weir does not set, or true";
 }

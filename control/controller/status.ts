@@ -3,7 +3,7 @@ import type { Problem } from "../route/index.ts";
 import type { ApplyProblem } from "./apply.ts";
 import type { ConditionJson, RouteMeta, RouteStatusJson } from "./meta.ts";
 
-/** A reference of a route that leads nowhere, by the lint that says so. */
+/** A reference of a route to a missing object, with the lint that found it. */
 export interface Unresolved {
   /** E.g. "gateway-missing". */
   id: string;
@@ -21,7 +21,7 @@ export interface Findings {
   problems: readonly ApplyProblem[];
   /** What the route refers to and the cluster lacks, or what is in its way there. */
   unresolved: readonly Unresolved[];
-  /** Why nothing could be said: the API server's words. */
+  /** Why the pass failed: the API server's message. */
   trouble: string | undefined;
   /** Edits that were undone since the status last changed. */
   corrected: readonly string[];
@@ -29,7 +29,7 @@ export interface Findings {
   proxies: { wanted: number; applied: number } | undefined;
 }
 
-/** The status to write; undefined when the one that is there says the same. */
+/** The status to write; undefined when it equals the present one. */
 export function statusOf(meta: RouteMeta, found: Findings, now: Date): RouteStatusJson | undefined {
   const before = meta.status;
   const current = found.etag !== undefined && meta.etag === found.etag;
@@ -88,7 +88,7 @@ function reasonOf(id: string): string {
   return id.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** The last correction stays to be seen until there is another. */
+/** The last correction stays visible until the next one. */
 function corrections(
   before: RouteStatusJson | undefined,
   corrected: readonly string[],

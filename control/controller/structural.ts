@@ -29,7 +29,7 @@ export function structural(schema: JsonSchema): JsonSchema {
     else if (keyword === "expects") words.push(`Must be ${value}.`);
     else out[keyword] = value;
   }
-  // An enum tells the type; Kubernetes wants it said.
+  // An enum implies the type, but Kubernetes requires it.
   if (out.enum && out.type === undefined) out.type = "string";
   if (rules.length > 0) out["x-kubernetes-validations"] = rules;
   if (words.length > 0) out.description = words.join(" ");

@@ -5,7 +5,7 @@ import { routeName } from "../route/index.ts";
 /** What is known of the cluster around the routes. A value: after a change there is another one. */
 export interface Around {
   readonly objects: Cluster;
-  /** Kinds that this service may not read: nothing can be said about them. */
+  /** Kinds that this service may not read: references to them are not checked. */
   readonly unread: ReadonlySet<string>;
 }
 

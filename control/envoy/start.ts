@@ -30,7 +30,7 @@ const readyMs = 60_000;
 
 /**
  * Starts an Envoy with a directory of its own for configuration and log.
- * @throws Error with Envoy's own words when it ends before its admin interface answers
+ * @throws Error with Envoy's last log line when it ends before its admin interface answers
  */
 export async function startEnvoy({
   binary,
@@ -104,7 +104,7 @@ function readLog(file: string): string {
   }
 }
 
-/** The line that says why, out of a log that says much. */
+/** Finds the line of a log that gives the reason. */
 function lastWords(log: string): string {
   const lines = log.trim().split("\n");
   return lines.findLast((line) => /\[(critical|error)\]/.test(line)) ?? lines.at(-1) ?? "";

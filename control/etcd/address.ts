@@ -32,14 +32,14 @@ export function parseEtcdAddress(
   const match = /^etcd:\/\/([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/.exec(text);
   if (!match)
     throw new EtcdAddressError(
-      "give an etcd store as etcd://HOST:PORT[,HOST:PORT][/PREFIX][?ca=FILE&cert=FILE&key=FILE&user=NAME&password-file=FILE]",
+      "the etcd address must be etcd://HOST:PORT[,HOST:PORT][/PREFIX][?ca=FILE&cert=FILE&key=FILE&user=NAME&password-file=FILE]",
     );
   const [, hosts = "", path = "", query = ""] = match;
   const given = new URLSearchParams(query);
   const unknown = [...given.keys()].find((key) => !options.includes(key));
   if (unknown !== undefined)
     throw new EtcdAddressError(
-      `unknown option "${unknown}" in the etcd address: known are ${options.join(", ")}`,
+      `unknown option "${unknown}" in the etcd address: known options are ${options.join(", ")}`,
     );
   const tls = readTls(given);
   const user = readUser(given, env);
@@ -82,7 +82,7 @@ function readUser(
   const found = password ?? env.WEIR_ETCD_PASSWORD;
   if (!found)
     throw new EtcdAddressError(
-      `the etcd user ${name} needs a password: name a password-file or set WEIR_ETCD_PASSWORD`,
+      `the etcd user ${name} needs a password: add password-file to the address or set WEIR_ETCD_PASSWORD`,
     );
   return { name, password: found };
 }

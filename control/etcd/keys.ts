@@ -76,7 +76,7 @@ export function numberOf(kv: KeyValue | undefined): bigint {
   if (kv === undefined) return 0n;
   const digits = text(kv.value.subarray(0, 30));
   if (!/^\d{1,20}$/.test(digits))
-    throw new EtcdError(`${text(kv.key)} is damaged: it holds no number`, true);
+    throw new EtcdError(`${text(kv.key)} is damaged: it does not hold a number`, true);
   return BigInt(digits);
 }
 

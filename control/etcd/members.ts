@@ -39,7 +39,7 @@ export class EtcdError extends Error {
   }
 }
 
-/** Codes with which a member says that it is the request, not the member. */
+/** Status codes that blame the request, not the member. */
 const refusals = new Set([
   Code.InvalidArgument,
   Code.FailedPrecondition,
@@ -101,7 +101,7 @@ export function createMembers(address: EtcdAddress): Members {
       return await work(member());
     } catch (error) {
       const known = toEtcdError(error);
-      // A connection that answers nothing may be dead without anyone having said so.
+      // A connection without answers may be dead without having been closed.
       if (ConnectError.from(error).code === Code.DeadlineExceeded) sessions[asked]?.abort();
       if (!known.refused && asked === current) turn();
       throw known;

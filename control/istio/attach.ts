@@ -129,7 +129,7 @@ function isPointWithoutFilters(route: InferenceRoute): boolean {
   return route.spec?.mesh?.telemetry !== undefined || route.spec?.tokens?.measure === true;
 }
 
-/** Selects the proxies of a point, in the words of Istio's policies. */
+/** Selects the proxies of a point, in the fields of Istio's policies. */
 export function selection(point: AttachPoint): Record<string, JsonObject | JsonObject[]> {
   return point.targetRefs.length > 0
     ? { targetRefs: point.targetRefs.map(targetRefJson) }

@@ -9,10 +9,10 @@ export const defaultIstioVersion = "1.30";
 
 const oldest: IstioVersion = { major: 1, minor: 28 };
 
-/** Reads "1.30" or "1.30.3"; a string tells what is wrong with it. */
+/** Parses "1.30" or "1.30.3"; returns a message if it is wrong. */
 export function parseIstioVersion(text: string): IstioVersion | string {
   const found = /^v?(\d{1,3})\.(\d{1,3})(?:\.\d{1,3})?(?:-[0-9A-Za-z.-]+)?$/.exec(text);
-  if (!found) return `istio version "${text}" is not of the form 1.30 or 1.30.3`;
+  if (!found) return `istio version "${text}" must look like 1.30 or 1.30.3`;
   const version = { major: Number(found[1]), minor: Number(found[2]) };
   if (!atLeast(version, oldest)) {
     return `istio version "${text}" is too old: weir renders for ${oldest.major}.${oldest.minor} and later`;

@@ -6,7 +6,7 @@ import { KubeError, KubeUnreachableError, statusError } from "./errors.ts";
 import { readLines } from "./lines.ts";
 import type { KubeObject } from "./objects.ts";
 
-/** Who writes, in the words of server-side apply. */
+/** Options of server-side apply: who writes. */
 export interface WriteOptions {
   fieldManager: string;
   /** Checked by the API server as a real write is, and not done. */

@@ -6,7 +6,7 @@ import { errorText } from "../text/error-text.ts";
 import { nestingProblem } from "../text/nesting.ts";
 import { KubeUnreachableError } from "./errors.ts";
 
-/** How to reach an API server and as whom. */
+/** Address and credentials of an API server. */
 export interface ClusterConfig {
   /** "https://HOST:PORT", without a path. */
   server: string;
@@ -37,7 +37,7 @@ export function loadClusterConfig(file?: string): ClusterConfig {
   const home = join(homedir(), ".kube", "config");
   if (existsSync(home)) return fromKubeconfig(home);
   throw new KubeUnreachableError(
-    "there is no way to an API server: set KUBECONFIG, or run in a pod with a service account",
+    "cannot find a Kubernetes API server: set KUBECONFIG, or run in a pod with a service account",
   );
 }
 
@@ -67,7 +67,7 @@ function fromKubeconfig(file: string): ClusterConfig {
   const user = context.user ? pick("users", "user", context.user as string) : {};
   if (user.exec || user["auth-provider"])
     throw new KubeUnreachableError(
-      `user "${context.user}" of kubeconfig ${file} logs in through a plugin: weir takes a token or a client certificate`,
+      `user "${context.user}" of kubeconfig ${file} uses a login plugin: weir supports only a token or a client certificate`,
     );
   const at = dirname(resolve(file));
   const text = (fields: Fields, name: string): string | undefined => {

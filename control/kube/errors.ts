@@ -41,7 +41,7 @@ export function statusError(status: number, body: string, retryAfter?: string): 
   try {
     parsed = JSON.parse(body) as typeof parsed;
   } catch {
-    // A proxy in between answers in its own words.
+    // A proxy in between answers in its own format.
     parsed = { message: body.slice(0, 200).trim() };
   }
   const seconds = Number(retryAfter);

@@ -35,7 +35,7 @@ export function createEtcdLease(client: EtcdClient, name: string, ttlMs: number)
         });
         if (succeeded) return { fence: next };
       } catch (error) {
-        // Perhaps it was taken: an unused lease must not keep others out for a term.
+        // It may have been granted: an unused lease must not block other replicas for a term.
         await client.revoke(lease).catch(() => {});
         throw error;
       }

@@ -8,7 +8,11 @@ import { openLeader } from "./open.ts";
 export function joinReplicas(store: string, name: string, log: (line: string) => void): Leader {
   const leader = openLeader(store, name);
   leader.onChange(() =>
-    log(leader.current() ? `${name} leads: it acts for all replicas` : `${name} leads no more`),
+    log(
+      leader.current()
+        ? `replica ${name} is now the leader`
+        : `replica ${name} is no longer the leader`,
+    ),
   );
   return leader;
 }

@@ -8,5 +8,5 @@ export function nobodyConnected(
   // A store of one process has no fence.
   return !fence || others.length > 0
     ? nobody
-    : `${nobody} to ${replica}, which leads and follows no other replica (--peer)`;
+    : `${nobody} to the leader ${replica}, which has no connection to other replicas (--peer)`;
 }

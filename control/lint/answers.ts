@@ -2,7 +2,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { Lint } from "./finding.ts";
 
-/** Annotation that says how long the longest answer streams, as seconds with a trailing "s". */
+/** Annotation with the duration of the longest stream, as seconds with a trailing "s". */
 const longestStreamAnnotation = "weir.dev/longest-stream";
 const defaultLongestMs = 300_000;
 
@@ -23,14 +23,14 @@ export const answerLints: readonly Lint[] = [
     id: "retries-not-idempotent",
     severity: "warning",
     reason:
-      "a completion that failed half-way has already cost GPU time and tokens; trying it again runs it twice and may answer differently",
+      "a completion that failed half-way has already cost GPU time and tokens; a retry runs it twice and may answer differently",
     check: ({ spec }) =>
       (spec?.resilience?.retries?.retryOn ?? []).flatMap((condition, index) =>
         afterTheFact.has(condition)
           ? [
               {
                 path: `spec.resilience.retries.retryOn[${index}]`,
-                message: `retries on ${condition} run completions again that a pod may have begun: connect-failure, refused-stream and reset-before-request do not`,
+                message: `retries on ${condition} may repeat completions that a pod has already begun: use connect-failure, refused-stream and reset-before-request`,
               },
             ]
           : [],
@@ -56,7 +56,7 @@ export const answerLints: readonly Lint[] = [
     id: "timeout-too-short",
     severity: "warning",
     reason:
-      "the timeout covers the whole answer, streams included: longer answers are cut off in the middle",
+      "the timeout covers the whole response, including streams: longer responses are cut off",
     check: (route) => {
       const longest = longestMs(route);
       const resilience = route.spec?.resilience;
@@ -80,18 +80,22 @@ export const answerLints: readonly Lint[] = [
   {
     id: "timeout-missing",
     severity: "info",
-    reason:
-      "without a timeout a pod that hangs holds its callers, their memory and a slot for ever",
+    reason: "without a timeout a pod that hangs keeps its callers, their memory and a slot forever",
     check: ({ spec }) =>
       spec?.resilience?.timeout
         ? []
-        : [{ path: "spec.resilience.timeout", message: "no timeout: a request may hang for ever" }],
+        : [
+            {
+              path: "spec.resilience.timeout",
+              message: "no timeout is set: a request may hang forever",
+            },
+          ],
   },
   {
     id: "compress-event-streams",
     severity: "error",
     reason:
-      "a compressor holds bytes back until it has a block: tokens arrive in bursts, and some clients cannot read them at all",
+      "a compressor buffers bytes until a block is full: tokens arrive in bursts, and some clients cannot read them at all",
     check: ({ spec }) =>
       (spec?.compression?.contentTypes ?? []).flatMap((type, index) =>
         [
@@ -103,7 +107,7 @@ export const answerLints: readonly Lint[] = [
           ? [
               {
                 path: `spec.compression.contentTypes[${index}]`,
-                message: `content type ${type} is a stream of events: leave it out`,
+                message: `content type ${type} is an event stream: leave it out`,
               },
             ]
           : [],
@@ -113,13 +117,14 @@ export const answerLints: readonly Lint[] = [
     id: "compress-secrets",
     severity: "warning",
     reason:
-      "the length of a compressed answer tells what of the client's own text is like the secret in it (BREACH)",
+      "the length of a compressed response shows how much of the client's text equals a secret in it (BREACH)",
     check: ({ spec }) =>
       spec?.compression?.secrets === "allow"
         ? [
             {
               path: "spec.compression.secrets",
-              message: "secrets: allow compresses answers to requests with cookies",
+              message:
+                "secrets: allow compresses responses to requests with cookies: an attacker may guess their secrets",
             },
           ]
         : [],

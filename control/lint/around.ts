@@ -4,7 +4,7 @@ import { routeName } from "../route/index.ts";
 import { type Cluster, namespaceOf } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
-/** A lint about what others keep in the cluster. */
+/** A lint about other objects in the cluster. */
 interface ClusterLint extends Lint {
   /** Kinds of objects that it must have seen all of. */
   kinds: readonly string[];
@@ -49,7 +49,7 @@ export const clusterLints: readonly ClusterLint[] = [
     id: "gateway-missing",
     severity: "error",
     kinds: ["Gateway"],
-    reason: "a route bound to a gateway that is not there is reached by no one",
+    reason: "no request can reach a route that is bound to a missing gateway",
     check: inCluster((route, cluster) =>
       (route.spec?.gateways ?? []).flatMap((gateway, index) => {
         if (gateway === "mesh") return [];
@@ -120,7 +120,7 @@ export const clusterLints: readonly ClusterLint[] = [
           if (subset && isHost(host, other, service, namespace) && !own.has(subset))
             found.set(subset, {
               path: "spec.variants",
-              message: `VirtualService ${other.metadata.namespace}/${other.metadata.name} routes to subset ${subset} of service ${service}, which no variant is`,
+              message: `VirtualService ${other.metadata.namespace}/${other.metadata.name} routes to subset ${subset} of service ${service}, but the route has no variant of that name`,
             });
       return [...found.values()];
     }),
@@ -130,7 +130,7 @@ export const clusterLints: readonly ClusterLint[] = [
     severity: "warning",
     kinds: ["DestinationRule"],
     reason:
-      "of several DestinationRules for one host Istio takes the subsets of all, but the policy of one",
+      "if several DestinationRules have the same host, Istio uses the subsets of all but the policy of only one",
     check: inCluster((route, cluster) =>
       objectsOf(cluster, "DestinationRule").flatMap((rule) =>
         !isOf(rule, route) &&
@@ -138,7 +138,7 @@ export const clusterLints: readonly ClusterLint[] = [
           ? [
               {
                 path: "spec.service.name",
-                message: `DestinationRule ${rule.metadata.namespace}/${rule.metadata.name} is about the same service: adopt it with weir render --merge`,
+                message: `DestinationRule ${rule.metadata.namespace}/${rule.metadata.name} has the same host: adopt it with weir render --merge`,
               },
             ]
           : [],

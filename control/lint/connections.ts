@@ -7,24 +7,24 @@ export const connectionLints: readonly Lint[] = [
     id: "server-is-not-named",
     severity: "info",
     reason:
-      "llama.cpp closes connections after streams without a word, and the next request on one of them gets 503; no proxy can tell beforehand",
+      "llama.cpp closes connections after streams without notice, and the next request on such a connection gets 503; a proxy cannot detect this",
     check: ({ spec }) =>
       spec?.server === "" &&
       spec.resilience?.connections?.maxRequestsPerConnection === undefined &&
       !spec.resilience?.connections?.http2
-        ? [{ path: "spec.server", message: "server is not named: vllm, llama.cpp, ..." }]
+        ? [{ path: "spec.server", message: "server is not set: set it to vllm, llama.cpp, ..." }]
         : [],
   },
   {
     id: "connections-outlive-server",
     severity: "warning",
     reason:
-      "a request that leaves while the server closes its connection gets 503, and to try it again may run it twice",
+      "a request sent while the server closes its connection gets 503, and a retry may run it twice",
     check: ({ spec }) => {
       const asked = spec?.resilience?.connections;
       if (spec === undefined || asked === undefined || asked.http2) return [];
       const { closesAfterAnswers, idleMs } = serverConnections(spec);
-      const server = spec.server || "a server in Python";
+      const server = spec.server || "a Python server";
       const { idleTimeout, maxRequestsPerConnection: requests } = asked;
       const keptMs = idleTimeout && Number(idleTimeout.seconds) * 1000 + idleTimeout.nanos / 1e6;
       return [
@@ -32,7 +32,7 @@ export const connectionLints: readonly Lint[] = [
           ? [
               {
                 path: "spec.resilience.connections.idleTimeout",
-                message: `idleTimeout ${keptMs / 1000}s keeps connections that ${server} closes after ${idleMs / 1000}s without a request`,
+                message: `idleTimeout ${keptMs / 1000}s is too long: ${server} closes idle connections after ${idleMs / 1000}s`,
               },
             ]
           : []),
@@ -40,7 +40,7 @@ export const connectionLints: readonly Lint[] = [
           ? [
               {
                 path: "spec.resilience.connections.maxRequestsPerConnection",
-                message: `maxRequestsPerConnection ${requests} uses connections again that ${server} closes after a stream`,
+                message: `maxRequestsPerConnection ${requests} reuses connections that ${server} closes after a stream`,
               },
             ]
           : []),

@@ -8,7 +8,7 @@ const path = "spec.onFilterFailure";
 export const passHasNoEffect = {
   id: "pass-has-no-effect",
   severity: "warning",
-  reason: "one filter serves all of these routes, and the strictest of them decides",
+  reason: "one filter serves all these routes, and the strictest setting applies",
 } as const;
 
 /** Lints about requests that pass while a filter is away. */
@@ -17,14 +17,14 @@ export const failureLints: readonly Lint[] = [
     id: "pass-without-limits",
     severity: "warning",
     reason:
-      "whoever makes a filter trap takes the limits away from a worker until its configuration changes or the proxy restarts",
+      "a request that makes the filter trap removes the limits from a worker until its configuration changes or the proxy restarts",
     check: ({ spec }) => {
       const limits = spec?.onFilterFailure === "pass" ? limitsOf(spec) : [];
       return limits.length > 0
         ? [
             {
               path,
-              message: `onFilterFailure pass: ${limits.join(" and ")} ${limits.length > 1 ? "do" : "does"} not hold while the filter is away`,
+              message: `onFilterFailure pass: ${limits.join(" and ")} ${limits.length > 1 ? "do" : "does"} not apply while the filter is down`,
             },
           ]
         : [];
@@ -34,14 +34,14 @@ export const failureLints: readonly Lint[] = [
     id: "pass-believes-clients",
     severity: "warning",
     reason:
-      "the filters remove the control headers that clients send; without them routes and pods believe the client",
+      "the filters remove the control headers that clients send; without the filters, routes and pods trust what clients send",
     check: ({ spec }) => {
       const believed = spec?.onFilterFailure === "pass" ? believedOf(spec) : [];
       return believed.length > 0
         ? [
             {
               path,
-              message: `onFilterFailure pass: clients may set ${believed.join(", ")} while the filter is away`,
+              message: `onFilterFailure pass: clients may set ${believed.join(", ")} while the filter is down`,
             },
           ]
         : [];

@@ -7,7 +7,7 @@ export const severities = ["error", "warning", "info"] as const;
 /** How much a finding matters, of {@link severities}. */
 export type Severity = (typeof severities)[number];
 
-/** What a lint says about one place of a route. */
+/** A finding of a lint at one place of a route. */
 export interface Remark {
   /** Where, in the document's own words. */
   path: string;

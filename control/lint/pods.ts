@@ -9,8 +9,7 @@ export const podLints: readonly Lint[] = [
   {
     id: "outlier-ejects-too-many",
     severity: "warning",
-    reason:
-      "the pods that stay take the load of the ejected ones; models do not fail by halves, so the rest follows",
+    reason: "the remaining pods take over the load of the ejected ones and may then fail too",
     check: (route, cluster) => {
       const outlier = route.spec?.resilience?.outlier;
       if (outlier === undefined) return [];
@@ -21,7 +20,7 @@ export const podLints: readonly Lint[] = [
           ? [
               {
                 path,
-                message: `maxEjectionPercent ${percent} may take more than half of a variant's pods`,
+                message: `maxEjectionPercent ${percent} may eject more than half of a variant's pods`,
               },
             ]
           : [];
@@ -75,7 +74,7 @@ export const podLints: readonly Lint[] = [
   {
     id: "plain-envoy-cannot",
     severity: "warning",
-    reason: "Envoys that Weir configures have neither the mesh's certificates nor its localities",
+    reason: "plain Envoys have neither the mesh's certificates nor its localities",
     check: ({ spec }) =>
       spec?.variants.some(({ endpoints }) => endpoints.length > 0) ? beyondPlainEnvoy(spec) : [],
   },
@@ -91,17 +90,17 @@ function beyondPlainEnvoy(spec: RouteSpec): Remark[] {
   if (tls?.mode === "istio-mutual")
     found.push({
       path: "spec.tls.mode",
-      message: "plain Envoys speak clear text where istio-mutual is asked for",
+      message: "plain Envoys send plain text with mode istio-mutual",
     });
   if (tls && tls.credentialName !== "")
     found.push({
       path: "spec.tls.credentialName",
-      message: "plain Envoys read certificates from files alone",
+      message: "plain Envoys read certificates only from files",
     });
   if (resilience?.locality)
     found.push({
       path: "spec.resilience.locality",
-      message: "plain Envoys know no localities: use fallbackEndpoints",
+      message: "plain Envoys do not support localities: use fallbackEndpoints",
     });
   if (resilience?.balance?.hash && resilience.retries?.remoteLocalities)
     found.push({
@@ -112,7 +111,7 @@ function beyondPlainEnvoy(spec: RouteSpec): Remark[] {
   return found;
 }
 
-/** What is rendered as objects of a cluster, and no Envoy outside of it is told. */
+/** Fields that are rendered only as cluster objects and have no effect on plain Envoys. */
 function forClustersAlone({ mesh, shadow, variants }: RouteSpec): Remark[] {
   const present = {
     "spec.mesh": mesh !== undefined,
@@ -130,7 +129,7 @@ function forClustersAlone({ mesh, shadow, variants }: RouteSpec): Remark[] {
     .filter(([, is]) => is)
     .map(([path]) => ({
       path,
-      message: `plain Envoys have no ${path.split(".").at(-1)}: it is for a cluster alone`,
+      message: `plain Envoys do not support ${path.split(".").at(-1)}: it needs a Kubernetes cluster`,
     }));
 }
 

@@ -7,14 +7,14 @@ export const splitLints: readonly Lint[] = [
     id: "hash-is-not-sticky",
     severity: "warning",
     reason:
-      "consistent hashing chooses among the pods of a variant; which variant a user gets is drawn anew for each request unless canary.stickyBy says otherwise",
+      "consistent hashing chooses among the pods of a variant; each request gets a random variant unless canary.stickyBy is set",
     check: ({ spec }) => {
       const live = (spec?.variants ?? []).filter(({ weight }) => weight > 0);
       return spec?.resilience?.balance?.hash && live.length > 1 && !spec.canary
         ? [
             {
               path: "spec.resilience.balance.hash",
-              message: `hash does not keep users on one of ${live.map(({ name }) => name).join(", ")}: add canary.stickyBy`,
+              message: `hash does not keep a user on one of the variants ${live.map(({ name }) => name).join(", ")}: add canary.stickyBy`,
             },
           ]
         : [];
@@ -23,14 +23,14 @@ export const splitLints: readonly Lint[] = [
   {
     id: "split-is-not-sticky",
     severity: "info",
-    reason: "one conversation may be answered by two versions of the model in turns",
+    reason: "two versions of the model may answer the same conversation in turns",
     check: ({ spec }) => {
       const live = (spec?.variants ?? []).filter(({ weight }) => weight > 0);
       return live.length > 1 && !spec?.canary && !spec?.resilience?.balance?.hash
         ? [
             {
               path: "spec.canary",
-              message: "users change variant from request to request: add canary.stickyBy",
+              message: "users may change variant with each request: add canary.stickyBy",
             },
           ]
         : [];
@@ -39,7 +39,7 @@ export const splitLints: readonly Lint[] = [
   {
     id: "sticky-by-address",
     severity: "warning",
-    reason: "everyone behind one proxy or NAT has the same address, and would move as one",
+    reason: "all users behind one proxy or NAT have the same address and would move together",
     check: ({ spec }) =>
       spec?.canary?.stickyBy[0]?.source.case === "sourceIp"
         ? [
@@ -67,13 +67,14 @@ export const splitLints: readonly Lint[] = [
   {
     id: "drill-is-on",
     severity: "warning",
-    reason: "faults on purpose are for the length of a drill",
+    reason: "injected faults are meant only for the time of a drill",
     check: ({ spec }) =>
       spec?.fault
         ? [
             {
               path: "spec.fault",
-              message: "a drill is on: requests are delayed or refused on purpose",
+              message:
+                "spec.fault is set: requests are delayed or refused on purpose; remove it after the drill",
             },
           ]
         : [],
@@ -81,11 +82,12 @@ export const splitLints: readonly Lint[] = [
   {
     id: "identity-by-header",
     severity: "info",
-    reason: "whoever can set the header can be any tenant: the edge must strip or check it",
+    reason:
+      "a client that can set the header can pose as any tenant: the edge must remove or verify it",
     check: ({ spec }) => {
       const identity = spec?.rateLimit?.identity ?? [];
       return identity.length > 0 && identity.every(({ source }) => source.case === "header")
-        ? [{ path: "spec.rateLimit.identity", message: "tenants are told by headers alone" }]
+        ? [{ path: "spec.rateLimit.identity", message: "tenants are identified only by headers" }]
         : [];
     },
   },
@@ -93,7 +95,7 @@ export const splitLints: readonly Lint[] = [
     id: "later-hop-cleans",
     severity: "info",
     reason:
-      "filters remove control headers that they did not set themselves: what an earlier hop wrote for the pods does not pass a later one",
+      "filters remove control headers that they did not set: headers that an earlier hop set for the pods are lost at a later hop",
     check: ({ spec }) =>
       (spec?.alsoAttach ?? []).flatMap((attach, index) => {
         const lost = [

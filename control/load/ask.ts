@@ -5,7 +5,7 @@ export interface Question {
   path: string;
   headers: Record<string, string>;
   body: string;
-  /** Response header whose value names the variant that answered; without it, what pods of `weir up` say. */
+  /** Response header whose value names the variant that answered; without it, the header of the pods of `weir up`. */
   variantHeader: string;
 }
 
@@ -27,7 +27,7 @@ const podHeader = "x-pod";
 
 /** An event's content that is not empty. */
 const content = /"content":\s?"[^"]/g;
-/** An error that is told within a success; what a model writes has its quotes escaped. */
+/** An error inside a successful response; quotes in the model's text are escaped. */
 const failure = /"error":\s?(?:\{|"[^"])/;
 const usage = /"completion_tokens":\s?(\d+)/;
 /** What may lie between two chunks: enough for each pattern above. */

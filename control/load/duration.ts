@@ -5,7 +5,7 @@ const maxMs = 24 * 3_600_000;
 export function durationMs(text: string): number {
   const [, count = "", unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
   const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
-  if (!(ms > 0)) throw new Error(`"${text}" is no duration: want one such as 500ms, 30s or 5m`);
+  if (!(ms > 0)) throw new Error(`"${text}" is not a duration: use for example 500ms, 30s or 5m`);
   if (ms > maxMs) throw new Error(`"${text}" is longer than the limit of 24h`);
   return ms;
 }

@@ -36,7 +36,7 @@ const readers: Record<string, [unit: "ms" | "%", (signals: Signals) => number]> 
 
 /**
  * Reads "errors<1%", "p99<800ms" or "first-token-p95<0.5s".
- * @throws Error that says what is allowed
+ * @throws Error that names what is allowed
  */
 export function parseObjective(text: string): Objective {
   const [, name = "", number = "", suffix = ""] =
@@ -44,7 +44,7 @@ export function parseObjective(text: string): Objective {
   const [unit, value] = readers[name] ?? [];
   if (unit === undefined || value === undefined || (unit === "%") !== (suffix === "%"))
     throw new Error(
-      `objective "${text}": want NAME<LIMIT such as errors<1% or p99<800ms; names are ${Object.keys(readers).join(", ")}`,
+      `objective "${text}" must be NAME<LIMIT, such as errors<1% or p99<800ms; names are ${Object.keys(readers).join(", ")}`,
     );
   return { text: text.trim(), value, unit, limit: Number(number) * (suffix === "s" ? 1000 : 1) };
 }

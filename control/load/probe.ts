@@ -20,7 +20,7 @@ export interface ProbeOptions {
   signal?: AbortSignal;
 }
 
-/** An objective of the tagged requests, or of the others. */
+/** An objective of the tagged requests, or of the untagged ones. */
 export interface DrillObjective {
   of: "tagged" | "others";
   objective: Objective;
@@ -92,7 +92,7 @@ function judged(
   atMs: number,
 ): ProbeWindow {
   const results = objectives
-    // A window without requests of a kind says nothing about it.
+    // A window without requests of a kind cannot judge it.
     .filter(({ of }) => (of === "tagged" ? tagged : others).requests > 0)
     .flatMap(({ of, objective }) =>
       judge([objective], of === "tagged" ? tagged : others).map((result) => ({

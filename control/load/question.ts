@@ -49,10 +49,10 @@ export function chatQuestions(options: QuestionOptions): (n: number) => Question
   });
 }
 
-/** Reads "name: value"; the name in lower case. @throws Error that says what is wanted */
+/** Reads "name: value"; the name in lower case. @throws Error that names what is expected */
 export function parseHeader(line: string): [name: string, value: string] {
   const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)$/.exec(line) ?? [];
   if (name === undefined || value === undefined)
-    throw new Error(`header "${line}": want "name: value"`);
+    throw new Error(`header "${line}" must be "name: value"`);
   return [name.toLowerCase(), value];
 }

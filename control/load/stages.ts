@@ -23,7 +23,9 @@ export function parseStages(text: string, defaultMs: number): Stage[] {
     const [rate = "", duration] = part.split(":");
     const requestsPerSecond = Number(rate);
     if (!/^\d+(\.\d+)?$/.test(rate) || requestsPerSecond <= 0)
-      throw new Error(`stage "${part}": want requests per second above 0, such as 100 or 100:30s`);
+      throw new Error(
+        `stage "${part}" must be requests per second above 0, such as 100 or 100:30s`,
+      );
     if (requestsPerSecond > maxRequestsPerSecond)
       throw new Error(
         `stage "${part}": ${rate} requests per second is above the limit of ${maxRequestsPerSecond}`,

@@ -38,7 +38,7 @@ export function createTally(): Tally {
         failures.set(reason, (failures.get(reason) ?? 0) + 1);
       }
       outputTokens += outcome.outputTokens;
-      // A refusal is quick and a failure is anything: neither says how fast the answers are.
+      // Refusals are quick and failures take any time: neither measures how fast responses are.
       if (outcome.kind !== "ok") return;
       record(latency, outcome.latencyMs);
       if (outcome.firstTokenMs !== undefined) record(firstToken, outcome.firstTokenMs);

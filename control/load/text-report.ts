@@ -32,7 +32,7 @@ export function textReport(result: LoadResult, objectives: readonly ObjectiveRes
     ...result.total.failures.map(({ reason, count }) => `${count} x ${reason}`),
     ...warnings(result.stages),
     ...objectives.map(showObjective),
-    ...(result.cut ? ["ended before its time"] : []),
+    ...(result.cut ? ["interrupted before the last stage ended"] : []),
   ]
     .filter(Boolean)
     .join("\n");

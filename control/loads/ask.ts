@@ -134,13 +134,13 @@ function metricsOf(endpoint: string, agent: Agent): Promise<Buffer> {
         size += chunk.length;
         chunks.push(chunk);
         if (size > maxBytes)
-          request.destroy(new Error(`has more than ${maxBytes} bytes of metrics`));
+          request.destroy(new Error(`sends more than ${maxBytes} bytes of metrics`));
       });
       response.on("error", reject);
       response.on("end", () => {
         clearTimeout(late);
         if (response.statusCode === 200) resolve(Buffer.concat(chunks, size));
-        else reject(new Error(`answers its metrics with status ${response.statusCode}`));
+        else reject(new Error(`answered /metrics with status ${response.statusCode}`));
       });
     });
   });

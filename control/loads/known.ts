@@ -8,7 +8,7 @@ import { createObservedLoads, type ObservedLoads } from "./observed.ts";
 export interface KnownLoads extends Pick<AnnouncedLoads, "byVariant"> {
   /** The routes as they are stored now. */
   follow(states: readonly RouteState[]): void;
-  /** What a proxy that sent a report is told. */
+  /** The response to a proxy's report. */
   of(report: ReportRequest): Load[];
   observed: ObservedLoads;
   /** Absent where the operator has them not asked. */

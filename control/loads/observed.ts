@@ -2,12 +2,12 @@ import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "../route/index.ts";
 
-/** What the proxies see of the pods of their routes, beside what the pods say at /metrics. */
+/** The load of pods as proxies observe it, besides the pods' /metrics. */
 export interface ObservedLoads {
-  /** The routes as they are stored now: nothing is kept of others, and of those that shed no load. */
+  /** The stored routes; observations of other routes, and of those that shed no load, are dropped. */
   follow(states: readonly RouteState[]): void;
   take(report: Pick<ReportRequest, "node" | "saturations">): void;
-  /** By source, the mean of the proxies that said something of late. */
+  /** By source, the mean of the proxies that reported recently. */
   of(route: string): ObservedLoad[];
   /** Routes that any proxy spoke of. */
   routes(): string[];
@@ -17,16 +17,16 @@ export interface ObservedLoad {
   source: string;
   /** 1000 is saturated. */
   permille: number;
-  /** How many proxies say so. */
+  /** Number of proxies that reported it. */
   proxies: number;
 }
 
 const observedSources = ["answers", "estimate"] as const;
-/** What a proxy said so long ago is not known any more: it reports once a second, and by turns where it has many routes. */
+/** Age at which an observation is dropped: proxies report once a second, and many routes in turns. */
 const keptMs = 10_000;
 /** As far as a filter counts. */
 const maxPermille = 100_000;
-/** Words that are kept of all proxies; what comes beyond them is left out until others are silent. */
+/** Maximum number of kept observations; further ones are dropped until old ones expire. */
 const maxWords = 200_000;
 
 /**

@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 
-/** What one pod says about itself. */
+/** The load that one pod reports. */
 export interface PodLoad {
   /** Which server it is, by the names it uses; as in spec.server. */
   server: string;
@@ -59,7 +59,7 @@ const maxLine = 4096;
  * Reads a pod's metrics. Of some 60 kB a handful of lines matter, so that only these
  * are made text of; several models of one server add up.
  * @param known family that the pod spoke last, tried first
- * @throws Error where no server is known that says these things
+ * @throws Error if the metrics belong to no known server
  */
 export function readLoad(bytes: Buffer, known?: Family): PodLoad & { family: Family } {
   let found: (PodLoad & { family: Family }) | undefined;
@@ -81,7 +81,7 @@ export function readLoad(bytes: Buffer, known?: Family): PodLoad & { family: Fam
   }
   if (found === undefined) {
     const known = [...new Set(families.map(({ server }) => server))].join(", ");
-    throw new Error(`tells no load under a name of ${known} in its metrics`);
+    throw new Error(`has no load metrics that weir knows: ${known}`);
   }
   return found;
 }

@@ -7,7 +7,7 @@ export function fleetMetrics(proxies: () => readonly Proxy[]): Source[] {
   return [
     {
       name: "weir_proxies",
-      help: "Proxies by state: in_sync, behind, refused (what they were sent last), away, or reporting (Istio's, whose filters report).",
+      help: "Proxies by state: in_sync, behind, refused (their last configuration), away (disconnected), or reporting (Istio's proxies, whose filters report).",
       type: "gauge",
       collect() {
         const counts = { in_sync: 0, behind: 0, refused: 0, away: 0, reporting: 0 };
@@ -17,7 +17,7 @@ export function fleetMetrics(proxies: () => readonly Proxy[]): Source[] {
     },
     {
       name: "weir_proxies_refused",
-      help: "Connected proxies that refuse what they are sent, by xDS type.",
+      help: "Connected proxies that refuse their configuration, by xDS type.",
       type: "gauge",
       collect() {
         const refused = proxies().flatMap(({ connected, resources }) =>

@@ -25,7 +25,7 @@ export interface Metrics {
   nacked(type: string): void;
 }
 
-/** Gauges of Node's that are named as counters; the ones without "_total" say the same. */
+/** Gauges of Node named like counters; those without "_total" have the same values. */
 const misnamed = ["active_handles", "active_requests", "active_resources"].map(
   (what) => `nodejs_${what}_total`,
 );
@@ -40,13 +40,13 @@ export function createMetrics(sources: readonly Source[]): Metrics {
   for (const name of misnamed) registry.removeSingleMetric(name);
   const calls = new Counter({
     name: "weir_api_calls_total",
-    help: "Calls of the API by method and Connect code.",
+    help: "API calls by method and Connect code.",
     labelNames: ["method", "code"],
     registers: [registry],
   });
   const seconds = new Histogram({
     name: "weir_api_call_duration_seconds",
-    help: "Time the API took to answer a call; streams until they ended.",
+    help: "Duration of API calls, streams until their end.",
     labelNames: ["method"],
     buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10],
     registers: [registry],

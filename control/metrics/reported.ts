@@ -30,21 +30,22 @@ const counterHelp: Record<string, string> = {
   [counterNames.canaryRequests]: "Requests sent to a variant.",
   [counterNames.rateLimitAdmitted]: "Requests within their limits.",
   [counterNames.rateLimitRefused]: "Requests refused by their tier's rate.",
-  [counterNames.concurrencyRefused]: "Requests refused for those their tenant had in flight.",
+  [counterNames.concurrencyRefused]:
+    "Requests refused because of their tenant's requests in flight.",
   [counterNames.overloadRefused]: "Requests refused because the pods were saturated.",
-  [counterNames.routeFull]: "Requests refused for those the route had in flight.",
-  [counterNames.tenantRefused]: "Requests refused, of 32 of the tenants that a route names.",
+  [counterNames.routeFull]: "Requests refused because of the route's requests in flight.",
+  [counterNames.tenantRefused]: "Refused requests by tenant, for at most 32 tenants of a route.",
   [counterNames.shadowTagged]: "Requests that got the shadow tag.",
   [counterNames.responses]: "Answers by class of status.",
-  [counterNames.waited]: "Requests that waited so long for their first byte or token.",
+  [counterNames.waited]: "Requests that waited longer than this for their first byte or token.",
   [counterNames.streams]: "Event streams by how they ended.",
   [counterNames.finishes]: "Choices by finish reason.",
   [counterNames.tokens]: "Tokens charged.",
   [counterNames.tokenDetails]:
     "Tokens charged that came from a cache, were written to one, or were reasoning.",
-  [counterNames.failedAnswers]: "Answers that told of an error in spite of a status of success.",
-  [counterNames.usage]: "Where the charge of tokens came from.",
-  [counterNames.tokenLimit]: "What the token limit did.",
+  [counterNames.failedAnswers]: "Responses with a success status that contain an error.",
+  [counterNames.usage]: "Responses by the source of their token count.",
+  [counterNames.tokenLimit]: "Decisions of the token limit.",
 };
 
 /** Distributions by name: the metric, its divisor to base units, and its bounds. */
@@ -124,7 +125,7 @@ function labelsOf({ name, label, variant, tier }: ObservedCounter): Record<strin
   return present({ variant, tier, ...(key === undefined ? {} : { [key]: label }) });
 }
 
-/** Labels that say something; Prometheus takes an empty label for an absent one. */
+/** Labels with a value; Prometheus takes an empty label for an absent one. */
 function present(labels: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
 }

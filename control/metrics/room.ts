@@ -6,14 +6,14 @@ export function roomMetrics(ledger: Pick<Ledger, "room">): Source[] {
   return [
     {
       name: "weir_reported_series",
-      help: "Series that are kept of what proxies report, by namespace.",
+      help: "Number of series kept from reports of proxies, by namespace.",
       type: "gauge",
       collect: () =>
         ledger.room().map(({ namespace, series }) => ({ labels: { namespace }, value: series })),
     },
     {
       name: "weir_reported_values_beyond_total",
-      help: "Reported values beyond a namespace's series: they count under its route (rest) alone.",
+      help: "Reported values beyond the maximum of series of a namespace; they count only under the route (rest).",
       type: "counter",
       collect: () =>
         ledger

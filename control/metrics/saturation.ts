@@ -18,7 +18,7 @@ export function saturationMetrics({ byVariant, observed }: Loads, tells: () => b
   return [
     {
       name: "weir_saturation",
-      help: "How busy pods are by source (metrics, answers, estimate); 1 is the route's mark.",
+      help: "Saturation of pods by source (metrics, answers, estimate); 1 is the route's threshold.",
       type: "gauge",
       collect: (): Sample[] => [
         ...byVariant().map(({ route, variant, permille }) => ({

@@ -103,7 +103,7 @@ async function authorize(challenge: string, credentials: string | undefined): Pr
   const basic = credentials && `Basic ${credentials}`;
   if (!/^bearer /i.test(challenge)) {
     if (!basic)
-      throw new RegistryError("the registry asks for a password: log in with docker or podman");
+      throw new RegistryError("the registry needs credentials: log in with docker or podman");
     return basic;
   }
   const parameters = Object.fromEntries(

@@ -6,7 +6,7 @@ export interface Reference {
   tag: string;
 }
 
-/** Reads a reference, with or without "oci://". @throws Error that says what is wrong */
+/** Reads a reference, with or without "oci://". @throws Error that names what is wrong */
 export function parseReference(text: string): Reference {
   const found =
     /^(?:oci:\/\/)?([a-z0-9.-]+(?::\d{1,5})?)\/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*):([\w][\w.-]{0,127})$/.exec(

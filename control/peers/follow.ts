@@ -31,10 +31,10 @@ export async function follow(options: FollowOptions): Promise<void> {
         timer = setTimeout(() => silence.abort(), silenceMs);
         if (!take(update)) return;
       }
-      lost("it ended the stream");
+      lost("it closed the stream");
     } catch (error) {
       if (signal.aborted) return;
-      lost(silence.signal.aborted ? "it says nothing" : errorText(error));
+      lost(silence.signal.aborted ? "it sends nothing" : errorText(error));
     } finally {
       clearTimeout(timer);
     }

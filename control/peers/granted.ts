@@ -16,11 +16,11 @@ export interface Granted {
   size(): number;
 }
 
-/** A share that was not confirmed for so long is not told again; its proxy goes on with it. */
+/** A share that was not confirmed for this long is not sent again; its proxy keeps using it. */
 const grantMs = 5_000;
 
 export function createGranted(nowMs: () => number): Granted {
-  /** By node and by the replica that decided, the node heard of longest ago first. */
+  /** By node and by the replica that decided, the node with the oldest update first. */
   const granted = new Map<string, Map<string, { grants: Grants; atMs: number }>>();
 
   function dropOld(): void {

@@ -7,17 +7,17 @@ import type { ProxyView } from "./proxy-view.ts";
 /** What is known of one other replica's proxies. */
 export interface Peer {
   take(update: FollowResponse): void;
-  /** The stream broke: what is known is from now on what it last said. */
+  /** The stream broke: from now on its last state is used. */
   lost(nowMs: number): void;
-  /** Its name; its address before it has said it. */
+  /** Its name; its address until the name is known. */
   name(): string;
   answers(): boolean;
   has(node: string): boolean;
   proxies(): Proxy[];
   proxyViews(nowMs: number): ProxyView[];
-  /** What a rollout is doing, as it said last. */
+  /** Last progress of a rollout that it sent. */
   rollout(name: string): RolloutProgress | undefined;
-  /** What is kept, for whoever wants to know that it stays bounded. */
+  /** Sizes of what is kept, for tests of its bounds. */
   sizes(): Record<string, number>;
 }
 
@@ -26,11 +26,11 @@ export interface Peer {
  * seconds. Until then, and for this long, they count as proxies that are behind.
  */
 const graceMs = 60_000;
-/** Rollouts, and scopes that no proxy is of, beyond these are forgotten, the ones told longest ago first. */
+/** Maximum number of rollouts, and of scopes without a proxy; the oldest are dropped first. */
 const maxRollouts = 10_000;
 const maxIdleScopes = 100;
 
-/** @param address where it is followed, as shown while it has not said its name */
+/** @param address of the replica, shown until its name is known */
 export function createPeer(address: string, startedMs: number): Peer {
   const proxies = new Map<string, PeerProxy>();
   const editions = new Map<string, Pick<ProxyView, "etags" | "held">>();
@@ -50,7 +50,7 @@ export function createPeer(address: string, startedMs: number): Peer {
       rollouts.delete(oldest);
     }
     if (editions.size <= maxIdleScopes) return;
-    // A scope may be told of a moment before its first proxy; hence the newest stay.
+    // A scope may arrive shortly before its first proxy, so the newest ones are kept.
     const used = new Set([...proxies.values()].map(({ scope }) => scope.join()));
     const idle = [...editions.keys()].filter((scope) => !used.has(scope));
     for (const scope of idle.slice(0, Math.max(0, idle.length - maxIdleScopes)))
@@ -92,7 +92,8 @@ export function createPeer(address: string, startedMs: number): Peer {
       ),
     proxyViews(nowMs) {
       if (lostMs !== undefined && nowMs - lostMs > graceMs) return [];
-      const silence = lostMs === undefined ? undefined : `the replica ${name ?? address} is silent`;
+      const silence =
+        lostMs === undefined ? undefined : `the replica ${name ?? address} does not answer`;
       if (silence && name === undefined)
         return [
           {

@@ -38,9 +38,9 @@ export interface Peers {
   names(): string[];
   /** Shares of a proxy of this replica that other replicas decided on lately. */
   granted(node: string): Grants;
-  /** What another replica, the one that leads, told last of a rollout. */
+  /** Last progress of a rollout that the leader sent. */
   rollout(name: string, leader: string | undefined): RolloutProgress | undefined;
-  /** Calls back after another replica told of a rollout. */
+  /** Calls the listener when another replica sends progress of a rollout. */
   onRollout(listener: (name: string) => void): () => void;
   /** Calls back with every report that reached another replica. */
   onReport(listener: (report: ReportRequest) => void): () => void;
@@ -97,7 +97,7 @@ export function createPeers(options: PeersOptions): Peers {
           entry.sameAs = update.replica;
           return false;
         }
-        if (!peer.answers()) log(`follows the replica ${update.replica} at ${key}`);
+        if (!peer.answers()) log(`connected to replica ${update.replica} at ${key}`);
         peer.take(update);
         if (update.reports.length > 0) lastUpdateMs = nowMs();
         for (const report of update.reports)
@@ -110,8 +110,7 @@ export function createPeers(options: PeersOptions): Peers {
         return true;
       },
       lost(why) {
-        if (peer.answers())
-          log(`the replica ${peer.name()} at ${key} does not answer: ${why}`, "peer-lost");
+        if (peer.answers()) log(`lost replica ${peer.name()} at ${key}: ${why}`, "peer-lost");
         peer.lost(nowMs());
         changed();
       },
@@ -140,7 +139,7 @@ export function createPeers(options: PeersOptions): Peers {
     try {
       return (await lookup(host, { all: true })).map(({ address }) => ({ host: address, port }));
     } catch (error) {
-      log(`cannot look up ${host}: ${errorText(error)}`, "peer-lost");
+      log(`cannot resolve the peer address ${host}: ${errorText(error)}`, "peer-lost");
       return [];
     }
   }

@@ -5,7 +5,7 @@ export interface Lag {
   refused?: boolean;
   /** It refused what was before that, too. */
   refusedBefore?: boolean;
-  /** Where the reason holds words of a proxy: what it says without them, */
+  /** If the reason quotes a proxy's message: the reason without it, */
   brief?: string;
   /** and the namespaces that whoever reads them must be allowed to see. */
   concerns?: readonly string[];

@@ -15,7 +15,7 @@ export interface Relay {
   send(report: ReportRequest): void;
   /** Shares that this replica decided on for another one's proxy, and loads of pods that it asks. */
   grant(node: string, leases: readonly Lease[], loads: readonly Load[]): void;
-  /** What comes from now on; close it when nobody takes it any more. */
+  /** Events from now on; close it when it is no longer read. */
   open(): Outbox;
 }
 

@@ -5,7 +5,7 @@ import type { PeerAddress } from "./peers.ts";
 
 /** How replicas prove to each other who they are. */
 export interface PeerAccess {
-  /** Bearer token of a replica; absent where nobody is asked. */
+  /** Bearer token of a replica; absent without authentication. */
   token?: string;
   /** Absent: clear text. */
   tls?: { cert: Buffer; ca?: Buffer; certificateSha256: string };
@@ -37,7 +37,7 @@ export function peerTransport({ host, port }: PeerAddress, access: PeerAccess): 
 function tlsOptions({ cert, ca, certificateSha256 }: NonNullable<PeerAccess["tls"]>) {
   return {
     ca: ca ? [cert, ca] : [cert],
-    // The certificate itself is trusted, whoever has signed it.
+    // The certificate itself is trusted, regardless of its issuer.
     allowPartialTrustChain: true,
     checkServerIdentity(host: string, shown: PeerCertificate) {
       const sha256 = shown.fingerprint256.replaceAll(":", "").toLowerCase();

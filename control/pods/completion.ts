@@ -77,7 +77,7 @@ export function usageOf(request: CompletionRequest, completionTokens: number) {
   };
 }
 
-/** What llama.cpp says of its own speed, beside what the API asks for. */
+/** Speed figures that llama.cpp adds to the API's response. */
 function timings({ server, tokenGapMs }: PodBehaviour, tokens: number): object {
   const predicted = { predicted_n: tokens, predicted_ms: tokens * tokenGapMs };
   return server === "llama.cpp" ? { timings: predicted } : {};
@@ -99,7 +99,7 @@ export function completion(
     message: { role: "assistant", content },
     finish_reason: behaviour.finishReason,
   }));
-  // llama.cpp tells the usage of one choice, however many there are.
+  // llama.cpp reports the usage of one choice, however many there are.
   const counted = behaviour.server === "llama.cpp" ? tokens : tokens * choices.length;
   return {
     id,

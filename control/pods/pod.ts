@@ -14,9 +14,9 @@ import { embedding } from "./embedding.ts";
 import { createQueue, loadMetrics, type PodQueue } from "./queue.ts";
 
 const maxBodyBytes = 4 << 20;
-/** What a server says when the model fails after the status was sent. */
+/** The event a server sends when the model fails after the status was sent. */
 const failure = { error: { message: "the model failed", type: "server_error", code: 500 } };
-/** Headers whose values the pod tells back, so that one sees what reached it. */
+/** Headers that the pod returns in its response, to show what reached it. */
 const echoedHeaders = [
   "x-weir-variant",
   "x-weir-tier",
@@ -83,7 +83,7 @@ export async function startPod(
   };
 }
 
-/** The gauges that say how busy a server is, under its names. */
+/** The load gauges of a server, under its names. */
 function metricsText(working: number, queued: number, behaviour: PodBehaviour): string {
   const { kvCache, server, waiting } = behaviour;
   const running = Math.max(working - queued, 0);
@@ -132,7 +132,7 @@ async function handle(
   if (Math.random() < state.hangRate) return;
   const id = `chatcmpl-${randomUUID()}`;
   const done = await queue.enter(() => state.slots);
-  // As vLLM: the load is told in the headers of answers that are no streams, to who asks for it.
+  // Like vLLM: responses that are not streams carry the load in headers when the request asks for it.
   const format = String(req.headers["endpoint-load-metrics-format"] ?? "").toUpperCase();
   const tells = state.server === "vllm" && request.stream !== true;
   if (tells && (format === "TEXT" || format === "JSON"))
@@ -175,13 +175,13 @@ async function stream(
       break;
     }
   }
-  // As llama.cpp: the connection ends with the stream, and no header said so.
+  // Like llama.cpp: the connection closes after the stream without a header that announces it.
   const { socket } = res;
   if (state.server === "llama.cpp") res.once("finish", () => socket?.end());
   res.end("data: [DONE]\n\n");
 }
 
-/** What a server says to a request that its context has no room for. */
+/** The error for a request that exceeds the model's context. */
 function beyondContext(request: CompletionRequest, state: PodBehaviour): string | undefined {
   const { contextTokens } = state;
   const { prompt_tokens: prompt } = usageOf(request, 0);

@@ -39,7 +39,7 @@ export function withRoute(routes: Routes, name: string, state: RouteState | unde
   return others;
 }
 
-/** More changes than these are not told apart: all of them are held. */
+/** With more changes than this, all of them are held. */
 const maxTriedSingly = 8;
 
 /**

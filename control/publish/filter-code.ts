@@ -38,7 +38,7 @@ export function readModule(file: string): Uint8Array {
   const bytes = readFileSync(file);
   if (!bytes.subarray(0, 4).equals(magic))
     throw new FilterMismatchError(
-      `${file} is no WebAssembly module: build or install it anew, or name another with --wasm`,
+      `${file} is not a WebAssembly module: rebuild or reinstall it, or name another file with --wasm`,
     );
   const list = join(dirname(file), "filters.json");
   if (!existsSync(list)) return bytes;
@@ -47,7 +47,7 @@ export function readModule(file: string): Uint8Array {
   const found = createHash("sha256").update(bytes).digest("hex");
   if (wanted !== undefined && wanted !== found)
     throw new FilterMismatchError(
-      `${file} is not the module that filters.json lists: its sha256 is ${found}, not ${wanted}; build or install it anew`,
+      `${file} does not match filters.json: its sha256 is ${found}, not ${wanted}; rebuild or reinstall it`,
     );
   return bytes;
 }
@@ -60,7 +60,9 @@ export class FilterMismatchError extends Error {
 function beside(weir: string, module: FilterModule): string {
   const file = besideWeir(weir, module);
   if (file === undefined) {
-    throw new Error(`${module}.wasm cannot be told from "${weir}": it must be called weir.wasm`);
+    throw new Error(
+      `cannot locate ${module}.wasm next to "${weir}": --wasm must name a file called weir.wasm`,
+    );
   }
   return file;
 }

@@ -3,25 +3,25 @@ const maxNames = 5;
 const maxProxies = 20_000;
 
 /**
- * Keeps what proxies run while the store knows of nothing at all: a store that
- * nothing was ever written to is no sign that nothing is wanted. It may be a volume
- * that did not mount, another directory or prefix, or memory after a restart.
+ * Keeps the configuration of proxies while the store is new: a store that was never
+ * written to does not mean that all routes were deleted. It may be a volume that did
+ * not mount, another directory or prefix, or memory after a restart.
  */
 export interface Hold {
-  /** Tells what the store has; a change ever made ends the hold. */
+  /** Passes the state of the store; any stored change ends the hold. */
   stored(list: { sequence: bigint }): void;
   /** A proxy shows that it runs a configuration: by the versions it comes with, or by a report. */
   runs(node: string): void;
-  /** Whether proxies are sent nothing now: one of them runs what the store does not know. */
+  /** Whether nothing is sent to proxies, because one of them runs routes that the store does not have. */
   holds(): boolean;
-  /** Why they are sent nothing; undefined while they are served. */
+  /** Why nothing is sent; undefined while proxies are served. */
   reason(): string | undefined;
 }
 
 export interface HoldOptions {
   /** The store, as it was named. */
   store: string;
-  /** An empty store is what is wanted. */
+  /** Whether an empty store is accepted. */
   acceptEmpty?: boolean | undefined;
   log(line: string, code?: string): void;
 }
@@ -38,7 +38,7 @@ export function createHold({ store, acceptEmpty, log }: HoldOptions): Hold {
     const names = [...running].slice(0, maxNames).join(", ");
     const more = running.size > maxNames ? ", ..." : "";
     const proxies = running.size === 1 ? "1 proxy runs" : `${running.size} proxies run`;
-    return `the store ${store} is new and knows no routes, but ${proxies} a configuration (${names}${more}): it is kept, and nothing is sent, until a route is applied, a backup is imported, or --accept-empty says that nothing is wanted`;
+    return `the store ${store} is new and empty, but ${proxies} a configuration (${names}${more}): nothing is sent to proxies until a route is applied or a backup is imported; start with --accept-empty to remove their routes`;
   }
 
   return {
@@ -47,7 +47,7 @@ export function createHold({ store, acceptEmpty, log }: HoldOptions): Hold {
       // Routes without a number are of an import that is under way.
       isNew = !acceptEmpty && sequence === 0n;
       if (before && !holds())
-        log("the store has changes: proxies are sent what it knows", "hold-ended");
+        log("the store is no longer empty: its configuration is sent to the proxies", "hold-ended");
       if (!isNew) running.clear();
     },
     runs(node) {

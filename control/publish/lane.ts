@@ -17,7 +17,7 @@ export interface Standing {
 /** One step from what runs in a scope towards what is stored. */
 export interface Step {
   routes: Routes;
-  /** One proxy tries it first; false: it leads back to what ran before, and waits for no one. */
+  /** Whether one proxy tries it first; false for a rollback, which waits for no proxy. */
   tried: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface Lane {
    * @param ran undefined before anything ran
    */
   stepsTo(stored: Routes, ran: Routes | undefined, standing: (name: string) => Standing): Step[];
-  /** Keeps these states back until they are replaced, or whoever refused them has left. */
+  /** Holds these states back until they are replaced or the proxy that rejected them has left. */
   hold(held: ReadonlyMap<string, Held>): void;
   /** Who refused what is held, by name of the route; another map whenever that changes. */
   refusals(): ReadonlyMap<string, Refused>;

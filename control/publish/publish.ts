@@ -21,7 +21,7 @@ import { takeBack } from "./take-back.ts";
 const debounceMs = 5;
 /** Clusters that are gone stay this long with proxies that may still name them. */
 const usualRemovalMs = 2_000;
-/** A first proxy that says nothing for this long is passed over. */
+/** A first proxy that does not answer for this long is skipped. */
 const usualSilentMs = 5_000;
 
 /** What the proxies of one scope are sent. */
@@ -98,7 +98,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     onRefusal,
     onSilence: (node) =>
       log(
-        `${node} did not answer within ${silentMs / 1000} s: another proxy is first`,
+        `${node} did not answer the change within ${silentMs / 1000} s: trying it on another proxy first`,
         "proxy-silent",
       ),
   });
@@ -118,7 +118,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   function onRefusal(scope: readonly string[], refusal: Refusal, refused: Edition): void {
     const { node, type, message } = refusal;
-    log(`stopped after ${node} refused ${type}: ${message}`, "push-stopped");
+    log(
+      `stopped sending a change to the other proxies: ${node} refused ${type}: ${message}`,
+      "push-stopped",
+    );
     const before = staged.settled(scope)?.routes ?? new Map();
     const held = heldBy(
       refusal,
@@ -130,7 +133,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
     const knew = lane.refusals();
     lane.hold(held);
     takeBack(store, held, refused.routes, (name) => mayQuote(scope, name)).catch((error: unknown) =>
-      log(`could not take it back: ${error}`, "take-back-failed"),
+      log(
+        `could not revert the weights of ${[...held.keys()].join(", ")} after ${node} refused ${type}: ${errorText(error)}`,
+        "take-back-failed",
+      ),
     );
     // What else is new is tried without it; the same again would be refused again. Each refusal
     // that is followed by a try holds one state more: there are no more of them than changes.
@@ -248,7 +254,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         clearTimeout(timer);
         timer = setTimeout(() => {
           publish().catch((error: unknown) =>
-            log(`could not publish: ${errorText(error)}`, "publish-failed"),
+            log(
+              `could not send the stored routes to the proxies: ${errorText(error)}`,
+              "publish-failed",
+            ),
           );
         }, debounceMs);
       }

@@ -83,7 +83,7 @@ export function createStagedPush<E extends Sendable>(
   const lanes = new Map<string, ScopePush<E>>();
   /** How many answers a proxy had given when it was passed over: it is not first until it gives another. */
   const silent = new WeakMap<Member, number>();
-  /** Refusals that were known before an edition was sent; they are told in a turn of their own. */
+  /** Refusals that were known before an edition was sent; they are reported in a later turn. */
   const known = new Set<NodeJS.Immediate>();
   const stopListening = fleet.onChange(look);
 
@@ -144,7 +144,7 @@ export function createStagedPush<E extends Sendable>(
       (member) =>
         !passedOver.has(member) &&
         silent.get(member) !== member.answers() &&
-        // Only one that runs what is there says anything about what is new.
+        // Only a proxy that runs the present state can prove anything about the new one.
         runs(member, lane.settled.snapshot),
     );
     const first = minRefusing(able);
@@ -208,7 +208,7 @@ export function createStagedPush<E extends Sendable>(
     // Where all were sent it, one that refuses whatever it is sent must not be faster than one that does not.
     if (!trial.overdue && refusals.includes(undefined)) return false;
     end(lane);
-    // Whoever is told makes all that is newer again, without what was refused.
+    // The listener builds all newer editions again, without the rejected one.
     delete lane.waiting;
     tell(lane.scope, refusal, edition);
     return true;

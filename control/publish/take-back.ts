@@ -3,8 +3,8 @@ import { sameButWeights, sameRoute } from "../route/index.ts";
 import { StaleEtagError, type Store } from "../store/index.ts";
 import type { Held, Routes } from "./edition.ts";
 
-/** Stands in an audit for what a proxy says that serves namespaces which its readers may not see. */
-const withheld = "what it says is for those who may see all of its namespaces (weir proxies)";
+/** Replaces a proxy's message in the audit when its readers may not see all its namespaces. */
+const withheld = "its message is shown only to viewers of all its namespaces (weir proxies)";
 
 /** The write that is taken back is among the newest of its route. */
 const newestEntries = 20;

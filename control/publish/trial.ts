@@ -48,7 +48,7 @@ export function takes(
 export function runs(member: Member, snapshot: Snapshot): boolean {
   return resourceTypes.every(({ name, wildcard }) => {
     const { version, resources } = snapshot[name];
-    // Of what there is nothing no one is told, but for those who asked for everything.
+    // An empty type is sent only to clients with a wildcard subscription.
     if (resources.size === 0 && !wildcard) return true;
     const { state } = member.answer(name, version);
     return state === "runs" || state === "unasked";

@@ -23,7 +23,7 @@ export interface Share {
 export interface Budgets {
   /** Takes a proxy's needs and answers with its shares of the limits that are decided here. */
   report(node: string, needs: readonly Need[]): Lease[];
-  /** All shares, for whoever wants to look. */
+  /** All shares, for display. */
   shares(): Share[];
 }
 
@@ -32,7 +32,7 @@ interface Part {
   wanted: number;
   /** The share last answered, which the proxy may have or not. */
   granted: number;
-  /** The share it said that it has. */
+  /** The share that it reported to have. */
   held: number;
   reportedMs: number;
 }
@@ -48,7 +48,7 @@ export const goneMs = 10_000;
  * has: others may have the rest.
  */
 export const learningMs = 3_000;
-/** A share is never nothing: this part of the limit lets a proxy say that it needs more. */
+/** Minimum share of the limit, so that a proxy can report that it needs more. */
 const minShareOfRate = 0.001;
 /** More tenants than this in one report are not ours. */
 const maxNeeds = 2_000;
@@ -56,7 +56,7 @@ const maxNeeds = 2_000;
 const shrinking = 0.7;
 
 export interface BudgetOptions {
-  /** Which tenants' limits are split here; of the others all is noted, for the day they are. */
+  /** Which tenants' limits this replica splits; it also records the others, in case it takes them over. */
   decides?(tenant: string): boolean;
   /** Milliseconds that never go back. */
   nowMs?(): number;
@@ -104,7 +104,7 @@ export function createBudgets(
       if (nowMs() - reportedMs > goneMs) parts.delete(node);
   }
 
-  /** Limits of which nobody tells anymore, their routes or all their proxies being gone. */
+  /** Limits without reports: their routes or all their proxies are gone. */
   function sweep(): void {
     if (nowMs() - sweptMs <= goneMs) return;
     sweptMs = nowMs();
@@ -128,7 +128,7 @@ export function createBudgets(
     return Math.max(Math.min(fair[nodes.indexOf(node)] ?? 0, upper), rate * minShareOfRate);
   }
 
-  /** What a proxy has not told of for a while it no longer has; one with many needs tells them by turns. */
+  /** A need without a report for this long is dropped; proxies with many needs report them in turns. */
   function dropUnnamed(node: string, named: ReadonlySet<string>): void {
     for (const [key, parts] of limits) {
       const reportedMs = named.has(key) ? undefined : parts.get(node)?.reportedMs;

@@ -25,7 +25,7 @@ interface Node {
   /** Its counters began before this service listened: what they held by then is history. */
   old: boolean;
   firstReportMs: number;
-  /** Series of it were forgotten: what it says first of an unknown one may have been counted. */
+  /** Series of it were dropped: the first value of an unknown series may already be counted. */
   forgot: boolean;
   sweptMs: number;
   series: Map<string, Series>;
@@ -41,23 +41,23 @@ export interface Increases {
   of(series: Series, part: number, value: number): number;
   /** How many values so far were more than a proxy can have counted. */
   disbelieved(): number;
-  /** What is kept, for whoever wants to know that it stays bounded. */
+  /** Sizes of what is kept, for tests of its bounds. */
   sizes(): { nodes: number; series: number; parts: number };
 }
 
-/** Proxies may report their distributions by turns; after this time all of them have been told. */
+/** Proxies may report their distributions in turns; after this time all of them were reported. */
 const settlingMs = 30_000;
 /** Clocks of proxies and service differ by less, or a proxy's short history is counted. */
 const skewMs = 2_000;
 /** More different values than this do not come from proxies of ours: of one, of a namespace's, of all. */
 const maxNodeParts = 500_000;
 const partLimits = { maxOfOne: 1_000_000, maxOfAll: 2_000_000, granted: 2_000 };
-/** Faster than this no proxy counts, be it tokens: what is said beyond it is not believed. */
+/** Maximum plausible rate of a counter, tokens included: larger increases are ignored. */
 const maxPerSecond = 1_000_000;
 const maxLeft = 16;
-/** Proxies beyond this number are forgotten: of the namespace with the most, the one heard longest ago. */
+/** Proxies beyond this number are forgotten: in the namespace with the most, the one with the oldest report. */
 const maxNodes = 20_000;
-/** What a proxy has not told for so long it tells no more: each report within settlingMs has all. */
+/** A series without a report for this long is gone: reports within settlingMs contain all. */
 export const forgetSeriesMs = 20 * 60_000;
 /** A proxy that is silent for so long is forgotten, and which epochs it left. */
 const forgetNodeMs = 24 * 3_600_000;
@@ -73,7 +73,7 @@ export function createIncreases(
   noPlace: (namespace: string) => void,
 ): Increases {
   const startedMs = nowMs();
-  /** In the order they were heard, the one heard longest ago first. */
+  /** In the order of their last report, the oldest first. */
   const nodes = new Map<string, Node>();
   const byNamespace = new Map<string, Set<string>>();
   const namespaceOfNode = new Map<string, string>();
@@ -159,7 +159,7 @@ export function createIncreases(
         current = {
           epoch,
           left: known ? [...known.left, known.epoch].slice(-maxLeft) : [],
-          // A new process began after the one before it was heard last, whatever it says.
+          // A new process began after the last report of the one before, whatever epoch it reports.
           beganMs: known?.reportedMs ?? Math.min(Math.max(epochMs(epoch), startedMs), atMs),
           reportedMs: atMs,
           parts: 0,
@@ -216,7 +216,7 @@ export function createIncreases(
   };
 }
 
-/** Filters name an epoch by its start: nanoseconds, 16 hex digits. Anything else is as good as new. */
+/** Filters name an epoch by its start: nanoseconds, 16 hex digits. Any other value counts as a new process. */
 function epochMs(epoch: string): number {
   return /^[0-9a-f]{16}$/.test(epoch)
     ? Number(BigInt(`0x${epoch}`) / 1_000_000n)

@@ -25,7 +25,7 @@ export interface SeriesSet {
 }
 
 export interface RouteSeries extends SeriesSet {
-  /** Answers told of, by variant and node. */
+  /** Reported responses, by variant and node. */
   voices: Map<string, { total: number; reportedMs: number }>;
   tenants: Map<string, SeriesSet>;
 }
@@ -43,7 +43,7 @@ export const emptyRoute = (): RouteSeries => ({
 export const isEmpty = ({ counters, histograms }: SeriesSet) =>
   counters.size + histograms.size === 0;
 
-/** Drops what was not heard since a moment. @returns how many series it was */
+/** Drops series without a report since a moment. @returns how many series it was */
 export function dropSilent({ counters, histograms }: SeriesSet, sinceMs: number): number {
   let dropped = 0;
   for (const map of [counters, histograms])
@@ -72,7 +72,7 @@ function copied({ name, variant, tier, zeros, buckets }: HistogramSeries): Obser
   return { name, variant, tier, distribution: { zeros, buckets: new Map(buckets) } };
 }
 
-/** Increase per second over the window; 0 once nothing has been heard for as long. */
+/** Increase per second over the window; 0 after a window without reports. */
 export function rate(samples: readonly Sample[], nowMs: number): number {
   const first = samples[0];
   const last = samples.at(-1);

@@ -36,13 +36,13 @@ export interface Ledger {
   routes(): string[];
   /** Everything known of a route now; two of them tell what came in between. */
   observation(route: string): Observation;
-  /** By node, the answers of a route that it told of, by variant. */
+  /** By node, the responses of a route that it reported, by variant. */
   voices(route: string): Voices;
   /** The same of each tenant that the proxies measure by itself: a part of what is in the route's. */
   tenants(route: string): ReadonlyMap<string, Observation>;
   /** Of each namespace that has any, the series that are kept and the values that found no place. */
   room(): { namespace: string; series: number; beyond: number }[];
-  /** What is kept, for whoever wants to know that it stays bounded. */
+  /** Sizes of what is kept, for tests of its bounds. */
   sizes(): Record<string, number>;
 }
 
@@ -51,9 +51,9 @@ export type Voices = ReadonlyMap<string, number>;
 
 /** Series of one namespace, and of all: proxies that report more are not ours, or have gone. */
 const seriesLimits = { maxOfOne: 50_000, maxOfAll: 200_000, granted: 2_000 };
-/** Variants and nodes told apart, of one namespace's routes, and of all. */
+/** Maximum pairs of variant and node, for one namespace and in total. */
 const voiceLimits = { maxOfOne: 200_000, maxOfAll: 1_000_000, granted: 5_000 };
-/** What no proxy told for so long goes, and its place is free: a route or a tenant that is gone. */
+/** A series without a report for this long is dropped: its route or tenant is gone. */
 const silentMs = forgetSeriesMs / 2;
 const sweepMs = 60_000;
 
@@ -75,7 +75,7 @@ export function createLedger(
   const beyond = new Map<string, { values: number; lastMs: number }>();
   let sweptMs = nowMs();
 
-  /** Namespaces beyond the number that is told apart share one name. */
+  /** Namespaces beyond the maximum share one name. */
   const named = (namespace: string) => (places.taken().has(namespace) ? namespace : "");
 
   function noPlace(namespace: string): void {
@@ -100,7 +100,7 @@ export function createLedger(
     return found;
   }
 
-  /** Where what is said of a route, or of one tenant of it, belongs. */
+  /** The series of a route, or of one of its tenants. */
   function setOf(name: string, tenant: string, namespace: string): SeriesSet | undefined {
     // No route of ours has the name of what has no place.
     if (restNamespace(name) !== undefined) return undefined;
@@ -182,7 +182,7 @@ export function createLedger(
     series.total += increases.of(increases.series(`r\0${owner}\0${name}`, owner), 0, value);
   }
 
-  /** Gives back the places of what no proxy tells of anymore. */
+  /** Drops series that no proxy reports any more. */
   function sweep(atMs: number): void {
     const sinceMs = atMs - silentMs;
     for (const [name, route] of routes) {
@@ -217,7 +217,7 @@ export function createLedger(
       const before = increases.disbelieved();
       const namespace = namespaceOf((counters[0] ?? histograms[0])?.route ?? "");
       if (!increases.begin(`${node}\0${filter}`, epoch, namespace))
-        return "it is of a process that has ended, and was played back";
+        return "it comes from a process that has ended (a replayed report)";
       const rest = createRest();
       for (const counter of counters) {
         if (addCounter(counter, node, atMs)) continue;
@@ -227,7 +227,7 @@ export function createLedger(
       for (const histogram of histograms) addHistogram(histogram, atMs);
       for (const counter of rest.counters()) addRest(counter, atMs);
       const wrong = increases.disbelieved() - before;
-      return wrong === 0 ? undefined : `${wrong} of its values are more than a proxy can count`;
+      return wrong === 0 ? undefined : `${wrong} of its values are larger than a proxy can count`;
     },
     voices(route) {
       const voices = [...(routes.get(route)?.voices ?? [])];

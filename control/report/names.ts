@@ -31,7 +31,7 @@ export const counterNames = {
   tokens: "tokens",
   /** Of these tokens: "cached" and "written" to a cache in prompts, "reasoning" in completions. */
   tokenDetails: "token_details",
-  /** Answers that were none in spite of a status of success: "error", told in the stream or the body. */
+  /** Failed responses with a success status: "error" in the stream or the body. */
   failedAnswers: "failed_answers",
   /** Where the charge came from: "reported" by the pod, "estimated" or "unreadable" (and estimated). */
   usage: "usage",

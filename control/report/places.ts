@@ -8,7 +8,7 @@ export interface PlaceLimits {
   granted: number;
 }
 
-/** Places of namespaces: one that takes all it can leaves the others theirs. */
+/** Slots per namespace: a namespace that uses all it can leaves the slots of the others. */
 export interface Places {
   /** Takes a place; false where the namespace has all that it may have. */
   take(namespace: string): boolean;
@@ -17,7 +17,7 @@ export interface Places {
   taken(): ReadonlyMap<string, number>;
 }
 
-/** More namespaces than this are not told apart: they have no places. */
+/** Maximum number of namespaces with slots of their own. */
 const maxNamespaces = 1_000;
 
 export function createPlaces({ maxOfOne, maxOfAll, granted }: PlaceLimits): Places {

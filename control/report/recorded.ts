@@ -18,7 +18,7 @@ export function recorded(
   if (file === undefined) return ledger;
   const out = createWriteStream(file, { fd: openToAppend(file) });
   // A full disk ends the recording, not the service.
-  out.once("error", ({ message }) => failed(`reports are recorded no more: ${message}`));
+  out.once("error", ({ message }) => failed(`recording of reports stopped: ${message}`));
   out.on("error", () => {});
   return {
     ...ledger,

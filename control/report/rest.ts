@@ -23,7 +23,7 @@ export function restNamespace(route: string): string | undefined {
 /** The message for a namespace that has no room for more series. */
 export function fullMessage(namespace: string, maxSeries: number): string {
   const whose = namespace === "" ? "of too many namespaces" : `of the namespace ${namespace}`;
-  return `reports ${whose} name more than the ${maxSeries} series that are kept of one: the others count as ${restOf(namespace)} alone, until routes and tenants that are gone give back theirs`;
+  return `reports ${whose} have more than the maximum of ${maxSeries} series: further ones are counted together as ${restOf(namespace)} until series of deleted routes and tenants are dropped`;
 }
 
 export function createRest() {

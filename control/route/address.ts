@@ -21,12 +21,12 @@ export function addressRange(text: string): AddressRange | undefined {
 export function addressProblem(text: string): string | undefined {
   const parts = partsOf(text);
   if (parts === undefined)
-    return isLikeAddress(text) ? "is no address, and no range of them" : undefined;
+    return isLikeAddress(text) ? "is not an IP address or a range of addresses" : undefined;
   const max = isIPv4(parts.address) ? 32 : 128;
   if (parts.bits !== undefined && !(parts.bits <= max))
-    return `is no range: behind the slash stand the bits that its addresses have in common, from 0 to ${max}`;
+    return `is not a range: the prefix length after the slash must be from 0 to ${max}`;
   const written = writtenForm(parts);
-  return text === written ? undefined : `is never seen: write it as "${written}"`;
+  return text === written ? undefined : `never matches: write it as "${written}"`;
 }
 
 /** Whether a text is a range and not one address. */

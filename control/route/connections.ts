@@ -6,7 +6,7 @@ import { type Connections, ConnectionsSchema, type RouteSpec } from "../gen/weir
 export interface ServerConnections {
   /** Milliseconds without a request after which it closes one; absent: it never does. */
   idleMs?: number;
-  /** It closes some of them after an answer, and does not say so in its headers. */
+  /** Whether it closes some connections after a response without announcing it in a header. */
   closesAfterAnswers?: true;
 }
 
@@ -44,7 +44,7 @@ const idleTimeoutMs = 4_000;
 export function connectionsOf(spec: RouteSpec): Connections {
   const asked = spec.resilience?.connections;
   const init: MessageInitShape<typeof ConnectionsSchema> = { ...asked };
-  // In HTTP/2 a server says beforehand that it will take no more requests.
+  // In HTTP/2 a server announces with GOAWAY that it takes no more requests.
   if (asked?.http2) return create(ConnectionsSchema, init);
   return create(ConnectionsSchema, {
     ...init,

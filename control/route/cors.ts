@@ -1,6 +1,6 @@
 import type { Cors, RouteSpec } from "../gen/weir/v1/route_pb.ts";
 
-/** What a page has to read to wait as long as it was told. */
+/** Response headers that a page must read to know when to retry. */
 const toldLimits = [
   "retry-after",
   "x-should-retry",
@@ -13,7 +13,7 @@ const toldLimits = [
 ];
 const usualHeaders = ["authorization", "content-type", "x-api-key"];
 
-/** By which an answer says which pages may read it. */
+/** Response headers that name the origins that may read it. */
 export const corsHeaders = [
   "access-control-allow-origin",
   "access-control-allow-credentials",
@@ -35,7 +35,7 @@ export interface CorsRules {
   maxAgeSeconds: number;
 }
 
-/** Those by which a route tells its callers apart: without them a page is a stranger. */
+/** Headers that identify callers: a page that cannot send them counts as an unknown tenant. */
 function callerHeaders({ rateLimit, canary }: RouteSpec): string[] {
   const sources = [...(rateLimit?.identity ?? []), ...(canary?.stickyBy ?? [])];
   return sources.flatMap(({ source }) => (source.case === "header" ? [source.value] : []));

@@ -14,7 +14,7 @@ export interface Plan {
   moves: Move[];
 }
 
-/** Whether two documents say the same. */
+/** Whether two documents have equal content. */
 export function sameRoute(a: InferenceRoute | undefined, b: InferenceRoute | undefined): boolean {
   return a !== undefined && b !== undefined && equals(InferenceRouteSchema, a, b);
 }

@@ -10,7 +10,7 @@ export interface ShareAgreement {
 
 /** Standard deviations of the band: a right split leaves it once in 15,000 looks. */
 const z = 4;
-/** Fewer users say nothing about a split. */
+/** Minimum number of users for judging a split. */
 const minUsers = 30;
 
 /**

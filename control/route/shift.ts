@@ -46,7 +46,7 @@ export function shiftWeights(
     problems.push({
       code: "missing-field",
       path: "weights",
-      message: "name at least one variant, e.g. canary=20",
+      message: "weights must name at least one variant, e.g. canary=20",
     });
   if (problems.length > 0) return { problems };
 
@@ -103,7 +103,7 @@ function weightProblems(
       {
         code: "shadow-weight",
         path,
-        message: `variant ${name} takes shadow traffic only: its weight stays 0`,
+        message: `variant ${name} receives only shadow traffic: its weight must stay 0`,
       },
     ];
   if (!Number.isFinite(weight) || weight < 0 || weight > 100)

@@ -53,7 +53,7 @@ export function readBackup(text: string): Contents {
   const lines = text.split("\n").filter((line) => line !== "");
   const head = parse(lines[0], 1);
   if (head.weir !== "backup")
-    throw new StoreUnavailableError("this is no backup: its first line does not say so");
+    throw new StoreUnavailableError("this is not a backup: its first line is not a backup header");
   if (head.version !== version)
     throw new StoreUnavailableError(
       `the backup has version ${head.version}; this version of weir reads version ${version}`,
@@ -63,7 +63,7 @@ export function readBackup(text: string): Contents {
   if (end === undefined)
     throw new StoreUnavailableError("the backup is cut off: its last line is missing");
   if (end.sha256 !== digest(lines))
-    throw new StoreUnavailableError("the backup is damaged: its checksum does not fit");
+    throw new StoreUnavailableError("the backup is damaged: its checksum does not match");
   const routes = new Map<string, RouteState>();
   const rollouts = new Map<string, RolloutState>();
   const entries: AuditEntry[] = [];
@@ -81,7 +81,9 @@ function parse(line: string | undefined, number: number): Record<string, unknown
   try {
     return JSON.parse(line ?? "", (key, value) => (key === "verdicts" ? value.map(asNow) : value));
   } catch {
-    throw new StoreUnavailableError(`line ${number} of the backup is not JSON: is it cut off?`);
+    throw new StoreUnavailableError(
+      `line ${number} of the backup is not JSON: the file may be cut off`,
+    );
   }
 }
 

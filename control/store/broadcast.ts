@@ -5,7 +5,7 @@ export interface Broadcast<Event> {
   send(event: Event): void;
   /**
    * First the backlog, then what is sent from now on, until the signal aborts or close is called.
-   * A watch that is read slowly is told the newest event of each name, not those that it overtook.
+   * A slow reader of a watch gets the newest event of each name, not the older ones.
    * @throws WatchBehindError when too many names changed while it was not read
    */
   watch(backlog: readonly Event[], signal: AbortSignal): AsyncIterable<Event>;

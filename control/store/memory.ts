@@ -63,9 +63,9 @@ export function createMemoryStore(now: () => Date = () => new Date()): Store {
     },
     async restore({ entries, sequence, ...given }) {
       if (log.length > 0)
-        throw new StoreUnavailableError("the store is not empty: restore into an empty one");
+        throw new StoreUnavailableError("the store is not empty: restore into an empty store");
       if (BigInt(entries.length) !== sequence)
-        throw new StoreUnavailableError("a store in memory takes only whole audits");
+        throw new StoreUnavailableError("a store in memory can restore only a complete audit");
       log.push(...entries);
       for (const [name, state] of given.routes) routes.set(name, state);
       for (const [name, state] of given.rollouts) rollouts.set(name, state);

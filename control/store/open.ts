@@ -34,7 +34,7 @@ export function openStore(
   if (address === "kube" || address.startsWith("kube:"))
     return openKube(address.slice("kube:".length), { acceptEmpty, ...(log ? { log } : {}) });
   throw new StoreUnavailableError(
-    `unknown store "${address}": known are memory, lmdb:DIRECTORY, etcd://HOST:PORT and kube[:NAMESPACE]`,
+    `unknown store "${address}": use memory, lmdb:DIRECTORY, etcd://HOST:PORT and kube[:NAMESPACE]`,
   );
 }
 

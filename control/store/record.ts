@@ -14,7 +14,7 @@ export function openRecord(sealed: Buffer, what: string): Buffer {
   const content = sealed.subarray(4);
   if (sealed.length < 4 || sealed.readUInt32LE() !== crc32(content))
     throw new StoreUnavailableError(
-      `${what} is damaged: its checksum does not fit; restore the store from a backup`,
+      `${what} is damaged: its checksum does not match; restore the store from a backup`,
     );
   return content;
 }

@@ -119,7 +119,7 @@ export class StaleEtagError extends Error {
 export class FencedError extends Error {
   override name = "FencedError";
   constructor(given: bigint, newest: bigint) {
-    super(`leadership ${given} has ended: ${newest} followed it`);
+    super(`leadership ${given} has ended: ${newest} is newer`);
   }
 }
 
@@ -138,7 +138,7 @@ export class WatchBehindError extends Error {
   override name = "WatchBehindError";
   constructor(maxNames: number) {
     super(
-      `the watch is read too slowly: more than ${maxNames} routes changed since its reader took the last change; watch again to be told what is stored now`,
+      `the watch is read too slowly: more than ${maxNames} routes changed since the last read; start a new watch to get the stored state`,
     );
   }
 }

@@ -1,4 +1,4 @@
-/** What an error says, as a message shows it: its words, or its name where it has none. */
+/** The text of an error for a message: its message, or its name if that is empty. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }

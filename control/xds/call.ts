@@ -87,17 +87,17 @@ function problemOf(headers: IncomingHttpHeaders, subtype = "proto"): StatusError
   if (subtype.toLowerCase() !== "proto")
     return new StatusError(
       grpcCode.unimplemented,
-      `application/grpc+${subtype} is not accepted, application/grpc+proto is`,
+      `application/grpc+${subtype} is not accepted: use application/grpc+proto`,
     );
   const encoding = headers["grpc-encoding"] ?? "identity";
   if (encoding !== "identity")
     return new StatusError(
       grpcCode.unimplemented,
-      `grpc-encoding ${encoding} is not accepted, identity is`,
+      `grpc-encoding ${encoding} is not accepted: use identity`,
     );
   const timeout = headers["grpc-timeout"];
   if (timeout !== undefined && timeoutMs(timeout) === undefined)
-    return new StatusError(grpcCode.internal, `grpc-timeout ${timeout} is not a timeout`);
+    return new StatusError(grpcCode.internal, `grpc-timeout ${timeout} is not valid`);
   return undefined;
 }
 

@@ -28,7 +28,7 @@ export interface Member {
   answer(type: TypeName, version: string): Answer;
   /** What it says no to now. */
   refusal(): (Nack & { type: TypeName }) | undefined;
-  /** Answers that it gave so far: whoever is silent gives none. */
+  /** Number of answers so far; it does not grow while the proxy is silent. */
   answers(): number;
   /** How many of them were refusals. */
   refusals(): number;
@@ -208,7 +208,7 @@ export function createFleet(now: () => Date = () => new Date()): Fleet {
           answered();
         },
         nacked(type, version, message) {
-          const words = message.slice(0, maxMessage) || "it gives no reason";
+          const words = message.slice(0, maxMessage) || "no reason given";
           stream.nacked(type, version, words, now());
           state.nacks++;
           answered();

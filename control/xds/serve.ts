@@ -92,7 +92,7 @@ export function createXdsServer(
       else if (node === "" && call.beganMs < sinceMs)
         call.end(grpcCode.deadlineExceeded, `no request within ${stuckMs} ms`);
       else if (frames.partial() && frames.sinceMs() < sinceMs)
-        call.end(grpcCode.deadlineExceeded, `a request was not whole within ${stuckMs} ms`);
+        call.end(grpcCode.deadlineExceeded, `a request was not complete within ${stuckMs} ms`);
     }
   }
 
@@ -195,7 +195,7 @@ export function createXdsServer(
       if (scope === undefined)
         throw new StatusError(
           grpcCode.permissionDenied,
-          `not allowed to speak for the node ${info.id}`,
+          `this principal may not use the node id ${info.id}`,
         );
       node = info.id;
       connection.node = node;
@@ -235,7 +235,8 @@ export function createXdsServer(
     });
     // The client has said all it wanted to: the call is over, and nothing went wrong.
     stream.on("end", () => {
-      if (frames.partial()) call.end(grpcCode.internal, "the stream ended within a message");
+      if (frames.partial())
+        call.end(grpcCode.internal, "the stream ended in the middle of a message");
       else call.end(grpcCode.ok);
     });
     // The peer's resets arrive here as well; the close event does the rest.

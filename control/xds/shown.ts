@@ -18,11 +18,11 @@ export interface Refusal {
   node: string;
   /** "CDS" ... "ECDS". */
   type: string;
-  /** The proxy's own words. */
+  /** The proxy's own message. */
   message: string;
 }
 
-/** Changes that are kept from a scope, by whom they were refused. */
+/** Changes that are held back from a scope, with the refusals that caused it. */
 export interface Held {
   refusals: readonly Refusal[];
   since: Date;
@@ -37,7 +37,7 @@ interface Shown {
   last: StreamAnswers | undefined;
 }
 
-/** A proxy as it is told of. */
+/** Builds the API's view of a proxy. */
 export function toProxy(
   { info, revision, reportedAt, since: from, last }: Shown,
   open: ReadonlySet<StreamAnswers>,

@@ -69,6 +69,6 @@ function checkReferences(resources: Record<TypeName, Resource[]>): void {
           named.push(...clusterSpecifier.value.clusters.map(({ name }) => name));
         const missing = named.find((name) => !clusters.has(name));
         if (missing !== undefined)
-          throw new Error(`route ${route.name} names cluster ${missing}, which is not there`);
+          throw new Error(`route ${route.name} names cluster ${missing}, which does not exist`);
       }
 }

@@ -3,7 +3,7 @@ import type { TypeName } from "./types.ts";
 /** A proxy's no to a version of a type. */
 export interface Nack {
   version: string;
-  /** The proxy's own words. */
+  /** The proxy's own message. */
   message: string;
   /** Since when it has said no to whatever it was sent of the type. */
   since: Date;

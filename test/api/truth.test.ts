@@ -40,7 +40,7 @@ it.each<[string, object, RegExp]>([
   [
     "a target that is unknown",
     { name: "chat", target: "nginx" },
-    /^target: target "nginx" is unknown: known are istio, gateway-api$/,
+    /^target: target "nginx" must be one of istio, gateway-api$/,
   ],
   [
     "a url of no kind that proxies load",
@@ -52,7 +52,11 @@ it.each<[string, object, RegExp]>([
     { name: "chat", tokenLimitWasmUrl: "weir" },
     /^tokenLimitWasmUrl: token limit wasm url "weir" must start with/,
   ],
-  ["a name and a route", { name: "chat", route: exampleRoute() }, /^name: name "chat" and a route/],
+  [
+    "a name and a route",
+    { name: "chat", route: exampleRoute() },
+    /^name: name "chat" and route are both set/,
+  ],
 ])("RenderRoute refuses %s", async (_name, request, words) => {
   const error = await refusal(routes().renderRoute(request));
   expect(error.code).toBe(Code.InvalidArgument);
@@ -109,7 +113,7 @@ it.each<[string, () => Promise<unknown>, string]>([
   [
     "more of the audit than is told at once",
     () => createClient(AuditService, transport()).listAudit({ limit: 10_001 }),
-    "limit 10001 is more than the 10000 entries that are told at once",
+    "limit 10001 is more than the maximum of 10000 entries",
   ],
   [
     "the history of no route",

@@ -21,7 +21,7 @@ it.each([
 ])("an access file with %s is refused: tokens made from it anyone could make", (_, content) => {
   const access = accessFile(content);
   expect(() => createGate({ access })).toThrow(PolicyError);
-  expect(() => createGate({ access, token: "secret" })).toThrow(/names nobody/);
+  expect(() => createGate({ access, token: "secret" })).toThrow(/is empty: it needs at least one/);
 });
 
 it("an access file that is emptied, or goes, while the service runs opens nothing", async () => {

@@ -22,7 +22,7 @@ describe("an access file", () => {
     [
       "an unknown list",
       "users: []",
-      /unknown field "users": known are tokens, certificates, issuers/,
+      /unknown field "users": known fields are tokens, certificates, issuers/,
     ],
     [
       "a token in clear",
@@ -32,9 +32,9 @@ describe("an access file", () => {
     [
       "an unknown role",
       `tokens: [{name: a, sha256: ${digest}, role: root}]`,
-      /role "root" is unknown: known are viewer, operator, admin, proxy/,
+      /role "root" must be one of viewer, operator, admin, proxy/,
     ],
-    ["no role", `tokens: [{name: a, sha256: ${digest}}]`, /role "undefined" is unknown/],
+    ["no role", `tokens: [{name: a, sha256: ${digest}}]`, /role "undefined" must be one of/],
     [
       "a misspelt field",
       `tokens: [{name: a, sha256: ${digest}, role: admin, namespace: x}]`,
@@ -48,12 +48,12 @@ describe("an access file", () => {
     [
       "nodes of a person",
       `tokens: [{name: a, sha256: ${digest}, role: admin, nodes: [x]}]`,
-      /nodes is only for the role proxy/,
+      /nodes is only allowed with the role proxy/,
     ],
     [
       "the same token twice",
       `tokens: [{name: a, sha256: ${digest}, role: admin}, {name: b, sha256: ${digest}, role: viewer}]`,
-      /b has the token of another/,
+      /tokens: "a" and "b" have the same sha256/,
     ],
     [
       "a time that is none",
@@ -75,7 +75,7 @@ describe("an access file", () => {
     onTestFinished(() => rmSync(directory, { recursive: true }));
     const access = join(directory, "access.yaml");
     writeFileSync(access, "certificates: [{name: a, role: viewer}]");
-    expect(() => createGate({ access })).toThrow(/need TLS with an authority of the clients/);
+    expect(() => createGate({ access })).toThrow(/need --tls-cert, --tls-key and --client-ca/);
     expect(() => createGate({ access: join(directory, "none") })).toThrow(
       /cannot read the access file/,
     );

@@ -424,7 +424,7 @@ describe("a proxy on the xDS port", () => {
     gateway.send({ node: { id: "gateway-2" }, typeUrl: cdsUrl });
     expect(await gateway.ended).toEqual({
       status: "7",
-      message: "not allowed to speak for the node gateway-2",
+      message: "this principal may not use the node id gateway-2",
     });
     gateway.close();
   });

@@ -69,7 +69,7 @@ describe("a host that another route has", () => {
       () => routes.renderRoute({ route: thief, target: "istio" }),
     ]) {
       const error = await refusal(call());
-      expect(error.rawMessage).toContain("host chat.example.com belongs to");
+      expect(error.rawMessage).toContain("host chat.example.com already belongs to");
       // Of the message and of all that comes with it.
       const told = JSON.stringify([error.rawMessage, error.details], (_key, value) =>
         value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : value,

@@ -94,18 +94,20 @@ describe("weir check", () => {
     };
     const line = text.split("\n").findIndex((each) => each.includes("onFilterFailure")) + 1;
     const why =
-      "onFilterFailure pass has no effect: inference/other refuses and shares the filter at the same attach point";
+      "onFilterFailure pass has no effect: inference/other at the same attach point has onFilterFailure refuse, and both share the filter";
     expect(await found(passing, silent)).toEqual([[passing, line, why]]);
     const apart = renamed("both.yaml", text);
     expect(await found(passing, apart)).toEqual([]);
     expect(await found(passing)).toEqual([]);
     const envoy = ["--target", "envoy"];
     const { stdout } = await weir(["check", "-f", passing, "-f", silent, ...envoy, "-o", "json"]);
-    expect(stdout).toContain("on proxies that serve inference/other as well, which refuses");
+    expect(stdout).toContain(
+      "on proxies that serve inference/other too, because its onFilterFailure is refuse",
+    );
     const rendered = await weir(["render", "-f", passing, "-f", silent]);
     expect(rendered.stderr).toContain(`warning: inference/chat: spec.onFilterFailure: ${why}`);
     const sarif = await weir(["check", "-f", passing, "-f", silent, "-o", "sarif"]);
-    expect(sarif.stdout).toContain("the strictest of them decides");
+    expect(sarif.stdout).toContain("the strictest setting applies");
   });
 
   it("knows a cluster from a listing, and refuses what is none", async () => {

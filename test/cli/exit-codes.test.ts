@@ -85,7 +85,9 @@ describe("a refusal ends with 1 and says everything at once", () => {
   it("for an address beyond loopback without a token", async () => {
     const { code, stderr } = await weir(["serve", "--listen", "0.0.0.0:0", "--store", "memory"]);
     expect(code).toBe(1);
-    expect(stderr).toContain("--listen 0.0.0.0 is not a loopback address: name an access file");
+    expect(stderr).toContain(
+      "--listen 0.0.0.0 is not a loopback address: listening there needs authentication",
+    );
   });
   it("for a port that is taken", async () => {
     const child = spawn(
@@ -120,7 +122,7 @@ describe("a refusal ends with 1 and says everything at once", () => {
     expect(await ended).toBe(0);
     expect(code).toBe(1);
     expect(stderr).toContain(
-      `cannot listen on ${taken}: the port is in use; choose another with --listen`,
+      `cannot listen on ${taken}: the port is in use; choose another address with --listen`,
     );
   });
 });
@@ -129,7 +131,7 @@ describe("without a server", () => {
   it("checks", async () => {
     expect(await weir(["check", "-f", example])).toMatchObject({
       code: 0,
-      stdout: "1 route is right\n",
+      stdout: "1 route is valid\n",
     });
   });
   it("renders the same bytes each time", async () => {

@@ -29,11 +29,11 @@ it("shows where a rollout is, what was measured, whom it pinned, what it waits f
   expect(showProgress(progress).split("\n")).toEqual([
     "inference/chat: running, step 1 of 2: 20 % for canary (etag 7)",
     "  step 1 of 2: 20 % for canary",
-    "  applied on 3 of 4; answers: 58 of the canary, 1203 of stable",
+    "  applied on 3 of 4; responses: 58 from the canary, 1203 from stable",
     "  pinned to stable: acme (tenant acme: 5xx)",
     "  pass         success-rate pass: ... [for 31, against 0.0]",
-    "  waits for applied on 3 of 4: edge-4 waiting for ECDS",
-    "  waits for 12 s more",
+    "  waiting for applied on 3 of 4: edge-4 waiting for ECDS",
+    "  waiting for 12 s more",
     "  next: step 2 of 2: 50 % for canary",
   ]);
 });

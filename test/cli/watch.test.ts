@@ -47,10 +47,10 @@ it("shows a list again when it changes, outlives the server, and ends with 0 on 
   expect(seen.stdout.match(/canary=30/g)).toHaveLength(1);
   const { port } = server.listen;
   await server.close();
-  await expect.poll(() => seen.stderr, patience).toContain("not connected");
+  await expect.poll(() => seen.stderr, patience).toContain("cannot reach the control service");
   server = await startQuietServer({ listen: local(port) });
   await expect.poll(() => seen.stdout, patience).toMatch(/no routes/);
-  expect(seen.stderr.match(/not connected/g)).toHaveLength(1);
+  expect(seen.stderr.match(/cannot reach the control service/g)).toHaveLength(1);
   interrupt();
   expect(await ended).toBe(0);
   const { code } = await weir(["apply", "-f", "examples/canary/route.yaml", "--server", at]);

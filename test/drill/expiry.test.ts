@@ -42,7 +42,7 @@ it("takes a fault away when its time is over, and says so in the audit", async (
   expect(entry).toMatchObject({
     action: "drill-end",
     principal: "weir",
-    reason: "the drill's time is over",
+    reason: "the time of the drill is over",
   });
 });
 
@@ -83,5 +83,7 @@ it("tries again while the store cannot be written", async () => {
   );
   await put(route(Date.now() + 50));
   await expect.poll(faulty, { timeout: 15_000 }).toBe(false);
-  expect(words).toEqual(Array(2).fill("could not end a drill: disk full"));
+  expect(words).toEqual(
+    Array(2).fill("could not remove the fault of a drill whose time is over: disk full"),
+  );
 });

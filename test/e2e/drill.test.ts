@@ -47,7 +47,7 @@ it("ends early when an objective is missed, with exit code 1", async () => {
     ...["--objective", "errors<50%", "--objective", "others:errors<1%"],
   );
   expect(code).toBe(1);
-  expect(stderr).toContain("error: the drill was ended: missed errors<50%");
+  expect(stderr).toContain("error: the drill was ended early: missed errors<50%");
   expect(stdout).toContain("errors<50% MISSED, others:errors<1% held");
   expect(await document()).not.toMatch(/^ {2}fault:/m);
 });
@@ -73,6 +73,6 @@ it("refuses a second drill on the same route, and one without a fault", async ()
   const { code, stderr } = await drill("--abort", "503");
   await other.interrupt();
   expect(code).toBe(1);
-  expect(stderr).toContain("chat has a fault already");
+  expect(stderr).toContain("chat already has a fault");
   expect((await drill()).code).toBe(2);
 });

@@ -107,9 +107,9 @@ describe.each(losses)("%s", (name, delta, lose) => {
       return answer.status === 503 && answer.text.includes("gateway-1") && answer.text;
     }, "readiness says why");
     expect(why).toMatch(
-      /^the store \S+ is new and knows no routes, but 1 proxy runs a configuration \(gateway-1\): it is kept/,
+      /^the store \S+ is new and empty, but 1 proxy runs a configuration \(gateway-1\): nothing is sent/,
     );
-    expect(serving.said()).toContain("is new and knows no routes");
+    expect(serving.said()).toContain("is new and empty, but 1 proxy runs");
     const status = await weir(["proxies", "--server", server]);
     expect(status.stderr).toContain("--accept-empty");
     // Long enough for whatever is published to have been sent: what came first would be emptiness.

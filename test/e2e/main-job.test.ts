@@ -283,7 +283,7 @@ describe("what weir up tells to try", () => {
     ["a completion", /^x-pod: (stable|canary)\r$[\s\S]*"finish_reason":"stop"/m],
     ["the same as a stream of events", /^data: \{[\s\S]*^data: \[DONE\]$/m],
     ["a large answer, compressed", /^content-encoding: (gzip|br|zstd)\r$/m],
-    ["strangers share a small limit", /^200 .*429 /],
+    ["requests without a known tenant share a small limit", /^200 .*429 /],
   ])("%s: is what happens", (comment, answer) => {
     expect(tried(comment)).toMatch(answer);
   });

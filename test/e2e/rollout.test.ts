@@ -235,7 +235,7 @@ describe("a rollout on a real Envoy", { timeout: 300_000 }, () => {
     const { phase, reason, weights } = await outcome(unfair);
     expect([phase, reason]).toEqual([
       "succeeded",
-      "every step was taken; pinned to stable as before: globex",
+      "all steps are done; pinned to stable as before: globex",
     ]);
     expect(Math.max(...weights)).toBe(100);
     const { entries } = await clients.audit.listAudit({ name: `inference/${unfair}`, limit: 100 });
@@ -267,7 +267,7 @@ describe("a rollout on a real Envoy", { timeout: 300_000 }, () => {
 
   it("takes a good canary to all users with no one at hand", async () => {
     const { phase, reason, weights } = await outcome("good");
-    expect([phase, reason]).toEqual(["succeeded", "every step was taken"]);
+    expect([phase, reason]).toEqual(["succeeded", "all steps are done"]);
     expect(weights).toEqual([5, 30, 60, 100]);
     // Step by step: whom each of them held on the stable variant.
     const { entries } = await clients.audit.listAudit({ name: "inference/good", limit: 100 });

@@ -23,7 +23,7 @@ it("takes the one that ENVOY_BIN names, and no other", async () => {
   expect(await findEnvoy(quiet, { ENVOY_BIN: envoy, PATH: "" })).toBe(envoy);
   await expect(
     findEnvoy(quiet, { ENVOY_BIN: join(directory, "none"), PATH: directory }),
-  ).rejects.toThrow(/ENVOY_BIN is .*none, which cannot be run/);
+  ).rejects.toThrow(/ENVOY_BIN is .*none, which is not executable/);
 });
 
 it("takes the one on the PATH", async () => {
@@ -49,7 +49,7 @@ it("says what was tried when none can be had, and leaves nothing half made", asy
     );
     expect(error).toBeInstanceOf(EnvoyMissingError);
     expect((error as Error).message).toMatch(
-      /ENVOY_BIN \(not set\), envoy on the PATH \(not there\)[\s\S]*python3/,
+      /ENVOY_BIN \(not set\), envoy on the PATH \(not found\)[\s\S]*python3/,
     );
   } finally {
     process.env.PATH = path;

@@ -189,7 +189,7 @@ describe("the command line", () => {
     const call = comeBack((line) => said.push(line), wait)(next);
     await expect(call({ stream: false } as never)).rejects.toThrow("too much");
     expect(waited).toEqual([2000, 1000]);
-    expect(said[0]).toBe("the control service is asked too much: trying again in 2 s");
+    expect(said[0]).toBe("the control service limits requests: retrying in 2 s");
     expect(await call({ stream: false } as never)).toBe("done");
   });
 });

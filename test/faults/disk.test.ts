@@ -79,7 +79,7 @@ describe("D2: a disk that takes nothing more", patience, () => {
     for (const lines of [first, second]) {
       const refusal = lines.at(-2) ?? "";
       expect(refusal).toMatch(
-        /^refused the store .* takes no writes: No space left on its disk, \d+ bytes/,
+        /^refused the store .* accepts no writes: no space left on its disk \(\d+ bytes/,
       );
       expect(Number(/(\d+) bytes/.exec(refusal)?.[1])).toBeLessThan(4 << 20);
       expect(acks(lines).length).toBeGreaterThan(10);

@@ -126,7 +126,7 @@ describe("D17: a service that is told to end in the middle of a shift", {
     for (const end of await Promise.all(watches))
       expect([end.code, end.rawMessage]).toEqual([
         Code.Unavailable,
-        "the control service is ending",
+        "the control service is shutting down",
       ]);
     await Promise.all(streams.map(({ ended }) => ended));
     // A stream that was opened as the session went away is refused unread (RFC 9113, section 8.7);
@@ -135,7 +135,7 @@ describe("D17: a service that is told to end in the middle of a shift", {
     if (!last.message.includes("NGHTTP2_REFUSED_STREAM")) expect(last.code).toBe(Code.Unavailable);
     expect(await waiting.ended).toBe(1);
     expect(waiting.said.err).toMatch(
-      /error: the change of chat is stored \(etag \d+\), but the control service went away/,
+      /error: the change of chat is stored \(etag \d+\), but the control service became unreachable/,
     );
 
     const after = openStore(store);

@@ -50,7 +50,8 @@ async function startSlow() {
     url: `http://127.0.0.1:${port}`,
     waiting: () => waiting,
     through,
-    end: () => stop.abort(new ConnectError("the control service is ending", Code.Unavailable)),
+    end: () =>
+      stop.abort(new ConnectError("the control service is shutting down", Code.Unavailable)),
   };
 }
 
@@ -68,11 +69,11 @@ describe("calls at the end of the service", () => {
       ]);
       expect([apply.code, apply.rawMessage]).toEqual([
         Code.Unavailable,
-        "the control service is ending: nothing of this call was stored",
+        "the control service is shutting down: nothing of this call was stored",
       ]);
       expect([list.code, list.rawMessage]).toEqual([
         Code.Unavailable,
-        "the control service is ending",
+        "the control service is shutting down",
       ]);
       await closed;
     },
@@ -82,7 +83,10 @@ describe("calls at the end of the service", () => {
     const server = await startQuietServer();
     const closed = server.close();
     const answer = await fetch(`${urlOf(server)}/readyz`);
-    expect([answer.status, await answer.text()]).toEqual([503, "the control service is ending\n"]);
+    expect([answer.status, await answer.text()]).toEqual([
+      503,
+      "the control service is shutting down\n",
+    ]);
     await closed;
   });
 
@@ -109,7 +113,7 @@ describe("calls at the end of the service", () => {
       api.end();
       expect([(await apply).code, (await apply).rawMessage]).toEqual([
         Code.Unavailable,
-        "the control service is ending: this call was not done in time, and may have been stored or not",
+        "the control service is shutting down: this call was not finished in time; its change may or may not be stored",
       ]);
     },
   );

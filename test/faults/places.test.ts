@@ -202,7 +202,7 @@ describe("D14: a store of which a part is gone", () => {
     await openStore(`lmdb:${directory}/new`).close();
     const empty = await run(["export", "--store", `lmdb:${directory}/new`]);
     expect(empty.code).toBe(1);
-    expect(empty.said).toMatch(/is new: nothing was ever written to it/);
+    expect(empty.said).toMatch(/is empty: nothing was ever written to it/);
   });
 });
 
@@ -222,6 +222,6 @@ describe("D15: the store that is used where none is named", () => {
       env: { XDG_STATE_HOME: join(directory, "state") },
     });
     expect(code).toBe(2);
-    expect(said).toMatch(/weir-data is a store of an earlier version.*--store lmdb:.*mv /);
+    expect(said).toMatch(/weir-data holds a store of an earlier version.*--store lmdb:.*mv /);
   });
 });

@@ -69,7 +69,7 @@ it.each(transports)(
     const error = await refusal(routes.listRoutes({}));
     expect([error.code, error.rawMessage]).toEqual([
       Code.ResourceExhausted,
-      "more than 2000 calls a second: come back in 1 s",
+      "more than 2000 calls per second: retry in 1 s",
     ]);
     expect(
       error.metadata.get("retry-after") ?? error.metadata.get("grpc-retry-pushback-ms"),

@@ -40,7 +40,7 @@ describe("what cannot be applied, on a real API server", { timeout: 240_000 }, (
       const huge = desired({ apiVersion, kind, metadata, spec }, "weir");
       const { problem } = await applyObject(client, huge, "correct");
       expect(problem).toMatchObject({ reason: "Refused" });
-      expect(problem?.message).toContain("TrafficExtension inference/huge is larger than");
+      expect(problem?.message).toContain("TrafficExtension inference/huge is too large for");
     }
     client.close();
   });

@@ -90,7 +90,7 @@ describe("objects that others touch too, on a real API server", { timeout: 240_0
     const { message } = await condition(world.cluster, "inference/chat", "Applied", {
       reason: "Foreign",
     });
-    expect(message).toContain("DestinationRule inference/weir-chat is there already");
+    expect(message).toContain("DestinationRule inference/weir-chat already exists");
     expect(await world.service()).toBeUndefined();
     await world.cluster.mustKubectl(["delete", "destinationrule", "weir-chat", "-n", "inference"]);
     world.controlled.controller.poke();

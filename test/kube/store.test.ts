@@ -97,7 +97,7 @@ describe("in a real API server", () => {
     await cluster.mustKubectl(["delete", "crd", crd, "--wait=true"]);
     await expect
       .poll(() => said.join("\n"), { timeout: 60_000 })
-      .toMatch(/stays in force as it is known|cannot follow/);
+      .toMatch(/last known version stays in use|cannot follow/);
     await expect.poll(() => store.staleSince?.(), { timeout: 60_000 }).toBeInstanceOf(Date);
     expect(await store.list()).toEqual(before);
     // A service that starts meanwhile knows nothing, and says so.

@@ -23,11 +23,11 @@ const wrong: [string, (spec: Spec) => void, RegExp][] = [
   ["a tenant of no tier", (s) => limit(s, { tenants: { acme: "iron" } }), /not one of the tiers/],
   ["a key source of two", (s) => sticky(s, { header: "x", apiKey: true }), /exactly one of/],
   ["a key source of none", (s) => sticky(s, {}), /exactly one of/],
-  ["a key source weir sets", (s) => sticky(s, { header: "x-weir-tenant" }), /does not set itself/],
-  ["a key source that is off", (s) => sticky(s, { apiKey: false }), /does not set itself/],
+  ["a key source weir sets", (s) => sticky(s, { header: "x-weir-tenant" }), /does not set/],
+  ["a key source that is off", (s) => sticky(s, { apiKey: false }), /does not set/],
   ["a shadow of an unknown variant", (s) => shadow(s, { variant: "x" }), /not one of the variants/],
   ["a shadow with a weight", (s) => shadow(s, { variant: "canary" }), /weight must be 0/],
-  ["retries that are off and meant", (s) => retries(s), /no meaning with 0 attempts/],
+  ["retries that are off and meant", (s) => retries(s), /no effect with 0 attempts/],
   ["no service and no endpoints", (s) => nowhere(s), /service is required/],
 ];
 

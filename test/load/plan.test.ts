@@ -11,12 +11,12 @@ describe("stages", () => {
     ]);
   });
   it.each([
-    ["", 'stage "": want requests per second above 0, such as 100 or 100:30s'],
-    ["0", 'stage "0": want requests per second above 0, such as 100 or 100:30s'],
-    ["-5:1s", 'stage "-5:1s": want requests per second above 0, such as 100 or 100:30s'],
-    ["1e9", 'stage "1e9": want requests per second above 0, such as 100 or 100:30s'],
+    ["", 'stage "" must be requests per second above 0, such as 100 or 100:30s'],
+    ["0", 'stage "0" must be requests per second above 0, such as 100 or 100:30s'],
+    ["-5:1s", 'stage "-5:1s" must be requests per second above 0, such as 100 or 100:30s'],
+    ["1e9", 'stage "1e9" must be requests per second above 0, such as 100 or 100:30s'],
     ["200000", 'stage "200000": 200000 requests per second is above the limit of 100000'],
-    ["10:5", '"5" is no duration: want one such as 500ms, 30s or 5m'],
+    ["10:5", '"5" is not a duration: use for example 500ms, 30s or 5m'],
     ["10:25h", '"25h" is longer than the limit of 24h'],
     [Array(51).fill("1").join(","), "51 stages: at most 50 are allowed"],
   ])("refuse %j and say why", (text, message) => {
@@ -72,6 +72,6 @@ describe("objectives", () => {
     expect(judge([parseObjective("first-token-p95<1s")], signals)[0]?.held).toBe(false);
   });
   it.each(["p99<1%", "errors<5ms", "p98<1s", "p99", "p99>1s", "p99<-1s"])("refuse %j", (text) => {
-    expect(() => parseObjective(text)).toThrow(/^objective ".*": want NAME<LIMIT/);
+    expect(() => parseObjective(text)).toThrow(/^objective ".*" must be NAME<LIMIT/);
   });
 });

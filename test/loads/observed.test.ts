@@ -128,7 +128,7 @@ describe("the load of pods by source", () => {
     });
     const [text = ""] = describeSaturation(told, [estimate]);
     expect(text.split("\n").map((line) => line.trim().split(/ {2,}/))).toEqual([
-      ["LOAD OF", "SATURATION", "BY", "OF SO MANY"],
+      ["LOAD OF", "SATURATION", "SOURCE", "REPORTED BY"],
       ["stable", "50 %", "pods' metrics", "2 pods"],
       ["all variants", "12 %", "proxies' estimate", "3 proxies"],
     ]);

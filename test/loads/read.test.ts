@@ -74,7 +74,7 @@ describe("a pod's load", () => {
     "is not known of %j",
     (text) => {
       expect(() => readLoad(Buffer.from(text))).toThrow(
-        /^tells no load under a name of vllm, .*triton in its metrics$/,
+        /^has no load metrics that weir knows: vllm, .*triton$/,
       );
     },
   );

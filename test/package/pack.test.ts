@@ -46,7 +46,7 @@ describe("the package, installed into an empty folder", () => {
 
   it("checks and renders a route without a server", () => {
     const route = resolve("examples/canary/route.yaml");
-    expect(weir("check", "-f", route, "--fail-on", "never")).toContain("1 route is right");
+    expect(weir("check", "-f", route, "--fail-on", "never")).toContain("1 route is valid");
     expect(weir("render", "-f", route)).toBe(readFileSync("examples/canary/istio.yaml", "utf8"));
   });
 
@@ -104,7 +104,7 @@ describe("the package, installed into an empty folder", () => {
       expect.unreachable("it should not have started");
     } catch (error) {
       expect((error as { stderr: string }).stderr).toMatch(
-        /weir\.wasm is not the module that filters\.json lists/,
+        /weir\.wasm does not match filters\.json/,
       );
     } finally {
       writeFileSync(path, before);

@@ -74,7 +74,7 @@ it("is ready only when proxies can come too", async () => {
   const starting = startQuietServer({ store: etcd.address("slow"), listen: local(api) });
   try {
     await expect.poll(() => health("healthz"), soon).toBe("200 ok");
-    expect(await health("readyz")).toBe("503 xDS does not listen yet");
+    expect(await health("readyz")).toBe("503 the xDS server does not listen yet");
   } finally {
     etcd.resume(0);
     const server = await starting;
@@ -199,8 +199,8 @@ describe("replicas that know each other", () => {
     await second.close();
     await expect
       .poll(() => appliedAt(over(first)), soon)
-      .toMatch(/^0 of 1; roaming: the replica \S+ is silent$/);
-    expect(log.some((line) => /^the replica \S+ at \S+ does not answer: /.test(line))).toBe(true);
+      .toMatch(/^0 of 1; roaming: the replica \S+ does not answer$/);
+    expect(log.some((line) => /^lost replica \S+ at \S+: /.test(line))).toBe(true);
     proxyOf(first, "roaming");
     await expect.poll(() => appliedAt(over(first)), soon).toBe("1 of 1");
   });
@@ -212,7 +212,7 @@ describe("replicas that know each other", () => {
     const { started, log } = await replicas(2, { tls, token: "root-token" });
     const [first] = started as [ControlServer];
     await expect
-      .poll(() => log.filter((line) => line.startsWith("follows the replica ")).length, soon)
+      .poll(() => log.filter((line) => line.startsWith("connected to replica ")).length, soon)
       .toBe(2);
     const stranger = createConnectTransport({
       baseUrl: `https://127.0.0.1:${first.listen.port}`,
@@ -231,6 +231,6 @@ describe("replicas that know each other", () => {
     const address = `127.0.0.1:${dead}`;
     await expect
       .poll(() => appliedAt(over(alone)), soon)
-      .toBe(`0 of 1; ${address}: the replica ${address} is silent`);
+      .toBe(`0 of 1; ${address}: the replica ${address} does not answer`);
   });
 });

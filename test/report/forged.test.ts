@@ -34,7 +34,7 @@ it("a report that is played back adds nothing, be it of a process that has ended
   later(1_000);
   say("edge", 10n, startMs + 1_500);
   expect(total()).toBe(160);
-  expect(say("edge", 150n)).toBe("it is of a process that has ended, and was played back");
+  expect(say("edge", 150n)).toBe("it comes from a process that has ended (a replayed report)");
   say("edge", 10n, startMs + 1_500);
   expect(total()).toBe(160);
 });
@@ -43,7 +43,7 @@ it("counts that no proxy can have come to are not believed, and what follows is 
   const { say, later, total } = world();
   say("edge", 100n);
   later(1_000);
-  expect(say("edge", 10n ** 15n)).toBe("1 of its values are more than a proxy can count");
+  expect(say("edge", 10n ** 15n)).toBe("1 of its values are larger than a proxy can count");
   expect(total()).toBe(100);
   later(1_000);
   say("edge", 10n ** 15n + 7n);
@@ -52,7 +52,7 @@ it("counts that no proxy can have come to are not believed, and what follows is 
   expect(say("other", 10n ** 12n, 0)).toBeUndefined();
   expect(total()).toBe(107);
   later(60_000);
-  expect(say("other", 2n * 10n ** 12n, 0)).toMatch(/more than a proxy can count/);
+  expect(say("other", 2n * 10n ** 12n, 0)).toMatch(/larger than a proxy can count/);
   expect(total()).toBe(107);
 });
 
@@ -77,7 +77,7 @@ it("a check that hangs on the word of one proxy of several says so, and does not
   const verdict = (outcome: string) => create(VerdictSchema, { outcome, message: outcome });
   const verdicts = ["pass", "fail", "missing"].map(verdict);
   weigh(verdicts, lone());
-  const suffix = "; 100 % of the canary's answers are the word of one alone, one of 2 proxies";
+  const suffix = "; 100 % of the canary's responses were reported by one alone, one of 2 proxies";
   expect(verdicts.map(({ outcome, message }) => [outcome, message])).toEqual([
     ["inconclusive", `pass${suffix}`],
     ["fail", `fail${suffix}`],

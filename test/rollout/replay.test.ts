@@ -76,7 +76,7 @@ describe("recorded reports", () => {
     ["[]\n", "line 1 must be an object with at and report"],
     ['{"at": [1]}', "line 1: at must be milliseconds or a time, not [1]"],
     ['{"at": 1, "report": {}}\nnonsense', "line 2 is not JSON"],
-    ['{"at": 1, "report": {"nodes": 1}}', "line 1: report cannot be read"],
+    ['{"at": 1, "report": {"nodes": 1}}', "line 1: cannot read report"],
   ])("that are none are refused: %j", (text, words) => {
     expect(() => readReplay(text)).toThrow(words);
   });

@@ -52,7 +52,8 @@ async function startReplica(store: string, id: string): Promise<Replica> {
     ...clientsOf(baseUrl, { timeoutMs: 60_000 }),
     reporter,
     child,
-    leads: () => said.lastIndexOf(" leads: ") > said.lastIndexOf(" leads no more"),
+    leads: () =>
+      said.lastIndexOf(" is now the leader") > said.lastIndexOf(" is no longer the leader"),
     steps: () => said.match(/rollout of inference\/chat: (step|end)/g)?.length ?? 0,
   };
 }
@@ -90,7 +91,9 @@ it("is walked by one replica at a time, and goes on under the other when the lea
   // Of several replicas that do not follow each other, the one that is asked says who knows more.
   const { progress: asked } = await next.rollouts.getRollout({ name: "chat" });
   expect(asked?.waitingFor).toEqual([
-    expect.stringMatching(/^what the replica \S+ says, which leads|^a replica that leads/),
+    expect.stringMatching(
+      /^the leader \S+, to which this replica has no connection|^a leader: no replica leads/,
+    ),
   ]);
   await expect.poll(async () => (await state())?.step, step).toBe(1);
   // The other one saw as much and wrote nothing.

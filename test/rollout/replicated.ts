@@ -87,7 +87,9 @@ export async function startReplicated(places: number): Promise<Replicated> {
       ...clientsOf(`http://${api(place)}`, { timeoutMs: 10_000 }),
       child,
       runs,
-      leads: () => runs() && said.lastIndexOf(" leads: ") > said.lastIndexOf(" leads no more"),
+      leads: () =>
+        runs() &&
+        said.lastIndexOf(" is now the leader") > said.lastIndexOf(" is no longer the leader"),
       ended,
     };
     replicas[place] = replica;

@@ -86,7 +86,9 @@ describe("a rollout over the API", () => {
     await routes.shiftWeights({ name: "chat", weights: { canary: 35 } });
     const phase = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
     await expect.poll(phase, { timeout: 20_000 }).toMatchObject({ phase: "paused" });
-    expect((await phase())?.reason).toBe("someone else gave canary 35 %; the rollout had set 20 %");
+    expect((await phase())?.reason).toBe(
+      "someone changed the weight of canary to 35 %; the rollout had set 20 %",
+    );
     await rollouts.resumeRollout({ name: "chat" });
     expect(await weights()).toEqual([80, 20]);
   });
@@ -101,7 +103,9 @@ describe("a rollout over the API", () => {
     const state = async () => (await rollouts.getRollout({ name: "chat" })).progress?.state;
     await measured(false);
     await expect.poll(state, { timeout: 20_000 }).toMatchObject({ phase: "paused", step: 0 });
-    expect((await state())?.reason).toContain("set its spec.tokens.measure to true, then resume");
+    expect((await state())?.reason).toContain(
+      "set spec.tokens.measure of the route to true, then resume",
+    );
     await measured(true);
     await rollouts.resumeRollout({ name: "chat" });
     const waiting = async () => (await rollouts.getRollout({ name: "chat" })).progress;
@@ -154,7 +158,7 @@ describe("A10: a rollout that cannot work", () => {
       "a step that goes back",
       { steps: [{ weight: 50 }, { weight: 20 }] },
       "spec.steps[1].weight",
-      "only go up",
+      "must not decrease",
     ],
     [
       "an unknown variant",
@@ -162,7 +166,7 @@ describe("A10: a rollout that cannot work", () => {
       "spec.canary",
       '"next" is not one of stable, canary',
     ],
-    ["itself to compare with", { stable: "canary", steps }, "spec.stable", "another variant"],
+    ["itself to compare with", { stable: "canary", steps }, "spec.stable", "different variants"],
     [
       "queries without a Prometheus",
       { steps, analysis: { queries: [{ name: "x", query: "up", min: 1 }] } },
@@ -174,13 +178,13 @@ describe("A10: a rollout that cannot work", () => {
       "a percentile of a rate",
       { steps, analysis: { checks: [{ metric: "success-rate", percentile: 99 }] } },
       "spec.analysis.checks[0].percentile",
-      "goes with",
+      "only allowed with",
     ],
     [
       "a timed shadow step without evidence",
       { steps: [{ shadow: { percent: 5, duration: "60s" } }, ...steps] },
       "spec.steps[0].shadow.duration",
-      "thrown away",
+      "dropped before",
     ],
     [
       "an unknown tier",
@@ -197,19 +201,19 @@ describe("A10: a rollout that cannot work", () => {
         ],
       },
       "spec.steps[1].tiers",
-      "also had gold",
+      "must include gold",
     ],
     [
       "tiers after all users",
       { steps: [{ weight: 50 }, { weight: 60, tiers: ["silver"] }] },
       "spec.steps[1].tiers",
-      "tiers only join",
+      "tiers can only be added",
     ],
     [
       "tiers of a pause",
       { steps: [...steps, { pause: {}, tiers: ["gold"] }] },
       "tiers",
-      "weight only",
+      "in a weight step",
     ],
     ["copies only", { steps: [{ shadow: { percent: 5 } }] }, "spec.steps", "at least one weight"],
   ])("is refused: %s", async (_name, spec, path, words) => {
@@ -235,7 +239,7 @@ describe("A10: a rollout that cannot work", () => {
       ...["--server", `127.0.0.1:${server.listen.port}`],
     ]);
     expect(code).toBe(1);
-    expect(stderr).toContain("spec.analysis: the proxies do not measure this route's answers");
+    expect(stderr).toContain("spec.analysis: the proxies do not measure this route's responses");
     // What counts tokens for a limit measures the answers too.
     const [tier] = Object.values(route.spec?.rateLimit?.tiers ?? {});
     if (tier) tier.tokensPerMinute = 60_000n;

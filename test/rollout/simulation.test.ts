@@ -98,7 +98,7 @@ describe("a simulated rollout", () => {
     const long = await simulate(rolloutOf(spec), routeOf(), silent(10_000, 1_000_000));
     expect(long.changes.map(({ weight }) => weight)).toEqual([10, 0, 0]);
     expect(long.state.phase).toBe("rolled-back");
-    expect(long.state.reason).toBe("blind for 2 min: no proxy has reported for 2 min");
+    expect(long.state.reason).toBe("no measurements for 2 min: no proxy has reported for 2 min");
     expect(long.changes[1]?.atMs).toBeGreaterThan(120_000);
     expect(long.changes[1]?.atMs).toBeLessThan(150_000);
   });

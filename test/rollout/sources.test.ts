@@ -216,8 +216,8 @@ describe("the pods' capacity", () => {
     const gates = capacityGates(spec(limits), pods, "10.0.0.3:8000 no answer in time");
     expect(gates.map(({ name, open, message }) => [name, open, message])).toEqual([
       ["ready pods", true, "2 of at least 1"],
-      ["queue", false, "not told by every pod, the limit is 5 a pod"],
-      ["kv cache", false, "not told by every pod, the limit is 90 %"],
+      ["queue", false, "not reported by every pod, the limit is 5 a pod"],
+      ["kv cache", false, "not reported by every pod, the limit is 90 %"],
       ["in flight after the step", false, "not known: 10.0.0.3:8000 no answer in time"],
     ]);
   });

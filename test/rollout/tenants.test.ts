@@ -71,7 +71,7 @@ describe("a canary that is worse for a tenant alone", () => {
     const { state, pinned } = await walked(21, tenants({ t3: profile ?? {} }));
     expect([state.phase, state.reason]).toEqual([
       "succeeded",
-      "every step was taken; pinned to stable as before: t3",
+      "all steps are done; pinned to stable as before: t3",
     ]);
     expect(pinned).toEqual(["t3"]);
     expect(state.pins[0]?.reason).toMatch(why);
@@ -143,7 +143,7 @@ describe("the route of a rollout that pinned tenants", () => {
     expect(driftOf(state, stored)).toBeUndefined();
     if (route.spec?.canary) route.spec.canary.pin = {};
     expect(driftOf(state, create(RouteStateSchema, { route }))).toBe(
-      "someone else took tenant acme off stable; the rollout had pinned it: slow",
+      "someone removed the pin of tenant acme to stable, which the rollout had set: slow",
     );
   });
 });
@@ -181,7 +181,7 @@ describe("a fresh salt", () => {
     const route = routeFor(state, routeOf());
     if (route.spec?.canary) route.spec.canary.salt = "mine";
     expect(driftOf(state, create(RouteStateSchema, { route }))).toBe(
-      `someone else gave the salt mine; the rollout had set ${state.salt}`,
+      `someone changed the salt to mine; the rollout had set ${state.salt}`,
     );
   });
 });

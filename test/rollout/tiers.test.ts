@@ -59,7 +59,7 @@ describe("a rollout that goes tier by tier", () => {
     expect(driftOf({ ...state, weight: 50 }, stored)).toBeUndefined();
     delete on.spec?.canary?.hold;
     expect(driftOf({ ...state, weight: 50 }, stored)).toBe(
-      "someone else holds the tiers none back; the rollout had held bronze, silver",
+      "someone changed the held tiers to none; the rollout had set bronze, silver",
     );
   });
 

@@ -33,7 +33,7 @@ describe("a key that YAML reads in another form than it is written", () => {
     [".inf", "Infinity"],
   ])("%s is refused with the text as written", (key, read) => {
     expect(problemsOf(withTenant(`${key}: gold`))[0]).toBe(
-      `ambiguous-key spec.rateLimit.tenants.${key}: the key ${key} would be read as "${read}": write it in quotes`,
+      `ambiguous-key spec.rateLimit.tenants.${key}: the key ${key} would be read as "${read}": put it in quotes`,
     );
   });
 
@@ -71,7 +71,7 @@ it.each(["010", "0o10", "-017"])(
   (value) => {
     const text = example.replace(/requestsPerSecond: \d+/, `requestsPerSecond: ${value}`);
     expect(problemsOf(text)[0]).toMatch(
-      /^ambiguous-number spec\.rateLimit\.tiers\.\w+\.requestsPerSecond: .* may be octal/,
+      /^ambiguous-number spec\.rateLimit\.tiers\.\w+\.requestsPerSecond: .* may read it as octal/,
     );
   },
 );
@@ -99,7 +99,7 @@ describe("documents without content", () => {
     ]);
   });
   it("are no route where there is nothing else", () => {
-    expect(problemsOf(`---\n${empty}\n---\n`)).toEqual(["empty : the file has no document"]);
+    expect(problemsOf(`---\n${empty}\n---\n`)).toEqual(["empty : the file contains no document"]);
   });
 });
 

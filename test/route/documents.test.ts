@@ -62,7 +62,7 @@ describe("a document with something wrong in it", () => {
       changed((spec) => {
         spec.variants[1].name = "stable";
       }),
-      'duplicate-variant spec.variants[1]: variant "stable" is there twice',
+      'duplicate-variant spec.variants[1]: variant "stable" is listed twice',
     ],
     [
       "a name that is no DNS label",
@@ -98,7 +98,7 @@ describe("a document with something wrong in it", () => {
         spec.service = undefined;
         delete spec.variants[0].endpoints;
       }),
-      "missing-field spec.service: service is required where a variant has no endpoints: it names the Kubernetes Service of the pods",
+      "missing-field spec.service: service is required when a variant has no endpoints: it names the Kubernetes Service of the pods",
     ],
     [
       "a negative rate",
@@ -112,7 +112,7 @@ describe("a document with something wrong in it", () => {
       changed((spec) => {
         spec.shadow = { variant: "canary", tag: "t", percent: 5 };
       }),
-      "shadow-weight spec.shadow.variant: variant canary takes shadow traffic only: its weight must be 0, not 10",
+      "shadow-weight spec.shadow.variant: variant canary receives only shadow traffic: its weight must be 0, not 10",
     ],
     [
       "two key sources in one",
@@ -126,7 +126,7 @@ describe("a document with something wrong in it", () => {
       changed((spec) => {
         spec.rateLimit.identity = [{ header: "x-weir-tenant" }];
       }),
-      "control-header spec.rateLimit.identity[0].header: header x-weir-tenant is set by weir and tells nothing about the caller",
+      "control-header spec.rateLimit.identity[0].header: header x-weir-tenant is set by weir and cannot identify the caller: use another header",
     ],
     [
       "a short timeout",
@@ -140,7 +140,7 @@ describe("a document with something wrong in it", () => {
       changed((spec) => {
         Object.assign(spec.resilience, { timeout: "20s", firstByteTimeout: "20s" });
       }),
-      "no-effect spec.resilience.firstByteTimeout: firstByteTimeout has no meaning unless it is shorter than timeout",
+      "no-effect spec.resilience.firstByteTimeout: firstByteTimeout has no effect unless it is shorter than timeout",
     ],
     [
       "two times until the first byte",
@@ -150,7 +150,7 @@ describe("a document with something wrong in it", () => {
           retries: { attempts: 1, perTryTimeout: "1s" },
         };
       }),
-      "first-byte-retries spec.resilience.firstByteTimeout: firstByteTimeout and retries.perTryTimeout exclude each other: the one answers with 504, the other tries again",
+      "first-byte-retries spec.resilience.firstByteTimeout: firstByteTimeout cannot be combined with retries.perTryTimeout: the first answers 504, the second retries",
     ],
     [
       "a completion that is late and would run again",
@@ -160,14 +160,14 @@ describe("a document with something wrong in it", () => {
           retries: { attempts: 1, retryOn: ["connect-failure", "gateway-error"] },
         };
       }),
-      "first-byte-retries spec.resilience.firstByteTimeout: retries on gateway-error run a request again that was too late: leave gateway-error out, or give retries.perTryTimeout instead",
+      "first-byte-retries spec.resilience.firstByteTimeout: retries on gateway-error would retry requests that firstByteTimeout ended: leave gateway-error out, or use retries.perTryTimeout instead",
     ],
     [
       "a part for each variant of no limit",
       changed((spec) => {
         spec.rateLimit.variantPercent = 30;
       }),
-      "no-effect spec.rateLimit.variantPercent: variantPercent has no meaning without spec.canary and a limit of concurrent requests",
+      "no-effect spec.rateLimit.variantPercent: variantPercent has no effect without spec.canary and a limit of concurrent requests",
     ],
     [
       "a bad endpoint",

@@ -62,7 +62,7 @@ it("is not loaded with the digest of weir.wasm", () => {
     const { manifests, problems } = renderIstio([state], { wasmSha256 });
     expect(manifests).toEqual([]);
     expect(problems.map(({ message }) => message)).toEqual([
-      "wasm sha256 is that of file:///etc/weir/weir.wasm, but weir-full.wasm is needed: give its url and digest",
+      "wasm sha256 belongs to file:///etc/weir/weir.wasm, but the routes need weir-full.wasm: give the URL and digest of weir-full.wasm",
     ]);
     const wasmUrl = "https://files.example.com/weir-full.wasm";
     expect(renderIstio([state], { wasmSha256, wasmUrl }).problems).toEqual([]);

@@ -61,14 +61,14 @@ describe("a policy that cannot mean anything is refused", () => {
         spec.canary = { stickyBy: [{ header: "x-user-id" }], pin: { acme: "stable" } };
         delete spec.rateLimit;
       },
-      "missing-field spec.rateLimit: canary.pin names tenants, which rateLimit.identity must tell apart",
+      "missing-field spec.rateLimit: canary.pin names tenants: set rateLimit.identity, which identifies tenants",
     ],
     [
       "a tenant that is told by the tenant",
       (spec) => {
         spec.rateLimit.identity = [{ tenant: true }];
       },
-      "circular spec.rateLimit.identity[0].tenant: identity tells what the tenant is: it cannot be the tenant itself",
+      "circular spec.rateLimit.identity[0].tenant: rateLimit.identity determines the tenant, so it cannot use the tenant: use header, apiKey, sourceIp or san",
     ],
     [
       "more keys than the filters read",
@@ -76,7 +76,7 @@ describe("a policy that cannot mean anything is refused", () => {
         spec.rateLimit.identity = "abcdefgh".split("").map((header) => ({ header }));
         spec.canary.stickyBy = [{ tenant: true }, { sourceIp: true }];
       },
-      "too-many spec.canary.stickyBy: stickyBy has 9 sources, those of rateLimit.identity among them: at most 8",
+      "too-many spec.canary.stickyBy: stickyBy has 9 sources, including those of rateLimit.identity: at most 8 are allowed",
     ],
     [
       "conversations that end after 100 days",
@@ -90,14 +90,14 @@ describe("a policy that cannot mean anything is refused", () => {
       (spec) => {
         spec.canary.conversations = { header: "x-weir-tier" };
       },
-      "control-header spec.canary.conversations.header: header x-weir-tier is set by weir and names no conversation",
+      "control-header spec.canary.conversations.header: header x-weir-tier is set by weir and cannot name a conversation: use another header",
     ],
     [
       "a tier for mirrored requests",
       (spec) => {
         spec.shadow.tier = "gold";
       },
-      "no-effect spec.shadow.tier: tier has no meaning for mirrored requests: only diverted ones are limited",
+      "no-effect spec.shadow.tier: tier has no effect with mode mirror: only diverted requests are limited",
     ],
     [
       "a tier that is not there",
@@ -112,14 +112,14 @@ describe("a policy that cannot mean anything is refused", () => {
       (spec) => {
         spec.shadow.arrival = { selector: { app: "llm" } };
       },
-      "arrival-labels spec.shadow.arrival.selector: selector must have the labels of variant next (version: v3 is missing), or it stamps other pods' requests",
+      "arrival-labels spec.shadow.arrival.selector: selector must have the labels of variant next (version: v3 is missing): otherwise other pods' requests are marked as shadow traffic",
     ],
     [
       "an arrival at a gateway",
       (spec) => {
         spec.shadow.arrival = { targetRefs: [{ kind: "Gateway", name: "public" }] };
       },
-      "one-of spec.shadow.arrival: arrival must have a selector, and no targetRefs: it names pods",
+      "one-of spec.shadow.arrival: arrival selects pods: use selector, not targetRefs",
     ],
     [
       "an exception with an algorithm that the route has not",
@@ -129,7 +129,7 @@ describe("a policy that cannot mean anything is refused", () => {
           { match: [{ header: "user-agent", prefix: "x" }], algorithms: ["br"] },
         ];
       },
-      "unknown-algorithm spec.compression.exceptions[0].algorithms[0]: algorithm br is not one of the route's: gzip",
+      "unknown-algorithm spec.compression.exceptions[0].algorithms[0]: algorithm br is not one of spec.compression.algorithms: gzip",
     ],
   ])("%s", (_name, edit, expected) => {
     expect(problemsOf(edit)).toContain(expected);

@@ -90,14 +90,14 @@ describe("where the client's address tells the tenant", () => {
     "fe80::1%eth0/64",
     "1:2:3/48",
   ])("%s is no address", (tenant) => {
-    expect(problemsOf(tenant, bySourceIp)[0]).toMatch(/bad-tenant.*is no address/);
+    expect(problemsOf(tenant, bySourceIp)[0]).toMatch(/bad-tenant.*is not an IP address/);
   });
 
   it("up to 256 addresses and ranges are taken where one is a range", () => {
     const addresses = Array.from({ length: 255 }, (_, i) => `10.0.1.${i}`);
     expect(problemsOf(["10.0.0.0/8", ...addresses], bySourceIp)).toEqual([]);
     expect(problemsOf(["10.0.0.0/8", ...addresses, "::1"], bySourceIp)).toEqual([
-      "bad-tenant: tenants have 257 addresses and ranges of them: at most 256 are taken where one is a range",
+      "bad-tenant: tenants have 257 addresses and ranges of them: at most 256 are allowed when one of them is a range",
     ]);
     expect(problemsOf([...addresses, "::1", "::2", "::3"], bySourceIp)).toEqual([]);
   });

@@ -88,19 +88,19 @@ describe("a backup", () => {
   });
 
   it.each<[string, (whole: string) => string, RegExp]>([
-    ["is cut off in a line", (whole) => whole.slice(0, -30), /not JSON: is it cut off/],
+    ["is cut off in a line", (whole) => whole.slice(0, -30), /not JSON: the file may be cut off/],
     [
       "lost its last line",
       (whole) => whole.split("\n").slice(0, -2).join("\n"),
       /its last line is missing/,
     ],
-    ["was changed", (whole) => whole.replace("ada", "eve"), /checksum does not fit/],
+    ["was changed", (whole) => whole.replace("ada", "eve"), /checksum does not match/],
     [
       "is of a newer version",
       (whole) => whole.replace('"version":1', '"version":2'),
       /has version 2/,
     ],
-    ["is something else", () => "{}\n", /this is no backup/],
+    ["is something else", () => "{}\n", /this is not a backup/],
     ["is empty", () => "", /not JSON/],
   ])("that %s is refused", (_name, damage, why) => {
     expect(() => readBackup(damage(text))).toThrow(why);

@@ -61,7 +61,7 @@ describe("a watch that is not read", () => {
       send(event(`route-${i}`, i));
       await new Promise(setImmediate);
     }
-    await expect(slow.next()).rejects.toThrow(/more than 8 routes changed.*watch again/);
+    await expect(slow.next()).rejects.toThrow(/more than 8 routes changed.*start a new watch/);
     await expect(slow.next()).resolves.toMatchObject({ done: true });
     stop.abort();
     await quick;

@@ -196,7 +196,7 @@ export function storeContract(
       await expect(store.delete("a/x", "", under(7n))).rejects.toThrow(FencedError);
       await expect(
         store.putRollout("b/y", { rollout: rollout(1), etag: "" }, "step", under(7n)),
-      ).rejects.toThrow("leadership 7 has ended: 9 followed it");
+      ).rejects.toThrow("leadership 7 has ended: 9 is newer");
       await store.put("a/x", draft(30), "", "shift", under(9n));
       await store.put("a/x", draft(40), "", "shift", author);
       expect((await store.list()).sequence).toBe(4n);

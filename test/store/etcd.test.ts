@@ -189,7 +189,7 @@ describe("an etcd store that cannot be used", () => {
   });
 
   it.each([
-    ["etcd://", /give an etcd store as etcd:\/\/HOST:PORT/],
+    ["etcd://", /the etcd address must be etcd:\/\/HOST:PORT/],
     ["etcd://a:1,b", /"b" in the etcd address is not HOST:PORT/],
     ["etcd://a:70000", /port from 1 to 65535/],
     ["etcd://a:1?pass=x", /unknown option "pass"/],

@@ -75,8 +75,8 @@ const forgeries: [string, () => Uint8Array | string, RegExp][] = [
   ["nothing", () => "", /checksum/],
   ["a megabyte of zeros", () => Buffer.alloc(1 << 20), /checksum/],
   ["garbage with a checksum that fits", () => sealRecord(Buffer.from("garbage")), /cannot be read/],
-  ["another team's route", () => sealed("b/chat"), /holds another one: b\/chat/],
-  ["an empty state", () => sealRecord(Buffer.alloc(0)), /holds another one/],
+  ["another team's route", () => sealed("b/chat"), /holds another object: b\/chat/],
+  ["an empty state", () => sealRecord(Buffer.alloc(0)), /holds another object/],
   ["a route with an etag that is no number", () => sealed("a/chat", { etag: "x" }), /etag/],
 ];
 
@@ -197,7 +197,9 @@ it("audit entries that nobody wrote change nothing, whatever number they have", 
   put(`audit/${digits(901)}`, "garbage");
   put("audit/x", "garbage");
   put(`audit/${digits(2)}x`, entryOf(2n, "a/chat"));
-  await expect.poll(() => said.join("\n"), { timeout: 20_000 }).toMatch(/no write has this number/);
+  await expect
+    .poll(() => said.join("\n"), { timeout: 20_000 })
+    .toMatch(/no write with this number exists/);
   expect(await etags(store)).toEqual(["a 1", "b 2"]);
   await store.put("a/chat", draft("a/chat", 20), "1", "shift", author);
   await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(3);
@@ -267,7 +269,7 @@ it("a number of the store itself that is none leaves the last copy in force, and
   expect(await etags(store)).toEqual(["a 1", "b 2"]);
   expect(store.staleSince?.()).toBeInstanceOf(Date);
   await expect(store.put("a/chat", draft("a/chat", 20), "", "shift", author)).rejects.toThrow(
-    `${key("sequence")} is damaged: it holds no number`,
+    `${key("sequence")} is damaged: it does not hold a number`,
   );
   put("sequence", "2");
   await expect

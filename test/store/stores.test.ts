@@ -74,7 +74,7 @@ describe("an lmdb store's directory", () => {
     [
       "without its layout",
       () => rmSync(join(directory, "layout")),
-      /has data but no layout file: it is not whole/,
+      /has data but no layout file: it is incomplete, restore it from a backup/,
     ],
   ])("is refused when it was %s, never read as empty", async (_name, damage, why) => {
     await fill(50);
@@ -86,6 +86,6 @@ describe("an lmdb store's directory", () => {
 
 it("names the kinds of store there are", () => {
   expect(() => openStore("redis:6379")).toThrow(
-    'unknown store "redis:6379": known are memory, lmdb:DIRECTORY, etcd://HOST:PORT and kube[:NAMESPACE]',
+    'unknown store "redis:6379": use memory, lmdb:DIRECTORY, etcd://HOST:PORT and kube[:NAMESPACE]',
   );
 });

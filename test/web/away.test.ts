@@ -101,7 +101,7 @@ describe("the page without a right to ask, and without its server", () => {
     await server.close();
     await page
       .getByRole("alert")
-      .getByText(/not connected: .*trying again/s)
+      .getByText(/cannot reach the control service: .*retrying/s)
       .waitFor();
     expect(await row().count()).toBe(1);
     expect(await accessibilityProblems(page)).toEqual([]);

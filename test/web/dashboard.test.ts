@@ -85,7 +85,7 @@ describe("the dashboard on a real Envoy, in a real browser", patience, () => {
     // Who is refused what, and why.
     await page.getByRole("row", { name: /^silver .*rate_limited \d+\.\d$/ }).waitFor();
     await page.getByRole("row", { name: /^globex \d+\.\d$/ }).waitFor();
-    await page.getByRole("row", { name: /^127\.0\.0\.1:\d+ canary .*has room$/ }).waitFor();
+    await page.getByRole("row", { name: /^127\.0\.0\.1:\d+ canary .*has capacity$/ }).waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
     await picture("route");
   });
@@ -173,7 +173,9 @@ describe("the dashboard on a real Envoy, in a real browser", patience, () => {
   it("keeps the last answer while the server is away, and comes back by itself", async () => {
     await page.context().setOffline(true);
     await page.getByRole("alert").waitFor();
-    expect(await page.getByRole("alert").textContent()).toContain("not connected");
+    expect(await page.getByRole("alert").textContent()).toContain(
+      "cannot reach the control service",
+    );
     await page.getByText("stable 90").waitFor();
     await picture("offline");
     await page.context().setOffline(false);

@@ -26,7 +26,7 @@ describe("the page of a service that has nothing yet", () => {
     ["routes", /no routes yet: weir apply -f route\.yaml/],
     ["rollouts", /no rollouts yet: weir rollout start -f rollout\.yaml/],
     ["proxies", /no Envoy has connected yet: weir bootstrap --node ID/],
-    ["changes", /nothing has been changed yet/],
+    ["changes", /no changes yet/],
   ])("%s says so, and what to do", async (tab, words) => {
     await page.goto(`${urlOf(server)}/#/${tab}`);
     await page.getByText(words).waitFor();

@@ -86,7 +86,9 @@ describe("a rollout on the page, in a real browser", patience, () => {
       .getByRole("listitem")
       .filter({ hasText: /^30 % now$/ })
       .waitFor({ timeout: 60_000 });
-    await page.getByText(/applied on 1 of 1 proxies; [\d,]+ answers of canary/).waitFor();
+    await page
+      .getByText(/applied on 1 of 1 proxies; responses in this step: [\d,]+ from canary/)
+      .waitFor();
     const check = page.getByRole("row", { name: /^success-rate/ }).first();
     await expect
       .poll(() => check.textContent(), { timeout: 60_000 })
@@ -100,7 +102,7 @@ describe("a rollout on the page, in a real browser", patience, () => {
     await open();
     await page.getByRole("button", { name: "pause ..." }).click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByText(/^It stays at step 1 of 4: 30 % for canary\./).waitFor();
+    await dialog.getByText(/^The rollout stays at step 1 of 4: 30 % for canary\./).waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);
     await takePicture(page, "rollout-pause", false);
     await page.keyboard.press("Escape");
@@ -148,7 +150,7 @@ describe("a rollout on the page, in a real browser", patience, () => {
     await open();
     await timeline().waitFor();
     await page
-      .getByRole("row", { name: /127\.0\.0\.1:\d+ .*has room/ })
+      .getByRole("row", { name: /127\.0\.0\.1:\d+ .*has capacity/ })
       .first()
       .waitFor();
     expect(await accessibilityProblems(page)).toEqual([]);

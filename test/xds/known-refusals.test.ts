@@ -98,6 +98,8 @@ describe("pushes that were refused before they are sent", () => {
     await expect.poll(() => stopped.length, patience).toBe(1);
     // Fifty times as long as a removal waits.
     await sleep(1_000);
-    expect(stopped).toEqual(["stopped after edge refused CDS: not gone yet"]);
+    expect(stopped).toEqual([
+      "stopped sending a change to the other proxies: edge refused CDS: not gone yet",
+    ]);
   });
 });

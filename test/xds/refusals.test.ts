@@ -197,7 +197,7 @@ describe("a change that is refused", () => {
       behind: expect.arrayContaining([
         expect.objectContaining({ reason: "RDS refused: no such host", refused: true }),
         expect.objectContaining({
-          reason: expect.stringMatching(/^not sent to it: (one|two) refused RDS: no such host$/),
+          reason: expect.stringMatching(/^not sent: (one|two) refused RDS: no such host$/),
         }),
       ]),
     });

@@ -25,8 +25,8 @@ export function addApply(program: Command): void {
     .requiredOption(...files)
     .option(...server)
     .option(...reason)
-    .option("--etag <etag>", "only if this is still the stored one", "")
-    .option("--dry-run", "check on the server, store nothing")
+    .option("--etag <etag>", "only if the stored etag is still this one", "")
+    .option("--dry-run", "check on the server without storing anything")
     .addOption(output())
     .addHelpText("after", "\nExample:\n  weir apply -f route.yaml --reason 'first version'")
     .action(({ file, etag, dryRun, reason, output, ...flags }: ApplyFlags) => {

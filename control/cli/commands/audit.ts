@@ -24,11 +24,11 @@ export function addAudit(program: Command): void {
   program
     .command("audit")
     .summary("show who changed what, when and why")
-    .argument("[name]", "route; all when absent", "")
+    .argument("[name]", "route (default: all routes)", "")
     .option(...server)
     .option(
       "--limit <count>",
-      "newest entries to show",
+      "number of newest entries to show",
       (text) => wholeNumber(text, 1, 10_000),
       100,
     )
@@ -49,7 +49,7 @@ export function addAudit(program: Command): void {
     );
 }
 
-/** Each entry as a line of JSON, and none of them twice; whoever follows reads the newest last. */
+/** Prints each entry once, as a line of JSON; with --watch the newest is last. */
 function newLines(list: () => Promise<AuditEntry[]>, newestLast: boolean): () => Promise<string> {
   let seen = -1n;
   return async () => {
@@ -82,7 +82,7 @@ export function addDelete(program: Command): void {
     .argument("<name>", "route")
     .option(...server)
     .option(...reason)
-    .option("--etag <etag>", "only if this is still the stored one", "")
+    .option("--etag <etag>", "only if the stored etag is still this one", "")
     .addOption(output())
     .addHelpText("after", "\nExample:\n  weir delete chat --reason 'the model is retired'")
     .action(

@@ -42,7 +42,7 @@ export function addExport(program: Command): void {
         const contents = await readContents(from);
         if (contents.sequence === 0n)
           throw new FailedError(
-            `the store ${store} is new: nothing was ever written to it, and a backup of it would restore nothing; is it the right one?`,
+            `the store ${store} is empty: nothing was ever written to it, so there is nothing to back up; check its address`,
           );
         process.stdout.write(writeBackup(contents));
       }),
@@ -55,10 +55,10 @@ export function addImport(program: Command): void {
     .argument("<file>", 'backup, as "weir export" printed it')
     .summary("restore a backup into an empty store")
     .description(
-      "Says what a backup holds and whether the store can take it; with --yes it is restored, etags and audit as they were. The way from one kind of store to another.",
+      "Shows what a backup contains and whether the store can take it; --yes restores it with its etags and audit. Also moves data from one kind of store to another.",
     )
     .requiredOption(...storeFlag)
-    .option("--yes", "do it; without this nothing is changed")
+    .option("--yes", "restore the backup; without --yes nothing is changed")
     .addHelpText(
       "after",
       "\nExample:\n  weir import weir.backup --store etcd://10.0.0.1:2379/weir --yes",
@@ -67,8 +67,7 @@ export function addImport(program: Command): void {
       withStore(store, true, async (into) => {
         const { readBackup } = await stores();
         const contents = readBackup(readText(file));
-        if (contents.sequence === 0n)
-          throw new FailedError(`the backup ${file} is of a store that nothing was written to`);
+        if (contents.sequence === 0n) throw new FailedError(`the backup ${file} is empty`);
         const { routes, rollouts, entries, sequence } = contents;
         const what = `${routes.size} routes, ${rollouts.size} rollouts, ${entries.length} changes up to number ${sequence}`;
         const present = (await into.list()).sequence;
@@ -77,7 +76,9 @@ export function addImport(program: Command): void {
             `the store ${store} is not empty: it holds changes up to number ${present}; give an empty one`,
           );
         if (into.restore === undefined)
-          throw new FailedError(`the store ${store} takes no backups; apply the routes instead`);
+          throw new FailedError(
+            `the store ${store} cannot restore backups; apply the routes instead`,
+          );
         if (!yes) {
           print(`would restore ${what}; nothing was changed: give --yes to do it`);
           return;

@@ -22,46 +22,51 @@ const mebibyte = 1024 ** 2;
 export function addBootstrap(program: Command): void {
   program
     .command("bootstrap")
-    .summary("print the bootstrap of an Envoy")
+    .summary("print the bootstrap configuration of an Envoy")
     .description(
-      "Prints the bootstrap of an Envoy that gets everything else from a Weir control service.",
+      "Prints the bootstrap configuration of an Envoy that gets everything else from a Weir control service.",
     )
     .requiredOption("--node <id>", "id of the proxy, unique in the fleet", (text) =>
       filled(text, maxNodeCharacters),
     )
     .addOption(
-      addressesOption("xds", "xDS address of the control service, of every replica", 18000),
+      addressesOption("xds", "xDS addresses of the control service, one per replica", 18000),
     )
-    .addOption(addressOption("admin", "Envoy's admin interface", 9901))
+    .addOption(addressOption("admin", "address of Envoy's admin interface", 9901))
     .option("--delta", "use incremental xDS")
     .option(
       "--max-connections <count>",
-      "clients' connections that the proxy takes at once",
+      "maximum number of open client connections",
       (text) => wholeNumber(text, 1, 1_000_000),
       limitDefaults.maxConnections,
     )
     .option(
       "--max-heap <MiB>",
-      "Envoy's heap, near which it sheds load",
+      "maximum heap of Envoy; near it Envoy sheds load",
       (text) => wholeNumber(text, 64, 1_048_576),
       limitDefaults.maxHeapBytes / mebibyte,
     )
-    .option("--token-file <file>", "token of the proxy; its content goes into the bootstrap")
+    .option(
+      "--token-file <file>",
+      "file with the proxy's token; the token is written into the bootstrap",
+    )
     .option(
       "--ca <path>",
-      "authority of the control service, a path on the proxy's machine: use TLS",
+      "certificate authority of the control service, as a path on the proxy's machine; turns on TLS",
     )
-    .option("--cert <path>", "certificate of the proxy, likewise")
-    .option("--key <path>", "its key")
+    .option("--cert <path>", "certificate of the proxy, as a path on the proxy's machine")
+    .option("--key <path>", "key of the certificate, as a path on the proxy's machine")
     .addHelpText(
       "after",
       "\nExample:\n  weir bootstrap --node gateway-1 > envoy.yaml && envoy -c envoy.yaml",
     )
     .action(({ tokenFile, maxConnections, maxHeap, ...flags }: BootstrapFlags) => {
       if ((flags.cert === undefined) !== (flags.key === undefined))
-        throw new UsageError("a certificate needs both --cert and --key");
+        throw new UsageError("--cert and --key must be given together");
       if (flags.cert !== undefined && flags.ca === undefined)
-        throw new UsageError("--cert needs --ca: who shows a certificate should ask for one");
+        throw new UsageError(
+          "--cert needs --ca: without it the proxy would not verify the control service",
+        );
       const token = tokenFile === undefined ? undefined : readToken(tokenFile);
       const limits = { maxConnections, maxHeapBytes: maxHeap * mebibyte };
       print(bootstrap({ ...flags, limits, ...(token ? { token } : {}) }));

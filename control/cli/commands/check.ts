@@ -38,28 +38,28 @@ export function addCheck(program: Command, version: string): void {
     .command("check")
     .summary("check route documents")
     .description(
-      "Checks route documents and tells everything that is wrong with them at once: faults, what Istio cannot do, and what is unwise for inference. Needs no server.",
+      "Checks route documents and reports all findings at once: errors, what Istio cannot do, and advice for inference. Needs no server.",
     )
     .requiredOption(...files)
     .addOption(
-      new Option("--fail-on <severity>", "fail for findings as bad as this or worse")
+      new Option("--fail-on <severity>", "exit with 1 for findings of at least this severity")
         .choices([...severities, "never"])
         .default("error"),
     )
     .addOption(
       new Option(
         "--target <target>",
-        "what the routes are for (default: istio where they name gateways, attach or no endpoints)",
+        "what the routes are checked for (default: istio for routes with gateways or attach or without endpoints, else envoy)",
       ).choices(["istio", "gateway-api", "envoy"]),
     )
     .option(
       "--cluster <file>",
-      'objects of the cluster, as "kubectl get pods,services,gateways,virtualservices,destinationrules -A -o yaml" lists them; "-" is standard input',
+      'file with objects of the cluster, as printed by "kubectl get pods,services,gateways,virtualservices,destinationrules -A -o yaml"; "-" is standard input',
     )
     .addOption(
       new Option(
         "-o, --output <format>",
-        "json or yaml for programs, sarif for code hosts",
+        "json or yaml for programs, sarif for code scanning",
       ).choices(["json", "yaml", "sarif"]),
     )
     .addHelpText(
@@ -91,7 +91,7 @@ function finish(flags: CheckFlags, problems: Located[], findings: Located[], rou
   if (problems.length > 0 || failing.length > 0) throw new FailedError(flags.output ? "" : lines);
   if (flags.output) return;
   if (lines !== "") print(lines);
-  print(`${routes} ${routes === 1 ? "route is" : "routes are"} right`);
+  print(`${routes} ${routes === 1 ? "route is" : "routes are"} valid`);
 }
 
 function parse(file: string): Parsed & { problems: Located[] } {
@@ -128,7 +128,7 @@ function together(parsed: (Parsed & { problems: Located[] })[]): Located[] {
   }));
 }
 
-/** Routes whose wish for a trap has no effect beside the others'. */
+/** Routes whose onFilterFailure has no effect because of another route. */
 function ignoredFailures(parsed: Parsed[], target: CheckFlags["target"]): Located[] {
   const given = parsed.flatMap(({ file, prefixes, routes, text }) =>
     routes.map((route, index) => ({ file, text, route, prefix: prefixes[index] ?? "" })),
@@ -141,7 +141,7 @@ function ignoredFailures(parsed: Parsed[], target: CheckFlags["target"]): Locate
   for (const { beside, route } of passInVain(plain))
     inVain.set(
       routeName(route),
-      `onFilterFailure pass has no effect on proxies that serve ${routeName(beside)} as well, which refuses`,
+      `onFilterFailure pass has no effect on proxies that serve ${routeName(beside)} too, because its onFilterFailure is refuse`,
     );
   const path = "spec.onFilterFailure";
   return given.flatMap(({ file, prefix, route, text }) => {
@@ -173,7 +173,7 @@ function lint(
         : targetProblems(route, { target: asked }).map(({ code, message, path }) => ({
             id: code,
             severity: "error" as const,
-            reason: "it cannot be rendered, or not as it is meant",
+            reason: "the route cannot be rendered for this target, or would behave differently",
             message,
             path,
           }));

@@ -15,7 +15,7 @@ export async function addCompletion(program: Command, argv: readonly string[]): 
   const root = tab(program, { completionCommandName: "completion" });
   program.commands
     .find((command) => command.name() === "completion")
-    ?.summary("print what makes a shell complete weir's commands")
+    ?.summary("print the shell completion script")
     .addHelpText(
       "after",
       "\nExamples:\n  source <(weir completion bash)\n  weir completion zsh > ~/.zfunc/_weir\n  weir completion fish > ~/.config/fish/completions/weir.fish",

@@ -43,36 +43,34 @@ const longestMs = 3_600_000;
 export function addDrill(program: Command): void {
   program
     .command("drill")
-    .summary("put faults on tagged requests for a while, and measure what they do")
+    .summary("inject faults into tagged requests for a limited time and measure the effect")
     .description(
-      "Sends requests of its own, half of them with a tag that only it knows, and has the proxies delay, abort, cut or slow the tagged ones. Users are not touched. Ends by itself, on Ctrl-C, and when an objective is missed; the control service ends it should this command die.",
+      "Sends its own requests, half of them with a secret tag, and makes the proxies delay, abort, cut off or slow down the tagged ones. Requests of users are not affected. Ends when its time is over, on Ctrl-C, and when an objective is missed; if this command dies, the control service ends the drill.",
     )
     .argument("<name>", "route")
-    .requiredOption("--gateway <url>", "where to send the requests, such as http://127.0.0.1:10000")
+    .requiredOption(
+      "--gateway <url>",
+      "gateway to send the requests to, such as http://127.0.0.1:10000",
+    )
     .option("--delay <duration>", "delay tagged requests, such as 500ms")
     .option("--abort <status>", "answer tagged requests with this status", parseStatus)
-    .option("--cut-after <duration>", "cut tagged answers that take longer")
-    .option("--slow-tokens <KiB/s>", "slow tagged answers down to this", parseCount)
-    .option(
-      "--percent <percent>",
-      "share of the tagged requests that is delayed or aborted",
-      Number,
-      100,
-    )
-    .option("--variant <name>", "only on requests that go to this variant", "")
-    .option("--for <duration>", "how long, at most 1h", "60s")
+    .option("--cut-after <duration>", "cut off tagged responses after this time")
+    .option("--slow-tokens <KiB/s>", "limit tagged responses to this rate", parseCount)
+    .option("--percent <percent>", "percentage of tagged requests to delay or abort", Number, 100)
+    .option("--variant <name>", "affect only requests that go to this variant", "")
+    .option("--for <duration>", "duration of the drill, at most 1h", "60s")
     .option("--rate <count>", "requests per second, tagged and untagged each", parseCount, 5)
     .option("--model <name>", "model to ask for", "tiny")
     .option("-H, --header <name: value>", "header of every request; may be repeated", collect, [])
     .option(
       "--objective <bound>",
-      'ends the drill when missed, such as "errors<1%"; "others:p99<2s" is about the untagged requests; may be repeated',
+      'objective that ends the drill when missed, such as "errors<1%"; "others:p99<2s" applies to the untagged requests; may be repeated',
       collect,
       [],
     )
     .option(...server)
     .option(...reason)
-    .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
+    .addOption(new Option("-o, --output <format>", "output for programs").choices(["json", "yaml"]))
     .addHelpText(
       "after",
       '\nExamples:\n  weir drill chat --gateway http://127.0.0.1:10000 --delay 500ms --for 60s --objective "others:errors<1%"\n  weir drill chat --gateway http://127.0.0.1:10000 --cut-after 200ms --for 20s -H "x-tenant-id: acme"',
@@ -91,9 +89,9 @@ async function drill(clients: Clients, name: string, flags: DrillFlags): Promise
   if (!route?.spec || !state) throw new FailedError(`there is no route ${name}`);
   if (route.spec.fault)
     throw new FailedError(
-      `${name} has a fault already; another drill runs, or it is in the document`,
+      `${name} already has a fault: another drill is running, or the route document sets one`,
     );
-  // From here on Ctrl-C must take the fault away again.
+  // From here on Ctrl-C must remove the fault again.
   const interrupt = onInterrupt();
   const why = flags.reason || `drill for ${flags.for}`;
   const started = await clients.routes.applyRoute({
@@ -111,7 +109,7 @@ async function drill(clients: Clients, name: string, flags: DrillFlags): Promise
   report(result, flags.output);
   if (result.breached.length > 0)
     throw new FailedError(
-      `the drill was ended: missed ${result.breached.map(({ objective }) => objective).join(", ")}`,
+      `the drill was ended early: missed ${result.breached.map(({ objective }) => objective).join(", ")}`,
     );
 }
 
@@ -199,7 +197,7 @@ async function measure(
   }
 }
 
-/** Takes away the fault that this drill set, and no other, against whatever else was changed meanwhile. */
+/** Removes the fault that this drill set, and no other, retrying when the route changes in the meantime. */
 async function endDrill({ routes }: Clients, name: string, tag: string): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt++) {
     const { state } = await routes.getRoute({ name });
@@ -220,7 +218,7 @@ async function endDrill({ routes }: Clients, name: string, tag: string): Promise
     if (done) return;
   }
   throw new FailedError(
-    "the fault could not be taken away; the control service does so when its time is over",
+    "could not remove the fault from the route; the control service removes it when its time is over",
   );
 }
 

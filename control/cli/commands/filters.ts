@@ -14,17 +14,17 @@ interface PushFlags {
 export function addFilters(program: Command): void {
   const filters = program
     .command("filters")
-    .summary("bring the filters to the proxies")
+    .summary("publish the filters for the proxies")
     .addHelpText("after", "\nExample:\n  weir filters push oci://registry.example.com/weir:0.1.0");
   filters
     .command("push")
     .argument("<reference>", "oci://HOST/REPOSITORY:TAG")
     .summary("push weir.wasm to a registry")
     .description(
-      "Pushes weir.wasm to a registry as an OCI artifact that Istio loads, and prints the URL that pins it. Logs in as docker or podman do.",
+      "Pushes weir.wasm to a registry as an OCI artifact that Istio loads, and prints its URL with the digest. Uses the credentials of docker or podman.",
     )
-    .addOption(packagedFile("wasm", "what to push", "build/weir.wasm"))
-    .option("--plain-http", "the registry speaks no TLS")
+    .addOption(packagedFile("wasm", "file to push", "build/weir.wasm"))
+    .option("--plain-http", "use HTTP without TLS")
     .addHelpText(
       "after",
       '\nExample:\n  weir render -f route.yaml --wasm-url "$(weir filters push oci://registry.example.com/weir:0.1.0)"',

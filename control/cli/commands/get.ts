@@ -23,7 +23,10 @@ export function addGet(program: Command): void {
     .option(...server)
     .option(...watchFlag)
     .addOption(
-      new Option("-o, --output <format>", "the documents themselves").choices(["json", "yaml"]),
+      new Option("-o, --output <format>", "print the route documents as json or yaml").choices([
+        "json",
+        "yaml",
+      ]),
     )
     .addHelpText(
       "after",

@@ -33,7 +33,7 @@ const drainMs = 30_000;
 export function addLoad(program: Command): void {
   program
     .command("load")
-    .summary("drive staged load at a gateway and measure it")
+    .summary("send load to a gateway in stages and measure the responses")
     .description(
       "Sends chat completions at rising rates in an open loop (a slow answer delays no other request) and shows latency and time to first token per stage and per variant. Needs no control service.",
     )
@@ -41,28 +41,28 @@ export function addLoad(program: Command): void {
     .requiredOption("--host <authority>", "host that selects the route, such as chat.example.com")
     .option(
       "--stages <rates>",
-      "requests per second, each with :duration if you like",
+      "requests per second of each stage, with an optional :duration",
       "100,250,500,1000,2500,5000",
     )
-    .option("--stage-duration <duration>", "of stages that name none", "20s")
-    .option("--streams <percent>", "share of the requests that stream", parsePercent, 50)
-    .option("--users <count>", "different users asking in turn", parseCount, 1000)
+    .option("--stage-duration <duration>", "duration of stages that give none", "20s")
+    .option("--streams <percent>", "percentage of requests that stream", parsePercent, 50)
+    .option("--users <count>", "number of different users, who take turns", parseCount, 1000)
     .option("--user-header <name>", "header that names the user", "x-user-id")
     .option("-H, --header <name: value>", "header of every request; may be repeated", collect, [])
     .option("--api-key-file <file>", "file with the API key to send as a bearer token")
     .option("--model <name>", "model to ask for", "tiny")
-    .option("--prompt <text>", "what every user says", "Tell me about rivers.")
+    .option("--prompt <text>", "prompt of every request", "Tell me about rivers.")
     .option("--max-tokens <count>", "max_tokens of every request", parseCount, 64)
-    .option("--max-open <count>", "requests open at once, at most", parseCount, 4000)
+    .option("--max-open <count>", "maximum number of open requests", parseCount, 4000)
     .option("--variant-header <name>", "response header that names the variant", variantHeader)
     .option(
       "--objective <bound>",
-      'what must hold, such as "errors<1%" or "first-token-p95<500ms"; may be repeated; exit 1 when missed',
+      'objective that must hold, such as "errors<1%" or "first-token-p95<500ms"; may be repeated; exit code 1 when missed',
       collect,
       [],
     )
     .option("--html <file>", "write a report with charts")
-    .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
+    .addOption(new Option("-o, --output <format>", "output for programs").choices(["json", "yaml"]))
     .addHelpText(
       "after",
       '\nExamples:\n  weir load http://127.0.0.1:10000 --host chat.example.com --stages 50:10s,200:10s -H "x-tenant-id: acme"\n  weir load https://gateway --host chat.example.com --objective "p99<2s" --objective "errors<0.1%" --html report.html',

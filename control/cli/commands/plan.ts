@@ -32,14 +32,14 @@ export function addPlan(program: Command): void {
       .command("plan")
       .summary("show what applying would change")
       .description(
-        "Shows what applying route documents would change, and which users would move. Exit code 1 when anything would change.",
+        "Shows what applying route documents would change, and which users would move. Exits with 1 when anything would change.",
       )
       .requiredOption(...files)
       .option(
         "--against <file>",
-        'compare with this instead of a control service: route documents, or objects as "kubectl get -o yaml" or weir render prints them; "-" is standard input',
+        'file to compare with instead of a control service: route documents, or objects as printed by "kubectl get -o yaml" or weir render; "-" is standard input',
       )
-      .option("--merge", "with --against objects: as weir render --merge would apply"),
+      .option("--merge", "with objects in --against: plan what weir render --merge would apply"),
   )
     .addOption(output())
     .option(...server)
@@ -80,7 +80,7 @@ const connectionFlags = [
   ["--key", "key"],
 ] as const;
 
-/** A flag that says nothing in a comparison of this kind is a misunderstanding. @throws UsageError */
+/** Rejects flags that have no effect in this kind of comparison. @throws UsageError */
 function refuseUnread(
   command: Command,
   flags: readonly (readonly [string, string])[],
@@ -89,7 +89,7 @@ function refuseUnread(
   const unread = flags.find(([, name]) => command.getOptionValueSource(name) === "cli");
   if (unread === undefined) return;
   const what = against === undefined ? "a control service" : against;
-  throw new UsageError(`${unread[0]} says nothing in a comparison with ${what}: leave it out`);
+  throw new UsageError(`${unread[0]} has no effect in a comparison with ${what}: leave it out`);
 }
 
 function againstServer(flags: PlanFlags): Promise<Planned> {

@@ -21,7 +21,7 @@ export function addPods(program: Command): void {
     .command("pods")
     .summary("show how busy the pods of a route are")
     .description(
-      "Shows how busy the pods of a route are, as they say themselves: the control service asks them where it was started with --pod-metrics. Below it stands how saturated they are by source: by what the pods say at /metrics, and for routes that shed load by what the proxies read in answers and estimate.",
+      "Shows how busy the pods of a route are. The control service reads this from the pods' /metrics if it was started with --pod-metrics. A second table shows the saturation by source: the pods' metrics, and for routes that shed load what the proxies read in responses or estimate.",
     )
     .argument("<name>", "route")
     .option(...server)
@@ -47,8 +47,10 @@ function show({ read, pods, observed }: ListPodsResponse): string {
 }
 
 function showPods(read: boolean, pods: readonly PodLoad[]): string {
-  if (!read) return "the control service does not ask pods: start it with --pod-metrics";
-  if (pods.length === 0) return "the route names no endpoints: ask Kubernetes how its pods do";
+  if (!read)
+    return "the control service does not read the pods' metrics: start it with --pod-metrics";
+  if (pods.length === 0)
+    return "the route has no endpoints to read metrics from: use kubectl to see its pods";
   const shown = (value: number | undefined, unit = "") =>
     value === undefined ? "-" : `${Math.round(value)}${unit}`;
   const rows = pods.map(
@@ -73,7 +75,7 @@ function showPods(read: boolean, pods: readonly PodLoad[]): string {
     ],
   );
   return table(
-    ["POD", "VARIANT", "SERVER", "IN WORK", "WAITING", "KV CACHE", "SATURATION", "PROBLEM"],
+    ["POD", "VARIANT", "SERVER", "RUNNING", "WAITING", "KV CACHE", "SATURATION", "PROBLEM"],
     rows,
   );
 }

@@ -17,7 +17,7 @@ export function addRender(program: Command): void {
   )
     .option(
       "--merge <file>",
-      'objects that are there, as "kubectl get -o yaml" prints them: they keep what Weir does not set, and users stay where they are',
+      'file with the existing objects, as printed by "kubectl get -o yaml"; fields that Weir does not set are kept, and users keep their variant',
     )
     .addHelpText(
       "after",

@@ -42,7 +42,7 @@ export function describeRollouts(
       state?.reason ?? "",
     ];
   });
-  return table(["ROUTE", "PHASE", "STEP", "APPLIED", "WHY"], rows);
+  return table(["ROUTE", "PHASE", "STEP", "APPLIED", "REASON"], rows);
 }
 
 /** The rollout of a file. @throws FailedError with a line per problem */

@@ -10,13 +10,17 @@ export interface RolloutSourceFlags {
 
 export function withRolloutSources(command: Command): Command {
   return command
-    .option("--prometheus <url>", "Prometheus for the queries of rollouts", parseUrl)
-    .option("--webhook <name=url>", "gate that rollouts may name; may be repeated", parseWebhook)
+    .option("--prometheus <url>", "URL of the Prometheus server for queries of rollouts", parseUrl)
+    .option(
+      "--webhook <name=url>",
+      "webhook that rollouts may use as a gate; may be repeated",
+      parseWebhook,
+    )
     .option(
       "--pod-metrics",
-      "read the pods' /metrics: for the capacity that rollouts ask for, and to show it",
+      "read the pods' /metrics, to check capacity in rollouts and to show load",
     )
-    .option("--record <file>", "add every report to a file, for weir rollout simulate --replay");
+    .option("--record <file>", "append every report to a file, for weir rollout simulate --replay");
 }
 
 function parseUrl(text: string): string {

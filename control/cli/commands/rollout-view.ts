@@ -13,12 +13,12 @@ export function showProgress(progress: RolloutProgress): string {
     `  ${plain(state.reason)}`,
     ...(wanted > 0
       ? [
-          `  applied on ${proven} of ${wanted}; answers: ${progress.canaryAnswers} of the canary, ${progress.stableAnswers} of stable`,
+          `  applied on ${proven} of ${wanted}; responses: ${progress.canaryAnswers} from the canary, ${progress.stableAnswers} from stable`,
         ]
       : []),
     ...showPins(state),
     ...shown.map((each) => `  ${showVerdict(each)}`),
-    ...waitingFor.map((each) => `  waits for ${plain(each)}`),
+    ...waitingFor.map((each) => `  waiting for ${plain(each)}`),
     ...(next ? [`  next: ${plain(next)}`] : []),
   ].join("\n");
 }

@@ -30,29 +30,36 @@ const actions = () => import("./rollout-actions.ts");
 export function addRollout(program: Command): void {
   const rollout = program
     .command("rollout")
-    .summary("walk a canary to all users, step by step, and back at any doubt")
+    .summary("roll a canary out in steps; roll back automatically when a check fails")
     .addHelpText(
       "after",
       "\nExamples:\n  weir rollout start -f rollout.yaml --reason 'model v2'\n  weir rollout watch chat\n  weir rollout rollback chat --reason 'users complain'",
     );
   addStart(rollout);
-  const etag = ["--etag <etag>", "only if this is still the stored one", ""] as const;
-  addCommand(rollout, "pause", "stop at the step it is on", (clients, name, { reason, etag }) =>
-    clients.rollouts.pauseRollout({ name, reason, etag }),
+  const etag = ["--etag <etag>", "only if the stored etag is still this one", ""] as const;
+  addCommand(
+    rollout,
+    "pause",
+    "pause the rollout at its current step",
+    (clients, name, { reason, etag }) => clients.rollouts.pauseRollout({ name, reason, etag }),
   ).option(...etag);
-  addCommand(rollout, "resume", "go on, with evidence gathered anew", (clients, name, flags) =>
-    clients.rollouts.resumeRollout({ name, reason: flags.reason, etag: flags.etag }),
+  addCommand(
+    rollout,
+    "resume",
+    "continue the rollout; evidence is collected again from zero",
+    (clients, name, flags) =>
+      clients.rollouts.resumeRollout({ name, reason: flags.reason, etag: flags.etag }),
   ).option(...etag);
   addCommand(
     rollout,
     "promote",
-    "leave the step without waiting for time and evidence",
+    "go to the next step now, without waiting for time and evidence",
     (clients, name, { reason, etag, full = false }) =>
       clients.rollouts.promoteRollout({ name, reason, etag, full }),
   )
     .option(...etag)
-    .option("--full", "every step up to the last one likewise");
-  addCommand(rollout, "rollback", "give all users back to the stable variant", (clients, name, f) =>
+    .option("--full", "skip the waiting of all remaining steps");
+  addCommand(rollout, "rollback", "move all users back to the stable variant", (clients, name, f) =>
     clients.rollouts.rollbackRollout({ name, reason: f.reason }),
   );
   addList(rollout);
@@ -117,13 +124,13 @@ function addList(rollout: Command): void {
 function addWatch(rollout: Command): void {
   rollout
     .command("watch")
-    .summary("show steps, numbers and what comes next, until the rollout ends")
+    .summary("show the current step, measurements and what comes next until the rollout ends")
     .description(
-      "Shows steps, numbers and what comes next. Exits with 0 when the rollout succeeds and with 1 when it goes back.",
+      "Shows the current step, measurements and what comes next. Exits with 0 when the rollout succeeds and with 1 when it is rolled back.",
     )
     .argument("<name>", "route")
     .option(...server)
-    .option("--once", "only what is now")
+    .option("--once", "show the current state once and exit")
     .addOption(new Option("-o, --output <format>", "JSON lines, for programs").choices(["json"]))
     .addHelpText(
       "after",

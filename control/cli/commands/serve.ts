@@ -47,18 +47,17 @@ export function addServe(program: Command): void {
     .description(
       "Runs the control service: API and page on one address, xDS for plain Envoys on another.",
     )
-    .addOption(addressOption("listen", "API and page", 8080))
-    .addOption(addressOption("xds", "xDS", 18000))
-    .addOption(addressOption("gateway", "where the Envoys listen for clients", 10000))
+    .addOption(addressOption("listen", "address of API and page", 8080))
+    .addOption(addressOption("xds", "address of the xDS server", 18000))
+    .addOption(addressOption("gateway", "address where the Envoys listen for clients", 10000))
     .option(
       "--store <store>",
-      "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE] (default: lmdb: and $XDG_STATE_HOME/weir or ~/.local/state/weir)",
+      "memory, lmdb:DIRECTORY, etcd://HOST:PORT[,HOST:PORT] or kube[:NAMESPACE] (default: lmdb in $XDG_STATE_HOME/weir or ~/.local/state/weir)",
     )
-    .option(
-      "--accept-empty",
-      "a store without anything in it is what is wanted: proxies that run routes lose them",
+    .option("--accept-empty", "accept an empty store: proxies drop the routes that they still run")
+    .addOption(
+      packagedFile("wasm", "path of weir.wasm, which is sent to the proxies", "build/weir.wasm"),
     )
-    .addOption(packagedFile("wasm", "weir.wasm, sent to the proxies", "build/weir.wasm"))
     .option(
       "--wasm-on-proxy <path>",
       "path of weir.wasm on the proxies' machines, instead of sending it",
@@ -66,35 +65,49 @@ export function addServe(program: Command): void {
     .option(...tokenFile)
     .option(
       "--peer <host:port>",
-      "API of another replica on the same store; may be repeated, and a name may stand for all of them",
+      "API address of another replica on the same store; may be repeated; one DNS name may resolve to all replicas",
       collectAddresses,
     )
     .option(...allowedHost)
-    .option("--istio-version <version>", "kube: Istio in the cluster", defaultIstioVersion)
-    .option("--wasm-url <url>", "kube: where Istio's proxies get weir.wasm", defaultWasmUrl)
+    .option(
+      "--istio-version <version>",
+      "kube: version of Istio in the cluster",
+      defaultIstioVersion,
+    )
+    .option(
+      "--wasm-url <url>",
+      "kube: URL from which Istio's proxies load weir.wasm",
+      defaultWasmUrl,
+    )
     .option(
       "--token-limit-wasm-url <url>",
-      "kube: where they get token-limit.wasm, for routes that count tokens (default: beside weir.wasm)",
+      "kube: URL of token-limit.wasm, for routes that count tokens (default: next to weir.wasm)",
     )
-    .option("--wasm-sha256 <digest>", "kube: digest of it, checked before it is loaded")
+    .option(
+      "--wasm-sha256 <digest>",
+      "kube: SHA-256 of weir.wasm; proxies check it before they load the file",
+    )
     .option(
       "--report-to <host:port>",
-      "kube: this service as Istio's proxies reach it; their filters report there",
+      "kube: address of this service as Istio's proxies reach it; their filters send reports to it",
     )
     .addOption(
-      new Option("--drift <policy>", "kube: what happens to edits of what Weir applied")
+      new Option("--drift <policy>", "kube: what to do with edits of objects that Weir applied")
         .choices(["correct", "pause"])
         .default("correct"),
     )
     .option(
       "--instance <name>",
-      "kube: told apart from other control services by this; one with a name of its own leaves the hosts that it does not know to them",
+      "kube: name of this control service where several share a cluster; one with a name of its own leaves unknown hosts to the others",
       soleInstance,
     )
-    .option("--access <file>", "who may do what: tokens, certificates, issuers of tokens")
-    .option("--tls-cert <file>", "certificate of this service, PEM: API and xDS then speak TLS")
-    .option("--tls-key <file>", "its key")
-    .option("--client-ca <file>", "authority of the clients' certificates")
+    .option(
+      "--access <file>",
+      "access file with the tokens, certificates and token issuers that may connect, and their roles",
+    )
+    .option("--tls-cert <file>", "certificate of this service (PEM); turns on TLS for API and xDS")
+    .option("--tls-key <file>", "key of the certificate")
+    .option("--client-ca <file>", "certificate authority of the clients")
     .addOption(
       new Option("--log-format <format>", "text for people, json for programs")
         .choices(["text", "json"])
@@ -137,8 +150,8 @@ export function addServe(program: Command): void {
           ...flags,
           edge: edgeOf(given),
           store: storeFor(store, log),
-          // Whoever is told to end while it starts ends in good order; while a store is being
-          // opened nothing is to be put in order, and no signal may wait for a slow disk.
+          // From here on a signal shuts the service down in order. While the store is being opened
+          // there is nothing to shut down, and a signal must not wait for a slow disk.
           opened() {
             stopped = untilStopped();
           },

@@ -5,7 +5,7 @@ import { output, reason, server } from "../flags.ts";
 import { print, printValue } from "../output.ts";
 import { waitApplied } from "../wait.ts";
 
-/** A day: what is not applied by then will not be. */
+/** One day. */
 const maxWaitSeconds = 86_400;
 
 interface ShiftFlags {
@@ -21,17 +21,17 @@ interface ShiftFlags {
 export function addShift(program: Command): void {
   program
     .command("shift")
-    .summary("move canary weights")
+    .summary("change the weights of a route's variants")
     .description(
-      "Gives variants new weights; those not named share what is left. Moves the fewest users that the change allows.",
+      "Sets the weights of variants; those not named share the rest. Moves as few users as possible.",
     )
     .argument("<name>", "route")
     .argument("<weights...>", "VARIANT=PERCENT", parseWeight)
     .option(...server)
     .option(...reason)
-    .option("--etag <etag>", "only if this is still the stored one", "")
-    .option("--wait", "until every connected proxy runs it")
-    .option("--timeout <seconds>", "how long to wait", parseTimeout, 60)
+    .option("--etag <etag>", "only if the stored etag is still this one", "")
+    .option("--wait", "wait until every connected proxy runs the change")
+    .option("--timeout <seconds>", "time limit for --wait", parseTimeout, 60)
     .addOption(output())
     .addHelpText(
       "after",

@@ -19,19 +19,19 @@ interface SimulateFlags {
 export function addSimulate(rollout: Command): void {
   rollout
     .command("simulate")
-    .summary("play recorded or made-up reports through a rollout, faster than real time")
+    .summary("run a rollout against recorded or synthetic reports, faster than real time")
     .description(
-      "Says what the rollout would have done. Exits with 1 when it would not have succeeded.",
+      "Prints what the rollout would have done. Exits with 1 when it would not have succeeded.",
     )
     .requiredOption("-f, --file <file>", 'rollout document; "-" is standard input')
-    .requiredOption("--route <file>", "the route it moves")
-    .option("--replay <file>", "JSON lines that weir serve --record wrote")
-    .option("--synthetic <fault>", "made-up traffic with this fault of the canary (or none)")
-    .option("--per-second <requests>", "of made-up traffic", positive, 50)
-    .option("--seconds <seconds>", "of made-up traffic", positive, 3600)
+    .requiredOption("--route <file>", "file with the route that the rollout changes")
+    .option("--replay <file>", "recording that weir serve --record wrote")
+    .option("--synthetic <fault>", "synthetic traffic with this fault of the canary (or none)")
+    .option("--per-second <requests>", "request rate of synthetic traffic", positive, 50)
+    .option("--seconds <seconds>", "duration of synthetic traffic", positive, 3600)
     .option(
       "--seed <number>",
-      "of made-up traffic: the same one gives the same",
+      "seed of synthetic traffic; the same seed gives the same traffic",
       (text) => wholeNumber(text, 0, 2 ** 32 - 1),
       1,
     )

@@ -27,11 +27,11 @@ interface StatusFlags {
 export function addStatus(program: Command): void {
   program
     .command("status")
-    .summary("show how a route does and how far the proxies are with it")
+    .summary("show a route's traffic and which proxies run its latest version")
     .argument("<name>", "route")
     .option(...server)
     .option(...watchFlag)
-    .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
+    .addOption(new Option("-o, --output <format>", "output for programs").choices(["json", "yaml"]))
     .addHelpText("after", "\nExamples:\n  weir status chat\n  weir status chat --watch")
     .action((name: string, { output, watch, ...flags }: StatusFlags) =>
       withServer(flags, ({ routes, signals }) =>
@@ -91,7 +91,7 @@ function describe(
   ].join("\n");
 }
 
-/** Who was refused what in the last minute, if anyone was. */
+/** Refusals of the last minute by tier and tenant; empty without any. */
 function describeRefusals(signals: RouteSignals | undefined): string[] {
   const tiers = signals?.tiers.filter(({ refusedPerSecond }) => refusedPerSecond > 0) ?? [];
   const tenants = signals?.tenants ?? [];
@@ -103,7 +103,7 @@ function describeRefusals(signals: RouteSignals | undefined): string[] {
   ]);
   const ofTenants = tenants.map((each) => [each.tenant, each.refusedPerSecond.toFixed(1)]);
   return [
-    ...(tiers.length > 0 ? [table(["TIER", "ADMITTED/S", "REFUSED/S", "WHY"], ofTiers)] : []),
+    ...(tiers.length > 0 ? [table(["TIER", "ADMITTED/S", "REFUSED/S", "REASON"], ofTiers)] : []),
     ...(tenants.length > 0 ? [table(["TENANT", "REFUSED/S"], ofTenants)] : []),
   ];
 }
@@ -123,10 +123,10 @@ function milliseconds(value: number | undefined): string {
 export function addProxies(program: Command): void {
   program
     .command("proxies")
-    .summary("list the proxies and what they run")
+    .summary("list the proxies, their Envoy version and their state")
     .option(...server)
     .option(...watchFlag)
-    .addOption(new Option("-o, --output <format>", "for programs").choices(["json", "yaml"]))
+    .addOption(new Option("-o, --output <format>", "output for programs").choices(["json", "yaml"]))
     .addHelpText(
       "after",
       "\nExamples:\n  weir proxies\n  weir proxies -o json | jq '.proxies[].node'",
@@ -167,7 +167,7 @@ function describeProxies({ proxies }: ListProxiesResponse): string {
   return table(["NODE", "ENVOY", "STATE", "REPORTS", "REFUSED"], rows);
 }
 
-/** What a proxy refuses, since when, and its own words. */
+/** What a proxy refuses, since when, and its message. */
 function describeRefusal({ type, nackMessage, refusedSince }: ProxyResource): string[] {
   if (nackMessage === "") return [];
   const since = refusedSince ? ` since ${timestampDate(refusedSince).toISOString()}` : "";

@@ -16,14 +16,18 @@ const collect = (value: string, before: string[] | undefined) => [...(before ?? 
 export function addToken(program: Command): void {
   program
     .command("token")
-    .argument("<name>", "who the token is for; the audit names it", (text) => filled(text, 1024))
-    .summary("make a bearer token and its entry for an access file")
+    .argument("<name>", "owner of the token, as the audit shows it", (text) => filled(text, 1024))
+    .summary("create a bearer token and its entry for an access file")
     .description(
-      "Prints a new token on standard output and, on standard error, the entry that lets it in. The entry holds only the token's SHA-256.",
+      "Prints a new token on standard output and its entry for the access file on standard error. The entry holds only the token's SHA-256.",
     )
-    .addOption(new Option("--role <role>", "what it may do").choices(roles).default("viewer"))
-    .option("--namespace <name>", "where; may be repeated (default: everywhere)", collect)
-    .option("--node <id>", "role proxy: which nodes, e.g. edge-*; may be repeated", collect)
+    .addOption(new Option("--role <role>", "role of the token").choices(roles).default("viewer"))
+    .option(
+      "--namespace <name>",
+      "namespace that the role is limited to; may be repeated (default: all)",
+      collect,
+    )
+    .option("--node <id>", "node ids that a proxy may use, e.g. edge-*; may be repeated", collect)
     .addHelpText(
       "after",
       "\nExample:\n  weir token ada --role operator --namespace inference 2> entry.yaml > ada.token",

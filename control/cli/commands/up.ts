@@ -37,24 +37,27 @@ interface UpFlags {
 export function addUp(program: Command): void {
   program
     .command("up")
-    .summary("run everything on this machine, to try it")
+    .summary("run everything on this machine to try Weir")
     .description(
-      "Runs a control service with its page, a real Envoy with the filters, and a fake inference pod per variant. Ctrl-C ends all of it and leaves nothing behind.",
+      "Runs a control service with its page, a real Envoy with the filters, and a fake inference pod per variant. Ctrl-C stops everything and removes temporary files.",
     )
-    .addOption(addressOption("listen", "API and page", 8080))
-    .addOption(addressOption("xds", "xDS", 18000))
-    .addOption(addressOption("gateway", "Envoy, for clients", 10000))
-    .addOption(addressOption("admin", "Envoy's admin interface", 9901))
+    .addOption(addressOption("listen", "address of API and page", 8080))
+    .addOption(addressOption("xds", "address of the xDS server", 18000))
+    .addOption(addressOption("gateway", "address where Envoy listens for clients", 10000))
+    .addOption(addressOption("admin", "address of Envoy's admin interface", 9901))
     .addOption(
-      addressesOption("pods", "fake pods, one per variant (default: the endpoints in the route)"),
+      addressesOption(
+        "pods",
+        "addresses of the fake pods, one per variant (default: the endpoints in the route)",
+      ),
     )
-    .option("--no-pods", "start no pods: your own servers listen at the endpoints in the route")
     .option(
-      "--store <store>",
-      "memory or lmdb:DIRECTORY (default: a directory that goes with the command)",
+      "--no-pods",
+      "start no fake pods; your own servers listen at the endpoints in the route",
     )
+    .option("--store <store>", "memory or lmdb:DIRECTORY (default: a temporary directory)")
     .addOption(packagedFile("route", "route to start with", "examples/quick-start/route.yaml"))
-    .addOption(packagedFile("wasm", "weir.wasm", "build/weir.wasm"))
+    .addOption(packagedFile("wasm", "path of weir.wasm", "build/weir.wasm"))
     .option(...allowedHost)
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
     .addHelpText(
@@ -142,7 +145,7 @@ function placePods(
   const variants = route.spec?.variants ?? [];
   if (places.length > 0 && places.length !== variants.length)
     throw new FailedError(
-      `--pods names ${places.length} addresses for ${variants.length} variants`,
+      `--pods has ${places.length} addresses, but the route has ${variants.length} variants`,
     );
   return variants.map((variant, i) => {
     const place = places[i] ?? parseAddress(variant.endpoints[0] ?? "");

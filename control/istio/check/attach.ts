@@ -8,7 +8,7 @@ export function checkAttached(route: InferenceRoute): Problem[] {
   const attachments = attachmentsOf(route);
   if (attachments.length === 0) {
     if (asked.length === 0) return [];
-    const message = `attach is required: name the proxies that load the filters, by selector or targetRefs`;
+    const message = `attach is required: select the proxies that load the filters, by selector or targetRefs`;
     return [problem("attach-missing", "spec.attach", message)];
   }
   const found = attachments.flatMap(({ attach, path }) => [
@@ -17,7 +17,7 @@ export function checkAttached(route: InferenceRoute): Problem[] {
   ]);
   const done = new Set(attachments.flatMap(({ attach }) => filtersAt(route, attach)));
   for (const name of asked.filter((each) => !done.has(each))) {
-    const message = `${name} is asked for, but no attach point does it: add it to filters of attach or alsoAttach`;
+    const message = `no attach point runs ${name}: add it to filters of attach or alsoAttach`;
     found.push(problem("filter-nowhere", `spec.${name}`, message));
   }
   return found;
@@ -36,10 +36,10 @@ function checkEnvoyFilters(route: InferenceRoute, attach: Attach, path: string):
     if (side === "waypoint") {
       const index = attach.targetRefs.findIndex(({ kind }) => kind.startsWith("Service"));
       const which = index < 0 ? path : `${path}.targetRefs[${index}]`;
-      const message = `${name} cannot be had at a waypoint (${which.slice(5)}): istio takes no EnvoyFilter there; attach to the gateway, or leave ${name.split(".")[0]} out`;
+      const message = `${name} does not work at a waypoint (${which.slice(5)}), where istio supports no EnvoyFilter: attach to the gateway, or leave ${name.split(".")[0]} out`;
       found.push(problem(`${name.split(".").at(-1)}-at-waypoint`, at, message));
     } else if (side === "client" && name === "compression") {
-      const message = `compression cannot be had in the caller's own sidecar, where canary and shadow run without a gateway: nothing would be saved on the wire`;
+      const message = `compression does not work at side client: the sidecar of the caller would compress only for the caller itself; attach compression to a gateway or side server`;
       found.push(problem("compression-at-client", at, message));
     }
   }
@@ -49,7 +49,7 @@ function checkEnvoyFilters(route: InferenceRoute, attach: Attach, path: string):
 /** A variant is chosen before a request is routed, so never beside the pods. */
 function checkSide(route: InferenceRoute, attach: Attach, path: string): Problem[] {
   if (sideOf(route, attach) !== "server" || !filtersAt(route, attach).includes("canary")) return [];
-  const message = `canary cannot run beside the pods (${path.slice(5)}.side server): the caller's proxy has already chosen; use side client or gateway`;
+  const message = `canary cannot run beside the pods (${path.slice(5)}.side server): the caller's proxy has already chosen the variant; use side client or gateway`;
   return [problem("canary-at-server", "spec.canary", message)];
 }
 

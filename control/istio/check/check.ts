@@ -33,14 +33,15 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
 function checkService({ service }: RouteSpec): Problem[] {
   if (service !== undefined) return [];
   const message =
-    "service is required: Istio knows the pods by their Kubernetes Service or by service.externalHost";
+    "service is required: Istio finds the pods by their Kubernetes Service or by service.externalHost";
   return [problem("missing-field", "spec.service", message)];
 }
 
 /** Istio turns no filter off for single paths. */
 function checkExcept({ except }: RouteSpec): Problem[] {
   if (except.length === 0) return [];
-  const message = "except is for plain Envoys alone: Istio cannot turn the filters off for a path";
+  const message =
+    "except works only with plain Envoys: Istio cannot turn off the filters for a path";
   return [problem("except-in-istio", "spec.except", message)];
 }
 
@@ -64,10 +65,10 @@ function checkSubsets(spec: RouteSpec): Problem[] {
     const key = JSON.stringify(sortedRecord(variant.labels));
     const twin = seen.get(key);
     if (key === "{}") {
-      const message = `variant ${variant.name} has no labels: istio tells variants apart by pod labels`;
+      const message = `variant ${variant.name} has no labels: istio distinguishes variants by pod labels`;
       found.push(problem("variant-labels-missing", path, message));
     } else if (twin !== undefined) {
-      const message = `labels of variant ${variant.name} are those of ${twin}: both would select the same pods`;
+      const message = `variants ${variant.name} and ${twin} have the same labels and would select the same pods`;
       found.push(problem("variant-labels-same", path, message));
     } else seen.set(key, variant.name);
   }
@@ -79,7 +80,7 @@ function checkFallback({ service, variants }: RouteSpec): Problem[] {
   if (!service?.externalHost) return [];
   return variants.flatMap(({ fallbackEndpoints, name }, index) => {
     if (fallbackEndpoints.length === 0) return [];
-    const message = `variant ${name} has pods in reserve, which istio does not know: leave fallbackEndpoints out`;
+    const message = `variant ${name} has fallbackEndpoints, which istio does not support: leave them out`;
     return [problem("fallback-endpoints", `spec.variants[${index}].fallbackEndpoints`, message)];
   });
 }
@@ -88,7 +89,7 @@ function checkFallback({ service, variants }: RouteSpec): Problem[] {
 function checkPools({ variants }: RouteSpec): Problem[] {
   return variants.flatMap(({ inferencePool, name }, index) => {
     if (inferencePool === "") return [];
-    const message = `variant ${name} is an InferencePool, whose picker only an HTTPRoute reaches: render with --target gateway-api`;
+    const message = `variant ${name} uses an InferencePool, which only an HTTPRoute can reach: render with --target gateway-api`;
     return [problem("pool-needs-http-route", `spec.variants[${index}].inferencePool`, message)];
   });
 }
@@ -97,7 +98,7 @@ function checkPools({ variants }: RouteSpec): Problem[] {
 function checkCopies({ shadow }: RouteSpec): Problem[] {
   if (shadow?.maxTokens === undefined || !mirrors(shadow) || shadow.arrival) return [];
   const message =
-    "istio clamps copies only where they arrive: name the pods in spec.shadow.arrival";
+    "maxTokens of copies needs spec.shadow.arrival under istio, which selects the pods that receive them";
   return [problem("copies-unclamped", "spec.shadow.maxTokens", message)];
 }
 
@@ -109,21 +110,31 @@ function checkFault({ fault }: RouteSpec): Problem[] {
     cutAfter: fault.cutAfter,
   });
   if (fault.kibibytesPerSecond !== undefined) {
-    const message = "istio cannot slow answers down: leave kibibytesPerSecond out";
+    const message = "istio cannot limit the rate of responses: leave kibibytesPerSecond out";
     found.push(problem("fault-slow", `${path}.kibibytesPerSecond`, message));
   }
   for (const [name, part] of Object.entries({ delay: fault.delay, abort: fault.abort }))
     if (part && part.percent === 0) {
-      const message = `${name}.percent is 0: leave ${name} out instead`;
+      const message = `${name}.percent must be above 0, not 0: leave ${name} out instead`;
       found.push(problem("fault-nothing", `${path}.${name}.percent`, message));
     }
   for (const [index, { header, value }] of fault.match.entries()) {
     const at = `${path}.match[${index}]`;
     if (fault.match.findIndex((other) => other.header === header) < index)
-      found.push(problem("match-twice", at, `istio takes one match of header ${header}, not two`));
+      found.push(
+        problem(
+          "match-twice",
+          at,
+          `header ${header} is matched twice: istio allows one match per header`,
+        ),
+      );
     if (value.case !== "present" && value.value === "")
       found.push(
-        problem("match-empty", at, `istio takes no empty ${value.case} of header ${header}`),
+        problem(
+          "match-empty",
+          at,
+          `the match of header ${header} must not have an empty ${value.case} under istio`,
+        ),
       );
   }
   return found;
@@ -146,7 +157,13 @@ function checkResilience(resilience: Resilience): Problem[] {
   for (const [index, { from, to }] of (locality?.failover ?? []).entries()) {
     const path = `${at}.locality.failover[${index}]`;
     if (from === to) {
-      found.push(problem("failover-same", path, `failover leads from ${from} to itself`));
+      found.push(
+        problem(
+          "failover-same",
+          path,
+          `failover from ${from} must lead to another region, not to ${from}`,
+        ),
+      );
     }
     for (const [side, region] of Object.entries({ from, to })) {
       if (!/[/*]/.test(region)) continue;
@@ -174,7 +191,7 @@ function checkCounts(at: string, counts: Record<string, number | undefined>): Pr
   for (const [name, count] of Object.entries(counts)) {
     if (count === undefined || count <= maxInt32) continue;
     const path = `${at}.${name}`;
-    const message = `${name} must be at most ${maxInt32}, which is istio's limit, not ${count}`;
+    const message = `${name} must be at most ${maxInt32} (istio's limit), not ${count}`;
     found.push(problem("count-limit", path, message));
   }
   return found;

@@ -18,7 +18,7 @@ export function checkFilterFailure(routes: readonly InferenceRoute[]): RouteProb
           route: routeName(route),
           code: "pass-has-no-effect",
           path: "spec.onFilterFailure",
-          message: `onFilterFailure pass has no effect: ${routeName(beside)} refuses and shares the filter at the same attach point`,
+          message: `onFilterFailure pass has no effect: ${routeName(beside)} at the same attach point has onFilterFailure refuse, and both share the filter`,
         });
   return [...found.values()];
 }

@@ -33,28 +33,40 @@ export function checkForGatewayApi(
       `the route needs ${rules} rules, and an HTTPRoute has at most ${maxRules}: use fewer variants`,
     );
   if (spec.fault)
-    refuse("gateway-api-fault", "spec.fault", "the Gateway API has no faults: render for istio");
+    refuse(
+      "gateway-api-fault",
+      "spec.fault",
+      "the Gateway API does not support faults: render with --target istio",
+    );
   if (spec.cors)
-    refuse("gateway-api-cors", "spec.cors", "not every Gateway API has CORS: render for istio");
+    refuse(
+      "gateway-api-cors",
+      "spec.cors",
+      "not every implementation of the Gateway API supports CORS: render with --target istio",
+    );
   if (spec.mesh?.delegate)
-    refuse("gateway-api-delegate", "spec.mesh.delegate", "an HTTPRoute cannot be delegated to");
+    refuse(
+      "gateway-api-delegate",
+      "spec.mesh.delegate",
+      "the Gateway API does not support delegation: render with --target istio",
+    );
   if (spec.service?.externalHost)
     refuse(
       "gateway-api-external",
       "spec.service.externalHost",
-      "an HTTPRoute leads to Services and InferencePools, not to a ServiceEntry: render for istio",
+      "an HTTPRoute cannot route to a ServiceEntry: render with --target istio",
     );
   if ((spec.resilience?.retries?.attempts ?? 0) > 0 && gatewayApiChannel !== "experimental")
     refuse(
       "gateway-api-retries",
       "spec.resilience.retries",
-      "retries are in the experimental channel of the Gateway API only: render with --gateway-api-channel experimental",
+      "retries exist only in the experimental channel of the Gateway API: render with --gateway-api-channel experimental",
     );
   if (spec.resilience?.firstByteTimeout)
     refuse(
       "gateway-api-first-byte",
       "spec.resilience.firstByteTimeout",
-      "the Gateway API has no time until the first byte: leave it out, or render for istio",
+      "the Gateway API does not support firstByteTimeout: leave it out, or render with --target istio",
     );
   const { perTryTimeout } = spec.resilience?.retries ?? {};
   const { timeout } = spec.resilience ?? {};
@@ -85,14 +97,14 @@ function checkBackends(
       refuse(
         "variant-backend-missing",
         path,
-        `variant ${name} has neither service nor inferencePool: the Gateway API knows no subsets`,
+        `variant ${name} needs service or inferencePool: the Gateway API has no subsets`,
       );
     const twin = seen.get(`${inferencePool !== ""} ${backend}`);
     if (backend !== "" && twin !== undefined)
       refuse(
         "variant-backend-same",
         path,
-        `variant ${name} has the backend of ${twin}: ${backend}`,
+        `variants ${name} and ${twin} have the same backend ${backend}`,
       );
     seen.set(`${inferencePool !== ""} ${backend}`, name);
   }

@@ -37,7 +37,7 @@ export function reportConflicts(
   const service = serviceHosts(spec, metadata.namespace);
   const taken = rules[catchAll];
   if (taken && !leadsTo(taken, service, existing.metadata.namespace)) {
-    const message = `rule ${catchAll + 1} of VirtualService ${name} takes every request and leads elsewhere: weir's rules would never be reached, or take its place`;
+    const message = `rule ${catchAll + 1} of VirtualService ${name} matches every request and routes elsewhere; weir's rules would never be reached, or would replace it: remove it or give it a narrower match`;
     report("merge-catch-all", "spec.hosts", message);
   }
   // Istio takes the first rule that matches.
@@ -46,7 +46,7 @@ export function reportConflicts(
       report(
         "merge-shadowed",
         "spec.hosts",
-        `rule ${rules.indexOf(rule) + 1} of VirtualService ${name} (${described(rule)}) leads to the route's own Service before weir's rules: its requests would reach pods without a limit, and of any variant; delete the rule, or let it lead elsewhere`,
+        `rule ${rules.indexOf(rule) + 1} of VirtualService ${name} (${described(rule)}) routes to the same Service before weir's rules: its requests would reach pods of any variant without limits; delete the rule, or let it lead elsewhere`,
       );
   for (const kind of ["tls", "tcp"])
     for (const rule of (there[kind] ?? []) as HttpRule[])
@@ -54,11 +54,11 @@ export function reportConflicts(
         report(
           "merge-shadowed",
           "spec.hosts",
-          `a ${kind} rule of VirtualService ${name} leads to the route's own Service past weir's rules: delete it, or let it lead elsewhere`,
+          `a ${kind} rule of VirtualService ${name} routes to the same Service and bypasses weir's rules: delete it, or let it lead elsewhere`,
         );
 }
 
-/** What a rule whose place Weir's rules take said, and they do not. */
+/** Settings of a replaced rule that Weir's rules do not have. */
 export function reportTaken(taken: HttpRule, mine: HttpRule, path: string, lose: Report): void {
   const { match: _, name: __, route, mirror, mirrorPercent, mirrorPercentage, ...rest } = taken;
   const mirrors = mirrorsOf(taken);
@@ -71,7 +71,7 @@ export function reportTaken(taken: HttpRule, mine: HttpRule, path: string, lose:
       lose(
         "merge-loss",
         `spec.${at}.weight`,
-        `${at}: weight ${weight ?? 0} to ${host} gives way to the variants' weights`,
+        `${at}: weight ${weight ?? 0} to ${host} is replaced by the variants' weights`,
       );
   });
 }

@@ -11,7 +11,7 @@ const choices = ["simple", "consistentHash"];
 
 /**
  * Weir's subsets and policy in an existing DestinationRule: subsets of other
- * names stay, and so do fields of the policy that the route says nothing about.
+ * names stay, and so do fields of the policy that the route does not set.
  */
 export function mergeDestinationRule(
   manifest: Manifest,
@@ -46,7 +46,7 @@ export function mergeDestinationRule(
     lose(
       "merge-loss",
       "spec.resilience",
-      `trafficPolicy.portLevelSettings of port ${(port as JsonObject | undefined)?.number} stays, and Istio takes nothing of the route's resilience for that port`,
+      `trafficPolicy.portLevelSettings of port ${(port as JsonObject | undefined)?.number} is kept, so Istio ignores the route's resilience for that port`,
     );
   return {
     object: {

@@ -40,7 +40,7 @@ export function mergeHttpRoute(
     report(
       "merge-catch-all",
       "spec.hosts",
-      `rule ${rules.indexOf(catchAll) + 1} of HTTPRoute ${name} takes every request and leads elsewhere: weir's rules would take its place`,
+      `rule ${rules.indexOf(catchAll) + 1} of HTTPRoute ${name} matches every request and routes elsewhere; weir's rules would replace it: remove it or give it a narrower match`,
     );
   // The Gateway API prefers the more specific match, wherever the rule stands.
   for (const rule of others)
@@ -48,7 +48,7 @@ export function mergeHttpRoute(
       report(
         "merge-shadowed",
         "spec.hosts",
-        `rule ${rules.indexOf(rule) + 1} of HTTPRoute ${name} (${JSON.stringify(rule.matches)}) leads to the route's own backend past weir's rules: its requests would reach pods without a limit, and of any variant; delete the rule, or let it lead elsewhere`,
+        `rule ${rules.indexOf(rule) + 1} of HTTPRoute ${name} (${JSON.stringify(rule.matches)}) routes to the same backend and bypasses weir's rules: its requests would reach pods of any variant without limits; delete the rule, or let it lead elsewhere`,
       );
   const { backendRefs, matches: _, ...kept } = catchAll ?? {};
   const merged = mine.map((rule) => inherit(rule, kept));
@@ -63,7 +63,7 @@ export function mergeHttpRoute(
     report(
       "http-route-rules",
       "spec.variants",
-      `HTTPRoute ${name} would have ${others.length + merged.length} rules, and may have at most ${maxRules}`,
+      `HTTPRoute ${name} would have ${others.length + merged.length} rules: at most ${maxRules} are allowed`,
     );
   return {
     object: {

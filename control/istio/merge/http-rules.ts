@@ -48,7 +48,7 @@ export function destinationsOf(rule: HttpRule): JsonObject[] {
   return (rule.route ?? []).map(({ destination }) => (destination ?? {}) as JsonObject);
 }
 
-/** The old single mirror in the words of the list. */
+/** Converts the old single mirror to an entry of the list. */
 export function mirrorsOf(rule: HttpRule): JsonObject[] {
   const { mirror, mirrorPercent, mirrorPercentage } = rule;
   if (mirror === undefined) return (rule.mirrors as JsonObject[] | undefined) ?? [];

@@ -20,7 +20,7 @@ export interface Merged {
   problems: RouteProblem[];
   /**
    * What the objects said before they were Weir's and do not say any more, as the
-   * route says something else: for whoever adopts them to read.
+   * route sets something else, so that the user who adopts them can check.
    */
   losses: RouteProblem[];
 }
@@ -54,13 +54,13 @@ export function mergeExisting(
       refuse(
         "merge-several",
         "metadata.name",
-        `${only.kind}s ${all} are all about this: merge them first`,
+        `${only.kind}s ${all} configure the same host: merge them into one first`,
       );
       return manifest;
     }
     const owner = only.metadata.ownerReferences?.find(({ controller }) => controller);
     if (owner) {
-      const message = `${what} belongs to ${owner.kind} ${owner.name}, which would undo every change: delegate to the route (mesh.delegate) or take it from its owner`;
+      const message = `${what} belongs to ${owner.kind} ${owner.name}, which would undo every change: use mesh.delegate, or remove its owner reference`;
       refuse("merge-owned", "metadata.name", message);
       return manifest;
     }

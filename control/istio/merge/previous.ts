@@ -4,7 +4,7 @@ import { type RouteState, RouteStateSchema } from "../../gen/weir/v1/service_pb.
 import type { KubernetesObject } from "../../objects/index.ts";
 import { bucketCount, initialBuckets, toPercent } from "../../route/index.ts";
 
-/** What the filters of an object are told of one route; only what is read here. */
+/** The part of an object's filter configuration for one route that is read here. */
 interface Policy {
   name?: string;
   canary?: { buckets?: JsonValue[] };

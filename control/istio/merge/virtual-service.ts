@@ -121,7 +121,7 @@ function inherit(rule: HttpRule, kept: JsonObject | undefined): HttpRule {
   });
 }
 
-/** Both sides' members; lists without repeats, and the later one where both say something. */
+/** Merges the members of both; lists without duplicates, and the later value if both set it. */
 function joined(a: JsonValue | undefined, b: JsonValue | undefined): JsonValue | undefined {
   if (a === undefined || b === undefined) return b ?? a;
   if (Array.isArray(a) && Array.isArray(b)) return [...new Set([...a, ...b])];

@@ -51,7 +51,7 @@ export interface ChainFilter {
   onRoute: JsonObject;
 }
 
-/** An answer whose headers say so is left alone, though the request asked for it. */
+/** A response with these headers is not compressed, even if the request accepts it. */
 const veto: JsonObject = {
   matcher_list: {
     matchers: [

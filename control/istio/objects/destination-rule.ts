@@ -9,7 +9,7 @@ import { hostOf } from "./backend.ts";
 import { exportTo } from "./export-to.ts";
 import { copiesPolicy, trafficPolicy, trafficPolicyOrigins } from "./traffic-policy.ts";
 
-/** What all routes say about one host: Istio wants it in one DestinationRule. */
+/** The settings of all routes for one host: Istio needs them in one DestinationRule. */
 export interface Host {
   host: string;
   namespace: string;
@@ -26,7 +26,7 @@ export function destinationRules(hosts: readonly Host[]): Manifest[] {
   return hosts.map(destinationRule);
 }
 
-/** What routes on one Service say against each other; found before anything is rendered. */
+/** Conflicts between routes on one Service; found before anything is rendered. */
 export function checkSharedHosts(hosts: readonly Host[]): RouteProblem[] {
   const found: RouteProblem[] = [];
   for (const { host, routes: sharing, subsets } of hosts) {
@@ -34,7 +34,7 @@ export function checkSharedHosts(hosts: readonly Host[]): RouteProblem[] {
     for (const route of others) {
       const mine = JSON.stringify(policyOf(route));
       if (mine !== JSON.stringify(policyOf(first))) {
-        const message = `service ${host} already gets other settings from ${routeName(first)}: resilience, tls and mesh.exportTo of routes on one service must be the same`;
+        const message = `service ${host} already has other settings from route ${routeName(first)}: routes of one service must have the same resilience, tls and mesh.exportTo`;
         found.push({
           route: routeName(route),
           code: "service-differs",
@@ -46,7 +46,7 @@ export function checkSharedHosts(hosts: readonly Host[]): RouteProblem[] {
         const known = subsets.get(variant.name);
         if (known === undefined || hostOf(route.spec as RouteSpec, variant) !== host) continue;
         if (labelsText(known.variant) === labelsText(variant)) continue;
-        const message = `variant ${variant.name} of service ${host} already has other labels in ${routeName(known.route)}`;
+        const message = `variant ${variant.name} of service ${host} already has other labels in route ${routeName(known.route)}`;
         found.push({
           route: routeName(route),
           code: "variant-differs",

@@ -64,7 +64,7 @@ export function reportCluster(point: AttachPoint, to: ReportTo | undefined): Man
 export function checkReportTo({ address }: ReportTo): string | undefined {
   const port = Number(/^(?:[a-z0-9.-]+|\[[0-9a-f:]+\]):(\d{1,5})$/.exec(address)?.[1]);
   if (port >= 1 && port <= 65_535) return undefined;
-  return `address of the control service "${address}" must be HOST:PORT, as the proxies' DNS knows it`;
+  return `address of the control service "${address}" must be HOST:PORT that the proxies can resolve`;
 }
 
 function clusterName(point: AttachPoint): string {

@@ -35,7 +35,7 @@ export function checkTelemetry(points: AttachPoint[]): RouteProblem[] {
         route: routeName(route),
         code: "telemetry-differs",
         path: "spec.mesh.telemetry",
-        message: `the attached proxies already get another telemetry from ${routeName(first as InferenceRoute)}: they have one for all routes`,
+        message: `mesh.telemetry differs from that of route ${routeName(first as InferenceRoute)}: routes on the same proxies must have the same telemetry`,
       }));
   });
 }

@@ -4,7 +4,7 @@ import { filterFailureOf } from "../../route/index.ts";
 import { type AttachPoint, selection } from "../attach.ts";
 import { defined, type Manifest, metadataFor } from "../manifest.ts";
 
-/** Where the filters' code comes from, and what they are told. */
+/** Where the filters' code comes from, and their configuration. */
 export interface FilterCode {
   /** file, http(s) or oci URL of weir.wasm. */
   wasmUrl: string;
@@ -69,7 +69,7 @@ export function filterOrigin(point: AttachPoint, kind: string): string {
   return `${kind} of ${point.routes.join(", ")}: spec.attach`;
 }
 
-/** The part that both kinds write alike: code, what it is told, and what happens when it fails. */
+/** The part that both kinds share: code, configuration and failure policy. */
 export function wasm(code: FilterCode): JsonObject {
   return defined({
     url: code.wasmUrl,

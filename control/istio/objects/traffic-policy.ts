@@ -12,7 +12,7 @@ import { sortedRecord } from "../attach.ts";
 import { durationText } from "../duration.ts";
 import { defined, definedOrNothing, type Origin } from "../manifest.ts";
 
-/** What a DestinationRule says about all pods of a host. */
+/** The settings of a DestinationRule for all pods of a host. */
 export function trafficPolicy(spec: RouteSpec): JsonObject {
   const resilience = spec.resilience;
   const outlier = resilience?.outlier;

@@ -174,7 +174,7 @@ export function checkModules(
       route: routeName(route),
       code: "token-limit-wasm-url",
       path: "spec.tokens",
-      message: `token-limit.wasm cannot be told from wasm url "${wasmUrl}": give its own with --token-limit-wasm-url`,
+      message: `cannot locate token-limit.wasm next to wasm url "${wasmUrl}": give its URL with --token-limit-wasm-url`,
     });
   }
   const fullUrl = besideWeir(wasmUrl, "weir-full");
@@ -186,7 +186,7 @@ export function checkModules(
       route: full ?? routeName(arrival),
       code: "wasm-sha256",
       path: "wasmSha256",
-      message: `wasm sha256 is that of ${wasmUrl}, but weir-full.wasm is needed: give its url and digest`,
+      message: `wasm sha256 belongs to ${wasmUrl}, but the routes need weir-full.wasm: give the URL and digest of weir-full.wasm`,
     });
   }
   return found;

@@ -3,7 +3,7 @@ import { counterNames, histogramNames, type Observation } from "../../report/ind
 
 /**
  * Answers of these kinds are failures of the variant, for the success rate, beside those that
- * tell of an error in spite of a status of success. A 501 is none of them: it says that this
+ * contain an error despite a success status. A 501 is none of them: it says that this
  * server has no such endpoint.
  */
 const failedClasses = ["5xx", "none"];
@@ -19,7 +19,7 @@ export interface RateCheck {
   alsoBad?: string;
   /** Percentage points. */
   tolerance: number;
-  /** Shown as the share of the others: a success rate of 99.7 % is 0.3 % of failed answers. */
+  /** Judged by the complement: a success rate of 99.7 % is 0.3 % of failed responses. */
   inverted?: true;
 }
 

@@ -12,7 +12,7 @@ import { hangsAmong, slowestKept, slowestOf } from "./hangs.ts";
 import { boundOfShare } from "./sequential.ts";
 import { above, below, sampleOf, type Tally, tally } from "./trials.ts";
 
-/** Fewer answers than this condemn no one. */
+/** Minimum number of responses for a failing verdict. */
 export const fewest = 20;
 /** Standard deviations that the stable variant's own numbers may be off. */
 const stableZ = 3;
@@ -21,7 +21,7 @@ const stableZ = 3;
  * the most: of shares, whose tolerance is added, and of values, by which it is multiplied.
  */
 const passZ = { share: 0.5, value: 1 };
-/** Milliseconds that no one feels: no time is worse because of them. */
+/** Differences below this many milliseconds are imperceptible and never count as worse. */
 const slackMs = 5;
 
 /** What the two variants' users got in the same window. */
@@ -85,7 +85,7 @@ function rateComparison(
   return shareComparison(name, sample, base, { tolerance, inverted: inverted === true, earlier });
 }
 
-/** Requests that wait for longer than the stable variant's slowest did: they are told before they end. */
+/** Requests that wait for longer than the stable variant's slowest did: they are reported before they end. */
 function hangComparison(
   { tolerance }: WantedCheck,
   { canary, stable }: Window,

@@ -3,7 +3,7 @@ import { counterNames, type Observation, totalOf } from "../../report/index.ts";
 import { hangs } from "./checks.ts";
 import type { Tally } from "./trials.ts";
 
-/** How long the filters tell that a request has waited, as they label it: what is shorter is slow, and for the checks of times. */
+/** Labels of the filters for how long a request has waited: what is shorter is slow, and for the checks of times. */
 export const waits = ["4s", "8s", "16s", "32s", "64s", "128s"] as const;
 /** A wait that fewer than this share of a variant's requests reach is longer than its slowest. */
 const slowestShare = 0.01;

@@ -12,7 +12,7 @@ const maxNeeded = 2_000;
 
 /**
  * Workers of a proxy tell what they counted up to a second late: requests that the step
- * before has split are told of when the proxy runs this one. Where the share does not agree
+ * before has split are reported when the proxy runs this one. Where the share does not agree
  * it is therefore counted anew, and only as many requests as the doubt rested on, and which
  * agree, clear it. At 100 % a handful of late ones would otherwise never be outweighed.
  * @param mark what was known when the proxies ran the step

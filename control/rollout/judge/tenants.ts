@@ -7,7 +7,7 @@ import { hangsAmong, waits } from "./hangs.ts";
 import { failsAt, judge, passesAt } from "./judge.ts";
 import { messageOf } from "./verdict-message.ts";
 
-/** The tenants that the canary is worse for than for the others. */
+/** The tenants for whom the canary is worse than for other tenants. */
 export interface TenantVerdicts {
   /** Whom to pin to the stable variant now, with what is worse. */
   worse: readonly Verdict[];
@@ -29,7 +29,7 @@ export interface TenantFacts {
   /** What users of all tenants got. */
   window: Window;
   tenants: ReadonlyMap<string, TenantWindow>;
-  /** What is said of such a window as a whole. */
+  /** The verdicts for such a window as a whole. */
   judged(window: Window): Verdict[];
   /** Whether a check counts at this stage. */
   counts(verdict: Verdict): boolean;
@@ -80,7 +80,7 @@ export function tenantsIn(facts: TenantFacts): TenantVerdicts {
     suspects: suspects.slice(0, maxShown),
     ...(worse.length > room
       ? {
-          tooMany: `more tenants than the ${maxPinned} that may be pinned are worse off, now ${names}: ${worse[0]?.message}`,
+          tooMany: `more tenants get worse results than maxPinnedTenants ${maxPinned} allows to pin, now ${names}: ${worse[0]?.message}`,
         }
       : {}),
   };

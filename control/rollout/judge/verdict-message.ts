@@ -6,7 +6,7 @@ export function messageOf(verdict: Verdict, minimum: number): string {
   const sign = unit === "percent" ? " %" : ` ${unit}`;
   const numbers = `canary ${number(canary)}${sign}, stable ${number(stable)}${sign}, limit ${number(limit)}${sign}`;
   const sizes = `${Math.round(canarySample)} and ${Math.round(stableSample)} answers`;
-  if (outcome === "missing") return `${check} missing: no answer of the canary was measured for it`;
+  if (outcome === "missing") return `${check} missing: no response of the canary was measured`;
   if (outcome !== "inconclusive") return `${check} ${outcome}: ${numbers}, over ${sizes}`;
   const fewer = Math.min(canarySample, stableSample);
   if (fewer < minimum) return `${check}: ${numbers}, over ${sizes}; ${minimum} of each are needed`;

@@ -1,7 +1,7 @@
 import type { Analysis, Verdict } from "../../gen/weir/v1/rollout_pb.ts";
 import type { Voices } from "../../report/index.ts";
 
-/** One proxy whose word nearly all of the evidence is. */
+/** The one proxy that reported nearly all of the evidence. */
 export interface LoneVoice {
   node: string;
   /** Of the canary's answers. */
@@ -13,8 +13,8 @@ export interface LoneVoice {
 const defaultMaxPercent = 90;
 
 /**
- * The proxy that told of more of the canary's answers than one may, where there are others.
- * @param before what all proxies had told when the evidence began
+ * The proxy that reported a larger share of the canary's responses than one proxy may, if there are others.
+ * @param before what all proxies had reported when the evidence began
  */
 export function loneVoice(
   analysis: Analysis | undefined,
@@ -40,12 +40,12 @@ export function loneVoice(
     : undefined;
 }
 
-/** A check that hangs on one proxy's word says so, and passes no more; what fails fails all the same. */
+/** Makes checks that rest on one proxy's reports inconclusive instead of passing; failures stay failures. */
 export function weigh(verdicts: readonly Verdict[], voice: LoneVoice | undefined): void {
   if (voice === undefined) return;
   for (const verdict of verdicts) {
     if (verdict.outcome !== "pass" && verdict.outcome !== "fail") continue;
     if (verdict.outcome === "pass") verdict.outcome = "inconclusive";
-    verdict.message += `; ${voice.percent.toFixed(0)} % of the canary's answers are the word of ${voice.node} alone, one of ${voice.wanted} proxies`;
+    verdict.message += `; ${voice.percent.toFixed(0)} % of the canary's responses were reported by ${voice.node} alone, one of ${voice.wanted} proxies`;
   }
 }

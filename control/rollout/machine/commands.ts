@@ -32,7 +32,7 @@ export type Answer =
 export function begin(rollout: Rollout, route: InferenceRoute, now: Date): RolloutState {
   const spec = rollout.spec as RolloutSpec;
   const first = stagesOf(spec)[0];
-  if (first === undefined) throw new RangeError("a rollout has at least its bake");
+  if (first === undefined) throw new RangeError("a rollout must have at least its bake");
   return create(RolloutStateSchema, {
     rollout,
     phase: "running",
@@ -67,7 +67,7 @@ export function command(state: RolloutState, asked: Command, reason: string): An
     return { refusal: `the rollout has ended (${state.phase}: ${state.reason})` };
   if (asked.kind === "rollback") return rolledBack(state, reason || "rolled back by hand", []);
   if (state.phase === "rolling-back")
-    return { refusal: `the rollout is going back: ${state.reason}` };
+    return { refusal: `the rollout is already rolling back: ${state.reason}` };
   switch (asked.kind) {
     case "pause":
       if (state.phase === "paused") return { refusal: `already paused: ${state.reason}` };

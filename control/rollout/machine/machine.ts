@@ -40,9 +40,9 @@ export interface StepInputs {
   gates: readonly GateStatus[];
 }
 
-/** Why a rollout stands still whose route was edited so that nothing tells what its users get. */
+/** Why a rollout pauses when its route was edited so that responses are no longer measured. */
 const unmeasured =
-  "the proxies do not measure the route's answers any more: set its spec.tokens.measure to true, then resume";
+  "the proxies no longer measure the route's responses: set spec.tokens.measure of the route to true, then resume";
 const defaultPatienceMs = 600_000;
 const defaultBlindMs = 120_000;
 
@@ -100,11 +100,15 @@ function retreat(state: RolloutState, inputs: StepInputs): Decision | undefined 
   if (gate) return rollback(state, `gate ${gate.name}: ${gate.message}`, verdicts);
   const missing = verdicts.find(({ outcome }) => outcome === "missing");
   if (missing && inputs.blindMs >= milliseconds(spec.analysis?.blind, defaultBlindMs))
-    return rollback(state, `blind for ${showTime(inputs.blindMs)}: ${missing.message}`, verdicts);
+    return rollback(
+      state,
+      `no measurements for ${showTime(inputs.blindMs)}: ${missing.message}`,
+      verdicts,
+    );
   return helps ? pin(state, worse, verdicts) : undefined;
 }
 
-/** Reasons to stand still until someone looks. */
+/** Reasons to pause until someone resumes. */
 function halt(state: RolloutState, inputs: StepInputs): Decision | undefined {
   if (state.phase === "paused")
     return { kind: "wait", waitingFor: [`resume or promotion: ${state.reason}`], next: "nothing" };
@@ -149,7 +153,7 @@ function advance(state: RolloutState, inputs: StepInputs, spec: RolloutSpec): De
   return enter(state, spec, next, inputs.verdicts);
 }
 
-/** Whether someone took the step's evidence upon themselves. */
+/** Whether someone promoted the step without its evidence. */
 function isPromoted({ promoted, step }: RolloutState): boolean {
   return promoted !== undefined && promoted >= step;
 }
@@ -160,7 +164,7 @@ export function nextStage(spec: RolloutSpec, { index }: Stage): Stage | undefine
 }
 
 function allTaken({ pins, rollout }: RolloutState): string {
-  const all = "every step was taken";
+  const all = "all steps are done";
   if (pins.length === 0) return all;
   const names = pins.map(({ tenant }) => tenant).join(", ");
   return `${all}; pinned to ${rollout?.spec?.stable} as before: ${names}`;
@@ -204,7 +208,7 @@ function rateWaits(
   if (maxPercentPerMinute === undefined || next.weight <= stage.weight) return [];
   const leftMs = ((next.weight - stage.weight) / maxPercentPerMinute) * 60_000 - sinceGrowthMs;
   return leftMs > 0
-    ? [`${showTime(leftMs)} more, to gain at most ${maxPercentPerMinute} % a minute`]
+    ? [`${showTime(leftMs)} more, because of maxPercentPerMinute ${maxPercentPerMinute}`]
     : [];
 }
 

@@ -44,7 +44,7 @@ export function rollback(
   return { kind: "write", ...rolledBack(state, reason, verdicts) };
 }
 
-/** The way back, for the machine and for whoever asks for it. */
+/** The rollback, for the machine and for the command. */
 export function rolledBack(state: RolloutState, reason: string, verdicts: readonly Verdict[]) {
   return {
     state: changed(state, verdicts, (after) => {
@@ -60,7 +60,7 @@ export function rolledBack(state: RolloutState, reason: string, verdicts: readon
   };
 }
 
-/** The tenants that are worse off stay on the stable variant; the others go on, with evidence gathered anew. */
+/** Pins the tenants with worse results to the stable variant; evidence for the rest starts again from zero. */
 export function pin(
   state: RolloutState,
   worse: readonly Verdict[],

@@ -15,13 +15,13 @@ export interface ProofStatus {
 }
 
 const defaultDeadlineMs = 60_000;
-/** More names than this no one reads. */
+/** Maximum number of names in a message. */
 const maxNamed = 3;
 
 /** How far the proxies are. */
 interface FleetProgress {
   applied: Pick<Applied, "applied" | "wanted" | "behind">;
-  /** Words for when there is none. */
+  /** Message when there is no proxy. */
   nobody?: string;
 }
 
@@ -38,7 +38,7 @@ export function proofOf(
 ): ProofStatus {
   const { applied, wanted, behind } = fleet;
   const counts = { applied, wanted };
-  // Whoever refused before says nothing about the step: it is one that does not run it.
+  // A refusal of an earlier change says nothing about this step: the proxy only counts as behind.
   const refused = behind.filter((each) => each.refused && !each.refusedBefore);
   if (refused.length > 0)
     return {
@@ -51,14 +51,14 @@ export function proofOf(
     return { ...counts, status: "proven", message: `applied on ${applied} of ${wanted}` };
   const lacking =
     enough && share
-      ? `the canary got ${share.seen.toFixed(1)} % of ${share.requests} requests, which its weight does not explain`
+      ? `the canary got ${share.seen.toFixed(1)} % of ${share.requests} requests, which does not match its weight`
       : wanted === 0
         ? nobody
         : `applied on ${applied} of ${wanted}: ${named(behind)}${more(behind.length)}`;
   const deadlineMs = milliseconds(proof?.deadline, defaultDeadlineMs);
   if (waitedMs < deadlineMs) return { ...counts, status: "pending", message: lacking };
   const message = `not proven within ${showTime(deadlineMs)}: ${lacking}`;
-  // Nobody at all is no one to go on with.
+  // Without any proxy there is nothing to continue with.
   return proof?.onDeadline === "continue" && applied > 0
     ? { ...counts, status: "proven", message }
     : { ...counts, status: "overdue", message };

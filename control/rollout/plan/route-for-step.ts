@@ -81,22 +81,22 @@ export function driftOf(state: RolloutState, stored: RouteState | undefined): st
     const variant = stored?.route?.spec?.variants.find((each) => each.name === name);
     if (variant === undefined) return `the route has no variant ${name} any more`;
     if (variant.weight !== wanted)
-      return `someone else gave ${name} ${variant.weight} %; the rollout had set ${wanted} %`;
+      return `someone changed the weight of ${name} to ${variant.weight} %; the rollout had set ${wanted} %`;
   }
   const canary = stored?.route?.spec?.canary;
   if (state.salt && canary?.salt !== state.salt)
-    return `someone else gave the salt ${canary?.salt || "of the route's name"}; the rollout had set ${state.salt}`;
+    return `someone changed the salt to ${canary?.salt || "the route's name"}; the rollout had set ${state.salt}`;
   const loose =
     state.phase === "rolling-back"
       ? undefined
       : state.pins.find(({ tenant }) => canary?.pin[tenant] !== spec.stable);
   if (loose)
-    return `someone else took tenant ${loose.tenant} off ${spec.stable}; the rollout had pinned it: ${loose.reason}`;
+    return `someone removed the pin of tenant ${loose.tenant} to ${spec.stable}, which the rollout had set: ${loose.reason}`;
   if (!goesByTier(spec)) return undefined;
   const held = stored?.route?.spec?.canary?.hold?.tiers.join(", ") ?? "";
   const wanted = holdIn(state, stored?.route)?.tiers.join(", ") ?? "";
   if (held !== wanted)
-    return `someone else holds the tiers ${held || "none"} back; the rollout had held ${wanted || "none"}`;
+    return `someone changed the held tiers to ${held || "none"}; the rollout had set ${wanted || "none"}`;
   return undefined;
 }
 

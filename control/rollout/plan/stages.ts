@@ -76,7 +76,7 @@ export function showStage(spec: RolloutSpec, stage: Stage): string {
     case "pause":
       return `${of}: pause at ${stage.weight} %${whom}`;
     case "header-only":
-      return `${of}: ${spec.canary} only for those who force it`;
+      return `${of}: ${spec.canary} only for requests that force it`;
     case "shadow":
       return `${of}: copies of ${stage.mirror} % to ${spec.canary}`;
     case "bake":

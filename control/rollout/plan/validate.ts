@@ -46,7 +46,7 @@ function measuringProblems(route: InferenceRoute): Problem[] {
       code: "not-measured",
       path: "spec.analysis",
       message:
-        "the proxies do not measure this route's answers, so no step could ever pass: set spec.tokens.measure of the route to true",
+        "the proxies do not measure this route's responses, so no step could pass: set spec.tokens.measure of the route to true",
     },
   ];
 }
@@ -67,25 +67,26 @@ function variantProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
       problems.push({
         code: "shadow-weight",
         path,
-        message: `variant ${name} takes shadow traffic only: take spec.shadow off the route first`,
+        message: `variant ${name} receives only shadow traffic: remove spec.shadow from the route first`,
       });
   }
   if (spec.canary === spec.stable)
     problems.push({
       code: "same-variant",
       path: "spec.stable",
-      message: `stable must be another variant than canary, not ${spec.stable} as well`,
+      message: `stable and canary must be different variants, both are ${spec.stable}`,
     });
   if (problems.length === 0 && route.spec?.canary === undefined)
     problems.push({
       code: "no-canary",
       path: "spec.canary",
-      message: "the route has no spec.canary.stickyBy: its users would change variants at random",
+      message:
+        "the route has no spec.canary.stickyBy: without it users would change variant at random",
     });
   return problems;
 }
 
-/** Percent of the users that canary and stable share: the others keep theirs. */
+/** Percent of the users that canary and stable share; other variants keep theirs. */
 export function poolOf(spec: RolloutSpec, route: InferenceRoute): number {
   const variants = route.spec?.variants ?? [];
   const weight = (name: string) => toBuckets(find(variants, name)?.weight ?? 0);
@@ -100,7 +101,7 @@ function weightProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
       problems.push({
         code: "weight-beyond-pool",
         path,
-        message: `weight ${weight} is more than the ${pool} % that ${spec.canary} and ${spec.stable} have together`,
+        message: `weight ${weight} is more than the ${pool} % that ${spec.canary} and ${spec.stable} share`,
       });
   };
   if (spec.warmup) tooMuch("spec.warmup.weight", spec.warmup.weight);
@@ -113,7 +114,7 @@ function weightProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
       problems.push({
         code: "step-back",
         path,
-        message: `weight ${action.value} is less than the ${before} before it: steps only go up`,
+        message: `weight ${action.value} is less than ${before} of the step before: weights must not decrease`,
       });
     before = action.value;
   });
@@ -134,20 +135,20 @@ function stepProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
       problems.push({
         code: "not-with",
         path: `${path}.hold`,
-        message: "hold goes with weight only",
+        message: "hold is only allowed in a weight step",
       });
     if (action.case === "headerOnly" && route.spec?.canary?.force === undefined)
       problems.push({
         code: "no-force",
         path: `${path}.headerOnly`,
-        message: "the route has no spec.canary.force, so no one could reach the variant",
+        message: "the route has no spec.canary.force, so no request could reach the variant",
       });
     if (action.case === "shadow" && action.value.duration && !spec.analysis?.queries.length)
       problems.push({
         code: "no-evidence",
         path: `${path}.shadow.duration`,
         message:
-          "the answers to copies are thrown away before Weir sees them: add analysis.queries, or leave out duration so that the step waits for a promotion",
+          "responses to copies are dropped before Weir can measure them: add analysis.queries, or leave out duration so that the step waits for a promotion",
       });
   });
   return problems;
@@ -164,12 +165,12 @@ function saltProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
     {
       code: "salt-moves-users",
       path: "spec.salt",
-      message: `a fresh salt would move users who do not go to ${spec.canary}: ${shares}; it needs all of them on ${spec.stable}, or leave spec.salt out`,
+      message: `a new salt would move users between other variants (${shares}): give all their weight to ${spec.stable} first, or leave spec.salt out`,
     },
   ];
 }
 
-/** Tiers only ever join: whom a step has, all later ones have. */
+/** Tiers can only be added: each step includes the tiers of all earlier ones. */
 function tierProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
   if (!goesByTier(spec)) return [];
   const known = Object.keys(route.spec?.rateLimit?.tiers ?? {});
@@ -178,20 +179,20 @@ function tierProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
     problems.push({
       code: "not-with",
       path: "spec.steps",
-      message: "the route has a spec.canary.hold of its own: take it off first",
+      message: "the route sets spec.canary.hold: remove it first",
     });
   let before: readonly string[] | undefined = [];
   spec.steps.forEach(({ action, tiers }, i) => {
     const path = `spec.steps[${i}].tiers`;
     if (tiers.length > 0 && action.case !== "weight")
-      problems.push({ code: "not-with", path, message: "tiers goes with weight only" });
+      problems.push({ code: "not-with", path, message: "tiers is only allowed in a weight step" });
     if (action.case !== "weight") return;
     for (const tier of tiers)
       if (!known.includes(tier))
         problems.push({
           code: "unknown-tier",
           path,
-          message: `tier "${tier}" is not one of ${known.join(", ") || "the route's, which has none"}`,
+          message: `tier "${tier}" is not one of ${known.join(", ") || "the route's tiers: it has none"}`,
         });
     const lost =
       tiers.length === 0 ? [] : (before ?? known).filter((tier) => !tiers.includes(tier));
@@ -199,7 +200,7 @@ function tierProblems(spec: RolloutSpec, route: InferenceRoute): Problem[] {
       problems.push({
         code: "step-back",
         path,
-        message: `the step before also had ${lost.join(", ")}: tiers only join`,
+        message: `tiers must include ${lost.join(", ")} of the step before: tiers can only be added`,
       });
     before = tiers.length > 0 ? tiers : undefined;
   });
@@ -213,7 +214,7 @@ function analysisProblems(spec: RolloutSpec, sources: Sources): Problem[] {
       problems.push({
         code: "not-with",
         path: `spec.analysis.checks[${i}].percentile`,
-        message: `percentile goes with ${[...timeChecks.keys()].join(", ")}, not with ${metric}`,
+        message: `percentile is only allowed with ${[...timeChecks.keys()].join(", ")}, not with ${metric}`,
       });
   });
   spec.analysis?.queries.forEach(({ min, max }, i) => {
@@ -232,7 +233,7 @@ function analysisProblems(spec: RolloutSpec, sources: Sources): Problem[] {
       problems.push({
         code: "unknown-gate",
         path: `spec.gates[${i}].name`,
-        message: `gate "${name}" is not one of ${sources.webhooks.join(", ") || "the control service's, which was started without --webhook"}`,
+        message: `gate "${name}" is not one of ${sources.webhooks.join(", ") || "the control service's gates: it was started without --webhook"}`,
       });
   });
   if (spec.capacity && !sources.pods)

@@ -26,11 +26,11 @@ export interface ObservedFleet {
   observation(route: string): Observation;
   /** The same of each tenant that the proxies measure by itself. */
   tenants(route: string): ReadonlyMap<string, Observation>;
-  /** How much of the observation is the word of each proxy. */
+  /** How much of the observation each proxy reported. */
   voices?(route: string): Voices;
   /** Milliseconds since any proxy's filters reported. */
   silentMs(): number;
-  /** Words for a fleet without a proxy. */
+  /** Message for a fleet without a proxy. */
   nobody?(): string;
 }
 
@@ -46,7 +46,7 @@ export interface EngineOptions {
   leadership?(): { fence: bigint } | undefined;
   /** The replicas that may lead instead of this one. Absent: there are none. */
   others?: {
-    /** What the one that leads told last of a rollout. */
+    /** Last progress of a rollout that the leader sent. */
     progress(name: string): RolloutProgress | undefined;
     onProgress(listener: (name: string) => void): () => void;
     /** Name of the one that leads, as far as it is known. */
@@ -173,15 +173,15 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  /** What is known before anyone who leads has looked at a state. */
+  /** Progress before a leader has evaluated a state. */
   function unseen(state: RolloutState): RolloutProgress {
     const { others } = options;
     if (others === undefined || options.leadership?.() !== undefined || hasEnded(state))
       return create(RolloutProgressSchema, { state });
     const leader = others.leader();
     const message = leader
-      ? `what the replica ${leader} says, which leads and is not followed (--peer)`
-      : "a replica that leads: none does now";
+      ? `the leader ${leader}, to which this replica has no connection (--peer)`
+      : "a leader: no replica leads now";
     return create(RolloutProgressSchema, { state, waitingFor: [message] });
   }
 

@@ -9,7 +9,7 @@ import type { Window } from "../judge/compare.ts";
 import type { StepInputs } from "../machine/machine.ts";
 import type { Decision } from "../machine/moves.ts";
 
-/** What is seen and decided, as clients are told. */
+/** What is observed and decided, as clients see it. */
 export function progressOf(
   state: RolloutState,
   { proof, verdicts, tenants }: StepInputs,

@@ -32,13 +32,13 @@ export interface Facts {
   observation: Observation;
   /** Of each tenant that is measured by itself. */
   tenants: ReadonlyMap<string, Observation>;
-  /** How much of the observation is the word of each proxy. */
+  /** How much of the observation each proxy reported. */
   voices?: Voices;
   /** Since any proxy's filters reported. */
   silentMs: number;
   queries: readonly Verdict[];
   gates: readonly GateStatus[];
-  /** Words for a fleet without a proxy. */
+  /** Message for a fleet without a proxy. */
   nobody?: string;
 }
 

@@ -48,7 +48,7 @@ function readLine(line: string, number: number): { at: number; report: ReportReq
     return { at, report: fromJson(ReportRequestSchema, report as JsonValue) };
   } catch (error) {
     const why = errorText(error);
-    throw new ReplayError(`line ${number}: report cannot be read: ${why}`);
+    throw new ReplayError(`line ${number}: cannot read report: ${why}`);
   }
 }
 

@@ -122,7 +122,7 @@ export function createSynthetic(options: SyntheticOptions): Synthetic {
     seen: number;
   }[] = [];
   let nowMs = 0;
-  /** Whose answer is made up; undefined: no one's who is told apart. */
+  /** Tenant of the synthetic response; undefined: no known tenant. */
   let caller: TenantProfile | undefined;
 
   function count(name: string, label: string, variant: string): void {

@@ -4,7 +4,7 @@ import type { PodLoad, PodLoads } from "../../loads/index.ts";
 import { type GateStatus, nextStage } from "../machine/machine.ts";
 import { stageAt } from "../plan/stages.ts";
 
-/** Tells whether a step fits the pods, by what they say about themselves. */
+/** Checks whether a step fits the pods, by their metrics. */
 export function createCapacity({
   of: loadOf,
 }: PodLoads): (state: RolloutState, route: RouteState) => GateStatus[] {
@@ -23,7 +23,7 @@ export function createCapacity({
       (sum, [, load]) => sum + (typeof load === "string" ? 0 : (load.running ?? Number.NaN)),
       0,
     );
-    // What a pod that says nothing has in work comes to the others with the step.
+    // The requests of a pod without metrics may move to the other pods.
     const silent = pods.find(([, load]) => typeof load === "string");
     const pool = state.safeWeights[spec.stable] || 100;
     const after = (running * next.weight) / pool;
@@ -45,12 +45,12 @@ export function capacityGates(
   const silent = pods.find(([, load]) => typeof load === "string");
   const { readyEndpoints = 1, queueDepth, kvCachePercent, inFlight } = capacity;
   const gates: GateStatus[] = [];
-  // What some pod does not tell may be anything.
+  // A value that a pod does not report is unknown.
   const gate = (name: string, value: number, limit: number, unit: string) =>
     gates.push({
       name,
       open: value <= limit,
-      message: `${Number.isNaN(value) ? "not told by every pod" : `${round(value)}${unit}`}, the limit is ${limit}${unit}`,
+      message: `${Number.isNaN(value) ? "not reported by every pod" : `${round(value)}${unit}`}, the limit is ${limit}${unit}`,
     });
   gates.push({
     name: "ready pods",
@@ -70,7 +70,7 @@ export function capacityGates(
   if (inFlight !== undefined) {
     const name = "in flight after the step";
     if (typeof inFlightAfter === "string")
-      gates.push({ name, open: false, message: `not known: ${inFlightAfter}` });
+      gates.push({ name, open: false, message: `unknown: ${inFlightAfter}` });
     else gate(name, inFlightAfter / ready.length, inFlight, " a pod");
   }
   return gates;

@@ -58,7 +58,7 @@ export function createPolls<T>(keptMs: number, monotonicMs: () => number) {
   };
 }
 
-/** Why something was not answered, in a few words. */
+/** A short reason for a failed request. */
 export function failureMessage(error: unknown): string {
   if (error instanceof Error && error.name === "TimeoutError") return "no answer in time";
   return causeText(error);

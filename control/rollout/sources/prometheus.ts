@@ -54,7 +54,7 @@ export function queryVerdict(query: MetricQuery, answer: QueryAnswer | undefined
       canary,
       limit: max ?? min ?? 0,
     });
-  if (answer === undefined) return verdict("inconclusive", "was not answered yet");
+  if (answer === undefined) return verdict("inconclusive", "has no answer yet");
   if ("missing" in answer) return verdict("missing", `missing: ${answer.missing}`);
   const { value, ageMs } = answer;
   if (!Number.isFinite(value)) return verdict("missing", `missing: the answer is ${value}`);
@@ -82,7 +82,7 @@ async function ask(
   url.searchParams.set("query", query);
   const response = await fetch(url, { signal, redirect: "error" });
   const text = await response.text();
-  if (text.length > maxBytes) return { missing: `an answer of ${text.length} bytes` };
+  if (text.length > maxBytes) return { missing: `the answer is too large: ${text.length} bytes` };
   if (!response.ok) return { missing: `status ${response.status}` };
   return readAnswer(text, now().getTime());
 }
@@ -105,13 +105,13 @@ export function readAnswer(body: string, nowMs: number): QueryAnswer {
         : [];
   const [sample, ...others] = samples;
   if (!Array.isArray(sample)) return { missing: "the answer is empty" };
-  if (others.length > 0) return { missing: `${samples.length} results, where one is wanted` };
+  if (others.length > 0) return { missing: `${samples.length} results instead of one` };
   const words: Record<string, number> = { "+Inf": Infinity, "-Inf": -Infinity };
   const text = String(sample[1]).trim();
   // Number() takes nothing for 0.
   const value = words[text] ?? (text === "" ? Number.NaN : Number(text));
   const atMs = typeof sample[0] === "number" ? sample[0] * 1000 : Number.NaN;
-  // How old an answer without a time is nobody knows.
+  // The age of an answer without a time is unknown.
   if (!Number.isFinite(atMs)) return { missing: "the answer has no time" };
   return { value, ageMs: Math.max(0, nowMs - atMs) };
 }

@@ -23,7 +23,12 @@ export function createWebhooks(
   return (route, state) =>
     (state.rollout?.spec?.gates ?? []).map(({ name }) => {
       const url = webhooks.get(name);
-      if (url === undefined) return { name, open: false, message: "is not known here any more" };
+      if (url === undefined)
+        return {
+          name,
+          open: false,
+          message: "is not configured in the control service any more (--webhook)",
+        };
       const body = JSON.stringify({
         name: route,
         phase: state.phase,

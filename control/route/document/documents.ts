@@ -12,10 +12,10 @@ import type { Problem } from "../problem.ts";
 
 /** Larger files are refused; a route of 10,000 tenants has about half of it. */
 const maxBytes = 1 << 20;
-/** Of one document that are told: what is broken once is often found broken all along. */
+/** Maximum number of reported errors of one document: one mistake often causes many. */
 const maxErrors = 10;
 
-/** One document of a text: where its problems are said to be, and how to read it. */
+/** One document of a text: the prefix of its problems' paths, and how to read it. */
 export interface TextDocument {
   /** Empty for the first one, then "document 2: ". */
   prefix: string;
@@ -34,7 +34,7 @@ export function readDocuments(text: string): { documents: TextDocument[]; proble
     return unread("too-large", `the file has ${size} bytes: at most ${maxBytes} are allowed`);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point.
   if (/[\u0000-\u0008\u000e-\u001f]/.test(text))
-    return unread("not-text", "the file is not text: it has control characters");
+    return unread("not-text", "the file is not a text file: it contains control characters");
   const nesting = nestingProblem(text);
   if (nesting !== undefined) return unread("yaml", `the file ${nesting}`);
   const lineCounter = new LineCounter();
@@ -64,7 +64,7 @@ export function readDocuments(text: string): { documents: TextDocument[]; proble
     documents.push({ prefix, read: () => document.toJS({ maxAliasCount: 100 }) as unknown });
   });
   if (documents.length === 0 && problems.length === 0)
-    return unread("empty", "the file has no document");
+    return unread("empty", "the file contains no document");
   return { documents, problems };
 }
 
@@ -124,10 +124,10 @@ function ambiguities(document: Document.Parsed): Problem[] {
       if (position === "key") {
         const read = oldBooleans[source.toLowerCase()] ?? value ?? "";
         if (String(read) === source) return;
-        const message = `the key ${shown} would be read as "${read}": write it in quotes`;
+        const message = `the key ${shown} would be read as "${read}": put it in quotes`;
         problems.push({ code: "ambiguous-key", path: path(), message });
       } else if (typeof value === "number" && octal.test(source)) {
-        const message = `${shown} is ${value} here and may be octal to kubectl: leave out the leading zero, or write it in quotes if it is text`;
+        const message = `${shown} is ${value} here, but kubectl may read it as octal: leave out the leading zero, or quote it if it is text`;
         problems.push({ code: "ambiguous-number", path: path(), message });
       }
     },

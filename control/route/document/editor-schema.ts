@@ -19,7 +19,7 @@ export function editorSchema(): JsonSchema {
   };
 }
 
-/** Weir's own keywords in the words that every validator knows. */
+/** Translates Weir's own keywords to ones that every validator knows. */
 function standard(schema: JsonSchema): JsonSchema {
   const out: JsonSchema = {};
   const words: string[] = [];

@@ -9,7 +9,7 @@ import { checkStructure, structureOf } from "./structure.ts";
 /** Routes of a text and everything that is wrong with them; routes is empty when anything is. */
 export interface ParsedRoutes {
   routes: InferenceRoute[];
-  /** Where the problems of each route are said to be: "", then "document 2: ". */
+  /** Prefix of the problems' paths of each route: "", then "document 2: ". */
   prefixes: string[];
   problems: Problem[];
 }
@@ -20,13 +20,13 @@ interface Draft {
   /** Without what is wrong with its shape; undefined where too much is. */
   route?: InferenceRoute;
   problems: Problem[];
-  /** Places whose values are wrong: what else is said of them would only follow from that. */
+  /** Paths with wrong values: further problems there would only be consequences. */
   faults: readonly string[];
 }
 
 /**
  * Reads one or several YAML (or JSON) documents and checks them: syntax, shape
- * and meaning, as far as each can be told. Paths of the second document on start
+ * and meaning, as far as each can be checked. Paths of the second document on start
  * with "document 2: ".
  */
 export function parseRoutes(text: string): ParsedRoutes {

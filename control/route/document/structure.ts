@@ -45,7 +45,7 @@ export function checkStructure(
   return problemsOf(errorsOf(document, message));
 }
 
-/** The shape of a document, and what can be said of its meaning all the same. */
+/** The structure of a document, and the part of it whose meaning can still be checked. */
 export interface Structure {
   problems: Problem[];
   /** Paths of the values that are wrong. */
@@ -128,7 +128,7 @@ function toProblem(error: ErrorObject): Problem {
       const near = nearest(field, known);
       return problem(
         "unknown-field",
-        `unknown field ${show(field)}${near ? `, did you mean "${near}"?` : `: known are ${known.join(", ")}`}`,
+        `unknown field ${show(field)}${near ? `, did you mean "${near}"?` : `: known fields are ${known.join(", ")}`}`,
         join(path, field),
       );
     }

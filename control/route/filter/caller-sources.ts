@@ -5,7 +5,7 @@ import { type AddressRange, addressRange, isRange } from "../address.ts";
 
 type CallerSourceInit = MessageInitShape<typeof CallerSourceSchema>;
 
-/** Header in which weir-full.wasm tells the tenant to what comes after it. */
+/** Header in which weir-full.wasm passes the tenant to later filters. */
 const tenantHeader = "x-weir-tenant";
 
 /**

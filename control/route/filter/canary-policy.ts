@@ -37,7 +37,7 @@ function pinsOf({ pin, hold }: Canary, rateLimit: RouteSpec["rateLimit"]): Recor
   const everyoneElse = isHeld(rateLimit.default);
   const tenants = Object.entries(rateLimit.tenants)
     .filter(([, tier]) => isHeld(tier) !== everyoneElse)
-    // Where those are held whom no one knows, it is the others that are named.
+    // When the hold includes unknown tenants, the list names the tenants that are not held.
     .map(([tenant]) => [tenant, everyoneElse ? "*" : hold.variant]);
   return {
     ...Object.fromEntries(tenants),
@@ -53,7 +53,7 @@ function conversations({ header, idle }: NonNullable<Canary["conversations"]>) {
   };
 }
 
-/** The filters are told where a tenant's name stands rather than that it is one. */
+/** Replaces a tenant source by the sources of rateLimit.identity, as the filters expect. */
 function withoutTenant(sources: readonly KeySource[], identity: ReturnType<typeof tenantSources>) {
   return sources.flatMap((each) =>
     each.source.case === "tenant" ? identity : callerSources([each]),

@@ -199,7 +199,7 @@ function policy(
   };
 }
 
-/** What is told of the caller: also to token-limit.wasm, where it could not tell the tenant itself. */
+/** The identity sources of the caller, also for token-limit.wasm where it cannot determine the tenant itself. */
 function forwarded(rateLimit: RateLimit, tokens: boolean) {
   const { forward } = rateLimit;
   if (tokens && namedRanges(rateLimit).length > 0) return { forward: { ...forward, tenant: true } };
@@ -231,7 +231,7 @@ function tokenPolicy(spec: RouteSpec): MessageInitShape<typeof TokenLimitPolicyS
   };
 }
 
-/** A tier's tokens, and the limit on requests that its clients are told beside them. */
+/** A tier's token limit, and the request limit that its response headers show with it. */
 function tokenTier({ burst, requestsPerSecond = 0, tokensPerMinute }: Tier) {
   return {
     ...(tokensPerMinute === undefined ? {} : { tokensPerMinute }),

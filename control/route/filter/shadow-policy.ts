@@ -19,7 +19,7 @@ const mirroredBodyBytes = 1 << 20;
  */
 const shadowTenant = ",shadow";
 
-/** Copies in flight that no one asked to be more or fewer. */
+/** Default maximum of copies in flight. */
 const usualCopies = 100;
 
 type Shadow = NonNullable<RouteSpec["shadow"]>;
@@ -68,7 +68,7 @@ export function arrivalPolicy({ shadow }: RouteSpec): ShadowPolicyInit | undefin
   };
 }
 
-/** How diverted requests are told apart where tokens are counted; undefined where there are none. */
+/** How token counting recognizes diverted requests; undefined if none are diverted. */
 export function divertedTokens({
   shadow,
 }: RouteSpec): MessageInitShape<typeof TokenShadowSchema> | undefined {

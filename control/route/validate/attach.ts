@@ -5,7 +5,11 @@ import type { Report } from "../problem.ts";
 export function checkAttachments(spec: RouteSpec, report: Report): void {
   if (spec.attach) checkAttach(spec.attach, "spec.attach", spec, report);
   else if (spec.alsoAttach.length > 0)
-    report("missing-field", "spec.attach", "alsoAttach comes beside attach, which is missing");
+    report(
+      "missing-field",
+      "spec.attach",
+      "alsoAttach adds to attach, which is missing: set spec.attach",
+    );
   spec.alsoAttach.forEach((attach, index) => {
     checkAttach(attach, `spec.alsoAttach[${index}]`, spec, report);
   });
@@ -13,7 +17,7 @@ export function checkAttachments(spec: RouteSpec, report: Report): void {
     report(
       "missing-field",
       "spec.attach",
-      "mesh.telemetry is that of the attached proxies: name them",
+      "mesh.telemetry applies to the attached proxies: set spec.attach",
     );
 }
 
@@ -24,24 +28,32 @@ function checkAttach(attach: Attach, path: string, spec: RouteSpec, report: Repo
   if (selects === attach.targetRefs.length > 0)
     report("one-of", path, `${path.slice(5)} must have exactly one of selector, targetRefs`);
   if (attach.side === "waypoint" && attach.targetRefs.length === 0)
-    report("waypoint-selector", `${path}.side`, "a waypoint takes targetRefs, never a selector");
+    report(
+      "waypoint-selector",
+      `${path}.side`,
+      "side waypoint needs targetRefs instead of selector",
+    );
   if ((attach.side === "client" || attach.side === "server") && attach.targetRefs.length > 0)
     report(
       "sidecar-reference",
       `${path}.side`,
-      `sidecars (side ${attach.side}) take a selector, never targetRefs`,
+      `side ${attach.side} needs selector instead of targetRefs`,
     );
   const mixed = attach.targetRefs.some(({ kind }) => byReference.includes(kind));
   if (mixed && attach.side === "gateway")
-    report("one-of", `${path}.side`, "targetRefs to a Service are a waypoint's, not a gateway's");
+    report(
+      "one-of",
+      `${path}.side`,
+      "targetRefs to a Service or ServiceEntry need side waypoint, not gateway",
+    );
   attach.filters.forEach((filter, index) => {
     if (spec[filter as "canary" | "rateLimit" | "shadow" | "compression"] === undefined)
       report(
         "filter-not-asked",
         `${path}.filters[${index}]`,
-        `filter ${filter} has nothing to do: the route has no spec.${filter}`,
+        `filter ${filter} needs spec.${filter}, which the route does not set`,
       );
     if (attach.filters.indexOf(filter) < index)
-      report("duplicate-filter", `${path}.filters[${index}]`, `filter ${filter} is there twice`);
+      report("duplicate-filter", `${path}.filters[${index}]`, `filter ${filter} is listed twice`);
   });
 }

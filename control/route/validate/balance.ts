@@ -11,8 +11,8 @@ export function checkBalance({ balance, warmup }: Resilience, report: Report): v
       "balance-hash",
       `${path}.balance`,
       policy === "consistent-hash"
-        ? "policy consistent-hash needs hash: what to hash"
-        : `hash has no meaning with policy ${policy}: only with consistent-hash`,
+        ? "policy consistent-hash needs hash, which names the key"
+        : `hash has no effect with policy ${policy}: use consistent-hash`,
     );
   if (warmup && policy !== "least-request" && policy !== "round-robin")
     report(

@@ -3,7 +3,7 @@ import { controlHeaders } from "../control-headers.ts";
 import type { Report } from "../problem.ts";
 import { checkSources } from "./sources.ts";
 
-/** What the filters read of one list. */
+/** Maximum number of sources that the filters read from one list. */
 const maxSources = 8;
 const maxIdleSeconds = 7 * 24 * 60 * 60;
 
@@ -25,28 +25,28 @@ function checkForce({ force }: Canary, { rateLimit }: RouteSpec, report: Report)
     report(
       "missing-field",
       "spec.rateLimit",
-      "canary.force.from names tenants, which rateLimit.identity must tell apart",
+      "canary.force.from names tenants: set rateLimit.identity, which identifies tenants",
     );
   if (controlHeaders.includes(force.header))
     report(
       "control-header",
       "spec.canary.force.header",
-      `header ${force.header} is set by weir and never read from a client`,
+      `header ${force.header} is set by weir and cannot be sent by clients: use another header`,
     );
 }
 
 function checkStickyByTenant({ stickyBy }: Canary, { rateLimit }: RouteSpec, report: Report): void {
   const index = stickyBy.findIndex(({ source }) => source.case === "tenant");
   if (index >= 0 && rateLimit === undefined)
-    needsIdentity(`canary.stickyBy[${index}] is the tenant`, report);
-  const told = stickyBy.flatMap((each) =>
+    needsIdentity(`canary.stickyBy[${index}] uses the tenant`, report);
+  const sources = stickyBy.flatMap((each) =>
     each.source.case === "tenant" ? rateLimit?.identity : each,
   );
-  if (told.length > maxSources)
+  if (sources.length > maxSources)
     report(
       "too-many",
       "spec.canary.stickyBy",
-      `stickyBy has ${told.length} sources, those of rateLimit.identity among them: at most ${maxSources}`,
+      `stickyBy has ${sources.length} sources, including those of rateLimit.identity: at most ${maxSources} are allowed`,
     );
 }
 
@@ -94,7 +94,11 @@ function servingNames({ shadow, variants }: RouteSpec): string[] {
 }
 
 function needsIdentity(why: string, report: Report): void {
-  report("missing-field", "spec.rateLimit", `${why}, which rateLimit.identity must tell apart`);
+  report(
+    "missing-field",
+    "spec.rateLimit",
+    `${why}: set rateLimit.identity, which identifies tenants`,
+  );
 }
 
 function checkConversations({ conversations }: Canary, report: Report): void {
@@ -105,7 +109,7 @@ function checkConversations({ conversations }: Canary, report: Report): void {
     report(
       "control-header",
       `${path}.header`,
-      `header ${header} is set by weir and names no conversation`,
+      `header ${header} is set by weir and cannot name a conversation: use another header`,
     );
   const seconds = Number(idle?.seconds ?? 1n);
   if (seconds < 1 || seconds > maxIdleSeconds || (idle?.nanos ?? 0) !== 0)

@@ -20,7 +20,7 @@ export function checkCompression({ compression }: RouteSpec, report: Report): vo
         report(
           "unknown-algorithm",
           `${at}.algorithms[${i}]`,
-          `algorithm ${algorithm} is not one of the route's: ${algorithms.join(", ")}`,
+          `algorithm ${algorithm} is not one of spec.compression.algorithms: ${algorithms.join(", ")}`,
         );
     });
   });

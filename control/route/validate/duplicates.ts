@@ -1,6 +1,6 @@
 import type { Report } from "../problem.ts";
 
-/** Reports every name that is there for the second time. */
+/** Reports every name that occurs a second time. */
 export function checkDuplicates(
   names: readonly string[],
   path: string,
@@ -9,6 +9,6 @@ export function checkDuplicates(
 ): void {
   names.forEach((name, index) => {
     if (names.indexOf(name) < index)
-      report(code, `${path}[${index}]`, `${noun} "${name}" is there twice`);
+      report(code, `${path}[${index}]`, `${noun} "${name}" is listed twice`);
   });
 }

@@ -21,7 +21,7 @@ export function checkLocality(
         report(
           "failover-priority",
           `${path}.failoverPriority[${index}]`,
-          `failover already orders by ${label}`,
+          `failover already orders by ${label}: leave it out`,
         );
     });
   distribute.forEach(({ from, to }, index) => {
@@ -37,7 +37,7 @@ export function checkLocality(
         report(
           "out-of-range",
           `${path}.distribute[${index}].to.${locality}`,
-          `share of ${locality} must be at least 1: leave it out instead`,
+          `share of ${locality} must be at least 1: leave it out for no share`,
         );
     checkOverlap(Object.keys(to), `${path}.distribute[${index}].to`, report);
   });
@@ -48,7 +48,7 @@ export function checkLocality(
   );
 }
 
-/** "a/*" and "a/b" in one list would leave it open which counts. */
+/** "a/*" and "a/b" in one list are ambiguous. */
 function checkOverlap(localities: string[], path: string, report: Report): void {
   for (const locality of localities)
     if (!/^(?:\*|[^/*]+(?:\/(?:\*|[^/*]+(?:\/(?:\*|[^/*]+))?))?)$/.test(locality))

@@ -3,7 +3,7 @@ import type { Report } from "../problem.ts";
 import { checkSources } from "./sources.ts";
 import { rangesProblem, tenantProblem } from "./tenant-name.ts";
 
-/** What is wrong with limits of requests, and with who is told apart for them. */
+/** Checks limits of requests and the sources of identity. */
 export function checkRateLimit({ canary, rateLimit }: RouteSpec, report: Report): void {
   if (rateLimit === undefined) return;
   const tiers = Object.keys(rateLimit.tiers);
@@ -26,7 +26,7 @@ export function checkRateLimit({ canary, rateLimit }: RouteSpec, report: Report)
       report(
         "circular",
         `spec.rateLimit.identity[${index}].tenant`,
-        "identity tells what the tenant is: it cannot be the tenant itself",
+        "rateLimit.identity determines the tenant, so it cannot use the tenant: use header, apiKey, sourceIp or san",
       );
   });
   const limits = [rateLimit, ...Object.values(rateLimit.tiers)];
@@ -35,7 +35,7 @@ export function checkRateLimit({ canary, rateLimit }: RouteSpec, report: Report)
     report(
       "no-effect",
       "spec.rateLimit.variantPercent",
-      "variantPercent has no meaning without spec.canary and a limit of concurrent requests",
+      "variantPercent has no effect without spec.canary and a limit of concurrent requests",
     );
   checkConnectionLimit(rateLimit, report);
 }

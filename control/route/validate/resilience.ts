@@ -6,7 +6,7 @@ import { checkLocality } from "./locality.ts";
 
 const path = "spec.resilience";
 
-/** Conditions under which Envoy tries a request again that ran out of the time of one try. */
+/** Conditions under which Envoy retries a request whose try timed out. */
 const retriedWhenLate: readonly string[] = ["5xx", "gateway-error", "reset"];
 
 /** What is wrong with retries, times, and how pods are chosen. */
@@ -20,7 +20,7 @@ export function checkResilience({ resilience }: RouteSpec, report: Report): void
     report(
       "retries-off",
       `${path}.retries`,
-      "perTryTimeout, retryOn, backoff and budget have no meaning with 0 attempts",
+      "perTryTimeout, retryOn, backoff and budget have no effect with 0 attempts: leave them out",
     );
   for (const [name, duration] of Object.entries(durationsOf(resilience)))
     if (duration !== undefined && duration.seconds === 0n && duration.nanos < 1_000_000)
@@ -34,7 +34,7 @@ export function checkResilience({ resilience }: RouteSpec, report: Report): void
   if (resilience.locality) checkLocality(resilience.locality, report);
 }
 
-/** A request that was too late is not tried again; a proxy knows one such time, not two. */
+/** A request that missed firstByteTimeout is not retried; a proxy supports only one such timeout. */
 function checkFirstByte({ firstByteTimeout, retries, timeout }: Resilience, report: Report): void {
   if (firstByteTimeout === undefined) return;
   const at = `${path}.firstByteTimeout`;
@@ -42,17 +42,17 @@ function checkFirstByte({ firstByteTimeout, retries, timeout }: Resilience, repo
     report(
       "first-byte-retries",
       at,
-      "firstByteTimeout and retries.perTryTimeout exclude each other: the one answers with 504, the other tries again",
+      "firstByteTimeout cannot be combined with retries.perTryTimeout: the first answers 504, the second retries",
     );
   for (const condition of retries?.retryOn ?? [])
     if (retriedWhenLate.includes(condition))
       report(
         "first-byte-retries",
         at,
-        `retries on ${condition} run a request again that was too late: leave ${condition} out, or give retries.perTryTimeout instead`,
+        `retries on ${condition} would retry requests that firstByteTimeout ended: leave ${condition} out, or use retries.perTryTimeout instead`,
       );
   if (timeout && nanosOf(firstByteTimeout) >= nanosOf(timeout))
-    report("no-effect", at, "firstByteTimeout has no meaning unless it is shorter than timeout");
+    report("no-effect", at, "firstByteTimeout has no effect unless it is shorter than timeout");
 }
 
 function nanosOf({ nanos, seconds }: Duration): bigint {

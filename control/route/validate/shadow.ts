@@ -20,7 +20,7 @@ export function checkShadow(spec: RouteSpec, report: Report): void {
     report(
       "shadow-weight",
       "spec.shadow.variant",
-      `variant ${shadow.variant} takes shadow traffic only: its weight must be 0, not ${target.weight}`,
+      `variant ${shadow.variant} receives only shadow traffic: its weight must be 0, not ${target.weight}`,
     );
   const { modeHeader, tagHeader } = shadowHeaderNames(shadow);
   if (modeHeader === tagHeader)
@@ -31,13 +31,17 @@ export function checkShadow(spec: RouteSpec, report: Report): void {
     );
   for (const [field, header] of Object.entries({ modeHeader, tagHeader }))
     if (controlHeaders.includes(header))
-      report("control-header", `spec.shadow.${field}`, `header ${header} has another meaning`);
+      report(
+        "control-header",
+        `spec.shadow.${field}`,
+        `header ${header} is reserved by weir: use another header`,
+      );
   checkMatches(shadow.match, "spec.shadow.match", report);
   if (shadow.from.length > 0 && rateLimit === undefined)
     report(
       "missing-field",
       "spec.rateLimit",
-      "shadow.from names tenants, which rateLimit.identity must tell apart",
+      "shadow.from names tenants: set rateLimit.identity, which identifies tenants",
     );
   checkTier(shadow, spec, report);
   checkDiverted(shadow, report);
@@ -53,17 +57,17 @@ function checkTier({ tier, mode }: Shadow, { rateLimit }: RouteSpec, report: Rep
     report(
       "no-effect",
       path,
-      "tier has no meaning for mirrored requests: only diverted ones are limited",
+      "tier has no effect with mode mirror: only diverted requests are limited",
     );
   else if (!tiers.includes(tier))
     report(
       "unknown-tier",
       path,
-      `tier "${tier}" is not one of ${tiers.join(", ") || "none, there is no rateLimit"}`,
+      `tier "${tier}" is not one of ${tiers.join(", ") || "the route's tiers: it has no rateLimit"}`,
     );
 }
 
-/** What only a copy can have. */
+/** Settings that apply only to copies. */
 function checkDiverted(shadow: Shadow, report: Report): void {
   if (mirrors(shadow)) return;
   const { maxBodyBytes, maxInFlight } = shadow;
@@ -72,7 +76,7 @@ function checkDiverted(shadow: Shadow, report: Report): void {
       report(
         "no-effect",
         `spec.shadow.${field}`,
-        `${field} has no meaning for diverted requests: it limits copies`,
+        `${field} has no effect with mode divert: it limits copies`,
       );
 }
 
@@ -82,7 +86,7 @@ function checkArrival(shadow: Shadow, spec: RouteSpec, report: Report): void {
   if (arrival === undefined) return;
   const path = "spec.shadow.arrival";
   if (Object.keys(arrival.selector).length === 0 || arrival.targetRefs.length > 0) {
-    report("one-of", path, "arrival must have a selector, and no targetRefs: it names pods");
+    report("one-of", path, "arrival selects pods: use selector, not targetRefs");
     return;
   }
   const labels = Object.entries(labelsOf(shadow, spec));
@@ -92,7 +96,7 @@ function checkArrival(shadow: Shadow, spec: RouteSpec, report: Report): void {
   report(
     "arrival-labels",
     `${path}.selector`,
-    `selector must have the labels of variant ${variant} (${words} is missing), or it stamps other pods' requests`,
+    `selector must have the labels of variant ${variant} (${words} is missing): otherwise other pods' requests are marked as shadow traffic`,
   );
 }
 

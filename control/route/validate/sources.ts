@@ -15,7 +15,7 @@ export function checkSources(sources: readonly KeySource[], path: string, report
       report(
         "control-header",
         `${path}[${index}].header`,
-        `header ${source.value} is set by weir and tells nothing about the caller`,
+        `header ${source.value} is set by weir and cannot identify the caller: use another header`,
       );
   });
 }

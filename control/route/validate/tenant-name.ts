@@ -8,7 +8,7 @@ const maxRanges = 256;
 /** What is wrong with a tenant's name; undefined where nothing is. */
 export function tenantProblem(tenant: string, bySourceIp: boolean): string | undefined {
   if (tenant.startsWith("sha256:") && !/^sha256:[0-9a-f]{64}$/.test(tenant))
-    return 'a tenant that starts with "sha256:" must go on with 64 lower-case hex digits';
+    return 'a tenant that starts with "sha256:" must have 64 lower-case hex digits after it';
   if (/^(sk|pk|key|token|bearer)[-_ ]/i.test(tenant))
     return 'a tenant looks like an API key: write "sha256:" and the SHA-256 of the key, never the key';
   const problem = bySourceIp ? addressProblem(tenant) : undefined;
@@ -19,6 +19,6 @@ export function tenantProblem(tenant: string, bySourceIp: boolean): string | und
 export function rangesProblem(rateLimit: RateLimit): string | undefined {
   const count = namedRanges(rateLimit).length;
   return count > maxRanges
-    ? `tenants have ${count} addresses and ranges of them: at most ${maxRanges} are taken where one is a range`
+    ? `tenants have ${count} addresses and ranges of them: at most ${maxRanges} are allowed when one of them is a range`
     : undefined;
 }

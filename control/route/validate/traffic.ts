@@ -16,7 +16,7 @@ export function checkTraffic(spec: RouteSpec, report: Report): void {
     report(
       "bad-value",
       "spec.cors.allowCredentials",
-      'allowCredentials with origin "*" would let every page act in its visitors\' names: list the origins',
+      'allowCredentials with origin "*" would let any website send requests as its visitors: list the allowed origins',
     );
   if (spec.tls) checkTls(spec.tls, report);
 }
@@ -54,12 +54,16 @@ function checkHeaders(
     names.forEach((name, index) => {
       const at = field === "remove" ? `${path}.remove[${index}]` : `${path}.${field}.${name}`;
       if (own.includes(name))
-        report("control-header", at, `header ${name} is set and removed by weir alone`);
+        report(
+          "control-header",
+          at,
+          `header ${name} is reserved by weir: it cannot be set or removed`,
+        );
       if (name === "host")
-        report("host-header", at, "header host decides which route answers: it cannot be changed");
+        report("host-header", at, "header host selects the route: it cannot be changed");
       const other = seen.get(name);
       if (other !== undefined)
-        report("duplicate-header", at, `header ${name} is already named by ${other}`);
+        report("duplicate-header", at, `header ${name} is already listed in ${other}`);
       seen.set(name, field);
     });
   for (const [field, values] of Object.entries({ set, add }))
@@ -74,9 +78,10 @@ function headerValueProblem(value: string): string | undefined {
   if (value.length > maxValueLength)
     return `must have at most ${maxValueLength} characters, not ${value.length}`;
   if (!/^[\x20-\x7e]*$/.test(value)) return "must be printable ASCII";
-  if (value.trim() !== value || value === "") return "must not be empty, start or end with a space";
+  if (value.trim() !== value || value === "")
+    return "must not be empty, or start or end with a space";
   // Envoy reads %NAME% as a variable of the request, which may be a secret.
-  if (/%/.test(value.replaceAll("%%", ""))) return 'has a lone "%": write "%%"';
+  if (/%/.test(value.replaceAll("%%", ""))) return 'has a single "%": write "%%"';
   return undefined;
 }
 
@@ -96,11 +101,19 @@ function checkTls(tls: UpstreamTls, report: Report): void {
     if (tls.mode === "disable" && tls.sni !== "") extra.push("sni");
     if (tls.mode === "disable" && tls.subjectAltNames.length > 0) extra.push("subjectAltNames");
     if (extra.length > 0)
-      report("tls-fields", path, `mode ${tls.mode} takes none of ${extra.join(", ")}`);
+      report(
+        "tls-fields",
+        path,
+        `mode ${tls.mode} does not allow ${extra.join(", ")}: leave them out`,
+      );
     return;
   }
   if (tls.credentialName !== "" && given.length > 0)
-    report("tls-fields", path, `credentialName takes the place of ${names}: give one or the other`);
+    report(
+      "tls-fields",
+      path,
+      `credentialName cannot be combined with ${names}: set one or the other`,
+    );
   const pair = tls.clientCertificate !== "" && tls.privateKey !== "";
   if (tls.mode === "mutual" && tls.credentialName === "" && !pair)
     report(
@@ -109,11 +122,15 @@ function checkTls(tls: UpstreamTls, report: Report): void {
       "mode mutual needs clientCertificate and privateKey, or credentialName",
     );
   if (tls.mode === "simple" && (tls.clientCertificate !== "" || tls.privateKey !== ""))
-    report("tls-fields", path, "mode simple takes no clientCertificate and privateKey: use mutual");
+    report(
+      "tls-fields",
+      path,
+      "mode simple does not allow clientCertificate and privateKey: use mode mutual",
+    );
   if (tls.insecureSkipVerify && (tls.caCertificates !== "" || tls.subjectAltNames.length > 0))
     report(
       "tls-fields",
       `${path}.insecureSkipVerify`,
-      "insecureSkipVerify makes caCertificates and subjectAltNames meaningless",
+      "insecureSkipVerify turns off the checks of caCertificates and subjectAltNames: leave one out",
     );
 }

@@ -25,7 +25,7 @@ const checks: readonly ((spec: RouteSpec, report: Report) => void)[] = [
   checkHosts,
 ];
 
-/** What is wrong with the meaning of a document whose shape is right; empty when it may be stored. */
+/** Checks the meaning of a document with a valid structure; returns no problems if it may be stored. */
 export function validateRoute(route: InferenceRoute): Problem[] {
   const problems: Problem[] = [];
   const report: Report = (code, path, message) => problems.push({ code, path, message });
@@ -41,7 +41,7 @@ function checkHosts({ hosts }: RouteSpec, report: Report): void {
 }
 
 /**
- * validateRoute for each, and what is only wrong with them together.
+ * Runs validateRoute for each route, and checks the routes together.
  * @param prefixes what the paths of each route start with; "document N: " where none are given
  */
 export function validateAll(
@@ -63,7 +63,7 @@ export function validateAll(
       add({
         code: "duplicate-route",
         path: "metadata.name",
-        message: `${name} is described twice`,
+        message: `${name} is defined twice`,
       });
     names.add(name);
     add(...hostConflicts(route, hosts));
@@ -90,7 +90,7 @@ export function hostConflicts(
           {
             code: "host-taken",
             path: `spec.hosts[${index}]`,
-            message: `host ${host} belongs to ${mayName(owner) ? `route ${owner}` : "a route of another namespace"}`,
+            message: `host ${host} already belongs to ${mayName(owner) ? `route ${owner}` : "a route of another namespace"}`,
           },
         ];
   });

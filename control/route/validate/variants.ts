@@ -10,13 +10,13 @@ export function checkService({ service, variants }: RouteSpec, report: Report): 
     report(
       "missing-field",
       "spec.service",
-      "service is required where a variant has no endpoints: it names the Kubernetes Service of the pods",
+      "service is required when a variant has no endpoints: it names the Kubernetes Service of the pods",
     );
   if (service?.externalHost && variants.some(({ endpoints }) => endpoints.length === 0))
     report(
       "missing-endpoints",
       "spec.service.externalHost",
-      "pods that no Service knows must be named: every variant needs endpoints",
+      "with service.externalHost every variant needs endpoints",
     );
 }
 
@@ -39,7 +39,7 @@ export function checkVariants(spec: RouteSpec, report: Report): void {
       report(
         "missing-endpoints",
         `${path}.endpoints`,
-        `variant ${variant.name} has no endpoints, but others have: give all or none`,
+        `variant ${variant.name} has no endpoints, but others have: set endpoints for all variants or for none`,
       );
     for (const field of ["endpoints", "fallbackEndpoints"] as const)
       variant[field].forEach((endpoint, at) => {
@@ -77,7 +77,7 @@ function checkBackends({ variants, service }: RouteSpec, report: Report): void {
       report(
         "one-of",
         path,
-        `variant ${variant.name} has its own backend, but service.externalHost names one for all`,
+        `variant ${variant.name} sets service or inferencePool, but service.externalHost already names the backend of all variants`,
       );
     const scale = variant.scale;
     if (scale === undefined) return;
@@ -91,7 +91,7 @@ function checkBackends({ variants, service }: RouteSpec, report: Report): void {
       report(
         "out-of-range",
         `${path}.scale.minReplicas`,
-        "minReplicas 0 needs prometheus: a HorizontalPodAutoscaler cannot wake what has no pods",
+        "minReplicas 0 needs prometheus: a HorizontalPodAutoscaler cannot scale up from 0 pods",
       );
     const owner = workloads.get(`${scale.kind} ${scale.workload}`);
     if (owner !== undefined)

@@ -55,7 +55,7 @@ export function createCalls({
       .then((response) => universalResponseToNodeResponse(response, res))
       .catch((reason: unknown) => {
         if (ConnectError.from(reason).code !== Code.Aborted)
-          log(`a call of ${handler.method.name} failed: ${reason}`, "request-failed");
+          log(`call ${handler.method.name} failed: ${reason}`, "request-failed");
       });
   };
 }

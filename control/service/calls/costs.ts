@@ -121,7 +121,7 @@ export function createCosts(monotonicMs: () => number = () => performance.now())
 function tooDear(waitMs: number): ConnectError {
   const comeBackS = Math.ceil(waitMs / 1000);
   return new ConnectError(
-    `these calls took more than ${partMs} ms of each second: come back in ${comeBackS} s`,
+    `these calls used more than ${partMs} ms of computing time per second: retry in ${comeBackS} s`,
     Code.ResourceExhausted,
     { "retry-after": `${comeBackS}`, "grpc-retry-pushback-ms": `${1000 * comeBackS}` },
   );

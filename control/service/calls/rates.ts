@@ -12,7 +12,7 @@ const perSecond = {
   reports: 20_000,
 };
 const reportPath = "/weir.v1.ReportService/Report";
-/** By then whoever was refused is within its rate again. */
+/** After this time a rejected caller is within its rate again. */
 const comeBackS = 1;
 
 /** Refuses callers that call too often; false when there is nothing to refuse. */
@@ -30,7 +30,7 @@ export function createRates(
     const key = caller === anonymous ? `${req.socket.remoteAddress}` : caller.name;
     if (rates[kind].admits(key)) return false;
     const what = kind === "reports" ? "reports" : "calls";
-    refuse(req, res, `more than ${perSecond[kind]} ${what} a second: come back in ${comeBackS} s`);
+    refuse(req, res, `more than ${perSecond[kind]} ${what} per second: retry in ${comeBackS} s`);
     return true;
   };
 }

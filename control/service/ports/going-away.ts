@@ -1,6 +1,6 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 
-/** Calls that come so soon after this service was told to end are still answered. */
+/** Calls that arrive this soon after the signal to end are still answered. */
 export const lastCallsMs = 100;
 /** Calls under way get so long. It is less than their connections get, or the answer would come too late. */
 const callsMs = 1_000;
@@ -78,9 +78,9 @@ export function goingAwayInterceptor(
   };
 }
 
-const ending = "the control service is ending";
+const ending = "the control service is shutting down";
 
 const unknownEnd = (writes: boolean) =>
-  `${ending}${writes ? ": this call was not done in time, and may have been stored or not" : ""}`;
+  `${ending}${writes ? ": this call was not finished in time; its change may or may not be stored" : ""}`;
 
 const unavailable = (message: string) => new ConnectError(message, Code.Unavailable);

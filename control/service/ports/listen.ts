@@ -23,12 +23,12 @@ export class ListenError extends Error {
   override name = "ListenError";
 }
 
-/** Whom nobody asks who they are, those reach it from this machine alone. @throws ListenError */
+/** Without authentication the service listens only on loopback addresses. @throws ListenError */
 export function refuseToBeOpen({ listen, xds }: Record<"listen" | "xds", Address>): void {
   const open = Object.entries({ listen, xds }).find(([, { host }]) => !isLoopback(host));
   if (open)
     throw new ListenError(
-      `--${open[0]} ${open[1].host} is not a loopback address: name an access file (weir serve --access) or a token (--token-file of it, WEIR_TOKEN) to listen there`,
+      `--${open[0]} ${open[1].host} is not a loopback address: listening there needs authentication by --access or by --token-file (or WEIR_TOKEN)`,
     );
 }
 
@@ -201,7 +201,7 @@ async function listening(
       const why = error.code === "EADDRINUSE" ? "the port is in use" : error.message;
       reject(
         new ListenError(
-          `cannot listen on ${address.host}:${address.port}: ${why}; choose another with ${flag}`,
+          `cannot listen on ${address.host}:${address.port}: ${why}; choose another address with ${flag}`,
         ),
       );
     });

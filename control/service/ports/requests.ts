@@ -98,17 +98,17 @@ export function createRequests({
     if (tooOften(req, res, identity.principal)) return;
     if (reported(req, res, identity.principal)) return;
     clampTimeout(req.headers);
-    // A name that many share stands for no one who could wait for a turn.
+    // A name that many callers share cannot be queued as one caller.
     const caller = may(identity.principal, "proxy") ? undefined : identity.principal.name;
     if (req.url !== "/metrics")
       return asPrincipal(identity.principal, () => call(req, res, caller));
     if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
-    return answer(res, 403, "viewer in all namespaces is required\n");
+    return answer(res, 403, "the role viewer in all namespaces is required\n");
   }
 
   return (req, res) => {
     if (isGone(req)) return;
-    // Clients of HTTP/1.1 are told so; sessions of HTTP/2 are when they close.
+    // HTTP/1.1 clients get a header; HTTP/2 sessions get GOAWAY when they close.
     if (goingAway.aborted && req.httpVersionMajor === 1) res.setHeader("connection", "close");
     unread(res);
     if (req.url === "/healthz") return answer(res, 200, "ok\n");
@@ -118,7 +118,7 @@ export function createRequests({
     }
     const misdirected = hosts.host(req);
     if (misdirected) return refuse(res, misdirected);
-    // The page's files are for whoever follows a link to them; they hold nothing.
+    // The page's files need no authentication: they hold no data.
     if (pages(req, res)) return;
     const foreign = hosts.origin(req);
     if (foreign) return refuse(res, foreign);

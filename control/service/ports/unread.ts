@@ -39,7 +39,7 @@ export function createUnread(
 const streamOf = (res: ServerResponse) =>
   (res as unknown as Partial<Pick<Http2ServerResponse, "stream">>).stream;
 
-/** Whether the client has not said yet that its request is over. */
+/** Whether the client has not yet ended its request. */
 const isArriving = (res: ServerResponse) =>
   streamOf(res)?.state?.state === constants.NGHTTP2_STREAM_STATE_OPEN;
 

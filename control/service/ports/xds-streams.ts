@@ -4,7 +4,7 @@ import { sparse } from "../../telemetry/index.ts";
 import type { XdsServer } from "../../xds/index.ts";
 import { isDoomed } from "./limit-resets.ts";
 
-/** Takes streams of the xDS port: those of whom the gate lets in, and that speak gRPC. */
+/** Accepts streams of the xDS port that pass the gate and use gRPC. */
 export function createXdsStreams(
   gate: Pick<ReturnType<typeof createGate>, "authenticate">,
   xds: Pick<XdsServer, "handle">,
@@ -20,7 +20,7 @@ export function createXdsStreams(
     if (isGone(stream)) return;
     const refuse = (status: number) => stream.respond({ ":status": status }, { endStream: true });
     if ("reason" in identity) {
-      denied(`denied: an xDS stream from ${socket?.remoteAddress}: ${identity.reason}`, "denied");
+      denied(`denied: xDS stream from ${socket?.remoteAddress}: ${identity.reason}`, "denied");
       return refuse(401);
     }
     // "PROTOCOL-HTTP2.md" of gRPC, section "Requests".

@@ -22,7 +22,7 @@ export function startOwnWork({ store, rollouts, signals, log }: OwnWorkInputs): 
     store.list().then(
       ({ routes }) =>
         signals.sample(routes.flatMap(({ route }) => (route ? [variantsOf(route)] : []))),
-      (error: unknown) => log(`could not sample signals: ${error}`, "sample-failed"),
+      (error: unknown) => log(`could not record signals: ${error}`, "sample-failed"),
     );
   }, sampleMs);
   const drills = expireDrills(store, log);

@@ -45,8 +45,8 @@ export function openPorts(
     context,
     metrics,
     startsWith() {
-      if (goingAway.aborted) return "the control service is ending";
-      return started ? undefined : "xDS does not listen yet";
+      if (goingAway.aborted) return "the control service is shutting down";
+      return started ? undefined : "the xDS server does not listen yet";
     },
     holds,
     store,

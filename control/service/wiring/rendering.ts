@@ -11,7 +11,7 @@ export const renderManifests: ApiContext["render"] = (states, asked) => {
       {
         code: "unknown-target",
         path: "target",
-        message: `target "${asked.target}" is unknown: known are ${targets.join(", ")}`,
+        message: `target "${asked.target}" must be one of ${targets.join(", ")}`,
       },
     ]);
   const options: RenderOptions = {

@@ -110,7 +110,7 @@ async function start(
   const { signals } = reports;
   endings.add(startOwnWork({ store, rollouts, signals, log }).close);
   endings.add(() =>
-    stop.abort(new ConnectError("the control service is ending", Code.Unavailable)),
+    stop.abort(new ConnectError("the control service is shutting down", Code.Unavailable)),
   );
   void served.follow(store.watch((await store.list()).sequence, stop.signal));
   return { listen, xds };

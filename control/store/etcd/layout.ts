@@ -103,12 +103,12 @@ const opened = (kv: KeyValue) => openRecord(Buffer.from(kv.value), "it");
 
 function checkName(key: string, found: string | undefined): void {
   if (!/^[a-z0-9][-.a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/.test(key))
-    throw new StoreUnavailableError("its name is none that a route can have");
-  if (found !== key) throw new StoreUnavailableError(`it holds another one: ${found}`);
+    throw new StoreUnavailableError("its name is not a valid route name");
+  if (found !== key) throw new StoreUnavailableError(`it holds another object: ${found}`);
 }
 
 function checkNumber(etag: string): void {
-  if (!/^\d{1,20}$/.test(etag)) throw new StoreUnavailableError("its etag is no number");
+  if (!/^\d{1,20}$/.test(etag)) throw new StoreUnavailableError("its etag is not a number");
 }
 
 export function sealEntry(id: Buffer, entry: AuditEntry): Buffer {
@@ -136,7 +136,7 @@ export function openEntry(kv: KeyValue): { id: Buffer; entry: AuditEntry } {
     const content = opened(kv);
     const entry = read(AuditEntrySchema, content.subarray(idBytes), "it");
     if (entry.sequence !== sequence || isDamaged(entry))
-      throw new StoreUnavailableError(`it holds another one: ${entry.sequence}`);
+      throw new StoreUnavailableError(`it holds another entry: ${entry.sequence}`);
     return { id: content.subarray(0, idBytes), entry };
   } catch (error) {
     const reason = errorText(error);
@@ -153,7 +153,9 @@ function read<Desc extends DescMessage>(
   try {
     return fromBinary(schema, content);
   } catch {
-    throw new StoreUnavailableError(`${what} cannot be read: was it written by a newer weir?`);
+    throw new StoreUnavailableError(
+      `${what} cannot be read: it may have been written by a newer version of weir`,
+    );
   }
 }
 

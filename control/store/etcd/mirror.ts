@@ -37,7 +37,7 @@ const maxPauseMs = 1_000;
 const beatMs = 2_000;
 
 /** Ends a watch whose events do not follow on what is known: etcd is there, and is read anew at once. */
-const missed = new Error("something was missed");
+const missed = new Error("the watch missed changes");
 
 /** What a mirror follows. */
 export interface MirrorSource {
@@ -164,7 +164,7 @@ export function createMirror(
         // What is not the next one, or not a write at all, is read anew: up to the newest write.
         // While a backup is restored there is none yet: it comes last.
         if (newest === 0n) continue;
-        if (entry.sequence > newest) recovery.note(kv, "no write has this number");
+        if (entry.sequence > newest) recovery.note(kv, "no write with this number exists");
         else if (entry.sequence > sequence + 1n || isDamaged(entry)) throw missed;
         else apply(entry);
       }
@@ -181,7 +181,7 @@ export function createMirror(
       const known = sequence;
       const newest = await newestSequence(client, keys);
       checkGrown(keys, known, newest);
-      if (before > sequence) throw new Error("the watch is silent though there were writes");
+      if (before > sequence) throw new Error("the watch sent nothing although there were writes");
       confirmed();
       before = newest;
     }

@@ -48,7 +48,7 @@ export function createRecovery(
     if (known === undefined && damaged.size >= maxDamaged) return found;
     damaged.set(key, found);
     log(
-      `${key} in etcd is damaged: ${message}; it stays as it was last known, until it is applied again or deleted`,
+      `${key} in etcd is damaged: ${message}; the last known version stays in use until it is applied again or deleted`,
       "store-damaged",
     );
     return found;
@@ -56,7 +56,7 @@ export function createRecovery(
 
   function whole(kv: KeyValue): void {
     const key = shown(kv.key);
-    if (damaged.delete(key)) log(`${key} in etcd is whole again`, "store-damaged");
+    if (damaged.delete(key)) log(`${key} in etcd is readable again`, "store-damaged");
   }
 
   /** The newest entry of a route's own audit that tells of it. */

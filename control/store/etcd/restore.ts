@@ -37,6 +37,6 @@ export async function restoreContents(
       ],
     });
     if (!succeeded)
-      throw new StoreUnavailableError("the store is not empty: restore into an empty one");
+      throw new StoreUnavailableError("the store is not empty: restore into an empty store");
   }
 }

@@ -198,7 +198,7 @@ export function createEtcdStore(
     signal: AbortSignal,
   ): AsyncIterable<Event> {
     let last = after;
-    // What is newer than the copy is told by what is live; there is no backlog for who knows all that is in it.
+    // The live stream delivers what is newer than the copy; a reader that has the whole copy needs no backlog.
     const copy = mirror.current();
     const missed = copy && after >= copy.sequence ? [] : await backlog(after, signal);
     for (const event of missed.flatMap((entry) => eventIn(entry) ?? [])) {

@@ -48,7 +48,7 @@ export async function writeChange(
   const deadline = performance.now() + patienceMs;
   // Number under which an attempt without an answer lies, if it was applied.
   let inDoubt = 0n;
-  let why = "other writers were always faster";
+  let why = "other writers changed the store each time";
   for (let attempt = 1; performance.now() < deadline; attempt++) {
     try {
       const before = await readBefore(client, keys, recovery, name);
@@ -74,8 +74,8 @@ export async function writeChange(
   }
   throw new StoreUnavailableError(
     inDoubt > 0n
-      ? `etcd did not answer (${why}): whether the write was made is not known`
-      : `etcd did not take the write: ${why}`,
+      ? `etcd did not answer (${why}): it is unknown whether the write was stored`
+      : `etcd did not accept the write: ${why}`,
   );
 }
 

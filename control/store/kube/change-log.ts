@@ -90,7 +90,7 @@ export function createChangeLog(
     if (!damaged && /^\d{1,20}$/.test(given) && BigInt(given) > fence) fence = BigInt(given);
   }
 
-  /** The entry of an object, or undefined where it holds none: whoever wrote that harms no other. */
+  /** The entry of an object, or undefined if it holds none: a broken object does not affect the others. */
   function read(object: KubeObject, sequence: bigint): AuditEntry | undefined {
     try {
       return entryOf(object);

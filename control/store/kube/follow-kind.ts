@@ -41,7 +41,7 @@ export function attend(
 }
 
 /**
- * What waiting does not cure is told at once: resources that are not installed,
+ * Errors that waiting does not cure are reported at once: resources that are not installed,
  * a service account that may not read them.
  * @throws StoreUnavailableError
  */
@@ -56,7 +56,7 @@ export async function probe(
       try {
         if ((await client.get(`${path}?limit=1`)) !== undefined) break;
         throw new StoreUnavailableError(
-          `the cluster does not know ${path}: install Weir's custom resources first (kubectl apply -f istio/chart/crds/crds.yaml)`,
+          `the cluster does not serve ${path}: install Weir's custom resources first (kubectl apply -f istio/chart/crds/crds.yaml)`,
         );
       } catch (error) {
         if (signal.aborted) return;

@@ -141,7 +141,7 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
   }
 
   const ready = start();
-  // Who uses the store is told; who does not use it yet is no reason to end the process.
+  // Users of the store get the error; without users it is no reason to end the process.
   ready.catch(() => {});
 
   async function start(): Promise<void> {
@@ -168,7 +168,7 @@ export function createKubeStore(options: KubeStoreOptions): KubeStore {
         // All at once is no one's wish: they are brought back as they are known.
         const lost = !acceptEmpty && (kindGone || known.every((name) => !there.has(name)));
         if (lost && known.length > 0)
-          say(`${missing.length} routes are gone from the cluster at once: they are written again`);
+          say(`${missing.length} routes disappeared from the cluster at once: writing them again`);
         kindGone = false;
         for (const name of missing)
           if (lost && states.has(name)) inBackground(name, () => finish(settling, name));

@@ -40,7 +40,7 @@ export async function checkDeleted(on: Known, name: string): Promise<void> {
       error.status === 405 || (error.status === 404 && !/namespaces/.test(error.message));
     if (!isKind && (error.status !== 403 || leaves)) return;
     throw new LossError(
-      `the route is not in the cluster, and stays in force as it is known: ${error.message}`,
+      `the route is missing in the cluster; its last known version stays in use: ${error.message}`,
       isKind,
     );
   }

@@ -60,7 +60,8 @@ export function entryOf(object: KubeObject): AuditEntry {
     const entry = fromBinary(AuditEntrySchema, whole);
     if (changeName(entry.sequence) !== name) throw new Error(`it holds change ${entry.sequence}`);
     if (entry.name !== object.spec?.route) throw new Error(`it holds a change of ${entry.name}`);
-    if (effectOf(entry) !== object.spec?.effect) throw new Error("its effect is another one");
+    if (effectOf(entry) !== object.spec?.effect)
+      throw new Error("its effect does not match its content");
     return entry;
   } catch (error) {
     throw new StoreUnavailableError(`the audit entry ${name} is damaged: ${errorText(error)}`);

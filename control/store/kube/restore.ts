@@ -19,16 +19,16 @@ export async function restoreContents(
   const made = new Set(entries.flatMap(({ after, name }) => (after ? [name] : [])));
   for (const [name, state] of routes) {
     if (!made.has(name))
-      throw new StoreUnavailableError(`the backup has no change that made ${name}`);
+      throw new StoreUnavailableError(`the backup has no audit entry that created ${name}`);
     if (log.newest() === 0n) await writeState(client, name, state, undefined, true);
   }
   await log.inTurn(async () => {
     if (log.newest() > 0n)
-      throw new StoreUnavailableError("the store is not empty: restore into an empty one");
+      throw new StoreUnavailableError("the store is not empty: restore into an empty store");
     for (const entry of entries)
       if (!(await log.append({ entry })))
         throw new StoreUnavailableError(
-          `someone else wrote change ${entry.sequence} meanwhile: delete the routechanges and begin again`,
+          `someone else wrote change ${entry.sequence} in the meantime: delete the routechanges and start again`,
         );
   });
   await Promise.all(log.names().map(restored));

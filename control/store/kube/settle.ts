@@ -42,7 +42,7 @@ export async function settle(on: Settling, name: string): Promise<void> {
     const live = await on.client.get(routePath(name));
     if (await settleOnce(on, name, live)) return;
   }
-  throw new StoreUnavailableError(`${name} changes faster than it can be followed`);
+  throw new StoreUnavailableError(`${name} changes faster than weir can follow`);
 }
 
 /** Whether the object already shows the log's newest change of the route: then nothing is to do. */

@@ -40,14 +40,14 @@ async function decide(
 ): Promise<Change | undefined> {
   const change = make();
   if (object?.metadata.deletionTimestamp !== undefined && change.state)
-    throw new StoreUnavailableError(`${name} is still being deleted: try again shortly`);
+    throw new StoreUnavailableError(`${name} is still being deleted: retry shortly`);
   if (change.state && !(await check(on, name, change.state, object))) return undefined;
   if (await on.log.append(change)) return change;
   await on.log.catchUp();
   return undefined;
 }
 
-/** Brings a change that is only in the log into the route's object, whoever made it. */
+/** Writes a change that is only in the log into the route's object, regardless of its author. */
 export async function finish(on: Settling, name: string): Promise<void> {
   const object = await on.client.get(routePath(name));
   if (!(await project(on, name, object))) await settle(on, name);

@@ -20,14 +20,14 @@ export function checkRecord(
   if (!sealed.includes(tree)) return;
   const content = data.subarray(4);
   if (data.length < 4 || data.readUInt32LE() !== crc32(content))
-    throw new DamageError(`the checksum of a record of ${tree} does not fit`);
+    throw new DamageError(`the checksum of a record of ${tree} does not match`);
   // Field 1 of an AuditEntry, its sequence, stands first.
   if (tree === "audit" && (key.length !== 4 || sequenceOf(content) !== key.readUInt32LE()))
-    throw new DamageError(`an entry of ${tree} does not stand under its number`);
+    throw new DamageError(`an entry of ${tree} is stored under the wrong number`);
 }
 
 function checkFree(data: Buffer, use: (first: number, count: number, what: string) => void): void {
-  const wrong = () => new DamageError(`${free} is not one`);
+  const wrong = () => new DamageError(`${free} is not valid`);
   if (data.length < 8) throw wrong();
   const last = Number(data.readBigUInt64LE(0)) * 8;
   if (last + 8 > data.length) throw wrong();

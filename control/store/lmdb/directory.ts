@@ -53,7 +53,7 @@ function checkLayout(path: string, make: boolean): boolean {
   if (found === undefined || found === making) {
     if (found === undefined && existsSync(data))
       throw new StoreUnavailableError(
-        `the store ${path} has data but no layout file: it is not whole`,
+        `the store ${path} has data but no layout file: it is incomplete, restore it from a backup`,
       );
     if (!make) throw new StoreUnavailableError(`there is no store in ${path}`);
     // A start that was killed may have left a part of them; nothing was stored in it.

@@ -188,7 +188,7 @@ export function createLmdbStore(
       guard(() =>
         root.transactionSync(() => {
           if (newest() > 0)
-            throw new StoreUnavailableError("the store is not empty: restore into an empty one");
+            throw new StoreUnavailableError("the store is not empty: restore into an empty store");
           for (const entry of given)
             log.putSync(Number(entry.sequence), sealRecord(toBinary(AuditEntrySchema, entry)));
           for (const [name, state] of states.routes)

@@ -42,7 +42,7 @@ export function readTrees(
     trees: [],
     use(first, length, what) {
       if (first < 2 || first + length > count)
-        throw new DamageError(`${what} lies outside of it, at page ${first}`);
+        throw new DamageError(`${what} is outside of the file, at page ${first}`);
       for (let page = first; page < first + length; page++)
         if (used[page] !== 0) throw new DamageError(`page ${page} is used twice`);
         else used[page] = 1;
@@ -79,7 +79,7 @@ export function readTrees(
     for (const node of nodesOf(page, bytes, isLeaf, of.name)) {
       const { key, data, flags } = leafNode(page, bytes, node);
       if ((flags & tree) === 0) continue;
-      if (data.length < 48) throw new DamageError(`page ${page} holds half a tree`);
+      if (data.length < 48) throw new DamageError(`page ${page} holds an incomplete tree`);
       readTree(key.toString("latin1").replace(/\0$/, ""), data);
     }
   }

@@ -10,6 +10,6 @@ export function checkRoom(path: string): void {
   const free = bavail * bsize;
   if (free >= spareBytes) return;
   throw new StoreUnavailableError(
-    `the store ${path} takes no writes: No space left on its disk, ${free} bytes are free and ${spareBytes} are kept free`,
+    `the store ${path} accepts no writes: no space left on its disk (${free} bytes are free, ${spareBytes} must stay free)`,
   );
 }

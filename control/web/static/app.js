@@ -36,12 +36,12 @@ function Connection() {
   const error = useTrouble();
   const hold = useHold();
   if (!error && hold)
-    return html`<p class="connection" role="alert"><span class="dot bad"></span> proxies are sent nothing: ${hold}</p>`;
+    return html`<p class="connection" role="alert"><span class="dot bad"></span> nothing is sent to proxies: ${hold}</p>`;
   if (!error)
     return html`<p class="connection" role="status"><span class="dot ok"></span> live</p>`;
   if (error.code === "unauthenticated") return html`<${TokenForm} />`;
   return html`<p class="connection" role="alert">
-    <span class="dot bad"></span> not connected: ${navigator.onLine ? error.message : "this browser is offline"}; what you see is the last answer, trying again
+    <span class="dot bad"></span> cannot reach the control service: ${navigator.onLine ? error.message : "this browser is offline"}; showing the last answer, retrying
   </p>`;
 }
 
@@ -89,7 +89,7 @@ function App() {
     <a class="skip" href="#main" onClick=${(/** @type {MouseEvent} */ event) => {
       event.preventDefault();
       main.current?.focus();
-    }}>to the content</a>
+    }}>skip to content</a>
     <header>
       <h1>Weir</h1>
       <nav aria-label="pages">${tabs.map(([id, title]) => html`<a href=${`#/${id}`} aria-current=${tab === id ? "page" : undefined}>${title}</a>`)}</nav>

@@ -15,14 +15,14 @@ export function Audit({ name = "" }) {
   return html`<section aria-labelledby="audit">
     <h2 id="audit">Changes</h2>
     ${loading && html`<p class="empty">loading ...</p>`}
-    ${error && !answer && html`<p class="empty">nothing to show: ${error.message}</p>`}
-    ${answer && entries.length === 0 && html`<p class="empty">nothing has been changed yet</p>`}
+    ${error && !answer && html`<p class="empty">cannot load: ${error.message}</p>`}
+    ${answer && entries.length === 0 && html`<p class="empty">no changes yet</p>`}
     ${
       entries.length > 0 &&
       html`<div class="scroll" tabindex="0" role="region" aria-label="list of changes"><table>
       <caption class="hidden">newest changes first</caption>
       <thead><tr>
-        <th scope="col">when</th><th scope="col">what</th><th scope="col">route</th>
+        <th scope="col">when</th><th scope="col">action</th><th scope="col">route</th>
         <th scope="col">weights</th><th scope="col">who</th><th scope="col">why</th>
       </tr></thead>
       <tbody>${entries.map(
@@ -35,7 +35,7 @@ export function Audit({ name = "" }) {
       )}</tbody>
     </table></div>
     ${entries.length >= limit && limit < mostEntries && html`<p><button onClick=${() => setLimit(Math.min(limit * 5, mostEntries))}>show older</button></p>`}
-    ${entries.length >= mostEntries && html`<p class="empty">older ones: <code>weir audit ${name} --limit 10000</code></p>`}`
+    ${entries.length >= mostEntries && html`<p class="empty">older changes: <code>weir audit ${name} --limit 10000</code></p>`}`
     }
   </section>`;
 }

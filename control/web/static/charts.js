@@ -26,7 +26,7 @@ const charts = [
 export function Charts({ history }) {
   const { at = [], series = [] } = history ?? {};
   if (at.length < 2)
-    return html`<p class="empty">the charts begin once two points have been taken, ten seconds after the start</p>`;
+    return html`<p class="empty">charts appear ten seconds after the start, when two points are recorded</p>`;
   const seconds = at.map((time) => Date.parse(time) / 1000);
   return html`<div class="charts">
     ${charts.map(([signal, title]) => {

@@ -18,13 +18,13 @@ export function Pods({ name }) {
 /** @param {{ name: string, read: boolean, pods: PodLoadJson[] }} of */
 function List({ name, read, pods }) {
   if (!read)
-    return html`<p class="empty">the control service was started without <code>--pod-metrics</code>: it does not ask the pods how busy they are</p>`;
+    return html`<p class="empty">the control service was started without <code>--pod-metrics</code>: it does not read how busy the pods are</p>`;
   if (pods.length === 0)
-    return html`<p class="empty">the route names no endpoints: ask Kubernetes how busy its pods are</p>`;
+    return html`<p class="empty">the route has no endpoints to read metrics from: use kubectl to see its pods</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="list of pods"><table>
     <caption class="hidden">pods of ${name}</caption>
     <thead><tr>
-      <th scope="col">pod</th><th scope="col">variant</th><th scope="col" class="number">in work</th>
+      <th scope="col">pod</th><th scope="col">variant</th><th scope="col" class="number">running</th>
       <th scope="col" class="number">waiting</th><th scope="col" class="number">key-value cache</th><th scope="col" class="number">saturation</th><th scope="col">state</th>
     </tr></thead>
     <tbody>${pods.map((each) => html`<${PodRow} key=${each.endpoint} ...${each} />`)}</tbody>
@@ -60,7 +60,7 @@ function Saturation({ name, pods, observed }) {
   if (rows.length === 0) return null;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="load by source"><table>
     <caption class="hidden">load of the pods of ${name} by source</caption>
-    <thead><tr><th scope="col">load of</th><th scope="col" class="number">saturation</th><th scope="col">by</th><th scope="col">of so many</th></tr></thead>
+    <thead><tr><th scope="col">load of</th><th scope="col" class="number">saturation</th><th scope="col">source</th><th scope="col">reported by</th></tr></thead>
     <tbody>${rows.map(
       ({ of, value, by, many }) => html`<tr key=${`${of} ${by}`}>
       <th scope="row">${of}</th><td class="number">${percent(value)}</td><td>${by}</td><td>${many}</td>
@@ -80,7 +80,7 @@ function PodRow({
   problem,
 }) {
   const saturated = amountOf(waiting) > 0 || amountOf(kvCachePercent) >= fullPercent;
-  const told = waiting === undefined ? "does not tell its queue" : "has room";
+  const told = waiting === undefined ? "queue not reported" : "has capacity";
   const word = problem || (saturated ? "saturated" : told);
   return html`<tr>
     <th scope="row"><code>${endpoint}</code></th>
@@ -89,7 +89,7 @@ function PodRow({
     <td class="number">${whole(waiting)}</td>
     <td class="number">${inPercent(kvCachePercent)}</td>
     <td class="number">${inPercent(saturationPercent)}</td>
-    <td><span class=${`dot ${word === "has room" ? "ok" : "bad"}`}></span> ${word}</td>
+    <td><span class=${`dot ${word === "has capacity" ? "ok" : "bad"}`}></span> ${word}</td>
   </tr>`;
 }
 

@@ -24,7 +24,7 @@ export function Proxies() {
   return html`<section aria-labelledby="proxies">
     <h2 id="proxies">Proxies</h2>
     ${loading && html`<p class="empty">loading ...</p>`}
-    ${error && !answer && html`<p class="empty">nothing to show: ${error.message}</p>`}
+    ${error && !answer && html`<p class="empty">cannot load: ${error.message}</p>`}
     ${answer && proxies.length === 0 && html`<p class="empty">no Envoy has connected yet: <code>weir bootstrap --node ID</code> prints its bootstrap</p>`}
     ${
       proxies.length > 0 &&

@@ -65,8 +65,8 @@ export function RolloutDialog({ action, name, state, next, route, close }) {
       <h3 id="rollout-title">${action} the rollout of ${name}</h3>
       <p>${effectOf(action, state, next)}</p>
       ${weights && html`<${Preview} ...${preview} />`}
-      ${action === "promote" && html`<label class="choice"><input type="checkbox" name="full" /> every step up to the last one likewise</label>`}
-      <label>reason <input name="reason" required maxlength="500" placeholder="kept in the audit" /></label>
+      ${action === "promote" && html`<label class="choice"><input type="checkbox" name="full" /> skip the waiting of all remaining steps</label>`}
+      <label>reason <input name="reason" required maxlength="500" placeholder="recorded in the audit" /></label>
       ${failure && html`<p role="alert" class="nack">${failure}</p>`}
       <p class="actions">
         <button type="button" onClick=${close}>cancel</button>
@@ -81,12 +81,12 @@ function effectOf(action, state, next) {
   const { canary, stable } = state.rollout.spec;
   switch (action) {
     case "pause":
-      return `It stays at ${stepWords(state)}. It is still judged, and goes back if it fails.`;
+      return `The rollout stays at ${stepWords(state)}. Checks continue, and a failed check rolls it back.`;
     case "resume":
-      return `It goes on at ${stepWords(state)}, with evidence gathered anew.`;
+      return `The rollout continues at ${stepWords(state)}. Evidence is collected again from zero.`;
     case "promote":
-      return `It leaves ${stepWords(state)} without waiting for time and evidence, but not for its proof.${next ? ` Next: ${next}.` : ""}`;
+      return `The rollout leaves ${stepWords(state)} without waiting for time and evidence. It still waits until the proxies run the step.${next ? ` Next: ${next}.` : ""}`;
     default:
-      return `All users of ${canary} go back to ${stable} at once, and the rollout ends.`;
+      return `All users of ${canary} move back to ${stable} at once, and the rollout ends.`;
   }
 }

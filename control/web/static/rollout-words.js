@@ -23,7 +23,7 @@ export function stagesOf({ warmup, steps }) {
   return [
     ...(warmup ? [{ index: -1, words: `warm-up ${warmup.weight} %` }] : []),
     ...named,
-    { index: steps.length, words: "watched to the end" },
+    { index: steps.length, words: "bake" },
   ];
 }
 
@@ -40,7 +40,7 @@ export function stepWords({ rollout, step = 0, weight = 0 }) {
   const steps = rollout.spec.steps.length;
   const share = `${weight} % for ${rollout.spec.canary}`;
   if (step < 0) return `warm-up: ${share}`;
-  if (step >= steps) return `watched to the end: ${share}`;
+  if (step >= steps) return `bake at ${weight} %`;
   return `step ${step + 1} of ${steps}: ${share}`;
 }
 
@@ -54,7 +54,7 @@ export function Verdicts({ verdicts, label }) {
     <thead><tr>
       <th scope="col">check</th><th scope="col">outcome</th><th scope="col" class="number">canary</th>
       <th scope="col" class="number">stable</th><th scope="col" class="number">limit</th>
-      <th scope="col" class="number">of answers</th><th scope="col">in words</th>
+      <th scope="col" class="number">responses</th><th scope="col">message</th>
     </tr></thead>
     <tbody>${verdicts.map(
       (each) => html`<tr key=${each.check}>

@@ -21,7 +21,7 @@ export function Rollout({ name, route, entries }) {
   return html`<section aria-labelledby="rollout">
     <h3 id="rollout">Rollout</h3>
     ${loading && html`<p class="empty">loading ...</p>`}
-    ${!loading && !state && html`<p class="empty">the route has had none: <code>weir rollout start -f rollout.yaml</code></p>`}
+    ${!loading && !state && html`<p class="empty">the route has no rollout yet: <code>weir rollout start -f rollout.yaml</code></p>`}
     ${
       state &&
       html`
@@ -68,8 +68,8 @@ function Now(progress) {
   const shown = verdicts.length > 0 ? verdicts : (state.verdicts ?? []);
   const answers = [progress.canaryAnswers ?? 0, progress.stableAnswers ?? 0].map(whole);
   return html`
-    <p>${wanted > 0 ? `applied on ${proven} of ${wanted} proxies; ` : ""}${answers[0]} answers of ${state.rollout.spec.canary}, ${answers[1]} of ${state.rollout.spec.stable} in this step</p>
-    ${waitingFor.length > 0 && html`<p>waits for:</p><ul>${waitingFor.map((each) => html`<li>${each}</li>`)}</ul>`}
+    <p>${wanted > 0 ? `applied on ${proven} of ${wanted} proxies; ` : ""}responses in this step: ${answers[0]} from ${state.rollout.spec.canary}, ${answers[1]} from ${state.rollout.spec.stable}</p>
+    ${waitingFor.length > 0 && html`<p>waiting for:</p><ul>${waitingFor.map((each) => html`<li>${each}</li>`)}</ul>`}
     ${next && html`<p>next: ${next}</p>`}
     ${shown.length > 0 && html`<${Verdicts} verdicts=${shown} label="checks of this step" />`}`;
 }
@@ -78,7 +78,7 @@ function Now(progress) {
 function Timeline({ entries }) {
   const own = entries.filter(({ action }) => action.startsWith("rollout-"));
   if (own.length === 0) return null;
-  return html`<h4>How it came here</h4>
+  return html`<h4>History</h4>
     <ol class="timeline" aria-label="timeline of the rollout">${own.map(
       ({ action, at, principal, reason, rolloutAfter, sequence }) => {
         const verdicts = rolloutAfter?.verdicts ?? [];

@@ -28,7 +28,7 @@ export function Rollouts() {
   return html`<section aria-labelledby="rollouts">
     <h2 id="rollouts">Rollouts</h2>
     ${loading && html`<p class="empty">loading ...</p>`}
-    ${error && !answer && html`<p class="empty">nothing to show: ${error.message}</p>`}
+    ${error && !answer && html`<p class="empty">cannot load: ${error.message}</p>`}
     ${answer && rollouts.length === 0 && html`<p class="empty">no rollouts yet: <code>weir rollout start -f rollout.yaml</code></p>`}
     ${
       rollouts.length > 0 &&

@@ -39,11 +39,11 @@ export function Route({ name, state, loading }) {
     <h2 id="route">${name}</h2>
     <p class="hosts">${hosts.join(", ")}</p>
     <${Variants} name=${name} variants=${variants} shadow=${shadow} signals=${signals} />
-    <p class="applied"><${AppliedWord} ...${applied} /> proxies run it as stored</p>
+    <p class="applied"><${AppliedWord} ...${applied} /> proxies run the stored version</p>
     ${behind.length > 0 && html`<ul class="applied">${behind.slice(0, 20).map((each) => html`<li><code>${each.node}</code>: ${each.reason}</li>`)}</ul>`}
     <p class="tools">
       <button onClick=${() => setShift({})}>shift weights ...</button>
-      ${before && html`<button onClick=${() => setShift({ proposed: before, why: "back to the weights before" })}>back to ${show(before)} ...</button>`}
+      ${before && html`<button onClick=${() => setShift({ proposed: before, why: "back to the previous weights" })}>back to ${show(before)} ...</button>`}
     </p>
     ${shift && html`<${ShiftDialog} state=${state} name=${name} ...${shift} close=${() => setShift(undefined)} />`}
     <${Rollout} name=${name} route=${state.route} entries=${audit?.entries ?? []} />

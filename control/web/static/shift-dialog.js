@@ -54,7 +54,7 @@ export function ShiftDialog({ state, name, proposed = {}, why = "", close }) {
           onInput=${(/** @type {InputEvent} */ event) => setWeights((before) => ({ ...before, [variant]: Number(valueOf(event)) }))} />
       </label>`,
       )}
-      <label>reason <input name="reason" required maxlength="500" placeholder="kept in the audit" value=${why} /></label>
+      <label>reason <input name="reason" required maxlength="500" placeholder="recorded in the audit" value=${why} /></label>
       <${Preview} ...${preview} />
       ${failure && html`<p role="alert" class="nack">${failure}</p>`}
       <p class="actions">

@@ -25,7 +25,7 @@ export function Tiers({ tiers, tenants }) {
   </table></div>
   ${
     tenants.length === 0
-      ? html`<p class="quiet">no tenant was refused anything in the last minute</p>`
+      ? html`<p class="quiet">no request of a known tenant was refused in the last minute</p>`
       : html`<h3>Tenants refused</h3><div class="scroll" tabindex="0" role="region" aria-label="list of tenants"><table>
     <caption class="hidden">refusals by tenant</caption>
     <thead><tr><th scope="col">tenant</th><th scope="col" class="number">refused/s</th></tr></thead>

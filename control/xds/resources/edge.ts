@@ -66,7 +66,7 @@ export function edgeListener({ proxyProtocol }: EdgeOptions = {}) {
   const value = pack(ProxyProtocolSchema, {});
   return {
     perConnectionBufferLimitBytes: maxBufferedBytes,
-    // Finds clients that are gone without a word, so that their streams give back their places.
+    // Detects clients that vanished without closing, so that their streams release their slots.
     tcpKeepalive: { keepaliveTime: 60, keepaliveInterval: 15, keepaliveProbes: 4 },
     listenerFilters: proxyProtocol
       ? [

@@ -6,7 +6,7 @@ export interface Address {
   port: number;
 }
 
-/** A module of filters and what it is told. */
+/** A filter module and its configuration. */
 export interface FilterCode {
   /** Its bytes, or a path on the proxy's machine. */
   wasm: { bytes: Uint8Array } | { file: string };

@@ -134,7 +134,7 @@ describe("a call that is", () => {
     const answer = await call({}, { bytes: [ask.subarray(0, 9)], end: true });
     expect(answer).toMatchObject({
       grpcStatus: "13",
-      message: "the stream ended within a message",
+      message: "the stream ended in the middle of a message",
     });
   });
 
