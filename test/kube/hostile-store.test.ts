@@ -154,8 +154,8 @@ describe.skipIf(mayGoWithout)("a store in a cluster where others may write anyth
     await cluster.mustKubectl(["delete", "crd", "routechanges.weir.dev"]);
     await expect
       .poll(told, soon)
-      .toMatch(/does not know .*routechanges.*kubectl apply -f istio\/base\/crds\.yaml/);
+      .toMatch(/does not serve .*routechanges.*kubectl apply -f istio\/chart\/crds\/crds\.yaml/);
     await cluster.mustKubectl(["delete", "crd", "inferenceroutes.weir.dev"]);
-    await expect.poll(told, soon).toMatch(/does not know .*istio\/base\/crds\.yaml/);
+    await expect.poll(told, soon).toMatch(/does not serve .*istio\/chart\/crds\/crds\.yaml/);
   });
 });
