@@ -13,7 +13,7 @@ describe("what cannot be applied, on a real API server", { timeout: 240_000 }, (
     await world.applied();
     await world.apply(canary.replace("name: chat", "name: chat2"));
     await condition(world.cluster, "inference/chat2", "Accepted", { reason: "Invalid" }).then(
-      ({ message }) => expect(message).toContain("host chat.example.com belongs to route"),
+      ({ message }) => expect(message).toContain("host chat.example.com already belongs to route"),
     );
     await world.apply(
       world.changed(({ spec }) =>

@@ -153,8 +153,8 @@ describe("a store in a cluster where others may write anything", () => {
     await cluster.mustKubectl(["delete", "crd", "routechanges.weir.dev"]);
     await expect
       .poll(told, soon)
-      .toMatch(/does not know .*routechanges.*kubectl apply -f istio\/chart\/crds\/crds\.yaml/);
+      .toMatch(/does not serve .*routechanges.*kubectl apply -f istio\/chart\/crds\/crds\.yaml/);
     await cluster.mustKubectl(["delete", "crd", "inferenceroutes.weir.dev"]);
-    await expect.poll(told, soon).toMatch(/does not know .*istio\/chart\/crds\/crds\.yaml/);
+    await expect.poll(told, soon).toMatch(/does not serve .*istio\/chart\/crds\/crds\.yaml/);
   });
 });

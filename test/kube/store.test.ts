@@ -102,7 +102,7 @@ describe("in a real API server", () => {
     expect(await store.list()).toEqual(before);
     // A service that starts meanwhile knows nothing, and says so.
     const other = open();
-    await expect(other.list()).rejects.toThrow(/the cluster does not know .*inferenceroutes/);
+    await expect(other.list()).rejects.toThrow(/the cluster does not serve .*inferenceroutes/);
     await other.close();
     await cluster.mustKubectl(["apply", "--server-side", "-f", "istio/chart/crds/crds.yaml"]);
     const names = ["get", "inferenceroutes", "-A", "-o", "name"];

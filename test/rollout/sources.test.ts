@@ -218,7 +218,7 @@ describe("the pods' capacity", () => {
       ["ready pods", true, "2 of at least 1"],
       ["queue", false, "not reported by every pod, the limit is 5 a pod"],
       ["kv cache", false, "not reported by every pod, the limit is 90 %"],
-      ["in flight after the step", false, "not known: 10.0.0.3:8000 no answer in time"],
+      ["in flight after the step", false, "unknown: 10.0.0.3:8000 no answer in time"],
     ]);
   });
 
