@@ -21,7 +21,7 @@ import { notePod } from "./in-flight/ask";
 import { drainNs, Flow } from "./in-flight/flow";
 import { noteBegun } from "./overload/estimate";
 import { PodLoad, readLoad } from "./overload/orca";
-import { ANSWERED, noteSaturation } from "./overload/overload";
+import { ANSWERS, noteSaturation } from "./overload/overload";
 
 const status = literal(":status");
 const retryAfter = literal("retry-after");
@@ -44,7 +44,7 @@ export function readAnswer(context: u32): void {
   if (load != 0) {
     if (readLoad(valuePtr(load), valueBytes(load), podLoad)) {
       notePod(flow, now);
-      noteSaturation(flow, ANSWERED, saturationOf(flow, podLoad), now);
+      noteSaturation(flow, ANSWERS, saturationOf(flow, podLoad), now);
     }
     // It was asked for here and is no client's business.
     removeHeader(RESPONSE_HEADERS, loadMetrics);

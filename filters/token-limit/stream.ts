@@ -178,9 +178,9 @@ export const ID_BYTES: usize = 40;
 const SSE: usize = (ID + ID_BYTES + 7) & ~7;
 const JSON_SCAN: usize = (SSE + offsetof<SseScan>() + 7) & ~7;
 const PROMPT_SCAN: usize = JSON_SCAN + offsetof<JsonScan>();
-const TOLD: usize = PROMPT_SCAN + offsetof<JsonScan>();
-const TOLD_BYTES: usize = (<usize>USAGES) << 3;
-const STREAM_BYTES: usize = TOLD + 2 * TOLD_BYTES;
+const USAGE_PLACE: usize = PROMPT_SCAN + offsetof<JsonScan>();
+const USAGE_BYTES: usize = (<usize>USAGES) << 3;
+const STREAM_BYTES: usize = USAGE_PLACE + 2 * USAGE_BYTES;
 
 export function idOf(stream: Stream): usize {
   return changetype<usize>(stream) + ID;
@@ -196,22 +196,22 @@ export function promptJsonOf(stream: Stream): JsonScan {
 }
 
 /** Usage as the pod told it last, or UNKNOWN. */
-export function told(stream: Stream, usage: i32): i64 {
-  return load<i64>(changetype<usize>(stream) + TOLD + ((<usize>usage) << 3));
+export function usageOf(stream: Stream, usage: i32): i64 {
+  return load<i64>(changetype<usize>(stream) + USAGE_PLACE + ((<usize>usage) << 3));
 }
-export function setTold(stream: Stream, usage: i32, value: i64): void {
-  store<i64>(changetype<usize>(stream) + TOLD + ((<usize>usage) << 3), value);
+export function setUsage(stream: Stream, usage: i32, value: i64): void {
+  store<i64>(changetype<usize>(stream) + USAGE_PLACE + ((<usize>usage) << 3), value);
 }
 /** Usage as the event being read tells it. */
-export function toldNow(stream: Stream, usage: i32): i64 {
-  return load<i64>(changetype<usize>(stream) + TOLD + TOLD_BYTES + ((<usize>usage) << 3));
+export function eventUsage(stream: Stream, usage: i32): i64 {
+  return load<i64>(changetype<usize>(stream) + USAGE_PLACE + USAGE_BYTES + ((<usize>usage) << 3));
 }
-export function setToldNow(stream: Stream, usage: i32, value: i64): void {
-  store<i64>(changetype<usize>(stream) + TOLD + TOLD_BYTES + ((<usize>usage) << 3), value);
+export function setEventUsage(stream: Stream, usage: i32, value: i64): void {
+  store<i64>(changetype<usize>(stream) + USAGE_PLACE + USAGE_BYTES + ((<usize>usage) << 3), value);
 }
 /** Forgets usage that the event told so far. */
-export function clearToldNow(stream: Stream): void {
-  memory.fill(changetype<usize>(stream) + TOLD + TOLD_BYTES, 0xff, TOLD_BYTES);
+export function clearEventUsage(stream: Stream): void {
+  memory.fill(changetype<usize>(stream) + USAGE_PLACE + USAGE_BYTES, 0xff, USAGE_BYTES);
 }
 
 // Open streams by context id; as many chains as keep them short at a thousand
@@ -231,7 +231,7 @@ export function openStream(context: u32): Stream {
   const stream = changetype<Stream>(at);
   stream.context = context;
   // All of them UNKNOWN.
-  memory.fill(at + TOLD, 0xff, 2 * TOLD_BYTES);
+  memory.fill(at + USAGE_PLACE, 0xff, 2 * USAGE_BYTES);
   stream.lowered = u32.MAX_VALUE;
   const chain = chainOf(context);
   stream.next = load<usize>(chain);

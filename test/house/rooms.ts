@@ -14,11 +14,11 @@ export interface Room {
 
 const control: Record<string, Room> = {
   text: {
-    is: "texts from outside: how deep they may nest, what of them and of errors a message shows",
+    is: "limits on text from outside, and the part of it and of errors that a message shows",
     imports: [],
   },
   route: {
-    is: "the domain: documents of routes, their checks, buckets, weights and what filters are told",
+    is: "the domain: documents of routes, their checks, buckets and weights, and the filters' configuration",
     imports: ["text"],
     parts: {
       ".": [],
@@ -27,22 +27,31 @@ const control: Record<string, Room> = {
       document: [".", "validate"],
     },
   },
-  etcd: { is: "etcd's API, as the store and the lease need it", imports: ["text"] },
+  etcd: { is: "the part of etcd's API that the store and the lease use", imports: ["text"] },
   kube: {
-    is: "the Kubernetes API, as the store, the lease and the controller need it",
+    is: "the part of the Kubernetes API that the store, the lease and the controller use",
     imports: ["text"],
   },
-  auth: { is: "who calls, under which name, and what they may do", imports: ["text"] },
+  auth: { is: "authentication and authorization of callers", imports: ["text"] },
   store: {
     is: "routes, rollouts, drills and the audit, in memory, lmdb, etcd or Kubernetes",
     imports: ["text", "route", "etcd", "kube"],
   },
-  leader: { is: "which replica does what only one may do", imports: ["etcd", "kube"] },
-  report: { is: "what filters report, checked, added up and kept for a while", imports: ["text"] },
+  leader: {
+    is: "leader election among replicas, and the ownership of routes",
+    imports: ["etcd", "kube"],
+  },
+  report: {
+    is: "the reports of filters: checks, sums, and the last minutes of them",
+    imports: ["text"],
+  },
   loads: { is: "how busy the pods of a route are", imports: ["text", "route"] },
-  peers: { is: "what replicas tell each other", imports: ["text", "route", "report"] },
+  peers: {
+    is: "the exchange between replicas of the control service",
+    imports: ["text", "route", "report"],
+  },
   rollout: {
-    is: "walks a canary to all users in steps, and back when a check fails",
+    is: "rollouts: a canary gets its users in steps, and loses them when a check fails",
     imports: ["text", "route", "store", "report", "loads"],
     parts: {
       judge: [],
@@ -53,15 +62,18 @@ const control: Record<string, Room> = {
       simulate: ["judge", "machine", "run"],
     },
   },
-  signals: { is: "the last minutes of each variant, as the page draws them", imports: ["report"] },
-  metrics: { is: "what Prometheus reads of the control service", imports: ["report", "xds"] },
-  objects: { is: "Kubernetes objects out of files", imports: ["text", "route"] },
+  signals: {
+    is: "the last fifteen minutes of each variant, for the charts of the page",
+    imports: ["report"],
+  },
+  metrics: { is: "the metrics of the control service for Prometheus", imports: ["report", "xds"] },
+  objects: { is: "reads Kubernetes objects from files", imports: ["text", "route"] },
   lint: {
     is: "advice on a route and the objects around it",
     imports: ["text", "route", "objects"],
   },
   istio: {
-    is: "a route as objects of Istio and the Gateway API",
+    is: "renders a route as objects of Istio and the Gateway API",
     imports: ["route", "objects"],
     parts: {
       ".": [],
@@ -73,21 +85,21 @@ const control: Record<string, Room> = {
     },
   },
   controller: {
-    is: "keeps a cluster's objects as the routes say",
+    is: "applies the objects of routes to a cluster, and corrects drift",
     imports: ["text", "route", "istio", "store", "leader", "kube", "lint"],
   },
   xds: {
-    is: "the xDS server: resources of routes, streams, and what proxies answered",
+    is: "the xDS server: resources of routes, streams, and the answers of proxies",
     imports: ["text", "route"],
   },
   envoy: { is: "finds or fetches an Envoy for the command line", imports: ["text"] },
-  pods: { is: "pretended inference servers for a first try", imports: [] },
+  pods: { is: "fake inference servers for a first try", imports: [] },
   oci: { is: "filters as OCI images", imports: ["text"] },
-  load: { is: "sends load and measures what came of it", imports: [] },
+  load: { is: "sends load and measures the responses", imports: [] },
   telemetry: { is: "logs and traces", imports: [] },
   drill: { is: "ends drills when their time is over", imports: ["text", "route", "store"] },
   publish: {
-    is: "turns what is stored into what proxies are sent, to one of them first, and takes back what it refused",
+    is: "sends the stored routes to proxies, to one of them first, and reverts what that one refuses",
     imports: ["text", "route", "rollout", "store", "xds"],
   },
   web: { is: "the page", imports: [] },
@@ -107,7 +119,7 @@ const control: Record<string, Room> = {
     ],
   },
   service: {
-    is: "the control service: what listens, what callers may take, and the wiring of all rooms",
+    is: "the control service: its ports, the limits of callers, and the wiring of all rooms",
     imports: [
       "auth",
       "leader",
@@ -152,7 +164,7 @@ const control: Record<string, Room> = {
     ],
     parts: { ".": [], commands: ["."], "program.ts": [".", "commands"] },
   },
-  "main.ts": { is: "begins the command", imports: ["text", "cli"] },
+  "main.ts": { is: "starts the command", imports: ["text", "cli"] },
 };
 
 const filters: Record<string, Room> = {
@@ -166,12 +178,12 @@ const filters: Record<string, Room> = {
   },
   format: { is: "JSON, event streams, numbers, durations and hashes", imports: ["sdk"] },
   identity: {
-    is: "who calls: headers, keys, claims, certificates, addresses",
+    is: "the identity of a caller: headers, keys, claims, certificates, addresses",
     imports: ["sdk", "format"],
   },
   match: { is: "which requests a policy is for", imports: ["sdk", "format"] },
   pressure: {
-    is: "whether this worker is too late for work that can be left out",
+    is: "measures whether this worker is late, so that optional work is left out",
     imports: ["sdk"],
   },
   document: {
@@ -179,7 +191,7 @@ const filters: Record<string, Room> = {
     imports: ["sdk", "format"],
   },
   report: {
-    is: "what the proxy counted, sent by one worker once a second",
+    is: "the report of the proxy's counters, which one worker sends once a second",
     imports: ["sdk", "format", "document"],
   },
   refusal: { is: "answers to requests that are refused", imports: ["sdk", "format"] },
@@ -228,7 +240,7 @@ const filters: Record<string, Room> = {
     imports: ["sdk", "shared-table", "format", "report"],
   },
   "token-limit": {
-    is: "limits of tokens, and what streams tell",
+    is: "limits of tokens, and the measurement of streams",
     imports: [
       "sdk",
       "shared-table",
@@ -248,7 +260,7 @@ const filters: Record<string, Room> = {
     },
   },
   modules: {
-    is: "what is compiled, one file for each module: the callbacks that Envoy calls",
+    is: "the modules that are compiled, one file each: the callbacks that Envoy calls",
     imports: [
       "sdk",
       "document",

@@ -50,7 +50,7 @@ import { assignShare, shareOf } from "../bucket/shared-bucket";
 import { Tenant } from "../bucket/tenants";
 import { RateLimitPolicy } from "../config";
 import { flowNamed } from "../in-flight/flow";
-import { noteSaturation, TOLD, writeSaturations } from "../overload/overload";
+import { METRICS, noteSaturation, writeSaturations } from "../overload/overload";
 import { collectNeeds, handOverNeeds } from "./demand";
 import { writeJsonText } from "./json-text";
 
@@ -204,7 +204,7 @@ function readPodLoad(): void {
   }
   if (hasFailed()) return;
   const flow = flowNamed(route);
-  if (flow !== null && flow.listens) noteSaturation(flow, TOLD, permille / 1000, answeredNs);
+  if (flow !== null && flow.listens) noteSaturation(flow, METRICS, permille / 1000, answeredNs);
 }
 
 function readLease(): void {

@@ -1,5 +1,5 @@
 import { eachFlow, Flow } from "../in-flight/flow";
-import { noteSaturation, SEEN } from "./overload";
+import { ESTIMATE, noteSaturation } from "./overload";
 
 // What the proxy sees itself of how busy a route's pods are, for where nobody tells: how
 // long answers take to begin against how long they usually take, and where none begins
@@ -55,5 +55,10 @@ function estimate(at: usize): void {
   } else if (flow.waiting > 0) took = <f64>(seenAt / 1_000_000) - flow.waitingSince / flow.waiting;
   else return;
   const known = flow.usualMs > 0;
-  noteSaturation(flow, SEEN, known ? took / max(flow.usualMs * SLOWER, SHORT_MS) : UNKNOWN, seenAt);
+  noteSaturation(
+    flow,
+    ESTIMATE,
+    known ? took / max(flow.usualMs * SLOWER, SHORT_MS) : UNKNOWN,
+    seenAt,
+  );
 }

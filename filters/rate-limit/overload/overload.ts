@@ -68,9 +68,9 @@ const LEAST: f64 = 0.01;
 const record: usize = memory.data(<i32>RECORD, 8);
 
 /** Where it is known from: the answers of pods, the control service, and what this proxy sees itself. */
-export const ANSWERED: usize = 0;
-export const TOLD: usize = 1;
-export const SEEN: usize = 2;
+export const ANSWERS: usize = 0;
+export const METRICS: usize = 1;
+export const ESTIMATE: usize = 2;
 const SOURCES: usize = 3;
 
 /** Sum and count of a source stand at the flow's beginning. */
@@ -133,26 +133,26 @@ function gather(flow: Flow, now: u64): bool {
 }
 
 /** What a source said of late; -1 where it said nothing. */
-function saidBy(source: usize, now: u64): f64 {
+function saturationBy(source: usize, now: u64): f64 {
   const at = record + (source << 4);
   const sampled = load<u64>(at, 8);
   return now > sampled && now - sampled > SILENCE_NS ? -1 : load<f64>(at);
 }
 
 /** What the pods say themselves, to whichever asks them; -1 where they say nothing. */
-function saidByPods(now: u64): f64 {
-  return max(saidBy(ANSWERED, now), saidBy(TOLD, now));
+function saturationByPods(now: u64): f64 {
+  return max(saturationBy(ANSWERS, now), saturationBy(METRICS, now));
 }
 
 /** How saturated the pods are: who asks them knows better than who only waits for them. -1: not known. */
 function known(now: u64): f64 {
-  const said = saidByPods(now);
-  return said >= 0 ? said : saidBy(SEEN, now);
+  const measured = saturationByPods(now);
+  return measured >= 0 ? measured : saturationBy(ESTIMATE, now);
 }
 
 /** When whoever is believed now said something last. */
-function lastWord(now: u64): u64 {
-  return saidByPods(now) >= 0
+function measuredNs(now: u64): u64 {
+  return saturationByPods(now) >= 0
     ? max(load<u64>(record, 8), load<u64>(record, 24))
     : load<u64>(record, 40);
 }
@@ -162,19 +162,19 @@ function step(now: u64): bool {
   const changed = load<u64>(record, STEP);
   // A clock that jumped back starts anew.
   if (now >= changed && now - changed < STEP_NS) return false;
-  const said = known(now);
-  const silent = said < 0;
-  const saturation = max(said, 0);
+  const measured = known(now);
+  const silent = measured < 0;
+  const saturation = max(measured, 0);
   // A queue takes its time to empty, and looks still until there is a new word about it.
-  const heard = lastWord(now) > changed;
+  const isNew = measuredNs(now) > changed;
   const before = load<f64>(record, THEN);
   const open = load<f64>(record, OPEN);
   let next = open;
-  if (saturation > HIGH && heard && saturation >= before * FALLING)
+  if (saturation > HIGH && isNew && saturation >= before * FALLING)
     next = max(open * shrunk(1 - stepFor(saturation - HIGH), now - changed), LEAST);
   else if (saturation < LOW) {
     // It opens no faster than it is told.
-    if (!silent && !heard && now >= changed && now - changed < PATIENCE_NS) return false;
+    if (!silent && !isNew && now >= changed && now - changed < PATIENCE_NS) return false;
     if (silent) next = 1;
     else if (saturation * FALLING <= before)
       next = min(open * (1 + 4 * stepFor(LOW - saturation)), 1);
@@ -216,9 +216,9 @@ export function reliefNs(flow: Flow): u64 {
 function show(flow: Flow, now: u64): void {
   showAs(flow, flow.share, "weir_overload_open_permille");
   showAs(flow, flow.saturation, "weir_saturation_permille");
-  showAs(flow, saidBy(ANSWERED, now), "weir_saturation_answers_permille");
-  showAs(flow, saidBy(TOLD, now), "weir_saturation_metrics_permille");
-  showAs(flow, saidBy(SEEN, now), "weir_saturation_estimate_permille");
+  showAs(flow, saturationBy(ANSWERS, now), "weir_saturation_answers_permille");
+  showAs(flow, saturationBy(METRICS, now), "weir_saturation_metrics_permille");
+  showAs(flow, saturationBy(ESTIMATE, now), "weir_saturation_estimate_permille");
 }
 
 /** Bytes of a report after which no route is begun; a proxy with more goes by turns. */
@@ -251,20 +251,20 @@ function writeSaturation(at: usize): void {
   readShared(hashedKey(OVERLOAD, flow.fingerprint), HASHED_KEY);
   if (found.bytes != RECORD) return;
   memory.copy(record, found.ptr, RECORD);
-  writeSource(flow, ANSWERED, "answers");
-  writeSource(flow, SEEN, "estimate");
+  writeSource(flow, ANSWERS, "answers");
+  writeSource(flow, ESTIMATE, "estimate");
 }
 
 function writeSource(flow: Flow, source: usize, name: Ascii): void {
-  const said = saidBy(source, nowNs());
-  if (said < 0) return;
+  const measured = saturationBy(source, nowNs());
+  if (measured < 0) return;
   write(any ? ',{"route":"' : ',"saturations":[{"route":"');
   any = true;
   writeText(routeOfFlow(flow));
   write('","source":"');
   write(name);
   write('","permille":');
-  writeUint(<u64>(said * 1000));
+  writeUint(<u64>(measured * 1000));
   writeByte(CLOSE_BRACE);
 }
 

@@ -15,7 +15,7 @@ import {
 import { numberIn } from "../../format/scanned-number";
 import { findScanned, meaningOf } from "../apis";
 import { enter, levelAt } from "../levels";
-import { clearToldNow, jsonOf, Stream, setToldNow } from "../stream";
+import { clearEventUsage, jsonOf, Stream, setEventUsage } from "../stream";
 
 // What an answer, or one event of it, says about tokens. The path to a value
 // decides what it means, so nothing that a model writes can pass for usage. What
@@ -120,7 +120,7 @@ function opened(stream: Stream, scan: JsonScan): u32 {
     else if (kind == FAILURE) stream.hasFailed = true;
     else if (kind == USAGE) {
       stream.hasUsage = true;
-      clearToldNow(stream);
+      clearEventUsage(stream);
     }
   } else if (parent == DELTA) kind = DELTA;
   else if (stream.key == OF_ONE) stream.tellsOfOne = true;
@@ -160,7 +160,7 @@ function readUsage(stream: Stream, scan: JsonScan, usage: i32): void {
   const number = numberIn(scan);
   if (scan.token == WORD || !(number >= 0 && number <= MAX_TOKENS)) return;
   stream.hasUsage = true;
-  setToldNow(stream, usage, <i64>Math.ceil(number));
+  setEventUsage(stream, usage, <i64>Math.ceil(number));
 }
 
 /** The letter of a word at this level; 0 for none. */

@@ -33,8 +33,8 @@ import {
   SECONDS,
   Stream,
   TOTAL,
-  told,
   UNKNOWN,
+  usageOf,
   WRITTEN_BESIDE,
 } from "../stream";
 
@@ -71,8 +71,8 @@ export function endStream(stream: Stream, byPod: bool): void {
   count(stream.cell, PROMPT_TOKENS, promptOf(stream));
   count(stream.cell, COMPLETION_TOKENS, completion);
   countDetail(stream, CACHED_TOKENS, cachedOf(stream));
-  countDetail(stream, WRITTEN_TOKENS, max<i64>(told(stream, WRITTEN_BESIDE), 0));
-  countDetail(stream, REASONING_TOKENS, max<i64>(told(stream, REASONING), 0));
+  countDetail(stream, WRITTEN_TOKENS, max<i64>(usageOf(stream, WRITTEN_BESIDE), 0));
+  countDetail(stream, REASONING_TOKENS, max<i64>(usageOf(stream, REASONING), 0));
   if (!stream.isCompletion) return;
   observe(stream.cell, OUTPUT_TOKENS, <f64>completion);
   const seconds = ms(stream.firstTokenNs, stream.lastTokenNs) / 1000;
@@ -88,10 +88,10 @@ function countDetail(stream: Stream, counter: i32, tokens: i64): void {
 /** Whether the pod told any usage. */
 function isReported(stream: Stream): bool {
   return (
-    told(stream, PROMPT) != UNKNOWN ||
-    told(stream, COMPLETION) != UNKNOWN ||
-    told(stream, TOTAL) != UNKNOWN ||
-    told(stream, SECONDS) != UNKNOWN
+    usageOf(stream, PROMPT) != UNKNOWN ||
+    usageOf(stream, COMPLETION) != UNKNOWN ||
+    usageOf(stream, TOTAL) != UNKNOWN ||
+    usageOf(stream, SECONDS) != UNKNOWN
   );
 }
 
@@ -110,7 +110,7 @@ function used(stream: Stream): u64 {
 /** Tokens from a cache and tokens written to one have prices of their own. */
 function weighed(stream: Stream, tokens: u64): u64 {
   const cached = <u64>cachedOf(stream);
-  const written = <u64>max<i64>(told(stream, WRITTEN_BESIDE), 0);
+  const written = <u64>max<i64>(usageOf(stream, WRITTEN_BESIDE), 0);
   return (
     tokens -
     cached -
@@ -121,8 +121,8 @@ function weighed(stream: Stream, tokens: u64): u64 {
 
 /** Tokens of the prompt that came from a cache: some APIs count them in it, others beside it. */
 function cachedOf(stream: Stream): i64 {
-  const beside = max<i64>(told(stream, READ_BESIDE), 0);
-  return beside + min<i64>(max<i64>(told(stream, CACHED), 0), <i64>promptOf(stream) - beside);
+  const beside = max<i64>(usageOf(stream, READ_BESIDE), 0);
+  return beside + min<i64>(max<i64>(usageOf(stream, CACHED), 0), <i64>promptOf(stream) - beside);
 }
 
 function ms(fromNs: u64, toNs: u64): f64 {
@@ -131,12 +131,13 @@ function ms(fromNs: u64, toNs: u64): f64 {
 
 /** Tokens of the prompt: as the pod told, else as estimated. */
 export function promptOf(stream: Stream): u32 {
-  const beside = max<i64>(told(stream, READ_BESIDE), 0) + max<i64>(told(stream, WRITTEN_BESIDE), 0);
-  let prompt = told(stream, PROMPT);
-  if (prompt == UNKNOWN && told(stream, TOTAL) != UNKNOWN)
-    prompt = max<i64>(told(stream, TOTAL) - max<i64>(told(stream, COMPLETION), 0), 0);
-  if (prompt == UNKNOWN && told(stream, SECONDS) != UNKNOWN)
-    prompt = told(stream, SECONDS) * TOKENS_PER_SECOND_OF_SOUND;
+  const beside =
+    max<i64>(usageOf(stream, READ_BESIDE), 0) + max<i64>(usageOf(stream, WRITTEN_BESIDE), 0);
+  let prompt = usageOf(stream, PROMPT);
+  if (prompt == UNKNOWN && usageOf(stream, TOTAL) != UNKNOWN)
+    prompt = max<i64>(usageOf(stream, TOTAL) - max<i64>(usageOf(stream, COMPLETION), 0), 0);
+  if (prompt == UNKNOWN && usageOf(stream, SECONDS) != UNKNOWN)
+    prompt = usageOf(stream, SECONDS) * TOKENS_PER_SECOND_OF_SOUND;
   const estimate = <i64>stream.promptEstimate;
   if (stream.tellsOfOne && stream.prompts > 1) prompt = max(prompt, estimate);
   return <u32>((prompt == UNKNOWN ? estimate : prompt) + beside);
@@ -144,7 +145,7 @@ export function promptOf(stream: Stream): u32 {
 
 /** Tokens written so far: as the pod told, else by what was seen of them. */
 export function completionOf(stream: Stream): u32 {
-  const completion = told(stream, COMPLETION);
+  const completion = usageOf(stream, COMPLETION);
   if (completion != UNKNOWN) return <u32>max<i64>(completion, minOf(stream, completion));
   const price = stream.api.price;
   if (price == FLAT) return isReported(stream) ? 0 : <u32>min(FLAT_TOKENS * answersOf(stream), 1e9);

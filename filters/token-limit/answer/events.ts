@@ -13,13 +13,13 @@ import { reserveCompletion } from "../budget/reservation";
 import {
   COMPLETION,
   countOfTenant,
+  eventUsage,
   Stream,
-  setTold,
+  setUsage,
   sseOf,
-  told,
-  toldNow,
   UNKNOWN,
   USAGES,
+  usageOf,
 } from "../stream";
 import { beginAnswer, isWhole, readAnswer } from "./answer";
 import { finish, keepHead } from "./finish-early";
@@ -132,11 +132,11 @@ export function endEvent(stream: Stream, nowNs: u64): void {
 /** The last word counts, but where a server tells usage of each choice apart. */
 function takeUsage(stream: Stream): void {
   const alone = stream.choices > 1 && stream.hasList && !stream.hasChoices;
-  const before = alone && stream.toldAlone ? max<i64>(told(stream, COMPLETION), 0) : 0;
+  const before = alone && stream.toldAlone ? max<i64>(usageOf(stream, COMPLETION), 0) : 0;
   stream.toldAlone = alone;
   for (let i = 0; i < USAGES; i++) {
-    const now = toldNow(stream, i);
-    if (now != UNKNOWN) setTold(stream, i, now + (i == COMPLETION ? before : 0));
+    const now = eventUsage(stream, i);
+    if (now != UNKNOWN) setUsage(stream, i, now + (i == COMPLETION ? before : 0));
   }
 }
 
