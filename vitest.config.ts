@@ -44,7 +44,7 @@ const patience = {
 
 export default defineConfig({
   test: {
-    globalSetup: "test/fresh-filters.ts",
+    globalSetup: "test/fresh-build.ts",
     projects: [
       {
         test: {

@@ -1,7 +1,3 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectShown, stepsOf } from "./pages.ts";
 import { createReader, type Reader } from "./reader.ts";
@@ -24,39 +20,4 @@ describe("the commands of the pages, as they stand", () => {
       expectShown(output, shown);
     }
   });
-});
-
-describe("the pages", () => {
-  const places = ["docs", "docs/reference", "docs/decisions", "docs/own-filter", "examples"];
-  const pages = ["README.md", ...places].flatMap((place) =>
-    place.endsWith(".md")
-      ? [place]
-      : readdirSync(place)
-          .filter((name) => name.endsWith(".md"))
-          .map((name) => join(place, name)),
-  );
-
-  it.each(pages)("%s links only to what is there", (page) => {
-    const text = readFileSync(page, "utf8");
-    const missing = [...text.matchAll(/\]\((?!https?:)([^)#\s]+)(#[^)\s]*)?\)/g)]
-      .map(([, target = ""]) => join(dirname(page), target))
-      .filter((target) => !existsSync(target));
-    expect(missing).toEqual([]);
-  });
-});
-
-it("the reference is what the sources say; npm run reference writes it anew", () => {
-  const directory = mkdtempSync(join(tmpdir(), "weir-reference-"));
-  try {
-    const made = spawnSync(process.execPath, ["tools/reference.js", directory], {
-      encoding: "utf8",
-    });
-    expect(made.stderr).toBe("");
-    for (const name of readdirSync(directory))
-      expect(readFileSync(join("docs/reference", name), "utf8")).toBe(
-        readFileSync(join(directory, name), "utf8"),
-      );
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
 });

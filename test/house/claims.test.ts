@@ -36,7 +36,7 @@ describe("the claims of the documents", () => {
     const missing = claims.filter(
       ({ file, name }) => !quoted(readFileSync(file, "utf8")).some((text) => text.includes(name)),
     );
-    expect(missing).toEqual([]);
+    expect(missing, "no test of the file has this in its name: correct the page").toEqual([]);
   });
 
   it("have tests that run each time", () => {

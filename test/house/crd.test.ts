@@ -5,8 +5,7 @@ import { customResources } from "../../control/controller/index.ts";
 // Kubernetes reads YAML 1.1, where a bare "on" is a boolean.
 const options = { lineWidth: 0, aliasDuplicateObjects: false, version: "1.1" } as const;
 
-// Refresh with: npx vitest run test/house/crd.test.ts -u
-test("the CRDs that are installed are the ones made from the protos", async () => {
+test("the CRDs that are installed are what the protos say; npm run reference writes them anew", async () => {
   const text = customResources()
     .map((each) => stringify(each, options))
     .join("---\n");

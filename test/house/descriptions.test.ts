@@ -32,6 +32,9 @@ function isSentence(text = ""): boolean {
   return /^[A-Z"].*[.]$/.test(text) && !/^(Must be|Two decimals)/.test(text);
 }
 
+const cure =
+  "write whole sentences above the field in proto/weir/v1, from a capital letter to a full stop; then npm run reference";
+
 describe("every field is described", () => {
   const crds = parseAllDocuments(readFileSync("istio/chart/crds/crds.yaml", "utf8"), {
     version: "1.1",
@@ -42,13 +45,13 @@ describe("every field is described", () => {
     (kind, crd) => {
       // The API server describes metadata itself, and refuses other words for it.
       const { metadata: _, ...properties } = crd.spec.versions[0].schema.openAPIV3Schema.properties;
-      expect(undescribed({ properties }, kind)).toEqual([]);
+      expect(undescribed({ properties }, kind), cure).toEqual([]);
     },
   );
 
   it("to editors, by the JSON Schema", () => {
     const schema = JSON.parse(readFileSync("schema/inference-route.schema.json", "utf8"));
-    expect(undescribed(schema, "InferenceRoute")).toEqual([]);
+    expect(undescribed(schema, "InferenceRoute"), cure).toEqual([]);
   });
 
   it("in the reference", () => {
@@ -58,6 +61,9 @@ describe("every field is described", () => {
       .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()));
     expect(rows.length).toBeGreaterThan(200);
     const bare = rows.filter(([, , , , meaning]) => !isSentence(meaning));
-    expect(bare.map(([, name]) => name)).toEqual([]);
+    expect(
+      bare.map(([, name]) => name),
+      cure,
+    ).toEqual([]);
   });
 });

@@ -66,6 +66,8 @@ function undocumented(file: string, name: string): string[] {
   return further ? undocumented(further[1], name) : [`${file}: ${name} is not found`];
 }
 
+const cure = "write a /** comment */ right above each declaration";
+
 it("everything that a room of control/ exports has a comment", () => {
   const facades = readdirSync("control")
     .map((room) => join("control", room, "index.ts"))
@@ -75,7 +77,10 @@ it("everything that a room of control/ exports has a comment", () => {
     ...passedOn(file),
   ]);
   expect(names.length).toBeGreaterThan(200);
-  expect(names.flatMap(([name, file]) => undocumented(file, name))).toEqual([]);
+  expect(
+    names.flatMap(([name, file]) => undocumented(file, name)),
+    cure,
+  ).toEqual([]);
 });
 
 it("everything that filters/sdk exports has a comment", () => {
@@ -84,5 +89,8 @@ it("everything that filters/sdk exports has a comment", () => {
     [...declaredIn(file).keys()].map((name): [string, string] => [name, file]),
   );
   expect(names.length).toBeGreaterThan(80);
-  expect(names.flatMap(([name, file]) => undocumented(file, name))).toEqual([]);
+  expect(
+    names.flatMap(([name, file]) => undocumented(file, name)),
+    cure,
+  ).toEqual([]);
 });

@@ -221,11 +221,14 @@ describe("every field of a route", () => {
         .sort();
     const told = (who: ReadonlySet<string>) =>
       ["istio", "gateway-api", "envoy"].some((each) => who.has(each));
-    expect({
-      nobody: only((who) => !told(who)),
-      clusters: only((who) => told(who) && !who.has("envoy")),
-      plainEnvoys: only((who) => told(who) && !who.has("istio")),
-    }).toEqual({
+    expect(
+      {
+        nobody: only((who) => !told(who)),
+        clusters: only((who) => told(who) && !who.has("envoy")),
+        plainEnvoys: only((who) => told(who) && !who.has("istio")),
+      },
+      "a field under nobody has no effect, or no document in test/house/fields has it; what is for clusters or plain Envoys alone is listed below",
+    ).toEqual({
       nobody: [...forReaders, ...forTheService, "Metadata.annotations"].sort(),
       clusters: clustersAlone,
       plainEnvoys: plainEnvoysAlone,

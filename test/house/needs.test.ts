@@ -62,7 +62,10 @@ describe("the table of what tests need", () => {
   it("has every test file, or its folder, and nothing that is not there", () => {
     const places = Object.keys(suites);
     const covers = (file: string) => places.some((at) => file === at || file.startsWith(`${at}/`));
-    expect(files.filter((file) => !covers(file))).toEqual([]);
+    expect(
+      files.filter((file) => !covers(file)),
+      "give the folder a row in test/needs.json: what it needs, or []",
+    ).toEqual([]);
     expect([...places, ...Object.keys(parts)].filter((place) => !existsSync(place))).toEqual([]);
   });
 
@@ -80,7 +83,7 @@ describe("the table of what tests need", () => {
         .filter(([pattern, tool]) => pattern.test(source) && !known.includes(tool))
         .map(([, tool]) => `${file}: ${tool}`);
     });
-    expect(unnamed).toEqual([]);
+    expect(unnamed, "name the tool in test/needs.json: the file starts it").toEqual([]);
   });
 
   it("has for each part that may be left out what its test file names", () => {
@@ -120,7 +123,10 @@ describe("the map of the tests", () => {
     .map(({ name }) => name);
 
   it("has each folder once", () => {
-    expect(rows.map(({ folder }) => folder)).toEqual(folders.sort());
+    expect(
+      rows.map(({ folder }) => folder),
+      "give each folder of tests a row in test/README.md, in the order of the alphabet",
+    ).toEqual(folders.sort());
   });
 
   it("says what a folder needs as the table does, and how long it takes", () => {

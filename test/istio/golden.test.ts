@@ -3,8 +3,7 @@ import { describe, expect, test } from "vitest";
 import { toYaml } from "../../control/istio/index.ts";
 import { examples, renderFolder } from "./render-file.ts";
 
-// Refresh with: npx vitest run test/istio/golden.test.ts -u
-describe("golden files", () => {
+describe("golden files; npx vitest run test/istio/golden.test.ts -u writes them anew", () => {
   for (const name of readdirSync("test/istio/golden")) {
     test(name, async () => {
       const { manifests, problems } = renderFolder(`test/istio/golden/${name}`);
@@ -22,7 +21,7 @@ describe("golden files", () => {
   }
 });
 
-describe("examples", () => {
+describe("examples; npx vitest run test/istio/golden.test.ts -u writes them anew", () => {
   for (const name of examples) {
     test(name, async () => {
       const { manifests, problems } = renderFolder(`examples/${name}`);

@@ -25,9 +25,13 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "weir-fresh-"));
   for (const each of [
     "filters",
+    "control",
     "tools",
     "build",
+    "dist",
     "asconfig.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
     "package.json",
     "package-lock.json",
   ])
@@ -66,9 +70,21 @@ it("a name that no module has is refused, and a source that does not compile", (
   expect(build("canary")).toMatchObject({ status: 1 });
 });
 
-it("the tests begin with it", () => {
-  expect(readFileSync("vitest.config.ts", "utf8")).toContain(
-    'globalSetup: "test/fresh-filters.ts"',
-  );
-  expect(readFileSync("test/fresh-filters.ts", "utf8")).toContain("tools/build-filters.js");
+it("a change of control/ is compiled, and what has not changed is not", () => {
+  const main = join(folder, "dist/control/main.js");
+  const fresh = () =>
+    spawnSync(process.execPath, ["tools/fresh-dist.js"], { cwd: folder, encoding: "utf8" });
+  expect(fresh()).toMatchObject({ status: 0, stderr: "" });
+  const before = statSync(main).mtimeMs;
+  appendFileSync(join(folder, "control/main.ts"), "\nexport const added = 7;\n");
+  expect(fresh()).toMatchObject({ status: 0, stderr: "compiling control/ into dist/\n" });
+  expect(readFileSync(main, "utf8")).toContain("export const added = 7;");
+  expect(statSync(main).mtimeMs).toBeGreaterThan(before);
+  expect(fresh()).toMatchObject({ status: 0, stderr: "" });
+});
+
+it("the tests begin with both, and say anew where the modules come from", () => {
+  expect(readFileSync("vitest.config.ts", "utf8")).toContain('globalSetup: "test/fresh-build.ts"');
+  const setup = readFileSync("test/fresh-build.ts", "utf8");
+  expect(setup).toContain('["build-filters", "provenance", "fresh-dist"]');
 });
