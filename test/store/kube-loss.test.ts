@@ -28,13 +28,13 @@ describe("a route that is not in the cluster any more", () => {
     ["Weir may not write routes", forbidden, false],
     ["their kind is gone", new KubeError(404, "NotFound", "the server could not find it"), true],
     ["their kind goes", new KubeError(405, "MethodNotAllowed", "create not allowed"), true],
-  ])("stays in force where %s", async (_why, answer, kind) => {
+  ])("stays in use where %s", async (_why, answer, kind) => {
     const error = await deleted(answer).then(
       () => undefined,
       (thrown: unknown) => thrown,
     );
     expect(error).toBeInstanceOf(LossError);
-    expect(error).toMatchObject({ kind, message: expect.stringContaining("stays in force") });
+    expect(error).toMatchObject({ kind, message: expect.stringContaining("stays in use") });
     await deleted(answer, true);
   });
 
