@@ -1,3 +1,4 @@
+import { comments } from "../gen/weir/v1/comments.ts";
 import { ChangeRecordSchema, RouteStatusSchema } from "../gen/weir/v1/kubernetes_pb.ts";
 import { RouteSpecSchema } from "../gen/weir/v1/route_pb.ts";
 import { type JsonSchema, schemaOf } from "../route/index.ts";
@@ -13,7 +14,7 @@ export function customResources(): JsonSchema[] {
 }
 
 function inferenceRoutes(): JsonSchema {
-  const spec = structural(schemaOf(RouteSpecSchema));
+  const spec = structural(schemaOf(RouteSpecSchema, comments));
   for (const [path, rules] of Object.entries(specRules)) addRules(spec, path, rules);
   // Entries are keyed by name, so that the owner of a weight owns only that field.
   const variants = schemaAt(spec, "variants");
@@ -31,7 +32,7 @@ function inferenceRoutes(): JsonSchema {
       spec: { description: "Says what the route does.", ...spec },
       status: {
         description: "Reports what the controller found; only the controller writes it.",
-        ...structural(schemaOf(RouteStatusSchema)),
+        ...structural(schemaOf(RouteStatusSchema, comments)),
       },
       metadata: { type: "object", properties: { name: { type: "string", maxLength: 63 } } },
     },
@@ -50,7 +51,7 @@ function inferenceRoutes(): JsonSchema {
 }
 
 function routeChanges(): JsonSchema {
-  const spec = structural(schemaOf(ChangeRecordSchema));
+  const spec = structural(schemaOf(ChangeRecordSchema, comments));
   addRules(spec, "", [{ rule: "self == oldSelf", message: "a recorded change cannot be edited" }]);
   return definition({
     kind: "RouteChange",

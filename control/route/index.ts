@@ -3,7 +3,6 @@ export { connectionsOf, serverConnections } from "./connections.ts";
 export { controlHeaders, variantHeader } from "./control-headers.ts";
 export { type CorsRules, corsRules } from "./cors.ts";
 export { readDocuments } from "./document/documents.ts";
-export { editorSchema } from "./document/editor-schema.ts";
 export { parseRoute, parseRoutes } from "./document/parse.ts";
 export { type JsonSchema, schemaOf } from "./document/schema.ts";
 export { checkStructure } from "./document/structure.ts";

@@ -288,6 +288,7 @@ export const sideDoors = [
   "control/auth/hosts.ts",
   "control/load/duration.ts",
   "control/publish/filter-code.ts",
+  "control/route/document/editor-schema.ts",
   "control/store/default.ts",
   "control/telemetry/plain.ts",
   "control/xds/bootstrap.ts",

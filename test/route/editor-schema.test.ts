@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { editorSchema } from "../../control/route/index.ts";
+import { editorSchema } from "../../control/route/document/editor-schema.ts";
 
 const published = "../../schema/inference-route.schema.json";
 

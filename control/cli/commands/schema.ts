@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { editorSchema } from "../../route/index.ts";
 import { print } from "../output.ts";
 
 export function addSchema(program: Command): void {
@@ -13,7 +12,8 @@ export function addSchema(program: Command): void {
       "after",
       "\nExample:\n  weir schema > inference-route.schema.json\n  # and as the first line of a route: # yaml-language-server: $schema=inference-route.schema.json",
     )
-    .action(() => {
+    .action(async () => {
+      const { editorSchema } = await import("../../route/document/editor-schema.ts");
       print(JSON.stringify(editorSchema(), null, 2));
     });
 }

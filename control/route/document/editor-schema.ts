@@ -1,3 +1,4 @@
+import { comments } from "../../gen/weir/v1/comments.ts";
 import { InferenceRouteSchema } from "../../gen/weir/v1/route_pb.ts";
 import { type JsonSchema, schemaOf } from "./schema.ts";
 
@@ -15,7 +16,7 @@ export function editorSchema(): JsonSchema {
     title: "InferenceRoute",
     description:
       "One inference service: who may call it how often, which variants answer, and how the proxies in front of it behave.",
-    ...standard(schemaOf(InferenceRouteSchema)),
+    ...standard(schemaOf(InferenceRouteSchema, comments)),
   };
 }
 

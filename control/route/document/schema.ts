@@ -6,11 +6,13 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { comments } from "../../gen/weir/v1/comments.ts";
 import { type Constraint, limit } from "../../gen/weir/v1/constraints_pb.ts";
 
 /** A JSON Schema (draft 2020-12) node. */
 export type JsonSchema = { [keyword: string]: unknown };
+
+/** The comments of fields in the protos, by the fields' full names. */
+type FieldComments = Readonly<Record<string, string>>;
 
 const durationSchema: JsonSchema = {
   type: "string",
@@ -27,19 +29,22 @@ const timestampSchema: JsonSchema = {
 
 /**
  * JSON Schema of a message in its proto JSON form: closed objects, with the
- * limits of the `limit` option, and the comments of the fields as descriptions.
- * The keyword `expects` carries what the field wants in words, for error messages.
+ * limits of the `limit` option. The keyword `expects` carries what the field wants
+ * in words, for error messages.
+ *
+ * @param comments become descriptions; a check of documents goes without them
  */
-export function schemaOf(message: DescMessage): JsonSchema {
+export function schemaOf(message: DescMessage, comments: FieldComments = {}): JsonSchema {
   if (message.typeName === DurationSchema.typeName) return durationSchema;
   if (message.typeName === TimestampSchema.typeName) return timestampSchema;
   const properties: Record<string, JsonSchema> = {};
   const required: string[] = [];
   for (const field of message.fields) {
     const constraint = hasOption(field, limit) ? getOption(field, limit) : undefined;
+    const description = comments[`${message.typeName}.${field.name}`];
     properties[field.jsonName] = {
-      ...withLimits(field, schemaOfField(field), constraint),
-      description: comments[`${message.typeName}.${field.name}`],
+      ...withLimits(field, schemaOfField(field, comments), constraint),
+      ...(description === undefined ? {} : { description }),
     };
     if (constraint?.required) required.push(field.jsonName);
   }
@@ -55,20 +60,21 @@ export function schemaOf(message: DescMessage): JsonSchema {
   };
 }
 
-function schemaOfField(field: DescField): JsonSchema {
+function schemaOfField(field: DescField, comments: FieldComments): JsonSchema {
   switch (field.fieldKind) {
     case "message":
-      return schemaOf(field.message);
+      return schemaOf(field.message, comments);
     case "list":
       return {
         type: "array",
-        items: field.listKind === "message" ? schemaOf(field.message) : scalar(field.scalar),
+        items:
+          field.listKind === "message" ? schemaOf(field.message, comments) : scalar(field.scalar),
       };
     case "map":
       return {
         type: "object",
         additionalProperties:
-          field.mapKind === "message" ? schemaOf(field.message) : scalar(field.scalar),
+          field.mapKind === "message" ? schemaOf(field.message, comments) : scalar(field.scalar),
       };
     case "enum":
       return { enum: field.enum.values.map((value) => value.name) };
