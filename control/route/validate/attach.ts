@@ -1,7 +1,7 @@
 import type { Attach, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
 
-/** What is wrong with which proxies of a mesh get the filters, and what they tell. */
+/** Checks which proxies of a mesh get the filters, and their telemetry. */
 export function checkAttachments(spec: RouteSpec, report: Report): void {
   if (spec.attach) checkAttach(spec.attach, "spec.attach", spec, report);
   else if (spec.alsoAttach.length > 0)

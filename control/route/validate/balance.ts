@@ -1,7 +1,7 @@
 import type { Resilience } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
 
-/** What is wrong with how pods are chosen. */
+/** Checks load balancing. */
 export function checkBalance({ balance, warmup }: Resilience, report: Report): void {
   const path = "spec.resilience";
   const policy = balance?.policy || "least-request";

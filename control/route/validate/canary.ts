@@ -1,13 +1,14 @@
 import type { Canary, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { controlHeaders } from "../control-headers.ts";
 import type { Report } from "../problem.ts";
+import { needsIdentity } from "./needs-identity.ts";
 import { checkSources } from "./sources.ts";
 
 /** Maximum number of sources that the filters read from one list. */
 const maxSources = 8;
 const maxIdleSeconds = 7 * 24 * 60 * 60;
 
-/** What is wrong with who gets which variant: keys, forced and pinned ones, and conversations. */
+/** Checks the assignment of users: keys, forced variants, pins, holds and conversations. */
 export function checkCanary(spec: RouteSpec, report: Report): void {
   const { canary } = spec;
   if (canary === undefined) return;
@@ -21,12 +22,7 @@ export function checkCanary(spec: RouteSpec, report: Report): void {
 
 function checkForce({ force }: Canary, { rateLimit }: RouteSpec, report: Report): void {
   if (force === undefined) return;
-  if (rateLimit === undefined)
-    report(
-      "missing-field",
-      "spec.rateLimit",
-      "canary.force.from names tenants: set rateLimit.identity, which identifies tenants",
-    );
+  if (rateLimit === undefined) needsIdentity("canary.force.from names tenants", report);
   if (controlHeaders.includes(force.header))
     report(
       "control-header",
@@ -91,14 +87,6 @@ function checkHold({ hold }: Canary, spec: RouteSpec, report: Report): void {
 /** Variants that answer users: all but the one for shadow traffic. */
 function servingNames({ shadow, variants }: RouteSpec): string[] {
   return variants.map(({ name }) => name).filter((name) => name !== shadow?.variant);
-}
-
-function needsIdentity(why: string, report: Report): void {
-  report(
-    "missing-field",
-    "spec.rateLimit",
-    `${why}: set rateLimit.identity, which identifies tenants`,
-  );
 }
 
 function checkConversations({ conversations }: Canary, report: Report): void {

@@ -6,7 +6,7 @@ import { checkMatches } from "./matches.ts";
 const path = "spec.compression";
 const duplicate = { code: "duplicate-algorithm", noun: "algorithm" };
 
-/** What is wrong with which answers are compressed, and how. */
+/** Checks a route's compression. */
 export function checkCompression({ compression }: RouteSpec, report: Report): void {
   if (compression === undefined) return;
   const { algorithms } = compression;

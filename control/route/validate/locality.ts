@@ -7,7 +7,7 @@ const topologyLabels = [
   "topology.istio.io/subzone",
 ];
 
-/** What is wrong with which zones get which requests. */
+/** Checks which zones get which requests. */
 export function checkLocality(
   { distribute, failover, failoverPriority }: Locality,
   report: Report,

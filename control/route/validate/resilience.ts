@@ -9,7 +9,7 @@ const path = "spec.resilience";
 /** Conditions under which Envoy retries a request whose try timed out. */
 const retriedWhenLate: readonly string[] = ["5xx", "gateway-error", "reset"];
 
-/** What is wrong with retries, times, and how pods are chosen. */
+/** Checks retries, timeouts and load balancing. */
 export function checkResilience({ resilience }: RouteSpec, report: Report): void {
   if (resilience === undefined) return;
   const retries = resilience.retries;

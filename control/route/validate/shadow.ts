@@ -4,8 +4,9 @@ import { mirrors } from "../filter/shadow-policy.ts";
 import type { Report } from "../problem.ts";
 import { shadowHeaderNames } from "../shadow-headers.ts";
 import { checkMatches } from "./matches.ts";
+import { needsIdentity } from "./needs-identity.ts";
 
-/** What is wrong with who is copied or diverted, where to, and what it is charged to. */
+/** Checks where shadow traffic goes and which tier it is charged to. */
 export function checkShadow(spec: RouteSpec, report: Report): void {
   const { shadow, variants, rateLimit } = spec;
   if (shadow === undefined) return;
@@ -38,11 +39,7 @@ export function checkShadow(spec: RouteSpec, report: Report): void {
       );
   checkMatches(shadow.match, "spec.shadow.match", report);
   if (shadow.from.length > 0 && rateLimit === undefined)
-    report(
-      "missing-field",
-      "spec.rateLimit",
-      "shadow.from names tenants: set rateLimit.identity, which identifies tenants",
-    );
+    needsIdentity("shadow.from names tenants", report);
   checkTier(shadow, spec, report);
   checkDiverted(shadow, report);
   checkArrival(shadow, spec, report);

@@ -5,7 +5,7 @@ import type { Report } from "../problem.ts";
 import { shadowHeaders } from "../shadow-headers.ts";
 import { checkMatches } from "./matches.ts";
 
-/** What is wrong with how a route treats requests and pods: drills, headers, CORS, TLS. */
+/** Checks how a route treats requests and pods: drills, headers, CORS, TLS. */
 export function checkTraffic(spec: RouteSpec, report: Report): void {
   checkFault(spec, report);
   for (const direction of ["request", "response"] as const) {

@@ -4,7 +4,7 @@ import type { Report } from "../problem.ts";
 import { bucketCount, toBuckets } from "../weights.ts";
 import { checkDuplicates } from "./duplicates.ts";
 
-/** What is wrong with the Service of the pods. */
+/** Checks the Service of the pods. */
 export function checkService({ service, variants }: RouteSpec, report: Report): void {
   if (service === undefined && variants.some(({ endpoints }) => endpoints.length === 0))
     report(
@@ -20,7 +20,7 @@ export function checkService({ service, variants }: RouteSpec, report: Report): 
     );
 }
 
-/** What is wrong with the variants: names, weights, endpoints, backends and scaling. */
+/** Checks the variants: names, weights, endpoints, backends and scaling. */
 export function checkVariants(spec: RouteSpec, report: Report): void {
   checkDuplicates(
     spec.variants.map((each) => each.name),
