@@ -1,16 +1,15 @@
 // Compiles the control service again where a source is newer than what was compiled: tests of
 // commands run what was compiled. It writes over what is there, which other tests may be running.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { filesBelow } from "./sources.js";
 
 const main = "dist/control/main.js";
 
 /** When a file below a folder was changed last. @param {string} folder */
 function newestMs(folder) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs)
+  return filesBelow(folder)
+    .map((file) => statSync(file).mtimeMs)
     .reduce((newest, each) => Math.max(newest, each), 0);
 }
 

@@ -3,8 +3,8 @@
 // sources give the same bytes: no times, no paths, no machine in them.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { filesBelow } from "./sources.js";
 
 const lock = JSON.parse(readFileSync("package-lock.json", "utf8"));
 const { name, version, repository } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -103,10 +103,7 @@ function hexOf(integrity) {
 /** SHA-256 over the paths and contents of a folder. @param {string} folder */
 function digestOf(folder) {
   const hash = createHash("sha256");
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-  for (const path of files.sort()) hash.update(`${path}\0`).update(readFileSync(path));
+  for (const path of filesBelow(folder).sort()) hash.update(`${path}\0`).update(readFileSync(path));
   return hash.digest("hex");
 }
 
