@@ -1,10 +1,11 @@
-import { JsonScan, keptText } from "../../format/json-scan";
+import { JsonScan } from "../../format/json-scan";
 import { Ascii, writtenBytes } from "../../sdk";
 import { FLAT, UNKNOWN_CALL, WRITES } from "../apis";
-import { dropTo, keepTo, put, putBytes, putSpaces } from "../body-edit";
+import { keepTo, put, putSpaces } from "../body-edit";
 import { correctPromptEstimate, reserveCompletion } from "../budget/reservation";
 import { Stream } from "../stream";
 import { denyTokens } from "./body-refusal";
+import { takeValue } from "./held-value";
 import { answersOf, fillUp, hasName, putUsual, usualMaximum } from "./maximum";
 
 // What a request leaves out and has to say: that usage is told, and how many tokens
@@ -22,13 +23,7 @@ export function include(stream: Stream, scan: JsonScan, at: usize, held: u32, is
   stream.optionsTellUsage = true;
   stream.clientAsks = isTrue;
   const change = stream.wantsUsage && !isTrue;
-  if (!change && held == 0) return;
-  keepTo(at - (scan.bytes - held));
-  dropTo(at);
-  if (!change) {
-    putBytes(keptText(scan), scan.kept);
-    return;
-  }
+  if (!takeValue(scan, scan.bytes, at, held, change)) return;
   put("true");
   fillUp(stream, scan.bytes, 4);
   stream.trims = true;
@@ -58,13 +53,7 @@ export function nullInner(
   const change = ofStream
     ? stream.wantsUsage && stream.streams
     : lacksMaximum(stream) && stream.api.innerMaximum.length > 0;
-  if (!change && held == 0) return;
-  keepTo(at - (scan.bytes - held));
-  dropTo(at);
-  if (!change) {
-    putBytes(keptText(scan), scan.kept);
-    return;
-  }
+  if (!takeValue(scan, scan.bytes, at, held, change)) return;
   // The four letters that go make room for others.
   if (stream.sized) stream.room += scan.bytes;
   insert(stream, "{");

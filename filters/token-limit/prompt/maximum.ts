@@ -1,12 +1,13 @@
 import { QUOTE } from "../../format/ascii-codes";
-import { JsonScan, keptText } from "../../format/json-scan";
+import { JsonScan } from "../../format/json-scan";
 import { count, LIMIT_CLAMPED } from "../../measure";
 import { Ascii, beginText, writeUint, written, writtenBytes } from "../../sdk";
 import { findName, nameBytesOf, nameOf, placeOf } from "../apis";
-import { dropTo, keepTo, putBytes, putSpaces } from "../body-edit";
+import { putBytes, putSpaces } from "../body-edit";
 import { reserveCompletion } from "../budget/reservation";
 import { Stream } from "../stream";
 import { denyField, denyTokens } from "./body-refusal";
+import { takeValue } from "./held-value";
 
 // How many tokens an answer may have. What a tenant has to pay for is reserved
 // before a number goes on, and a number that is there is never above it. Choices and
@@ -103,14 +104,8 @@ export function limitMaximum(
   if (<f64>wanted < asked) lowerTo(stream, wanted);
   const granted = grant(stream, wanted);
   const fits = <f64>granted >= asked && asked >= 1 && !quoted;
-  if (fits && held == 0) return;
   const bytes = scan.bytes + (quoted ? 2 : 0);
-  keepTo(at - (bytes - held));
-  dropTo(at);
-  if (fits) {
-    putBytes(keptText(scan), scan.kept);
-    return;
-  }
+  if (!takeValue(scan, bytes, at, held, !fits)) return;
   if (<f64>granted < asked || asked < 0) count(stream.cell, LIMIT_CLAMPED);
   putNumber(granted);
   fillUp(stream, bytes, <u32>writtenBytes());
@@ -123,13 +118,7 @@ export function nullMaximum(stream: Stream, scan: JsonScan, at: usize, held: u32
     stream.inserts &&
     stream.promptKey == MAXIMUM &&
     (api.innerMaximum.length > 0 || stream.named == entryOf(stream, api.maximum));
-  if (!isOwn && held == 0) return;
-  keepTo(at - (scan.bytes - held));
-  dropTo(at);
-  if (!isOwn) {
-    putBytes(keptText(scan), scan.kept);
-    return;
-  }
+  if (!takeValue(scan, scan.bytes, at, held, isOwn)) return;
   putUsual(stream);
   fillUp(stream, scan.bytes, <u32>writtenBytes());
 }
