@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { readFileSync } from "node:fs";
+import { resolveImport } from "./sources.ts";
 
 /** What a file takes of another one; `names` is undefined where it may take everything. */
 export interface Taken {
@@ -10,8 +10,9 @@ export interface Taken {
 export interface ExportedName {
   name: string;
   isType: boolean;
-  /** Where a re-export has it from. */
+  /** Where a re-export has it from, and its name there. */
   from?: string;
+  original?: string;
 }
 
 /** Everything of a list of names in braces: what is taken, and under which name it goes on. */
@@ -25,16 +26,6 @@ function listed(braces: string): { name: string; as: string; isType: boolean }[]
       const [name = "", as = name] = each.replace(/^type\s+/, "").split(/\s+as\s+|\s*:\s*/);
       return { name, as, isType: each.startsWith("type ") };
     });
-}
-
-/** The file of the project that a path in an import means; undefined for packages. */
-export function resolveImport(file: string, path: string): string | undefined {
-  if (path.startsWith("#control/")) return path.slice(1).replace(/\.js$/, ".ts");
-  if (!path.startsWith(".")) return undefined;
-  const target = normalize(join(dirname(file), path)).replace(/^dist\/(.*)\.js$/, "$1.ts");
-  return [target, `${target}.ts`, join(target, "index.ts")].find(
-    (each) => existsSync(each) && /\.(ts|js)$/.test(each),
-  );
 }
 
 /** What a file imports by name, types in comments of JavaScript included, or hands on. */
@@ -72,10 +63,10 @@ export function exportsOf(file: string): ExportedName[] {
   const handed = [
     ...text.matchAll(/^export(\s+type)?\s+\{([^}]*)\}(?:\s*from\s+"([^"]+)")?/gm),
   ].flatMap(([, type, braces = "", from]) =>
-    listed(braces).map(({ as, isType }) => ({
+    listed(braces).map(({ name, as, isType }) => ({
       name: as,
       isType: isType || type !== undefined,
-      ...(from === undefined ? {} : { from }),
+      ...(from === undefined ? {} : { from, original: name }),
     })),
   );
   return [...declared, ...handed];

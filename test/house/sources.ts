@@ -13,11 +13,17 @@ export function sourcesBelow(folder: string): string[] {
 export function importsOf(file: string, { types = true } = {}): string[] {
   const all = readFileSync(file, "utf8");
   const text = types ? all : all.replaceAll(/^(?:import|export) type [^;]*;/gm, "");
-  return [...text.matchAll(/(?:from\s+|import\(\s*)"(\.[^"]+)"/g)].flatMap(([, path = ""]) => {
-    const target = normalize(join(dirname(file), path));
-    const found = [target, `${target}.ts`, join(target, "index.ts")].find(
-      (each) => existsSync(each) && /\.(ts|js)$/.test(each),
-    );
-    return found ? [found] : [];
-  });
+  return [...text.matchAll(/(?:from\s+|import\(\s*)"(\.[^"]+)"/g)].flatMap(
+    ([, path = ""]) => resolveImport(file, path) ?? [],
+  );
+}
+
+/** The file of the project that a path in an import means; undefined for packages. */
+export function resolveImport(file: string, path: string): string | undefined {
+  if (path.startsWith("#control/")) return path.slice(1).replace(/\.js$/, ".ts");
+  if (!path.startsWith(".")) return undefined;
+  const target = normalize(join(dirname(file), path)).replace(/^dist\/(.*)\.js$/, "$1.ts");
+  return [target, `${target}.ts`, join(target, "index.ts")].find(
+    (each) => existsSync(each) && /\.(ts|js)$/.test(each),
+  );
 }
