@@ -2,10 +2,10 @@ import { Buffer } from "node:buffer";
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compiled, fullConfig } from "../filters/module.ts";
-import { generator } from "../filters/random.ts";
 import { answerTo } from "../host/local-reply.ts";
 import { createSharedState, type SharedState } from "../host/proxy.ts";
 import { startWorker, type Worker } from "../host/worker.ts";
+import { generator } from "../random.ts";
 import { type Recorded, type Recorder, startRecorder } from "./truth/record.ts";
 
 // The emulated host is only worth something if it does what Envoy does: requests

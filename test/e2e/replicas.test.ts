@@ -10,8 +10,8 @@ import { startPod } from "../../control/pods/index.ts";
 import { openStore } from "../../control/store/index.ts";
 import { bootstrap } from "../../control/xds/index.ts";
 import { startMachines } from "../faults/machines.ts";
-import { seeded } from "../faults/random.ts";
 import { freePorts } from "../free-ports.ts";
+import { generator } from "../random.ts";
 import { startEtcd } from "../store/etcd-cluster.ts";
 import { disturbances, shuffled } from "./disturbances.ts";
 import { gatewayClient } from "./gateway-client.ts";
@@ -118,12 +118,12 @@ it(`three replicas on etcd and a real Envoy go through ${seconds} s of kills, pa
   for (const name of ["chat", "walked"])
     await expect.poll(() => answers(name), { timeout: 30_000 }).toBe(200);
 
-  const random = seeded(3);
+  const random = generator(3);
   const traffic = ["chat", "walked"].map((name) =>
     startTraffic(gateway, `${name}.example.com`, pauseMs),
   );
-  const shifts = startShifts(replicas, seeded(4));
-  const walks = walk(replicas, "walked", seeded(5));
+  const shifts = startShifts(replicas, generator(4));
+  const walks = walk(replicas, "walked", generator(5));
   const done: Record<string, number> = {};
   const kinds = disturbances(machines, etcd, replicas, random, longestMs);
   const startedMs = Date.now();

@@ -22,8 +22,8 @@ import {
   StoreUnavailableError,
   writeBackup,
 } from "../../control/store/index.ts";
+import { generator } from "../random.ts";
 import { messageWith } from "../route/documents.ts";
-import { seeded } from "./random.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -136,7 +136,7 @@ describe("D3: a store's file", patience, () => {
     const before = openStore(address());
     const right = writeBackup(await readContents(before));
     await before.close();
-    const random = seeded(11);
+    const random = generator(11);
     let refused = 0;
     let harmless = 0;
     for (let i = 0; i < 16; i++) {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { openStore } from "../../control/store/index.ts";
-import { seeded } from "./random.ts";
+import { generator } from "../random.ts";
 
 /** Stores that are written when their writer is killed; `npm run test:long` asks for 10,000. */
 const kills = Number(process.env.WEIR_KILLS ?? 48);
@@ -87,7 +87,7 @@ async function check(
 it(`D1: ${kills} stores whose writer is killed have every acknowledged write, each whole and once`, {
   timeout: 60_000 + kills * 3_000,
 }, async () => {
-  const random = seeded(7);
+  const random = generator(7);
   let acknowledged = 0;
   let unacknowledged = 0;
   let lost = 0;

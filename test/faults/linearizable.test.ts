@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { draftRoute } from "../../control/route/index.ts";
 import { openStore, StaleEtagError, type Store } from "../../control/store/index.ts";
+import { generator } from "../random.ts";
 import { messageWith } from "../route/documents.ts";
 import { startEtcd } from "../store/etcd-cluster.ts";
 import { isLinearizable, type Operation } from "./linearizable.ts";
-import { seeded } from "./random.ts";
 
 const seconds = Number(process.env.WEIR_HISTORY_SECONDS ?? 15);
 const registers = ["n/one", "n/two"];
@@ -22,7 +22,7 @@ it("D5, D6: what writers and readers on three replicas are told while etcd's mem
   const histories = new Map(registers.map((name) => [name, [] as Operation[]]));
   /** Writes without an answer, by what the audit would say of them. */
   const unanswered: { name: string; fromMs: number; over: string; author: string }[] = [];
-  const random = seeded(5);
+  const random = generator(5);
   const deadline = performance.now() + seconds * 1_000;
   let refused = 0;
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { draftRoute } from "../../control/route/index.ts";
 import { openStore, readContents, writeBackup } from "../../control/store/index.ts";
+import { generator } from "../random.ts";
 import { messageWith } from "../route/documents.ts";
-import { seeded } from "./random.ts";
 
 const pageSize = 4096;
 const long = process.env.WEIR_LONG === "1";
@@ -52,7 +52,7 @@ describe("D3: pages in the middle of a store's file", () => {
   it.each(Array.from({ length: long ? 400 : 12 }, (_, seed) => seed))(
     "that were overwritten are found before a write is taken, or were in no use: seed %i",
     async (seed) => {
-      const random = seeded(seed + 1);
+      const random = generator(seed + 1);
       const bytes = Buffer.from(whole);
       const count = [1, 2, 5, 40][seed % 4] ?? 1;
       for (let i = 0; i < count; i++) {
@@ -72,7 +72,7 @@ describe("D3: pages in the middle of a store's file", () => {
   it.each(Array.from({ length: long ? 3_000 : 40 }, (_, seed) => seed))(
     "of which a bit flipped are refused or read without a wrong word, audit and all: seed %i",
     async (seed) => {
-      const random = seeded(seed + 1_000);
+      const random = generator(seed + 1_000);
       const bytes = Buffer.from(whole);
       const at = Math.floor(random() * bytes.length);
       bytes[at] = (bytes[at] ?? 0) ^ (1 << Math.floor(random() * 8));

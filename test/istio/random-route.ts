@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { generator } from "../random.ts";
 
 /** Numbers that are the same for the same seed. */
 export interface Random {
@@ -9,13 +10,7 @@ export interface Random {
 }
 
 export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
+  const next = generator(seed);
   const random: Random = {
     below: (limit) => Math.floor(next() * limit),
     chance: (probability) => next() < probability,

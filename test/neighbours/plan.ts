@@ -1,5 +1,5 @@
 import { shuffled } from "../e2e/disturbances.ts";
-import { seeded } from "../faults/random.ts";
+import { generator } from "../random.ts";
 
 /** What of a disturbance the plan needs to know. */
 export interface Planned {
@@ -35,7 +35,7 @@ const maxGapMs = 6_000;
  */
 export function planOf(seed: number, forMs: number, disturbances: readonly Planned[]): Plan {
   if (disturbances.length === 0) return { seed, forMs, steps: [] };
-  const random = seeded(seed);
+  const random = generator(seed);
   const longest = Math.max(0, ...disturbances.map(({ lastsMs }) => lastsMs));
   const room = forMs - longest;
   if (room <= 0)

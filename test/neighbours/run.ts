@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { seeded } from "../faults/random.ts";
+import { generator } from "../random.ts";
 import { hostOf, startPerson } from "./actors/people.ts";
 import { startTraffic } from "./actors/traffic.ts";
 import { startWalker } from "./actors/walker.ts";
@@ -86,14 +86,14 @@ export async function runNeighbours(options: RunOptions): Promise<Outcome> {
       ],
       isRestarting: () => envoys.some((envoy) => envoy.isRestarting()),
       dataPlane,
-      random: seeded(seed + 2),
+      random: generator(seed + 2),
     });
     const people = Array.from({ length: persons }, (_, i) =>
       startPerson({
         calls,
         writing,
         endpoints: started.endpoints,
-        random: seeded(seed + 10 + i),
+        random: generator(seed + 10 + i),
         everyMs: options.writeEveryMs,
       }),
     );
@@ -102,7 +102,7 @@ export async function runNeighbours(options: RunOptions): Promise<Outcome> {
       writing,
       journal,
       ...walked,
-      random: seeded(seed + 3),
+      random: generator(seed + 3),
       violated,
     });
     let opened = 0;
@@ -187,7 +187,7 @@ async function follow(
       if (isOver()) return;
       world.journal.say(`${step.name} begins`);
       counts[step.name] = (counts[step.name] ?? 0) + 1;
-      await disturbance.act(world, seeded(step.seed)).catch((error: unknown) => {
+      await disturbance.act(world, generator(step.seed)).catch((error: unknown) => {
         world.journal.say(`${step.name} could not go on: ${error}`);
       });
       world.journal.say(`${step.name} ends`);

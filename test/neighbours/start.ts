@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { seeded } from "../faults/random.ts";
 import { freePorts } from "../free-ports.ts";
+import { generator } from "../random.ts";
 import { startEtcd } from "../store/etcd-cluster.ts";
 import { startRealEnvoy } from "./actors/envoys.ts";
 import { createEmulatedFleet } from "./actors/fleet.ts";
@@ -88,7 +88,7 @@ export async function startAll(options: StartOptions) {
         calls.routes.applyRoute({ route: routeOf(namespace, name, endpoints), reason }),
       );
 
-    const random = seeded(seed);
+    const random = generator(seed);
     const manners = (i: number) => ({
       protocol: i % 2 === 0 ? ("sotw" as const) : ("delta" as const),
       againMs: 200 + Math.floor(random() * 400),

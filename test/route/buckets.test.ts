@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { BucketRun } from "../../control/gen/weir/v1/filter_pb.ts";
 import { initialBuckets, movesBetween, shiftBuckets } from "../../control/route/index.ts";
+import { generator } from "../random.ts";
 
 const shares = (weights: Record<string, number>) =>
   Object.entries(weights).map(([name, weight]) => ({ name, weight }));
@@ -75,15 +76,4 @@ function randomWeights(random: () => number, names: readonly string[]): Record<s
   return Object.fromEntries(
     names.map((name, i) => [name, ((edges[i + 1] ?? 0) - (edges[i] ?? 0)) / 100]),
   );
-}
-
-/** mulberry32: the same numbers on every run. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

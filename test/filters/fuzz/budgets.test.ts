@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { valuesOf } from "../../host/header-map.ts";
 import type { Worker } from "../../host/worker.ts";
+import { generator } from "../../random.ts";
 import { requestHeaders } from "../module.ts";
-import { generator } from "../random.ts";
 import { tokenProxy } from "../token-limit/token-streams.ts";
 import { type Readers, startReaders } from "./readers.ts";
 

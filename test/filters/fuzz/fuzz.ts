@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { Headers } from "../../host/header-map.ts";
 import { createSharedState, type SharedState } from "../../host/proxy.ts";
 import { startWorker, type Worker } from "../../host/worker.ts";
+import { generator } from "../../random.ts";
 import { refused } from "../document/refused-configs.ts";
 import { compiled, fullConfig, fullestConfig } from "../module.ts";
-import { generator } from "../random.ts";
 import { chunk, says, stream, tokenConfig, usage } from "../token-limit/token-streams.ts";
 
 // Any callback, in any order, with any bytes, from a host that fails at random:

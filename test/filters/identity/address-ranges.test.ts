@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { namedRanges } from "../../../control/route/filter/caller-sources.ts";
 import { createSharedState } from "../../host/proxy.ts";
 import { startWorker, type Worker } from "../../host/worker.ts";
+import { generator } from "../../random.ts";
 import { compiled, configuredProxy, fullConfig, requestHeaders } from "../module.ts";
-import { generator } from "../random.ts";
 
 // Tenants that are ranges of addresses: the narrowest that holds the caller's is the tenant.
 

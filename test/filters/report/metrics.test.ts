@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { ReportRequestSchema } from "../../../control/gen/weir/v1/report_pb.ts";
 import type { SharedState } from "../../host/proxy.ts";
 import type { Worker } from "../../host/worker.ts";
+import { generator } from "../../random.ts";
 import { manyRoutes } from "../many-routes.ts";
 import { configuredProxy, requestHeaders } from "../module.ts";
-import { generator } from "../random.ts";
 
 const maxMetrics = 32_768;
 

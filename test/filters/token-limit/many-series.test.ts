@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { type ReportRequest, ReportRequestSchema } from "../../../control/gen/weir/v1/report_pb.ts";
 import type { SharedState } from "../../host/proxy.ts";
 import type { Worker } from "../../host/worker.ts";
+import { generator } from "../../random.ts";
 import { configuredProxy, requestHeaders } from "../module.ts";
-import { generator } from "../random.ts";
 import { json, tokenConfig } from "./token-streams.ts";
 
 const maxCells = 1024;

@@ -2,19 +2,9 @@ import { expect, it } from "vitest";
 import type { Headers } from "../../host/header-map.ts";
 import { createSharedState } from "../../host/proxy.ts";
 import { type Exchange, startWorker } from "../../host/worker.ts";
+import { generator } from "../../random.ts";
 import { compiled, requestHeaders } from "../module.ts";
 import { events, json, tokenConfig } from "./token-streams.ts";
-
-/** mulberry32: the same run every time. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** What bodies are made of: bits that mean something to the filter, and noise. */
 const bits = [

@@ -4,18 +4,14 @@ import { createPublished, type Published } from "../../../control/xds/published.
 import { digestOf } from "../../../control/xds/snapshot.ts";
 import { readSotw, sotwProtocol } from "../../../control/xds/sotw.ts";
 import { type AdsStream, createAdsStream } from "../../../control/xds/stream.ts";
+import { generator } from "../../random.ts";
 import { codecs, type ProtocolName, type Response } from "./client.ts";
 import { snapshotOfOnly, urlOf } from "./world.ts";
 
-/** The same numbers for the same seed (mulberry32). */
+/** Whole numbers below a limit, the same ones for the same seed. */
 function randomOf(seed: number) {
-  let state = seed;
-  return (below: number): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
+  const next = generator(seed);
+  return (below: number): number => (next() * 2 ** 32) % below;
 }
 
 type Type = "CDS" | "EDS";
