@@ -11,8 +11,11 @@ const author = { principal: "ada", reason: "a drill" };
 const name = "inference/chat";
 let store: Store;
 let expiry: DrillExpiry | undefined;
+/** The service's clock; it stands still until a test moves it, however busy the machine is. */
+let nowMs = 0;
 
 beforeEach(async () => {
+  nowMs = Date.now();
   store = await openStore("memory");
 });
 afterEach(async () => {
@@ -34,9 +37,14 @@ const put = (given: InferenceRoute) =>
 const faulty = async () => (await store.get(name))?.route?.spec?.fault !== undefined;
 
 it("takes a fault away when its time is over, and says so in the audit", async () => {
-  expiry = expireDrills(store, () => {});
-  await put(route(Date.now() + 300));
+  expiry = expireDrills(
+    store,
+    () => {},
+    () => nowMs,
+  );
+  await put(route(nowMs + 300));
   expect(await faulty()).toBe(true);
+  nowMs += 300;
   await expect.poll(faulty, { timeout: 10_000 }).toBe(false);
   const [entry] = await store.audit(name, 1);
   expect(entry).toMatchObject({
@@ -53,16 +61,21 @@ it("takes away at its start what outlived a service that was down", async () => 
 });
 
 it("leaves a fault without an end, and follows an end that is put off", async () => {
-  expiry = expireDrills(store, () => {});
+  expiry = expireDrills(
+    store,
+    () => {},
+    () => nowMs,
+  );
   await put(route());
-  await put(route(Date.now() + 200));
-  await put(route(Date.now() + 3_600_000));
+  await put(route(nowMs + 200));
+  await put(route(nowMs + 3_600_000));
   // A drill of another route that ends later than the first end has ended.
   const other = "inference/later";
-  const later = route(Date.now() + 300);
+  const later = route(nowMs + 300);
   if (later.metadata) later.metadata.name = "later";
   if (later.spec) later.spec.hosts = ["later.example.com"];
   await store.put(other, draftRoute(later, undefined), "", "apply", author);
+  nowMs += 300;
   await expect
     .poll(async () => (await store.get(other))?.route?.spec?.fault, { timeout: 10_000 })
     .toBeUndefined();
