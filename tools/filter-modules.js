@@ -14,6 +14,7 @@ export const modules = {
   shadow: { entry: "filters/modules/shadow.ts" },
   canary: { entry: "filters/modules/canary.ts" },
   "token-limit": { entry: "filters/modules/token-limit.ts", extended: true },
+  "route-select": { entry: "filters/modules/route-select.ts", extended: true },
 };
 
 /** What each module was made from, as its build left it. */

@@ -67,6 +67,7 @@ function generateEnvoy() {
     completeCompressor(
       join(work, "envoy-api/envoy/extensions/filters/http/compressor/v3/compressor.proto"),
     );
+    completeRoute(join(work, "envoy-api/envoy/config/route/v3/route_components.proto"));
     completeListener(join(work, "envoy-api/envoy/config/listener/v3/listener.proto"));
     completeMutations(
       join(work, "envoy-api/envoy/config/common/mutation_rules/v3/mutation_rules.proto"),
@@ -101,7 +102,8 @@ function completeValidate(file) {
 }
 
 /**
- * What Envoy does after a trap came to its API (1.33) after these protos.
+ * What Envoy does after a trap, and whether a filter may read a body before the headers go on, came to
+ * its API (1.33, 1.35) after these protos.
  * @param {string} file
  */
 function completeWasm(file) {
@@ -111,12 +113,19 @@ function completeWasm(file) {
     "enum FailurePolicy { UNSPECIFIED = 0; FAIL_RELOAD = 1; FAIL_CLOSED = 2; FAIL_OPEN = 3; }";
   const reload = "message ReloadConfig { config.core.v3.BackoffStrategy backoff = 1; }";
   const plugin = text.indexOf("message PluginConfig {") + "message PluginConfig {".length;
-  const fields = "\n  FailurePolicy failure_policy = 7;\n  ReloadConfig reload_config = 8;";
+  const fields =
+    "\n  FailurePolicy failure_policy = 7;\n  ReloadConfig reload_config = 8;\n  google.protobuf.BoolValue allow_on_headers_stop_iteration = 9;";
   const complete = `${text.slice(0, plugin)}${fields}${text.slice(plugin)}\n${policies}\n${reload}\n`;
   const imported = 'import "envoy/config/core/v3/base.proto";';
+  const wrappers = text.includes("google/protobuf/wrappers.proto")
+    ? ""
+    : 'import "google/protobuf/wrappers.proto";\n';
   writeFileSync(
     file,
-    complete.replace(imported, `import "envoy/config/core/v3/backoff.proto";\n${imported}`),
+    complete.replace(
+      imported,
+      `import "envoy/config/core/v3/backoff.proto";\n${imported}\n${wrappers}`,
+    ),
   );
 }
 
@@ -132,6 +141,19 @@ function completeCompressor(file) {
   const fields =
     "\n    repeated uint32 uncompressible_response_codes = 4;\n    bool weaken_etag_on_compress = 6;";
   writeFileSync(file, `${text.slice(0, at)}${fields}${text.slice(at)}`);
+}
+
+/**
+ * How much of a body may be held came to Envoy's API (1.36) after these protos.
+ * @param {string} file
+ */
+function completeRoute(file) {
+  const text = readFileSync(file, "utf8");
+  if (/request_body_buffer_limit = 25/.test(text)) return;
+  const message = "message VirtualHost {";
+  const at = text.indexOf(message) + message.length;
+  const field = "\n  google.protobuf.UInt64Value request_body_buffer_limit = 25;";
+  writeFileSync(file, `${text.slice(0, at)}${field}${text.slice(at)}`);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
+import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { KnownLoads } from "../loads/index.ts";
 import type { Peers, Refused, Relay } from "../peers/index.ts";
@@ -40,7 +41,7 @@ export interface ApiContext {
   /** As the request's principal may use it. */
   store: Store;
   /** The routes of all namespaces by host, independent of who calls. */
-  hosts(): Promise<ReadonlyMap<string, string>>;
+  hosts(): Promise<ReadonlyMap<string, readonly InferenceRoute[]>>;
   fleet: Fleet;
   ledger: Ledger;
   /** Name of this replica of the control service. */

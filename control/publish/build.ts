@@ -5,6 +5,7 @@ import {
   filterConfig,
   filterConfigText,
   headerModule,
+  selectedRoutes,
 } from "../route/index.ts";
 import {
   buildResources,
@@ -55,6 +56,9 @@ export function createBuilder(options: BuilderOptions): Build {
       report,
       weir: filter(headerModule(visible)),
       fallback: options.code("weir"),
+      ...(selectedRoutes(visible.flatMap(({ route }) => route ?? [])).size > 0
+        ? { routeSelect: filter("route-select") }
+        : {}),
       ...(visible.some(({ route }) => route?.spec && countsTokens(route.spec))
         ? { tokenLimit: filter("token-limit") }
         : {}),

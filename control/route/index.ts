@@ -1,6 +1,7 @@
 export { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
+export { type Condition, conditionsOf } from "./conditions.ts";
 export { connectionsOf, serverConnections } from "./connections.ts";
-export { controlHeaders, variantHeader } from "./control-headers.ts";
+export { controlHeaders, routeHeader, variantHeader } from "./control-headers.ts";
 export { type CorsRules, corsRules } from "./cors.ts";
 export { readDocuments } from "./document/documents.ts";
 export { parseRoute, parseRoutes } from "./document/parse.ts";
@@ -23,9 +24,13 @@ export { type FilterFailure, filterFailureOf, passInVain } from "./filter/filter
 export { createFleetLimits } from "./filter/fleet-limit.ts";
 export { incompressible } from "./filter/incompressible.ts";
 export { besideWeir, countsTokens, type FilterModule, headerModule } from "./filter/module.ts";
+export { selectedRoutes, usualBodyBytes } from "./filter/select-policy.ts";
 export { maxCopies, mirrors } from "./filter/shadow-policy.ts";
+export { hostConflicts } from "./hosts/conflicts.ts";
+export { asksModel, type HostGroup, hostGroups, matches, routesByHost } from "./hosts/groups.ts";
+export { type HostOrder, hostOrders } from "./hosts/order.ts";
 export { meshHosts } from "./mesh-hosts.ts";
-export { defaultNamespace, isRouteName, resolveName, routeName, routesByHost } from "./names.ts";
+export { defaultNamespace, isRouteName, resolveName, routeName } from "./names.ts";
 export { draftRoute, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
 export type { Problem, Report } from "./problem.ts";
 export { answerHeaders, type Rule, rulesOf } from "./rules.ts";
@@ -38,5 +43,5 @@ export {
 export { agrees, type ShareAgreement } from "./share.ts";
 export { shiftWeights } from "./shift.ts";
 export { durationsOf } from "./validate/resilience.ts";
-export { hostConflicts, validateAll, validateRoute } from "./validate/validate.ts";
+export { validateAll, validateRoute } from "./validate/validate.ts";
 export { bucketCount, toBuckets, toPercent } from "./weights.ts";

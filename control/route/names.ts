@@ -1,5 +1,4 @@
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
-import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 
 /** Namespace of a document that names none. */
 export const defaultNamespace = "default";
@@ -27,13 +26,4 @@ export function resolveName(word: string, stored: Iterable<string>): string {
   const matches = [...stored].filter((name) => name.endsWith(`/${word}`));
   const [only, ...others] = matches;
   return only !== undefined && others.length === 0 ? only : `${defaultNamespace}/${word}`;
-}
-
-/** Names of the routes by the hosts they answer for. */
-export function routesByHost(routes: readonly RouteState[]): Map<string, string> {
-  return new Map(
-    routes.flatMap(({ route }) =>
-      route ? (route.spec?.hosts ?? []).map((host) => [host, routeName(route)] as const) : [],
-    ),
-  );
 }

@@ -1,4 +1,5 @@
-import type { HeaderMatch, InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
+import { type Condition, conditionsOf } from "./conditions.ts";
 import { controlHeaders, variantHeader } from "./control-headers.ts";
 import { corsHeaders } from "./cors.ts";
 import { routeName } from "./names.ts";
@@ -17,8 +18,8 @@ export interface Rule {
   origin: string;
   /** Headers with exactly this value; none: every request. */
   headers: Record<string, string>;
-  /** Further conditions of a drill. */
-  match: HeaderMatch[];
+  /** Further conditions of a drill; all must hold. */
+  match: Condition[];
   targets: Target[];
   mirrorTo?: Variant | undefined;
   /** Whether requests of this rule take part in the route's drill. */
@@ -50,15 +51,16 @@ export function rulesOf(route: InferenceRoute): Rule[] {
   if (spec.fault === undefined) return rules;
   return rules.flatMap((rule) => {
     if (!isDrilled(rule, spec)) return [rule];
-    if (spec.fault?.match.length === 0) return [{ ...rule, drill: true }];
-    const drill = {
+    const entries = spec.fault?.match ?? [];
+    if (entries.length === 0) return [{ ...rule, drill: true }];
+    const drills = entries.map((entry, index) => ({
       ...rule,
-      name: `${rule.name}/drill`,
-      origin: `spec.fault.match: ${rule.origin}`,
-      match: spec.fault?.match ?? [],
+      name: `${rule.name}/drill${index === 0 ? "" : `-${index}`}`,
+      origin: `spec.fault.match${index === 0 ? "" : `[${index}]`}: ${rule.origin}`,
+      match: conditionsOf(entry),
       drill: true,
-    };
-    return [drill, rule];
+    }));
+    return [...drills, rule];
   });
 }
 

@@ -6,18 +6,30 @@ export const RATE_LIMIT: i32 = 1;
 export const SHADOW: i32 = 2;
 export const COMPRESSION: i32 = 3;
 export const TOKEN_LIMIT: i32 = 4;
-export const MEMBERS: i32 = 5;
+export const SELECT: i32 = 5;
+export const MEMBERS: i32 = 6;
 
 /** What one InferenceRoute asks of the filters. */
 @unmanaged
 export class Route {
   /** "namespace/name". */
   name: Text;
-  /** Linked list of its hosts; see ./hosts. */
+  /** Linked list of its hosts. */
   hosts: usize;
   next: usize;
   document: Document;
   // MEMBERS pointers to the parsed policies follow; 0 where the route has none.
+}
+
+/** A host of a route: a name, "*.name" or "*". */
+@unmanaged
+export class Host {
+  /** The next host of the route. */
+  next: usize;
+  text: Text;
+  route: Route;
+  /** The same host of another route. */
+  other: Host | null;
 }
 
 /** Where the parsed policy of one member stands, or 0. */
@@ -48,8 +60,8 @@ export class Document {
   routes: usize;
   /** See ./hosts. */
   hosts: Table;
-  /** The route of all hosts that no other has. */
-  anyHost: Route | null;
+  /** The host of all requests that are for no other. */
+  anyHost: Host | null;
   /** Linked list of what is counted; see ../report/counters. */
   counters: usize;
   /** 0 where the filters report to no one. */

@@ -1,7 +1,17 @@
 import { COLON, DOT, NINE, STAR, ZERO } from "../format/ascii-codes";
 import { xxh64 } from "../format/xxh64";
-import { addTo, openTable, sameBytes, Text, textBytes, textPtr, valueIn } from "../sdk";
-import { Document, Route } from "./document";
+import {
+  addTo,
+  EXTENDED,
+  isText,
+  openTable,
+  sameBytes,
+  Text,
+  textBytes,
+  textPtr,
+  valueIn,
+} from "../sdk";
+import { Document, Host, Route } from "./document";
 
 // Hosts are looked up by hash: exact names under one seed, the suffix of
 // "*.example.com" (".example.com") under another.
@@ -9,60 +19,72 @@ const EXACT: u64 = 0;
 const SUFFIX: u64 = 1;
 const MAX_HOST_BYTES: usize = 255;
 
-/** What is known of a host: next | text | route. */
-const HOST: usize = 12;
-
 const lowered: usize = memory.data(<i32>MAX_HOST_BYTES + 1, 8);
 
 /** Notes a host of a route. */
 export function addHost(route: Route, host: Text): void {
-  const at = route.document.region.alloc(HOST);
-  store<usize>(at, route.hosts);
-  store<usize>(at, host, 4);
-  route.hosts = at;
+  const added = changetype<Host>(route.document.region.alloc(offsetof<Host>()));
+  added.next = route.hosts;
+  added.text = host;
+  added.route = route;
+  route.hosts = changetype<usize>(added);
 }
 
-/** Builds the table; false when two routes claim one host. */
+/** Builds the table; false when two routes claim one host in a module that cannot tell them apart. */
 export function indexHosts(document: Document): bool {
   document.hosts = openTable(document.region);
   for (let at = document.routes; at != 0; at = changetype<Route>(at).next) {
-    const route = changetype<Route>(at);
-    for (let host = route.hosts; host != 0; host = load<usize>(host))
-      if (!insert(document, host, route)) return false;
+    let host = changetype<Route>(at).hosts;
+    for (; host != 0; host = changetype<Host>(host).next)
+      if (!insert(document, changetype<Host>(host))) return false;
   }
   return true;
 }
 
-function insert(document: Document, host: usize, route: Route): bool {
-  const text: Text = load<usize>(host, 4);
+function insert(document: Document, host: Host): bool {
+  const text = host.text;
   const ptr = textPtr(text);
   const bytes = textBytes(text);
   const isStar = load<u8>(ptr) == STAR;
   if (isStar && bytes == 1) {
-    if (document.anyHost !== null) return false;
-    document.anyHost = route;
+    const other = document.anyHost;
+    if (other !== null) return join(host, other);
+    document.anyHost = host;
     return true;
   }
   const seed = isStar && bytes > 2 ? SUFFIX : EXACT;
   const hash = xxh64(ptr + <usize>seed, bytes - <usize>seed, seed);
-  if (valueIn(document.hosts, hash) != 0) return false;
-  store<usize>(host, changetype<usize>(route), 8);
-  addTo(document.hosts, hash, host);
+  const other = valueIn(document.hosts, hash);
+  if (other != 0) return join(host, changetype<Host>(other));
+  addTo(document.hosts, hash, changetype<usize>(host));
   return true;
 }
 
-function find(document: Document, ptr: usize, bytes: usize, seed: u64): Route | null {
-  const host = valueIn(document.hosts, xxh64(ptr, bytes, seed));
-  if (host == 0) return null;
-  // A suffix's text has one byte more in front: the "*".
-  const text: Text = load<usize>(host, 4);
-  const before = <usize>seed;
-  const found = textBytes(text) == bytes + before && sameBytes(textPtr(text) + before, ptr, bytes);
-  return found ? changetype<Route>(load<usize>(host, 8)) : null;
+/** Lets a route share the host of another. */
+function join(host: Host, other: Host): bool {
+  if (!EXTENDED || !sameText(host.text, other.text)) return false;
+  host.other = other.other;
+  other.other = host;
+  return host.route !== other.route;
 }
 
-/** Route of an :authority value: the exact host, else its longest wildcard, else "*"; null when there is none. */
-export function routeOfHost(document: Document, ptr: usize, bytes: usize): Route | null {
+function sameText(a: Text, b: Text): bool {
+  return isText(a, textPtr(b), textBytes(b));
+}
+
+function find(document: Document, ptr: usize, bytes: usize, seed: u64): Host | null {
+  const at = valueIn(document.hosts, xxh64(ptr, bytes, seed));
+  if (at == 0) return null;
+  const host = changetype<Host>(at);
+  // A suffix's text has one byte more in front: the "*".
+  const text = host.text;
+  const before = <usize>seed;
+  const found = textBytes(text) == bytes + before && sameBytes(textPtr(text) + before, ptr, bytes);
+  return found ? host : null;
+}
+
+/** The host that an :authority value means: the exact one, else its longest wildcard, else "*"; null when there is none. */
+export function hostOf(document: Document, ptr: usize, bytes: usize): Host | null {
   let length = withoutPort(ptr, bytes);
   // The same name, written to its root (RFC 1034, section 3.1).
   if (length > 1 && load<u8>(ptr + length - 1) == DOT) length--;

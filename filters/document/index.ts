@@ -2,13 +2,15 @@ export {
   CANARY,
   COMPRESSION,
   Document,
+  Host,
   policyOf,
   RATE_LIMIT,
   Route,
+  SELECT,
   SHADOW,
   TOKEN_LIMIT,
 } from "./document";
-export { routeOfHost } from "./hosts";
+export { hostOf } from "./hosts";
 export { registerMember } from "./parse";
 export {
   configureRoot,

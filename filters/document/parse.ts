@@ -14,7 +14,7 @@ import {
   unknownField,
 } from "../format/json";
 import { readText } from "../format/values";
-import { Region, Text } from "../sdk";
+import { EXTENDED, Region, Text } from "../sdk";
 import { createRoute, Document, MEMBERS, policyAt, Route, setPolicy } from "./document";
 import { addHost, indexHosts } from "./hosts";
 
@@ -83,6 +83,7 @@ function parseRoute(document: Document): void {
     else if (member("shadow")) parseMember(route, 2, region);
     else if (member("compression")) parseMember(route, 3, region);
     else if (member("tokenLimit")) parseMember(route, 4, region);
+    else if (EXTENDED && member("select")) parseMember(route, 5, region);
     else unknownField();
   }
   if (hasFailed()) return;

@@ -1,4 +1,5 @@
 import {
+  EXTENDED,
   findHeader,
   isText,
   nextHeader,
@@ -9,17 +10,28 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { ABSENT, EXACT, HeaderMatch, PRESENT } from "./read";
+import { ABSENT, Condition, EXACT, PRESENT } from "./read";
 
-/** Whether the request's headers fit all of the matches; they fit none at all. */
+/** Whether the request's headers meet a list of conditions: all of an alternative; they meet an empty one. */
 export function allHold(matches: usize): bool {
-  for (let at = matches; at != 0; at = changetype<HeaderMatch>(at).next)
-    if (!holds(changetype<HeaderMatch>(at))) return false;
-  return true;
+  let held = true;
+  for (let at = matches; at != 0; at = changetype<Condition>(at).next) {
+    const condition = changetype<Condition>(at);
+    if (!holds(condition)) {
+      if (!EXTENDED) return false;
+      held = false;
+    }
+    // The list is in reverse: the first condition of an alternative comes last.
+    if (EXTENDED && condition.or) {
+      if (held) return true;
+      held = true;
+    }
+  }
+  return held;
 }
 
 /** All values of a repeated header must match: what stands behind may read any of them. */
-function holds(match: HeaderMatch): bool {
+function holds(match: Condition): bool {
   let row = findHeader(match.header);
   if (match.kind == PRESENT) return row != 0;
   if (match.kind == ABSENT) return row == 0;
@@ -29,7 +41,7 @@ function holds(match: HeaderMatch): bool {
   return true;
 }
 
-function fits(match: HeaderMatch, ptr: usize, bytes: usize): bool {
+function fits(match: Condition, ptr: usize, bytes: usize): bool {
   return match.kind == EXACT
     ? isText(match.value, ptr, bytes)
     : startsWith(match.value, ptr, bytes);

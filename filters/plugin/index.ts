@@ -19,4 +19,4 @@ export {
   onTick,
   TICK_MS,
 } from "./lifecycle";
-export { openRequest } from "./request";
+export { openHost, openRequest, routeHeader } from "./request";

@@ -23,14 +23,19 @@ export function readBody(body: i32, bytes: usize): Span | null {
   return readBuffer(body, bytes);
 }
 
+/** Reads bytes of the body that a callback is about from a place on. */
+export function readBodyFrom(body: i32, from: usize, bytes: usize): Span | null {
+  return readBuffer(body, bytes, from);
+}
+
 /** Reads the body of an answer to a call of this filter's own. */
 export function readCallBody(bytes: usize): Span | null {
   return readBuffer(CALL_BODY, bytes);
 }
 
-function readBuffer(type: i32, bytes: usize): Span | null {
+function readBuffer(type: i32, bytes: usize, from: usize = 0): Span | null {
   resetFound();
-  const ok = bytes == 0 || proxy_get_buffer_bytes(type, 0, bytes, foundPtr, foundBytes) == OK;
+  const ok = bytes == 0 || proxy_get_buffer_bytes(type, from, bytes, foundPtr, foundBytes) == OK;
   return ok ? found : null;
 }
 

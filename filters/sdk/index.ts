@@ -3,6 +3,7 @@ export {
   REQUEST_BODY,
   RESPONSE_BODY,
   readBody,
+  readBodyFrom,
   readCallBody,
   readConfiguration,
   replaceBody,

@@ -1,11 +1,10 @@
-import { CLOSE_BRACE, QUOTE } from "../format/ascii-codes";
+import { ANTHROPIC, beginApiProblem, keepDetail, problemType } from "../apis";
 import { writeGoDuration } from "../format/duration";
 import { xxh64 } from "../format/xxh64";
 import { writeLastName } from "../measure";
 import { endProblem, keepHeaders, requestSeed, retryAfterS } from "../refusal";
 import {
   Ascii,
-  arenaAlloc,
   beginPairOf,
   beginPairs,
   beginText,
@@ -20,14 +19,11 @@ import {
   valueBytes,
   valuePtr,
   write,
-  writeByte,
-  writeBytes,
   writeSafe,
   writeUint,
   written,
   writtenBytes,
 } from "../sdk";
-import { ANTHROPIC, OLLAMA, OPENAI } from "./apis";
 import {
   limitRequests,
   limitTokens,
@@ -38,8 +34,6 @@ import {
 } from "./header-names";
 import { ID_BYTES, idOf, Stream } from "./stream";
 
-// Refusals are problems (RFC 9457), and within them, or around them, what clients
-// of the API at hand look for.
 const MINUTE_MS: u64 = 60_000;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const INVALID_ARGUMENT: i32 = 3;
@@ -117,17 +111,6 @@ export function refuseBody(
   reply(status, unread, headers.ptr, headers.bytes, written(), writtenBytes(), INVALID_ARGUMENT);
 }
 
-let detail: usize = 0;
-let detailBytes: usize = 0;
-
-/** Puts the words of a refusal aside, which its body has twice. */
-function keepDetail(): void {
-  detailBytes = writtenBytes();
-  detail = arenaAlloc(detailBytes);
-  if (detail == 0) detailBytes = 0;
-  else memory.copy(detail, written(), detailBytes);
-}
-
 function writeProblem(
   stream: Stream,
   start: Ascii,
@@ -135,25 +118,7 @@ function writeProblem(
   type: Ascii,
   code: Ascii,
 ): void {
-  const errors = stream.api.errors;
-  beginText();
-  // Anthropic's clients look for the type of an error where problems have a URI of theirs.
-  write(errors == ANTHROPIC ? '{"type":"error",' : start);
-  write(members);
-  write(',"detail":"');
-  writeBytes(detail, detailBytes);
-  write('","error":');
-  if (errors != OLLAMA) {
-    write('{"type":"');
-    write(type);
-    write('","code":"');
-    write(code);
-    write('","message":');
-  }
-  writeByte(QUOTE);
-  writeBytes(detail, detailBytes);
-  writeByte(QUOTE);
-  if (errors != OLLAMA) writeByte(CLOSE_BRACE);
+  beginApiProblem(stream.api.errors, start, members, type, code);
   if (hasHeader(requestId) || stream.idBytes == 0) {
     endProblem();
     return;
@@ -201,7 +166,7 @@ function tellReset(name: Text, ms: u64): void {
 
 function tellType(errors: u8): void {
   begin(contentType);
-  write(errors == OPENAI ? "application/problem+json" : "application/json");
+  write(problemType(errors));
   end();
 }
 

@@ -1,9 +1,9 @@
+import { Api } from "../apis";
 import { JsonScan } from "../format/json-scan";
 import { SseScan } from "../format/sse";
 import { Cell, count } from "../measure";
 import { allocate, release } from "../sdk";
 import { Account } from "./account";
-import { Api } from "./apis";
 
 /** How an answer's body is read. */
 export const UNREAD: u8 = 0;
@@ -17,7 +17,7 @@ export const UNTOLD: u8 = 4;
 
 /** Not told by the pod. */
 export const UNKNOWN: i64 = -1;
-/** Kinds of usage that answers tell, as the digits of ./apis have them. */
+/** Kinds of usage that answers tell, as the digits of ../apis have them. */
 export const USAGES: i32 = 8;
 export const PROMPT: i32 = 0;
 export const COMPLETION: i32 = 1;

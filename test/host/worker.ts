@@ -242,13 +242,37 @@ export function startWorker(
         throw new Error(`${callback} answered ${action}`);
       return action === 0 ? left : Buffer.alloc(0);
     };
+    const requestHeaders = pass(0, "proxy_on_request_headers", headers, last);
+    /** What came of the body of a request whose headers wait for it; undefined once they went on. */
+    let held = action === 1 && own === undefined && !last ? Buffer.alloc(0) : undefined;
+    /** While headers wait, each callback about the body sees them, and all of it so far. */
+    const passHeld = (before: Buffer, callback: string, size: number, end: boolean) => {
+      view.bodies = { 0: before };
+      view.maps = { ...view.maps, 0: requestHeaders };
+      run(callback, size, end);
+      const all = view.bodies[0] ?? Buffer.alloc(0);
+      view.bodies = {};
+      view.maps = {};
+      held = action === 1 && own === undefined ? all : undefined;
+      return action === 0 ? all : Buffer.alloc(0);
+    };
     return {
       context: id,
-      requestHeaders: pass(0, "proxy_on_request_headers", headers, last),
+      requestHeaders,
       reply: () => own,
       stopped: () => action !== 0,
-      requestBody: (piece, end) => passBody(0, "proxy_on_request_body", piece, end),
-      requestTrailers: (trailers) => pass(1, "proxy_on_request_trailers", trailers, true),
+      requestBody(piece, end) {
+        if (held === undefined) return passBody(0, "proxy_on_request_body", piece, end);
+        const all = Buffer.concat([held, piece]);
+        return passHeld(all, "proxy_on_request_body", all.length, end);
+      },
+      requestTrailers(trailers) {
+        if (held === undefined) return pass(1, "proxy_on_request_trailers", trailers, true);
+        const passed: Headers = trailers.map(([key, value]) => [key, value]);
+        view.maps = { 1: passed };
+        passHeld(held, "proxy_on_request_trailers", trailers.length, true);
+        return passed;
+      },
       responseHeaders: (answer, end = false) => pass(2, "proxy_on_response_headers", answer, end),
       responseBody: (piece, end) => passBody(1, "proxy_on_response_body", piece, end),
       responseTrailers: (trailers) => pass(3, "proxy_on_response_trailers", trailers, true),

@@ -165,8 +165,11 @@ const forReaders = [
   "InferenceRoute.kind",
   "Metadata.labels",
 ];
-/** When the control service takes a fault away; no proxy is told. `test/drill/expiry.test.ts` holds it. */
-const forTheService = ["Fault.until"];
+/**
+ * What the control service alone acts on: when it takes a fault away (`test/drill/expiry.test.ts`), and
+ * which routes it takes at all (`test/route/hosts.test.ts`).
+ */
+const forTheService = ["Fault.until", "RouteSpec.shareHostsWith"];
 
 describe("every field of a route", () => {
   const known = fieldsBelow(InferenceRouteSchema);
@@ -293,6 +296,18 @@ const plainEnvoysAlone = [
   "Except.methods",
   "Except.path",
   "Fault.kibibytesPerSecond",
+  "ModelMatch.exact",
+  "ModelMatch.in",
+  "ModelMatch.prefix",
+  "Models.header",
+  "Models.maxBodyBytes",
+  "Models.unreadable",
+  "PathMatch.exact",
+  "PathMatch.prefix",
+  "RequestMatch.method",
+  "RequestMatch.model",
+  "RequestMatch.path",
+  "RouteSpec.models",
   "Variant.fallbackEndpoints",
 ];
 

@@ -22,8 +22,9 @@ const control: Record<string, Room> = {
     imports: ["text"],
     parts: {
       ".": [],
-      filter: ["."],
-      validate: [".", "filter"],
+      hosts: ["."],
+      filter: [".", "hosts"],
+      validate: [".", "hosts", "filter"],
       document: [".", "validate"],
     },
   },
@@ -181,6 +182,10 @@ const filters: Record<string, Room> = {
     is: "the identity of a caller: headers, keys, claims, certificates, addresses",
     imports: ["sdk", "format"],
   },
+  apis: {
+    is: "the APIs that models are asked through: their paths, and the names in their bodies",
+    imports: ["sdk", "format"],
+  },
   match: { is: "which requests a policy is for", imports: ["sdk", "format"] },
   pressure: {
     is: "measures whether this worker is late, so that optional work is left out",
@@ -245,6 +250,7 @@ const filters: Record<string, Room> = {
       "sdk",
       "shared-table",
       "format",
+      "apis",
       "identity",
       "document",
       "refusal",
@@ -252,12 +258,16 @@ const filters: Record<string, Room> = {
       "plugin",
     ],
     parts: {
-      ".": ["apis"],
-      apis: [],
-      budget: [".", "apis"],
-      prompt: [".", "apis", "budget"],
-      answer: [".", "apis", "budget", "prompt"],
+      ".": [],
+      budget: ["."],
+      prompt: [".", "budget"],
+      answer: [".", "budget", "prompt"],
     },
+  },
+  "model-name": { is: "which model the body of a request names", imports: ["sdk", "format"] },
+  select: {
+    is: "which route of a host that several share a request is for",
+    imports: ["sdk", "format", "apis", "match", "document", "refusal", "plugin", "model-name"],
   },
   modules: {
     is: "the modules that are compiled, one file each: the callbacks that Envoy calls",
@@ -273,6 +283,7 @@ const filters: Record<string, Room> = {
       "shadow",
       "canary",
       "token-limit",
+      "select",
     ],
   },
 };

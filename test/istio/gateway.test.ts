@@ -255,9 +255,9 @@ describe("the manifests on Istio's own discovery and a real Envoy", () => {
       Object.assign(shadow.route.spec.shadow, { percent: 100, mode: "mirror" });
     const host = shadow.route?.spec?.hosts[0] ?? "";
     const match = Object.fromEntries(
-      (shadow.route?.spec?.shadow?.match ?? []).map(({ header, value }) => [
+      (shadow.route?.spec?.shadow?.match ?? []).map(({ exact, header, prefix }) => [
         header,
-        String(value.value),
+        String(exact ?? prefix ?? true),
       ]),
     );
     const target =

@@ -12,7 +12,14 @@ import {
   sarif,
   severities,
 } from "../../lint/index.ts";
-import { parseRoutes, passInVain, routeName, validateAll } from "../../route/index.ts";
+import {
+  type HostOrder,
+  hostOrders,
+  parseRoutes,
+  passInVain,
+  routeName,
+  validateAll,
+} from "../../route/index.ts";
 import { FailedError } from "../exit.ts";
 import { files } from "../flags.ts";
 import { fileName, readInput, readObjectsFile } from "../input.ts";
@@ -78,12 +85,21 @@ export function addCheck(program: Command, version: string): void {
       if (flags.output === "sarif") print(JSON.stringify(sarif(located, version), null, 2));
       else if (flags.output)
         printValue({ problems: problems.map(withoutSeverity), findings }, flags.output);
-      const routes = parsed.flatMap((each) => each.routes).length;
-      finish(flags, problems, findings, routes);
+      finish(
+        flags,
+        problems,
+        findings,
+        parsed.flatMap((each) => each.routes),
+      );
     });
 }
 
-function finish(flags: CheckFlags, problems: Located[], findings: Located[], routes: number): void {
+function finish(
+  flags: CheckFlags,
+  problems: Located[],
+  findings: Located[],
+  routes: InferenceRoute[],
+): void {
   const failing = findings.filter(
     ({ severity }) => flags.failOn !== "never" && atLeast(severity, flags.failOn),
   );
@@ -91,7 +107,18 @@ function finish(flags: CheckFlags, problems: Located[], findings: Located[], rou
   if (problems.length > 0 || failing.length > 0) throw new FailedError(flags.output ? "" : lines);
   if (flags.output) return;
   if (lines !== "") print(lines);
-  print(`${routes} ${routes === 1 ? "route is" : "routes are"} valid`);
+  for (const order of hostOrders(routes)) print(orderText(order));
+  print(`${routes.length} ${routes.length === 1 ? "route is" : "routes are"} valid`);
+}
+
+/** Who gets which requests of hosts that routes share. */
+function orderText({ entries, hosts, rest }: HostOrder): string {
+  const rows = entries.map(({ asks, route }, index) => `  ${index + 1}. ${route}: ${asks}`);
+  return [
+    `${hosts.join(", ")}: the first of these that holds for a request takes it`,
+    ...rows,
+    `  all others: ${rest ?? "refused with 404"}`,
+  ].join("\n");
 }
 
 function parse(file: string): Parsed & { problems: Located[] } {

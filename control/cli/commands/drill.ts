@@ -152,7 +152,7 @@ async function faultOf(flags: DrillFlags, tag: string, untilMs: number): Promise
     }
   };
   return create(FaultSchema, {
-    match: [{ header: tagHeader, value: { case: "exact", value: tag } }],
+    match: [{ header: tagHeader, exact: tag }],
     variant,
     until: timestampFromMs(untilMs),
     ...(delay === undefined ? {} : { delay: { percent, duration: duration(delay) } }),
@@ -203,7 +203,7 @@ async function endDrill({ routes }: Clients, name: string, tag: string): Promise
     const { state } = await routes.getRoute({ name });
     const { fault, ...spec } = state?.route?.spec ?? {};
     const [match] = fault?.match ?? [];
-    if (!state?.route?.spec || match?.value.value !== tag) return;
+    if (!state?.route?.spec || match?.exact !== tag) return;
     const route = { ...state.route, spec: { ...state.route.spec, ...spec, fault: undefined } };
     const done = await routes
       .applyRoute({

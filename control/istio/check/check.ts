@@ -1,7 +1,12 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { InferenceRoute, Resilience, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
-import type { Problem } from "../../route/index.ts";
-import { durationsOf, mirrors } from "../../route/index.ts";
+import {
+  type Condition,
+  conditionsOf,
+  durationsOf,
+  mirrors,
+  type Problem,
+} from "../../route/index.ts";
 import { sortedRecord } from "../attach.ts";
 import { isWholeMillis } from "../duration.ts";
 import { checkAttached } from "./attach.ts";
@@ -26,6 +31,7 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
     ...checkFault(spec),
     ...checkCopies(spec),
     ...checkExcept(spec),
+    ...checkMatch(spec),
     ...(spec.resilience ? checkResilience(spec.resilience) : []),
   ];
 }
@@ -43,6 +49,14 @@ function checkExcept({ except }: RouteSpec): Problem[] {
   const message =
     "except works only with plain Envoys: Istio cannot turn off the filters for a path";
   return [problem("except-in-istio", "spec.except", message)];
+}
+
+/** Istio has no place yet for the filter that chooses among the routes of a host. */
+function checkMatch({ match }: RouteSpec): Problem[] {
+  if (match.length === 0) return [];
+  const message =
+    "match works only with plain Envoys: under istio a route takes all requests of its hosts";
+  return [problem("match-in-istio", "spec.match", message)];
 }
 
 function checkHosts(spec: RouteSpec): Problem[] {
@@ -118,24 +132,23 @@ function checkFault({ fault }: RouteSpec): Problem[] {
       const message = `${name}.percent must be above 0, not 0: leave ${name} out instead`;
       found.push(problem("fault-nothing", `${path}.${name}.percent`, message));
     }
-  for (const [index, { header, value }] of fault.match.entries()) {
-    const at = `${path}.match[${index}]`;
-    if (fault.match.findIndex((other) => other.header === header) < index)
-      found.push(
-        problem(
-          "match-twice",
-          at,
-          `header ${header} is matched twice: istio allows one match per header`,
-        ),
-      );
-    if (value.case !== "present" && value.value === "")
-      found.push(
-        problem(
-          "match-empty",
-          at,
-          `the match of header ${header} must not have an empty ${value.case} under istio`,
-        ),
-      );
+  for (const [index, entry] of fault.match.entries())
+    found.push(...checkConditions(conditionsOf(entry), `${path}.match[${index}]`));
+  return found;
+}
+
+/** The conditions of one entry: a map by header in Istio. */
+function checkConditions(conditions: readonly Condition[], at: string): Problem[] {
+  const found: Problem[] = [];
+  for (const [index, { header, value }] of conditions.entries()) {
+    if (conditions.findIndex((other) => other.header === header) < index) {
+      const message = `header ${header} is matched twice: istio allows one match per header`;
+      found.push(problem("match-twice", at, message));
+    }
+    if (value.case !== "present" && value.value === "") {
+      const message = `the match of header ${header} must not have an empty ${value.case} under istio`;
+      found.push(problem("match-empty", at, message));
+    }
   }
   return found;
 }

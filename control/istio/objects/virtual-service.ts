@@ -1,8 +1,9 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { Fault, HeaderMatch, InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Fault, InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
 import {
   answerHeaders,
+  type Condition,
   type CorsRules,
   corsRules,
   type Rule,
@@ -121,7 +122,7 @@ function matchOf({ headers, match }: Rule): JsonObject[] | undefined {
 }
 
 /** A StringMatch without a value asks whether the header is there. */
-function stringMatch(value: HeaderMatch["value"]): JsonObject {
+function stringMatch(value: Condition["value"]): JsonObject {
   if (value.case === "exact") return { exact: value.value };
   return value.case === "prefix" ? { prefix: value.value } : {};
 }

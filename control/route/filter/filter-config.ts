@@ -11,8 +11,10 @@ import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { routeName } from "../names.ts";
 import { namedRanges, tenantSources, tokenSources } from "./caller-sources.ts";
 import { canaryPolicy } from "./canary-policy.ts";
+import { filterConditions } from "./conditions.ts";
 import { countsTokens, type FilterModule } from "./module.ts";
 import { protoJson } from "./proto-json.ts";
+import { selectedRoutes, selectPolicy } from "./select-policy.ts";
 import {
   arrivalPolicy,
   copiedTokens,
@@ -112,9 +114,17 @@ function contentOf(
   report: ReportTarget | undefined,
   { only = () => filterNames, hosts, shared }: Place,
 ): Content {
+  const selected = selectedRoutes(states.flatMap(({ route }) => route ?? []));
   const routes = [...states]
     .sort((a, b) => compare(routeName(a.route), routeName(b.route)))
-    .map((state) => policy(state, only(state), hosts?.(state) ?? state.route?.spec?.hosts ?? []));
+    .map((state) =>
+      policy(
+        state,
+        only(state),
+        hosts?.(state) ?? state.route?.spec?.hosts ?? [],
+        state.route !== undefined && selected.has(state.route),
+      ),
+    );
   return { routes, ...(report ? { report } : {}), ...(shared ? { shared } : {}) };
 }
 
@@ -122,24 +132,36 @@ function digest(content: JsonObject): string {
   return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 16);
 }
 
+/** The one member of a route that these modules read, and that no other does. */
+const ownMembers: Partial<Record<FilterModule, string>> = {
+  "token-limit": "tokenLimit",
+  "route-select": "select",
+};
+
 /**
  * The part of a configuration that a module reads, under the revision of the
  * whole: the token limit's copy of the tenants is none of the others' business.
  */
 function partFor(module: FilterModule, config: JsonObject): JsonObject {
   const routes: JsonObject[] = [];
+  const own = ownMembers[module];
   for (const route of (config.routes ?? []) as JsonObject[]) {
-    const { tokenLimit, ...others } = route;
-    if (tokenLimit === undefined) {
-      if (module !== "token-limit") routes.push(route);
-    } else if (module !== "token-limit") routes.push(others);
-    else {
-      const { hosts, name } = others;
-      routes.push({ ...(name ? { name } : {}), ...(hosts ? { hosts } : {}), tokenLimit });
+    const { tokenLimit, select, ...others } = route;
+    if (own === undefined) {
+      routes.push(tokenLimit === undefined && select === undefined ? route : others);
+      continue;
     }
+    const policy = route[own];
+    if (policy === undefined) continue;
+    const { hosts, name } = others;
+    routes.push({ ...(name ? { name } : {}), ...(hosts ? { hosts } : {}), [own]: policy });
   }
   const { routes: _, ...rest } = config;
-  return routes.length > 0 ? { ...config, routes } : rest;
+  const part = routes.length > 0 ? { ...config, routes } : rest;
+  if (module !== "route-select") return part;
+  // One of weir.wasm and weir-full.wasm runs beside it, and reports the same revision.
+  const { report: __, ...silent } = part;
+  return silent;
 }
 
 /** The part of a configuration that a module gets, as JSON. */
@@ -155,6 +177,7 @@ function policy(
   state: RouteState,
   only: readonly FilterName[],
   hosts: readonly string[],
+  selected: boolean,
 ): RoutePolicyInit {
   const name = routeName(state.route);
   const spec = state.route?.spec;
@@ -190,12 +213,16 @@ function policy(
           compression: {
             algorithms: compression.algorithms,
             secrets: compression.secrets || "never",
-            exceptions: compression.exceptions,
+            exceptions: compression.exceptions.map(({ algorithms, match }) => ({
+              match: filterConditions(match),
+              algorithms,
+            })),
             ...(compression.brownout ? { brownout: true } : {}),
           },
         }
       : {}),
     ...(countsTokens(spec) ? { tokenLimit: tokenPolicy(spec) } : {}),
+    ...(selected && state.route ? { select: selectPolicy(state.route) } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
-import type { RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
+import { hostGroups } from "../hosts/groups.ts";
 import { namedRanges } from "./caller-sources.ts";
 
 /**
@@ -8,14 +9,15 @@ import { namedRanges } from "./caller-sources.ts";
  * listens to the pods and the control service, for limits on requests in flight,
  * overload and the fleet; it knows certificates, schedulers' headers, baggage,
  * ranges of addresses, pinned tenants, conversations, and clients and times that are exceptions.
- * "token-limit" reads bodies. One that lacks something refuses a configuration
+ * "token-limit" reads bodies. "route-select" tells the requests of routes on one host apart. One that lacks something refuses a configuration
  * that asks for it.
  */
-export type FilterModule = "weir" | "weir-full" | "token-limit";
+export type FilterModule = "weir" | "weir-full" | "token-limit" | "route-select";
 
 /** The module that decides over the headers of some routes. */
 export function headerModule(states: readonly RouteState[]): "weir" | "weir-full" {
-  return states.some(needsFull) ? "weir-full" : "weir";
+  const routes = states.flatMap(({ route }) => route ?? []);
+  return states.some(needsFull) || sharesHosts(routes) ? "weir-full" : "weir";
 }
 
 /** Whether a route asks for what token-limit.wasm does: limits of tokens, streams measured, or shadow requests clamped. */
@@ -26,6 +28,11 @@ export function countsTokens({ rateLimit, shadow, tokens }: RouteSpec): boolean 
     limits.some((tier) => tier.tokensPerMinute !== undefined) ||
     (shadow?.mode === "divert" && shadow.maxTokens !== undefined)
   );
+}
+
+/** Several routes answer for one host. */
+function sharesHosts(routes: readonly InferenceRoute[]): boolean {
+  return hostGroups(routes).some((group) => group.routes.length > 1);
 }
 
 function needsFull({ route }: RouteState): boolean {
@@ -46,6 +53,7 @@ function followsShadow({ shadow, rateLimit }: RouteSpec): boolean {
   return (
     shadow?.baggage === true ||
     shadow?.yield === true ||
+    (shadow?.match.length ?? 0) > 1 ||
     (shadow?.mode === "divert" && rateLimit !== undefined)
   );
 }
@@ -91,9 +99,9 @@ function limitsInFlight({ rateLimit: limit }: RouteSpec): boolean {
 /**
  * Path or URL of a module beside that of weir.wasm. Code of another name, as
  * images are, is taken as it is for decisions over headers, where it may well be
- * weir-full.wasm; undefined: no one can tell where token-limit.wasm is.
+ * weir-full.wasm; undefined: no one can tell where token-limit.wasm and route-select.wasm are.
  */
 export function besideWeir(weir: string, module: FilterModule): string | undefined {
   if (/(^|\/)weir\.wasm$/.test(weir)) return weir.replace(/weir\.wasm$/, `${module}.wasm`);
-  return module === "token-limit" ? undefined : weir;
+  return module === "token-limit" || module === "route-select" ? undefined : weir;
 }

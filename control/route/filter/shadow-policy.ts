@@ -7,6 +7,7 @@ import type {
 import type { RateLimit, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { shadowHeaderNames } from "../shadow-headers.ts";
 import { tenantSources } from "./caller-sources.ts";
+import { filterConditions } from "./conditions.ts";
 
 type ShadowPolicyInit = MessageInitShape<typeof ShadowPolicySchema>;
 
@@ -40,7 +41,7 @@ export function shadowPolicy({ shadow, rateLimit }: RouteSpec): ShadowPolicyInit
   return {
     percent: shadow.percent,
     tag: shadow.tag,
-    match: shadow.match,
+    match: filterConditions(shadow.match),
     ...shadowHeaderNames(shadow),
     ...(shadow.from.length > 0 ? { from: shadow.from, identity: tenantSources(rateLimit) } : {}),
     ...(shadow.baggage ? { baggage: true } : {}),

@@ -1,10 +1,12 @@
 import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import { hostConflicts } from "../hosts/conflicts.ts";
 import { routeName } from "../names.ts";
 import type { Problem, Report } from "../problem.ts";
 import { checkAttachments } from "./attach.ts";
 import { checkCanary } from "./canary.ts";
 import { checkCompression } from "./compression.ts";
 import { checkDuplicates } from "./duplicates.ts";
+import { checkMatch } from "./match.ts";
 import { checkRateLimit } from "./rate-limit.ts";
 import { checkResilience } from "./resilience.ts";
 import { checkShadow } from "./shadow.ts";
@@ -23,6 +25,7 @@ const checks: readonly ((spec: RouteSpec, report: Report) => void)[] = [
   checkTraffic,
   checkAttachments,
   checkHosts,
+  checkMatch,
 ];
 
 /** Checks the meaning of a document with a valid structure; returns no problems if it may be stored. */
@@ -52,7 +55,7 @@ export function validateAll(
 ): Problem[] {
   const problems: Problem[] = [];
   const names = new Set<string>();
-  const hosts = new Map<string, string>();
+  const hosts = new Map<string, InferenceRoute[]>();
   for (const [index, route] of routes.entries()) {
     const add = (...found: Problem[]) => {
       for (const each of found) problems.push({ ...each, path: prefixes[index] + each.path });
@@ -67,31 +70,8 @@ export function validateAll(
       });
     names.add(name);
     add(...hostConflicts(route, hosts));
-    for (const host of route.spec?.hosts ?? []) hosts.set(host, name);
+    for (const host of route.spec?.hosts ?? [])
+      hosts.set(host, [...(hosts.get(host) ?? []), route]);
   }
   return problems;
-}
-
-/**
- * Hosts of a route that another route (host -> name) already answers for.
- * @param mayName whether the caller may know that there is a route of this name
- */
-export function hostConflicts(
-  route: InferenceRoute,
-  taken: ReadonlyMap<string, string>,
-  mayName: (owner: string) => boolean = () => true,
-): Problem[] {
-  const name = routeName(route);
-  return (route.spec?.hosts ?? []).flatMap((host, index) => {
-    const owner = taken.get(host);
-    return owner === undefined || owner === name
-      ? []
-      : [
-          {
-            code: "host-taken",
-            path: `spec.hosts[${index}]`,
-            message: `host ${host} already belongs to ${mayName(owner) ? `route ${owner}` : "a route of another namespace"}`,
-          },
-        ];
-  });
 }

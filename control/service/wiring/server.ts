@@ -83,7 +83,8 @@ async function start(
     context: {
       ...scoped,
       store: guardStore(store),
-      hosts: async () => routesByHost((await store.list()).routes),
+      hosts: async () =>
+        routesByHost((await store.list()).routes.flatMap(({ route }) => route ?? [])),
       ledger: reports.ledger,
       replica,
       relay,

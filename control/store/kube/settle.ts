@@ -6,6 +6,7 @@ import {
   hostConflicts,
   type Problem,
   routeName,
+  routesByHost,
   validateRoute,
 } from "../../route/index.ts";
 import { type Change, deleteChange, putChange, type Writing } from "../change.ts";
@@ -193,9 +194,7 @@ function writing(
 }
 
 function meaningProblems(on: Settling, route: InferenceRoute): Problem[] {
-  const hosts = new Map<string, string>();
-  for (const { route: other } of on.states.values())
-    for (const host of other?.spec?.hosts ?? []) if (other) hosts.set(host, routeName(other));
+  const hosts = routesByHost([...on.states.values()].flatMap(({ route }) => route ?? []));
   // They go into the object's status, which is for the readers of its namespace.
   const [namespace] = routeName(route).split("/", 1);
   const isNear = (owner: string) => owner.startsWith(`${namespace}/`);

@@ -157,7 +157,7 @@ function lbEndpoint(endpoint: string) {
  * go to. The VM is their own, so that real requests do not have to tell them apart.
  */
 function behindCopies(code: FilterCode, failure: FilterFailure) {
-  const { typedConfig } = wasmFilter(copyFilterName, code, failure, copyFilterName);
+  const { typedConfig } = wasmFilter(copyFilterName, code, failure, { vmId: copyFilterName });
   return [
     { name: copyFilterName, ...configured(typedConfig) },
     { name: "envoy.filters.http.upstream_codec", ...configured(pack(UpstreamCodecSchema, {})) },

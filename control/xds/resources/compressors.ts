@@ -8,7 +8,7 @@ import { CompressorSchema } from "../../gen/envoy/extensions/filters/http/compre
 import type { HttpFilterSchema } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import type { Compression, InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import { pack } from "./common.ts";
-import { unlessVetoed, vetoedOn } from "./veto.ts";
+import { unlessVetoed, vetoedOff, vetoedOn } from "./veto.ts";
 
 /** Fast levels, for answers made while the client waits. */
 const libraries: Record<string, { name: string; library: Any }> = {
@@ -49,6 +49,12 @@ export function compressorsOn(route: InferenceRoute): Record<string, Any> {
   return Object.fromEntries(
     compressorsOf(route.spec?.compression).map(({ name }) => [name ?? "", on]),
   );
+}
+
+/** Turns compressors off for a route on a host where another one has them on. */
+export function compressorsOff(names: readonly string[]): Record<string, Any> {
+  const off = vetoedOff();
+  return Object.fromEntries(names.map((name) => [name, off]));
 }
 
 function compressorsOf(compression: Compression | undefined): FilterInit[] {

@@ -27,7 +27,7 @@ const limitsOff: Record<string, Any> = Object.fromEntries(
  * Entries for requests that no limit holds for, before all others: they go where the weights lead.
  * @param last the entry that serves where no filter has chosen
  */
-export function exceptedEntries({ spec }: InferenceRoute, last: RouteFields): RouteInit[] {
+export function exceptedEntries({ spec }: InferenceRoute, last: RouteFields): RouteFields[] {
   return exceptedOf(spec as RouteSpec).map((excepted, index) => ({
     ...last,
     name: `${last.name}/excepted-${index}`,

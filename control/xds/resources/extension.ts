@@ -32,12 +32,13 @@ const policies = {
  * costs no compilation and keeps what the workers know.
  * @param failure what becomes of requests while it is away
  * @param vmId of a VM that nothing else shares, nor its shared data
+ * @param holdsHeaders lets it hold a request's headers until it has read of the body
  */
 export function wasmFilter(
   name: string,
   { wasm, config }: FilterCode,
   failure: FilterFailure,
-  vmId = "",
+  { vmId = "", holdsHeaders = false } = {},
 ): TypedExtensionConfig {
   const specifier =
     "bytes" in wasm
@@ -58,6 +59,7 @@ export function wasmFilter(
             code: { specifier: { case: "local", value: { specifier } } },
           },
         },
+        ...(holdsHeaders ? { allowOnHeadersStopIteration: true } : {}),
         configuration: pack(StringValueSchema, { value: config }),
       },
     }),

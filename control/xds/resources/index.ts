@@ -16,10 +16,11 @@ import {
   type ResourceOptions,
   reportClusterName,
   routeConfigName,
+  selectFilterName,
   tokenFilterName,
 } from "./options.ts";
 import { reportCluster } from "./report-cluster.ts";
-import { routeConfiguration } from "./routes.ts";
+import { routeConfiguration } from "./route-configuration.ts";
 
 export { type FilterCode, type ResourceOptions, reportClusterName } from "./options.ts";
 
@@ -65,6 +66,14 @@ export function buildResources(
     ],
     ECDS: [
       named(TypedExtensionConfigSchema, wasmFilter(filterName, options.weir, failure)),
+      ...(options.routeSelect
+        ? [
+            named(
+              TypedExtensionConfigSchema,
+              wasmFilter(selectFilterName, options.routeSelect, failure, { holdsHeaders: true }),
+            ),
+          ]
+        : []),
       ...(options.tokenLimit
         ? [
             named(

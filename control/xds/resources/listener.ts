@@ -20,8 +20,11 @@ import {
   listenerName,
   type ResourceOptions,
   routeConfigName,
+  selectFilterName,
   tokenFilterName,
 } from "./options.ts";
+
+type FilterInit = Exclude<MessageInitShape<typeof HttpFilterSchema>, { $typeName: string }>;
 
 const wasmTypeUrl = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
@@ -42,6 +45,10 @@ export function gatewayListener(
     ...edgeManager(options.edge),
     httpFilters: [
       ...corsFilter(routes),
+      // First of Weir's own: what the others do for a request is told by its route.
+      ...(options.routeSelect
+        ? [{ ...discovered(selectFilterName, options.routeSelect), disabled: true }]
+        : []),
       discovered(filterName, { ...options.weir, wasm: options.fallback ?? options.weir.wasm }),
       ...connectionLimits(routes),
       ...compressors(routes),
@@ -72,8 +79,10 @@ export function gatewayListener(
   });
 }
 
-function discovered(name: string, { wasm }: FilterCode): MessageInitShape<typeof HttpFilterSchema> {
-  const fallback = wasmFilter(name, { wasm, config: emptyConfig }, "refuse").typedConfig;
+function discovered(name: string, { wasm }: FilterCode): FilterInit {
+  const holdsHeaders = name === selectFilterName;
+  const code = { wasm, config: emptyConfig };
+  const fallback = wasmFilter(name, code, "refuse", { holdsHeaders }).typedConfig;
   return {
     name,
     configType: {

@@ -39,6 +39,8 @@ export interface ResourceOptions {
   fallback?: FilterCode["wasm"];
   /** token-limit.wasm, where a route asks for it. */
   tokenLimit?: FilterCode | undefined;
+  /** route-select.wasm, where a host has several routes, or one that takes only some requests. */
+  routeSelect?: FilterCode | undefined;
   /** What looks at the copies that a route's shadow gets; absent, or undefined of a route: nothing. */
   copies?(route: InferenceRoute): FilterCode | undefined;
   /** Where the filters report to. */
@@ -65,6 +67,7 @@ export const listenerName = "weir";
 export const routeConfigName = "weir";
 export const filterName = "weir";
 export const tokenFilterName = "weir-token-limit";
+export const selectFilterName = "weir-route-select";
 /** Name of the filter behind which a shadow's copies go on, and of the VM that is its own. */
 export const copyFilterName = "weir-shadow-copies";
 

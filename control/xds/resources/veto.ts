@@ -26,6 +26,13 @@ export function vetoedOn(): Any {
   return pack(ExtensionWithMatcherPerRouteSchema, { xdsMatcher: veto });
 }
 
+/** Turns such a filter off for a route, whatever the answer says. */
+export function vetoedOff(): Any {
+  return pack(ExtensionWithMatcherPerRouteSchema, {
+    xdsMatcher: { onNoMatch: { onMatch: { case: "action", value: skip } } },
+  });
+}
+
 const skip = { name: "skip", typedConfig: pack(SkipFilterSchema, {}) };
 
 const veto: MessageInitShape<typeof MatcherSchema> = {

@@ -1,3 +1,4 @@
+import { findScanned, meaningOf } from "../../apis";
 import { NINE } from "../../format/ascii-codes";
 import {
   CLOSE,
@@ -13,15 +14,14 @@ import {
   WORD,
 } from "../../format/json-scan";
 import { numberIn } from "../../format/scanned-number";
-import { findScanned, meaningOf } from "../apis";
 import { enter, levelAt } from "../levels";
 import { clearEventUsage, jsonOf, Stream, setEventUsage } from "../stream";
 
 // What an answer, or one event of it, says about tokens. The path to a value
 // decides what it means, so nothing that a model writes can pass for usage. What
-// names mean is said in ../apis.
+// names mean is said in ../../apis.
 
-// Levels and letters of answers, as ../apis has them.
+// Levels and letters of answers, as ../../apis has them.
 const ROOT: u32 = 1;
 const LIST: u32 = 2; // b
 const CHOICE: u32 = 3;

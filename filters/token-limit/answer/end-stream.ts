@@ -1,3 +1,4 @@
+import { FLAT, UNKNOWN_CALL } from "../../apis";
 import {
   ANSWERS_FAILED,
   CACHED_TOKENS,
@@ -19,7 +20,6 @@ import {
   WRITTEN_TOKENS,
 } from "../../measure";
 import { nowNs } from "../../sdk";
-import { FLAT, UNKNOWN_CALL } from "../apis";
 import { BYTES_PER_TOKEN, settle } from "../budget/reservation";
 import { FLAT_TOKENS } from "../prompt/insertions";
 import { answersOf } from "../prompt/maximum";

@@ -1,7 +1,7 @@
+import { addNames, findScanned, meaningOf, openTable } from "../../apis";
 import { COMMA, OPEN_BRACE, SPACE } from "../../format/ascii-codes";
 import { JsonScan, KEY, NO_TOKEN, nextToken, resetScan } from "../../format/json-scan";
 import { allocate, arenaAlloc, reserve } from "../../sdk";
-import { addNames, findScanned, meaningOf, openTable } from "../apis";
 import { dropTo, keepTo, putBytes } from "../body-edit";
 import { Stream } from "../stream";
 

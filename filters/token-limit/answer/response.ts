@@ -1,3 +1,4 @@
+import { FREE, isEncoded } from "../../apis";
 import { COLON, OPEN_BRACE, SEMICOLON, SPACE } from "../../format/ascii-codes";
 import { writeGoDuration } from "../../format/duration";
 import { FIRST_BYTE_MS, observe, RESPONSE_501, RESPONSES } from "../../measure";
@@ -24,9 +25,7 @@ import {
   written,
   writtenBytes,
 } from "../../sdk";
-import { FREE } from "../apis";
 import { beginEdit, dropTo, endEdit } from "../body-edit";
-import { isEncoded } from "../encoding";
 import {
   limitRequests,
   limitTokens,

@@ -1,6 +1,6 @@
+import { FLAT } from "../../apis";
 import { isBroken, isInText } from "../../format/json-scan";
 import { count, LIMIT_ADMITTED, LIMIT_REFUSED } from "../../measure";
-import { FLAT } from "../apis";
 import { promptJsonOf, Stream } from "../stream";
 import { Tier } from "../tier";
 import { adjust, lookAhead, take } from "./budget";

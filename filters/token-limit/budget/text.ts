@@ -14,7 +14,7 @@ import { JsonScan, KEPT_BYTES, keptText, MIN_DENSE, STRING } from "../../format/
 import { levelAt } from "../levels";
 import { Stream } from "../stream";
 
-// Levels of requests, as ../apis has them.
+// Levels of requests, as ../../apis has them.
 export const PROMPTS: u32 = 5; // e
 export const TOKENS: u32 = 6; // f
 export const MESSAGES: u32 = 7; // g

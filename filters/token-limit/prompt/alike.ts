@@ -1,5 +1,5 @@
+import { findScanned } from "../../apis";
 import { JsonScan, keptText } from "../../format/json-scan";
-import { findScanned } from "../apis";
 import { Stream } from "../stream";
 
 /** A name that some servers take for one of the table: they do not tell capitals from small letters. */

@@ -1,6 +1,6 @@
+import { FLAT, UNKNOWN_CALL, WRITES } from "../../apis";
 import { JsonScan } from "../../format/json-scan";
 import { Ascii, writtenBytes } from "../../sdk";
-import { FLAT, UNKNOWN_CALL, WRITES } from "../apis";
 import { keepTo, put, putSpaces } from "../body-edit";
 import { correctPromptEstimate, reserveCompletion } from "../budget/reservation";
 import { Stream } from "../stream";

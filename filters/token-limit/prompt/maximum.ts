@@ -1,8 +1,8 @@
+import { findName, nameBytesOf, nameOf, placeOf } from "../../apis";
 import { QUOTE } from "../../format/ascii-codes";
 import { JsonScan } from "../../format/json-scan";
 import { count, LIMIT_CLAMPED } from "../../measure";
 import { Ascii, beginText, writeUint, written, writtenBytes } from "../../sdk";
-import { findName, nameBytesOf, nameOf, placeOf } from "../apis";
 import { putBytes, putSpaces } from "../body-edit";
 import { reserveCompletion } from "../budget/reservation";
 import { Stream } from "../stream";
@@ -14,7 +14,7 @@ import { takeValue } from "./held-value";
 // prompts that come after it are reserved when they are known, or refuse the request.
 const MAX_TOKENS: u32 = 1_000_000_000;
 
-/** The letter of maxima that all servers of an API know, see ../apis. */
+/** The letter of maxima that all servers of an API know, see ../../apis. */
 export const MAXIMUM: u8 = 0x6d; // m
 
 const nameBuffer: usize = memory.data(32, 8);

@@ -1,3 +1,4 @@
+import { findScanned, meaningOf, nameBytesOf, nameOf, placeOf, UNKNOWN_CALL } from "../../apis";
 import { ZERO } from "../../format/ascii-codes";
 import {
   CLOSE,
@@ -27,7 +28,6 @@ import {
   Span,
   STOP_ITERATION,
 } from "../../sdk";
-import { findScanned, meaningOf, nameBytesOf, nameOf, placeOf, UNKNOWN_CALL } from "../apis";
 import {
   beginEdit,
   dropTo,
@@ -59,9 +59,9 @@ import { bindMaximum, limitMaximum, MAXIMUM, nullMaximum } from "./maximum";
 // is to read and how much may be written. Edits it on the way: maxima down
 // to what the tenant can pay, stream_options so that the answer tells its usage.
 // A value that may be edited is held back until its end has come; all else goes
-// on at once. What names mean is said in ../apis.
+// on at once. What names mean is said in ../../apis.
 
-// Levels and letters of requests, as ../apis has them.
+// Levels and letters of requests, as ../../apis has them.
 const ROOT: u32 = 1;
 const OPTIONS: u32 = 2; // b
 const INNER: u32 = 4; // d

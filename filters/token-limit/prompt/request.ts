@@ -1,3 +1,4 @@
+import { Api, apiOf, FREE, isEncoded, unknownApi, WRITES } from "../../apis";
 import { policyOf, TOKEN_LIMIT } from "../../document";
 import { NINE, ZERO } from "../../format/ascii-codes";
 import { openRequest } from "../../plugin";
@@ -19,7 +20,6 @@ import {
   written,
   writtenBytes,
 } from "../../sdk";
-import { Api, apiOf, FREE, unknownApi, WRITES } from "../apis";
 import {
   bucketOfRequests,
   Caller,
@@ -29,7 +29,6 @@ import {
 } from "../budget/caller";
 import { admit } from "../budget/reservation";
 import { TokenLimitPolicy } from "../config";
-import { isEncoded } from "../encoding";
 import { keepId, refuseTokens } from "../refusal";
 import { dropStream, openStream, Stream } from "../stream";
 import { Tier } from "../tier";

@@ -14,12 +14,12 @@ export {
   Api,
   FLAT,
   FREE,
-  OLLAMA,
-  OPENAI,
   UNKNOWN_CALL,
   WRITES,
 } from "./api";
+export { isEncoded } from "./encoding";
 export { apiOf } from "./paths";
+export { beginApiProblem, keepDetail, problemType } from "./problem";
 export {
   addNames,
   findName,

@@ -1,4 +1,4 @@
-import { Ascii, reserve } from "../../sdk";
+import { Ascii, reserve } from "../sdk";
 import { addNames, openTable } from "./table";
 
 // What differs between the APIs that models are asked through. Each has a file
@@ -59,7 +59,7 @@ export class Api {
   afterMaximum: Ascii;
   /** What names it within level d, where that is there. */
   innerMaximum: Ascii;
-  /** The last events of a stream that ends early, see ../answer/finish-early; and its form where the answer is text. */
+  /** The last events of a stream that ends early, see ../token-limit/answer/finish-early; and its form where the answer is text. */
   end: Ascii;
   /** Level at which the head of an event begins, and the letter of the name that ends it. */
   headLevel: u32;

@@ -1,6 +1,6 @@
-import { SPACE } from "../../format/ascii-codes";
-import { JsonScan, KEPT_BYTES, keptText } from "../../format/json-scan";
-import { Ascii, reserve } from "../../sdk";
+import { SPACE } from "../format/ascii-codes";
+import { JsonScan, KEPT_BYTES, keptText } from "../format/json-scan";
+import { Ascii, reserve } from "../sdk";
 
 // Names that mean something, by the level they stand at. A table is made once, of
 // text like

@@ -7,8 +7,8 @@ import {
   SLASH,
   SPACE,
   ZERO,
-} from "../../format/ascii-codes";
-import { Ascii, arenaAlloc, sameBytes } from "../../sdk";
+} from "../format/ascii-codes";
+import { Ascii, arenaAlloc, sameBytes } from "../sdk";
 import { Api } from "./api";
 import { addName, findName, meaningOf, openTable } from "./table";
 

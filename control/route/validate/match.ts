@@ -1,0 +1,30 @@
+import type { RequestMatch, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { Report } from "../problem.ts";
+import { checkDuplicates } from "./duplicates.ts";
+import { checkEntries } from "./matches.ts";
+
+/** Checks what requests of a route look like on hosts that it shares. */
+export function checkMatch({ match, models }: RouteSpec, report: Report): void {
+  const at = "spec.match";
+  checkEntries(match, at, report);
+  match.forEach((entry, index) => {
+    checkModel(entry, `${at}[${index}].model`, report);
+    const { exact, prefix } = entry.path ?? {};
+    if (entry.path && (exact === "") === (prefix === ""))
+      report("one-of", `${at}[${index}].path`, "path must have exactly one of exact, prefix");
+  });
+  if (models?.header && models.maxBodyBytes !== undefined)
+    report(
+      "no-effect",
+      "spec.models.maxBodyBytes",
+      "maxBodyBytes has no effect with header: the body is not read",
+    );
+}
+
+function checkModel({ model }: RequestMatch, path: string, report: Report): void {
+  if (model === undefined) return;
+  const given = [model.exact !== "", model.prefix !== "", model.in.length > 0];
+  if (given.filter(Boolean).length !== 1)
+    report("one-of", path, "model must have exactly one of exact, prefix, in");
+  checkDuplicates(model.in, `${path}.in`, { code: "duplicate-model", noun: "model" }, report);
+}

@@ -1,0 +1,227 @@
+import { Api, apiOf, FREE, isEncoded, unknownApi } from "../apis";
+import { Host } from "../document";
+import {
+  ABSENT,
+  endModel,
+  FOUND,
+  isRefused,
+  modelBytes,
+  modelPtr,
+  openFormReader,
+  openModelReader,
+  READING,
+  readModel,
+} from "../model-name";
+import { openHost, routeHeader } from "../plugin";
+import {
+  Ascii,
+  CONTINUE,
+  findHeader,
+  hasHeader,
+  isText,
+  literal,
+  REQUEST_BODY,
+  REQUEST_HEADERS,
+  readBodyFrom,
+  removeHeader,
+  resetArena,
+  STOP_ITERATION,
+  setHeader,
+  textBytes,
+  textPtr,
+  valueBytes,
+  valuePtr,
+} from "../sdk";
+import { chooseRoute, hasMethod, policyAtHost, requestPath, selects } from "./choose";
+import { Held, heldRequest, hold, letGo } from "./held";
+import { replyModels } from "./models-list";
+import { reasonOf } from "./reason";
+import { refuseLong, refuseMissing, refuseModel, refuseUnread, refuseUnrouted } from "./refusal";
+
+const get = literal("GET");
+const post = literal("POST");
+const modelsPath = literal("/v1/models");
+const modelHeader = literal("x-weir-model");
+const contentType = literal("content-type");
+
+/** Chooses the route of a request, or holds it until its body names its model. */
+export function onSelect(context: u32, last: bool): i32 {
+  const host = openHost();
+  if (host === null || !selects(host)) return CONTINUE;
+  const given = headerModel(host);
+  if (given != 0) return select(host, valuePtr(given), valueBytes(given));
+  const maxBytes = heldBytes(host);
+  if (maxBytes == 0 || last || !hasMethod(post)) return select(host, 0, 0);
+  if (isEncoded()) return unreadable(host, "the body is encoded, so it cannot be read");
+  open(hold(context, maxBytes));
+  return STOP_ITERATION;
+}
+
+/** The row of the header that a proxy in front wrote the model into, or 0. */
+function headerModel(first: Host): usize {
+  for (let host: Host | null = first; host !== null; host = host.other) {
+    const policy = policyAtHost(host);
+    if (policy !== null && policy.modelHeader != 0) return findHeader(policy.modelHeader);
+  }
+  return 0;
+}
+
+/** How much of a body may be held until its model is known; 0 where no route of the host asks for it. */
+function heldBytes(first: Host): usize {
+  let reads = false;
+  let bytes: u32 = 0;
+  for (let host: Host | null = first; host !== null; host = host.other) {
+    const policy = policyAtHost(host);
+    if (policy === null) continue;
+    if (policy.readsBody) reads = true;
+    bytes = max(bytes, policy.maxBodyBytes);
+  }
+  return reads ? <usize>bytes : 0;
+}
+
+/** A form has its model in a field of that name, everything else is read as JSON. */
+function open(held: Held): void {
+  const row = findHeader(contentType);
+  if (row != 0 && isForm(valuePtr(row), valueBytes(row)))
+    openFormReader(held.reader, valuePtr(row), valueBytes(row));
+  else openModelReader(held.reader);
+}
+
+const form = literal("multipart/form-data");
+
+function isForm(ptr: usize, bytes: usize): bool {
+  if (bytes < textBytes(form)) return false;
+  for (let i: usize = 0; i < textBytes(form); i++)
+    if ((load<u8>(ptr + i) | 0x20) != (load<u8>(textPtr(form) + i) | 0x20)) return false;
+  return true;
+}
+
+/** Reads what came of a body. */
+export function onSelectBody(context: u32, bytes: usize, last: bool): i32 {
+  const held = heldRequest(context);
+  if (held === null) return CONTINUE;
+  resetArena();
+  // While a request is held, the host shows all that came of it so far.
+  const from = held.waits ? held.seenBytes : 0;
+  const piece = readBodyFrom(REQUEST_BODY, from, bytes - from);
+  if (piece !== null) readModel(held.reader, piece.ptr, piece.bytes);
+  held.seenBytes = bytes;
+  if (last) endModel(held.reader);
+  if (!held.waits) return readOn(context, held, last);
+  if (held.reader.state == READING && bytes <= held.maxBytes) return STOP_ITERATION;
+  return decide(context, held, last);
+}
+
+/** Trailers end a body without telling its callback. */
+export function onSelectTrailers(context: u32): i32 {
+  const held = heldRequest(context);
+  if (held === null) return CONTINUE;
+  resetArena();
+  endModel(held.reader);
+  return held.waits ? decide(context, held, true) : readOn(context, held, true);
+}
+
+/** A second model, or what is no JSON, behind the one that was chosen by: servers may take another one. */
+function readOn(context: u32, held: Held, last: bool): i32 {
+  if (isRefused(held.reader)) {
+    // The headers are out of reach now, and with them what API it is.
+    refuseUnread(unknownApi.errors, reasonOf(held.reader.state));
+    letGo(context);
+    return STOP_ITERATION;
+  }
+  if (last) letGo(context);
+  return CONTINUE;
+}
+
+function decide(context: u32, held: Held, last: bool): i32 {
+  held.waits = false;
+  // The configuration may be another one than when the headers came.
+  const host = openHost();
+  const reader = held.reader;
+  const state = reader.state;
+  let result = CONTINUE;
+  if (host === null || !selects(host)) letGo(context);
+  else if (state == FOUND) result = select(host, modelPtr(reader), modelBytes(reader));
+  else if (state == ABSENT) result = select(host, 0, 0);
+  else {
+    result = state == READING ? tooLate(host) : unreadable(host, reasonOf(state));
+    letGo(context);
+    return result;
+  }
+  if (last || result != CONTINUE) letGo(context);
+  return result;
+}
+
+/** Sends the request to the route that takes it, or refuses it. */
+function select(host: Host, model: usize, bytes: usize): i32 {
+  const choice = chooseRoute(host, model, bytes);
+  const entry = choice.entry;
+  if (bytes == 0 && heldBytes(host) != 0 && hasMethod(get) && isModelsPath()) {
+    // A route that asks for this path answers itself.
+    if (entry === null || (entry.path == 0 && entry.pathPrefix == 0)) {
+      replyModels(host);
+      return STOP_ITERATION;
+    }
+  }
+  const route = choice.route;
+  if (route === null) {
+    refuseChoice(host, model, bytes);
+    return STOP_ITERATION;
+  }
+  setHeader(REQUEST_HEADERS, routeHeader, textPtr(route.name), textBytes(route.name));
+  if (bytes != 0) setHeader(REQUEST_HEADERS, modelHeader, model, bytes);
+  else if (hasHeader(modelHeader)) removeHeader(REQUEST_HEADERS, modelHeader);
+  return CONTINUE;
+}
+
+function refuseChoice(host: Host, model: usize, bytes: usize): void {
+  const api = knownApi();
+  const errors: u8 = api === null ? unknownApi.errors : api.errors;
+  if (bytes != 0) refuseModel(errors, model, bytes);
+  else if (api !== null && heldBytes(host) != 0 && hasMethod(post)) refuseMissing(errors);
+  else refuseUnrouted(errors);
+}
+
+function isModelsPath(): bool {
+  const path = requestPath();
+  return isText(modelsPath, path.ptr, path.bytes);
+}
+
+/** The API that the request's path leads to, where calls of it run a model. */
+function knownApi(): Api | null {
+  const path = requestPath();
+  const api = apiOf(path.ptr, path.bytes);
+  return api === null || api.price == FREE ? null : api;
+}
+
+/** What becomes of a request whose model cannot be told: elsewhere than at a model's API it need not have one. */
+function unreadable(host: Host, reason: Ascii): i32 {
+  const api = knownApi();
+  if (api === null) return select(host, 0, 0);
+  if (accepted(host)) return CONTINUE;
+  refuseUnread(api.errors, reason);
+  return STOP_ITERATION;
+}
+
+function tooLate(host: Host): i32 {
+  const api = knownApi();
+  if (accepted(host)) return CONTINUE;
+  refuseLong(api === null ? unknownApi.errors : api.errors);
+  return STOP_ITERATION;
+}
+
+/** Gives the request to the route that accepts what cannot be told; false where none does. */
+function accepted(first: Host): bool {
+  for (let host: Host | null = first; host !== null; host = host.other) {
+    const policy = policyAtHost(host);
+    if (policy === null || !policy.acceptsUnreadable) continue;
+    const name = host.route.name;
+    setHeader(REQUEST_HEADERS, routeHeader, textPtr(name), textBytes(name));
+    if (hasHeader(modelHeader)) removeHeader(REQUEST_HEADERS, modelHeader);
+    return true;
+  }
+  return false;
+}
+
+/** The stream is over. */
+export { letGo as onSelectEnd } from "./held";
