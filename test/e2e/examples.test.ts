@@ -35,6 +35,21 @@ describe("the example of", () => {
     expect(await copies()).toBeLessThanOrEqual(42);
   });
 
+  it("many models on one host gives each request to the route of its model", async () => {
+    await run("models", 5);
+    const ask = async (model: string) => {
+      const question = { messages: [{ role: "user", content: "hello" }], model };
+      const headers = { host: "models.example.com", authorization: "Bearer sk-1" };
+      return (await client.post("/v1/chat/completions", question, headers)).status;
+    };
+    const models = ["gpt-4o-mini", "qwen-coder", "gpt-5", "qwen-7b", "qwen-7b", "qwen-7b"];
+    const answers = [];
+    for (const model of models) answers.push(await ask(model));
+    expect(answers).toEqual([200, 200, 404, 200, 200, 429]);
+    const { body } = await client.get("/v1/models", { host: "models.example.com" });
+    expect(JSON.parse(body.toString()).data).toHaveLength(3);
+  });
+
   it("compression gives vectors in the encoding that the client likes best", async () => {
     await run("compression", 1);
     const ask = async (headers: Record<string, string>) => {

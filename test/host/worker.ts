@@ -244,7 +244,8 @@ export function startWorker(
     };
     const requestHeaders = pass(0, "proxy_on_request_headers", headers, last);
     /** What came of the body of a request whose headers wait for it; undefined once they went on. */
-    let held = action === 1 && own === undefined && !last ? Buffer.alloc(0) : undefined;
+    let held: Buffer | undefined =
+      action === 1 && own === undefined && !last ? Buffer.alloc(0) : undefined;
     /** While headers wait, each callback about the body sees them, and all of it so far. */
     const passHeld = (before: Buffer, callback: string, size: number, end: boolean) => {
       view.bodies = { 0: before };
