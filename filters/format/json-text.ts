@@ -3,19 +3,24 @@ import { BACKSLASH, QUOTE, SPACE } from "./ascii-codes";
 
 // The strings of RFC 8259 section 7: checks and unescapes one in place.
 
+/** Value of a hexadecimal digit, or -1. */
+export function hexDigit(c: i32): i32 {
+  const lower = c | 0x20;
+  return c >= 48 && c <= 57 ? c - 48 : lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
 function hex4(at: usize): i32 {
   let value = 0;
   for (let i: usize = 0; i < 4; i++) {
-    const c = <i32>load<u8>(at + i);
-    const lower = c | 0x20;
-    if (c >= 48 && c <= 57) value = (value << 4) | (c - 48);
-    else if (lower >= 97 && lower <= 102) value = (value << 4) | (lower - 87);
-    else return -1;
+    const digit = hexDigit(load<u8>(at + i));
+    if (digit < 0) return -1;
+    value = (value << 4) | digit;
   }
   return value;
 }
 
-function unescaped(letter: u8): i32 {
+/** The character that a letter behind a backslash stands for, or -1; `u` stands for none. */
+export function unescaped(letter: u8): i32 {
   switch (letter) {
     case 0x62:
       return 8;
@@ -35,7 +40,8 @@ function unescaped(letter: u8): i32 {
   return -1;
 }
 
-function putUtf8(out: usize, point: i32): usize {
+/** Writes a code point as UTF-8; returns where it ends. */
+export function putUtf8(out: usize, point: i32): usize {
   if (point < 0x80) {
     store<u8>(out, <u8>point);
     return out + 1;
@@ -52,7 +58,7 @@ function putUtf8(out: usize, point: i32): usize {
 }
 
 /** Bytes of the UTF-8 sequence at `at`, or 0 when it is not valid (RFC 3629). */
-function utf8Length(at: usize, end: usize): usize {
+export function utf8Length(at: usize, end: usize): usize {
   const lead = load<u8>(at);
   if (lead < 0x80) return 1;
   const need: usize = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
