@@ -9,8 +9,7 @@ export function hexDigit(c: i32): i32 {
   return c >= 48 && c <= 57 ? c - 48 : lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
 
-/** Value of four hexadecimal digits, or -1. */
-export function hex4(at: usize): i32 {
+function hex4(at: usize): i32 {
   let value = 0;
   for (let i: usize = 0; i < 4; i++) {
     const digit = hexDigit(load<u8>(at + i));

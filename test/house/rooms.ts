@@ -187,6 +187,10 @@ const filters: Record<string, Room> = {
     imports: ["sdk", "format"],
   },
   match: { is: "which requests a policy is for", imports: ["sdk", "format"] },
+  "model-name": {
+    is: "which model a request's body names: JSON and forms, in pieces",
+    imports: ["sdk", "format"],
+  },
   pressure: {
     is: "measures whether this worker is late, so that optional work is left out",
     imports: ["sdk"],
