@@ -4,7 +4,6 @@ import { BROKEN, isRefused, ModelReader, refuse, resetReader } from "./reader";
 
 export {
   ABSENT,
-  BROKEN,
   EMPTY,
   FOUND,
   isRefused,

@@ -38,6 +38,14 @@ describe("weir check", () => {
     expect(failed.stderr).toContain("[timeout-too-short]");
   });
 
+  it("prints the order in which the routes of a host are asked, as the page shows it", async () => {
+    const page = readFileSync("docs/models.md", "utf8");
+    const [, shown = ""] = /```console\n\$ npx weir check [^\n]+\n([^`]+)```/.exec(page) ?? [];
+    const { stdout } = await weir(["check", "-f", "examples/models/route.yaml"]);
+    expect(shown).toContain("all others");
+    expect(stdout).toBe(shown);
+  });
+
   it("writes SARIF with the lines that the findings are about", async () => {
     const { code, stdout } = await weir([
       "check",

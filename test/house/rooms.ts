@@ -268,7 +268,6 @@ const filters: Record<string, Room> = {
       answer: [".", "budget", "prompt"],
     },
   },
-  "model-name": { is: "which model the body of a request names", imports: ["sdk", "format"] },
   select: {
     is: "which route of a host that several share a request is for",
     imports: ["sdk", "format", "apis", "match", "document", "refusal", "plugin", "model-name"],

@@ -48,15 +48,21 @@ export function addUp(program: Command): void {
     .addOption(
       addressesOption(
         "pods",
-        "addresses of the fake pods, one per variant (default: the endpoints in the route)",
+        "addresses of the fake pods, one per variant (default: the endpoints in the routes)",
       ),
     )
     .option(
       "--no-pods",
-      "start no fake pods; your own servers listen at the endpoints in the route",
+      "start no fake pods; your own servers listen at the endpoints in the routes",
     )
     .option("--store <store>", "memory or lmdb:DIRECTORY (default: a temporary directory)")
-    .addOption(packagedFile("route", "route to start with", "examples/quick-start/route.yaml"))
+    .addOption(
+      packagedFile(
+        "route",
+        "file with the routes to start with",
+        "examples/quick-start/route.yaml",
+      ),
+    )
     .addOption(packagedFile("wasm", "path of weir.wasm", "build/weir.wasm"))
     .option(...allowedHost)
     .option("--concurrency <workers>", "Envoy's worker threads", parseWorkers, 2)
@@ -85,10 +91,11 @@ async function up(flags: UpFlags): Promise<void> {
 
 /** Starts all parts; `ended` resolves with a reason when one of them ends by itself. */
 async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<string> }> {
-  const [route] = readRoutes([flags.route]);
+  const routes = readRoutes([flags.route]);
+  const [route] = routes;
   if (route === undefined) throw new FailedError(`${flags.route} has no route`);
   const binary = await findEnvoy((line) => print(line));
-  const pods = flags.pods === false ? [] : placePods(route, flags.pods ?? []);
+  const pods = flags.pods === false ? [] : placePods(routes, flags.pods ?? []);
   for (const { name, host, port } of pods) {
     const pod = await startPod(name, host, port).catch((error: Error) => {
       throw new FailedError(
@@ -115,8 +122,10 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
   });
   undo.push(() => envoy.stop());
   await withServer({ server: showAddress(server.listen) }, async (clients) => {
-    const state = await keepOrApply(clients, route);
-    await waitApplied(clients, state.name, state.etag, 30_000);
+    for (const each of routes) {
+      const { etag, name } = await keepOrApply(clients, each);
+      await waitApplied(clients, name, etag, 30_000);
+    }
   });
   await untilServed(flags.gateway, route.spec?.hosts[0] ?? "");
   print(tryLines({ page: server.listen, gateway: flags.gateway, route, server: server.listen }));
@@ -137,15 +146,15 @@ async function keepOrApply(
   return { name, etag: state?.etag ?? "" };
 }
 
-/** One pod per variant, on the endpoints of the route or on those of the flag, which then replace them. */
+/** One pod per variant, on the endpoints of the routes or on those of the flag, which then replace them. */
 function placePods(
-  route: InferenceRoute,
+  routes: readonly InferenceRoute[],
   places: readonly Address[],
 ): (Address & { name: string })[] {
-  const variants = route.spec?.variants ?? [];
+  const variants = routes.flatMap(({ spec }) => spec?.variants ?? []);
   if (places.length > 0 && places.length !== variants.length)
     throw new FailedError(
-      `--pods has ${places.length} addresses, but the route has ${variants.length} variants`,
+      `--pods has ${places.length} addresses, but the ${routes.length === 1 ? "route has" : "routes have"} ${variants.length} variants`,
     );
   return variants.map((variant, i) => {
     const place = places[i] ?? parseAddress(variant.endpoints[0] ?? "");
