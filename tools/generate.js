@@ -29,6 +29,7 @@ const entries = [
   "envoy/extensions/filters/http/cors/v3/cors.proto",
   "envoy/extensions/filters/http/fault/v3/fault.proto",
   "envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto",
+  "envoy/extensions/clusters/aggregate/v3/cluster.proto",
   "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto",
   "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.proto",
   "envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto",
@@ -68,6 +69,7 @@ function generateEnvoy() {
       join(work, "envoy-api/envoy/extensions/filters/http/compressor/v3/compressor.proto"),
     );
     completeListener(join(work, "envoy-api/envoy/config/listener/v3/listener.proto"));
+    completeRoute(join(work, "envoy-api/envoy/config/route/v3/route_components.proto"));
     completeMutations(
       join(work, "envoy-api/envoy/config/common/mutation_rules/v3/mutation_rules.proto"),
     );
@@ -144,6 +146,19 @@ function completeListener(file) {
   const message = "message Listener {";
   const at = text.indexOf(message) + message.length;
   const field = "\n  core.v3.TcpKeepalive tcp_keepalive = 37;";
+  writeFileSync(file, `${text.slice(0, at)}${field}${text.slice(at)}`);
+}
+
+/**
+ * How much of a request is kept for another try came to Envoy's API (1.36) after these protos.
+ * @param {string} file
+ */
+function completeRoute(file) {
+  const text = readFileSync(file, "utf8");
+  if (/request_body_buffer_limit = 20/.test(text)) return;
+  const message = "\nmessage Route {";
+  const at = text.indexOf(message) + message.length;
+  const field = "\n  google.protobuf.UInt64Value request_body_buffer_limit = 20;";
   writeFileSync(file, `${text.slice(0, at)}${field}${text.slice(at)}`);
 }
 

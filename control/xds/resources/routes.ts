@@ -13,14 +13,19 @@ import {
   type RouteConfiguration,
   RouteConfigurationSchema,
 } from "../../gen/envoy/config/route/v3/route_pb.ts";
-import type { HeaderMatch, InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type {
+  HeaderMatch,
+  InferenceRoute,
+  RouteSpec,
+  Variant,
+} from "../../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
 import { answerHeaders, type Rule, routeName, rulesOf, variantHeader } from "../../route/index.ts";
-import { clusterName } from "./cluster.ts";
 import { compressorsOn } from "./compressors.ts";
 import { connectionLimitName, connectionLimitOnRoute } from "./connection-limit.ts";
 import { corsOnRoute } from "./cors.ts";
 import { exceptedEntries, type RouteFields } from "./except.ts";
+import { answeringVariant, chainOf, clusterName, targetName } from "./failover.ts";
 import { faultFilterName, faultOnRoute } from "./fault.ts";
 import { methodIn } from "./method.ts";
 import { routeConfigName } from "./options.ts";
@@ -90,10 +95,11 @@ function added(
 function entry(route: InferenceRoute, spec: RouteSpec, rule: Rule): RouteInit {
   const { mirrorTo, targets } = rule;
   const clusters = targets.map(({ variant, weight }) => ({
-    name: clusterName(route, variant.name),
+    name: targetName(route, variant),
     weight,
-    responseHeadersToAdd: told(spec, variant.name),
+    responseHeadersToAdd: told(spec, variant),
   }));
+  const takeOvers = Math.max(...targets.map(({ variant }) => chainOf(route, variant).length)) - 1;
   const [only] = clusters;
   const clusterSpecifier: ActionInit["clusterSpecifier"] =
     clusters.length === 1 && only
@@ -118,19 +124,24 @@ function entry(route: InferenceRoute, spec: RouteSpec, rule: Rule): RouteInit {
       value: {
         clusterSpecifier,
         requestMirrorPolicies: mirror ? [mirror] : [],
-        ...behaviour(spec, rule.drill),
+        ...behaviour(spec, { drill: rule.drill, takeOvers }),
       },
     },
-    responseHeadersToAdd: single ? told(spec, single.variant.name) : [],
+    ...(takeOvers > 0 ? { requestBodyBufferLimit: maxBodyKept } : {}),
+    responseHeadersToAdd: single ? told(spec, single.variant) : [],
     ...(rule.drill && spec.fault
       ? { typedPerFilterConfig: { [faultFilterName]: faultOnRoute(spec.fault) } }
       : {}),
   };
 }
 
+/** Bytes of a request that are kept until a pod has it, for one that takes over: some images fit. */
+const maxBodyKept = 4n << 20n;
+
 /** Says which variant answered, over whatever a pod says. */
-function told({ tellVariant }: RouteSpec, variant: string) {
-  const header = { key: variantHeader, value: variant };
+function told({ tellVariant }: RouteSpec, { fallback, name }: Variant) {
+  const value = fallback.length > 0 ? answeringVariant : name;
+  const header = { key: variantHeader, value };
   return tellVariant ? [{ header, appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD }] : [];
 }
 
