@@ -1,0 +1,265 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Pod, startPod } from "../../control/pods/index.ts";
+import { freePorts } from "../free-ports.ts";
+import { startSilentPod } from "./down-pods.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
+import { type Answer, type GatewayClient, gatewayClient } from "./gateway-client.ts";
+
+const path = "/v1/chat/completions";
+/** About half of them are the canary's. */
+const users = Array.from({ length: 60 }, (_, i) => `user-${i}`);
+
+let stable: Pod;
+let gateway: Gateway;
+let client: GatewayClient;
+
+beforeAll(async () => {
+  stable = await startPod("stable", "127.0.0.1", 0);
+  gateway = await startGateway();
+  client = gatewayClient(gateway.url, users.length * 2);
+});
+afterAll(async () => {
+  client?.close();
+  await gateway?.stop();
+  await stable?.close();
+});
+
+/** A route whose canary has these pods, if any, and falls back to stable. */
+function route(name: string, canary: object, spec: object = {}) {
+  return {
+    apiVersion: "weir.dev/v1alpha1",
+    kind: "InferenceRoute",
+    metadata: { name, namespace: "inference" },
+    spec: {
+      hosts: [`${name}.example.com`],
+      variants: [
+        { name: "stable", weight: 50, endpoints: [`127.0.0.1:${stable.port}`] },
+        { name: "canary", weight: 50, fallback: ["stable"], ...canary },
+      ],
+      canary: { stickyBy: [{ header: "x-user-id" }] },
+      tellVariant: true,
+      ...spec,
+    },
+  };
+}
+
+const question = (stream: boolean, more: object = {}) => ({
+  model: "tiny",
+  stream,
+  messages: [{ role: "user", content: "hello" }],
+  ...more,
+});
+
+const ask = (name: string, user: string, stream = false, more: object = {}) =>
+  client.post(path, question(stream, more), { host: `${name}.example.com`, "x-user-id": user });
+
+/** Every user asks at once, once for a stream and once for a whole answer. */
+const everyone = (name: string) =>
+  Promise.all(users.flatMap((user) => [ask(name, user), ask(name, user, true)]));
+
+/** Who was asked for, who ran it, and who is said to have answered. */
+const told = ({ body, headers, status }: Answer) => ({
+  status,
+  asked: headers["x-seen-x-weir-variant"],
+  ran: headers["x-pod"],
+  said: headers["x-weir-variant"],
+  whole: /"finish_reason":\s*"(stop|length)"/.test(body.toString()),
+});
+
+/** All of these were answered by stable, once each, those of the canary's users as well. */
+function expectStable(answers: Answer[]) {
+  const all = answers.map(told);
+  expect(all.map(({ asked, ...rest }) => rest)).toEqual(
+    all.map(() => ({ status: 200, ran: "stable", said: "stable", whole: true })),
+  );
+  expect(all.filter(({ asked }) => asked === "canary").length).toBeGreaterThan(30);
+}
+
+const ranOn = (pod: Pod) => pod.served.get(path) ?? 0;
+
+/** Connections that the gateway has tried to open to a cluster. */
+async function connectionsTo(cluster: string): Promise<number> {
+  const stats = await fetch(`${gateway.admin}/stats?filter=${cluster}.upstream_cx_total`);
+  return Number(/upstream_cx_total: (\d+)/.exec(await stats.text())?.[1]);
+}
+
+const own = {
+  resilience: {
+    retries: { attempts: 1, retryOn: ["gateway-error"], backoff: "0.001s" },
+    outlier: { consecutiveErrors: 2, baseEjectionTime: "300s" },
+  },
+};
+
+describe.each([
+  ["by default", "plain", {}],
+  ["with retries and outlier detection of its own", "own", own],
+])("users of a variant that is down, %s:", (_how, short, spec) => {
+  it("a connection is refused, and stable answers from the first request on", async () => {
+    const [port = 0] = await freePorts(1);
+    const name = `refused-${short}`;
+    await gateway.apply(route(name, { endpoints: [`127.0.0.1:${port}`] }, spec));
+    const before = ranOn(stable);
+    for (let round = 0; round < 3; round++) expectStable(await everyone(name));
+    expect(ranOn(stable)).toBe(before + users.length * 6);
+  });
+
+  it("packets are dropped, and stable answers, later requests at once", async () => {
+    const [port = 0] = await freePorts(1);
+    const silent = await startSilentPod(port);
+    try {
+      const name = `dropped-${short}`;
+      await gateway.apply(route(name, { endpoints: [`127.0.0.1:${port}`] }, spec));
+      const before = ranOn(stable);
+      expectStable(await everyone(name));
+      // Until its ejection ends, no request tries the pod.
+      const withoutTry = async () => {
+        const tried = await connectionsTo(`${name}/canary`);
+        expectStable(await everyone(name));
+        return (await connectionsTo(`${name}/canary`)) - tried;
+      };
+      await expect.poll(withoutTry, { timeout: 30_000 }).toBe(0);
+      expect((ranOn(stable) - before) % (users.length * 2)).toBe(0);
+    } finally {
+      await silent.close();
+    }
+  });
+
+  it("it has no endpoints, and stable answers from the first request on", async () => {
+    const name = `empty-${short}`;
+    await gateway.apply(route(name, {}, spec));
+    const before = ranOn(stable);
+    expectStable(await everyone(name));
+    expect(ranOn(stable)).toBe(before + users.length * 2);
+  });
+});
+
+describe("a variant that fails over", () => {
+  it("has its users back when its pod lives again", async () => {
+    const [port = 0] = await freePorts(1);
+    await gateway.apply(route("back", { endpoints: [`127.0.0.1:${port}`] }));
+    expectStable(await everyone("back"));
+    const canary = await startPod("canary", "127.0.0.1", port);
+    try {
+      const away = async () => {
+        const answers = (await everyone("back")).map(told);
+        expect(answers.filter(({ status, whole }) => status !== 200 || !whole)).toEqual([]);
+        return answers.filter(({ asked, ran, said }) => asked !== ran || said !== ran);
+      };
+      await expect.poll(away, { timeout: 60_000, interval: 200 }).toEqual([]);
+    } finally {
+      await canary.close();
+    }
+  });
+
+  it("keeps its users while one of its pods lives", async () => {
+    const [port = 0] = await freePorts(1);
+    const canary = await startPod("canary", "127.0.0.1", 0);
+    const endpoints = [port, canary.port].map((each) => `127.0.0.1:${each}`);
+    const outlier = { consecutiveLocalFailures: 1, baseEjectionTime: "300s" };
+    await gateway.apply(route("half", { endpoints }, { resilience: { outlier } }));
+    try {
+      const away = async () => {
+        const answers = (await everyone("half")).map(told);
+        expect(answers.filter(({ status, whole }) => status !== 200 || !whole)).toEqual([]);
+        return answers.filter(({ asked, ran }) => asked !== ran);
+      };
+      await expect.poll(away, { timeout: 30_000 }).toEqual([]);
+    } finally {
+      await canary.close();
+    }
+  });
+
+  it("runs nothing again that a pod has begun, whether an answer has begun or not", async () => {
+    const [port = 0] = await freePorts(1);
+    const canary = await startPod("canary", "127.0.0.1", port, { firstTokenMs: 60_000 });
+    await gateway.apply(route("killed", { endpoints: [`127.0.0.1:${port}`] }));
+    const before = ranOn(stable);
+    const silent = users.map((user) => ask("killed", user).then(told));
+    await expect.poll(() => ranOn(canary), { timeout: 10_000 }).toBeGreaterThan(15);
+    await expect
+      .poll(() => ranOn(canary) + ranOn(stable) - before, { timeout: 10_000 })
+      .toBe(users.length);
+    const begun = ranOn(canary);
+    await canary.close();
+    const statuses = (await Promise.all(silent)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(begun);
+    expect(ranOn(stable)).toBe(before + users.length - begun);
+  });
+
+  it("sends long requests on as well", async () => {
+    const [port = 0] = await freePorts(1);
+    const silent = await startSilentPod(port);
+    try {
+      await gateway.apply(route("long", { endpoints: [`127.0.0.1:${port}`] }));
+      const image = { image: "x".repeat(3 << 20) };
+      const answers = await Promise.all(
+        users.slice(0, 8).map((user) => ask("long", user, false, image)),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    } finally {
+      await silent.close();
+    }
+  });
+});
+
+describe("fallbackEndpoints", () => {
+  it.each([
+    ["by themselves", "reserve", {}],
+    [
+      "with hashed pods",
+      "hashed",
+      { balance: { policy: "consistent-hash", hash: { header: "x-user-id" } } },
+    ],
+  ])("take over from the first request on, %s", async (_how, name, resilience) => {
+    const [port = 0] = await freePorts(1);
+    const reserve = await startPod("reserve", "127.0.0.1", 0);
+    const document = route(name, {}, { resilience });
+    document.spec.variants = [
+      {
+        name: "stable",
+        weight: 100,
+        endpoints: [`127.0.0.1:${port}`],
+        fallbackEndpoints: [`127.0.0.1:${reserve.port}`],
+      } as never,
+    ];
+    await gateway.apply(document);
+    try {
+      const answers = (await everyone(name)).map(told);
+      expect(
+        answers.filter(
+          ({ ran, said, status }) => status !== 200 || ran !== "reserve" || said !== "stable",
+        ),
+      ).toEqual([]);
+      expect(ranOn(reserve)).toBe(users.length * 2);
+    } finally {
+      await reserve.close();
+    }
+  });
+});
+
+it("tries the fallbacks in their order", async () => {
+  const [first = 0, second = 0] = await freePorts(2);
+  const document = route("order", {
+    endpoints: [`127.0.0.1:${first}`],
+    fallback: ["next", "stable"],
+  });
+  document.spec.variants.push({
+    name: "next",
+    weight: 0,
+    endpoints: [`127.0.0.1:${second}`],
+  } as never);
+  await gateway.apply(document);
+  expectStable(await everyone("order"));
+  const next = await startPod("next", "127.0.0.1", second);
+  try {
+    const answers = async () => {
+      const seen = (await everyone("order")).map(told).filter(({ asked }) => asked === "canary");
+      return seen.filter(
+        ({ ran, said, status }) => status !== 200 || ran !== "next" || said !== "next",
+      );
+    };
+    await expect.poll(answers, { timeout: 60_000, interval: 200 }).toEqual([]);
+  } finally {
+    await next.close();
+  }
+});
