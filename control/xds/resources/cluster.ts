@@ -17,13 +17,14 @@ import type {
 import {
   connectionsOf,
   type FilterFailure,
+  failsOver,
   filterFailureOf,
   maxCopies,
   mirrors,
 } from "../../route/index.ts";
 import { adsSource, pack, seconds } from "./common.ts";
 import { wasmFilter } from "./extension.ts";
-import { connectTimeoutOf, failsOver, isFollowed } from "./failover.ts";
+import { connectTimeoutOf, isFollowed } from "./failover.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
 import { copyFilterName, type FilterCode } from "./options.ts";
 import { transportSocket } from "./transport-socket.ts";

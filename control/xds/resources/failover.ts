@@ -6,7 +6,7 @@ import {
 } from "../../gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { ClusterConfigSchema } from "../../gen/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts";
 import type { InferenceRoute, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
-import { routeName } from "../../route/index.ts";
+import { failsOver, routeName } from "../../route/index.ts";
 import { milliseconds, pack, seconds } from "./common.ts";
 import { thresholds } from "./limits.ts";
 
@@ -28,11 +28,6 @@ export function chainOf(route: InferenceRoute, variant: Variant): string[] {
     clusterName(route, name),
     ...(fallbackEndpoints.length > 0 ? [reserveName(route, name)] : []),
   ]);
-}
-
-/** Whether other pods answer where a variant's own cannot be reached. */
-export function failsOver({ fallback, fallbackEndpoints }: Variant): boolean {
-  return fallback.length > 0 || fallbackEndpoints.length > 0;
 }
 
 /** Whether another cluster takes over from this one, for any variant of the route. */

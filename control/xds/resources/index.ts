@@ -5,12 +5,12 @@ import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/
 import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { filterFailureOf } from "../../route/index.ts";
+import { failsOver, filterFailureOf } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { podsCluster } from "./cluster.ts";
 import { podsEndpoints, podsOf } from "./endpoints.ts";
 import { wasmFilter } from "./extension.ts";
-import { failoverCluster, failsOver } from "./failover.ts";
+import { failoverCluster } from "./failover.ts";
 import { gatewayListener } from "./listener.ts";
 import {
   filterName,
