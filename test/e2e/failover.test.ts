@@ -1,4 +1,9 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { freePorts } from "../free-ports.ts";
 import { startSilentPod } from "./down-pods.ts";
@@ -169,21 +174,41 @@ describe("a variant that fails over", () => {
     }
   });
 
-  it("runs nothing again that a pod has begun, whether an answer has begun or not", async () => {
+  it.each([
+    ["before its answer begins", "silent", { firstTokenMs: 60_000 }],
+    ["in the midst of a stream", "streaming", { firstTokenMs: 0, tokenGapMs: 60_000 }],
+  ])("runs nothing again that a pod was at when it was killed, %s", async (_when, name, slow) => {
     const [port = 0] = await freePorts(1);
-    const canary = await startPod("canary", "127.0.0.1", port, { firstTokenMs: 60_000 });
-    await gateway.apply(route("killed", { endpoints: [`127.0.0.1:${port}`] }));
+    const canary = await startPod("canary", "127.0.0.1", port, slow);
+    await gateway.apply(route(name, { endpoints: [`127.0.0.1:${port}`] }));
     const before = ranOn(stable);
-    const silent = users.map((user) => ask("killed", user).then(told));
-    await expect.poll(() => ranOn(canary), { timeout: 10_000 }).toBeGreaterThan(15);
-    await expect
-      .poll(() => ranOn(canary) + ranOn(stable) - before, { timeout: 10_000 })
-      .toBe(users.length);
+    const stream = name === "streaming";
+    const asked = users.map((user) => ask(name, user, stream).then(told, () => undefined));
+    const ran = () => ranOn(canary) + ranOn(stable) - before;
+    await expect.poll(ran, { timeout: 10_000 }).toBe(users.length);
     const begun = ranOn(canary);
     await canary.close();
-    const statuses = (await Promise.all(silent)).map(({ status }) => status);
-    expect(statuses.filter((status) => status === 503)).toHaveLength(begun);
+    const seen = await Promise.all(asked);
+    const lost = seen.filter((each) => each?.status !== 200);
+    expect(lost).toHaveLength(begun);
+    expect(begun).toBeGreaterThan(15);
     expect(ranOn(stable)).toBe(before + users.length - begun);
+  });
+
+  it("leaves a pod that takes requests and does not answer them, where answers have a time limit", async () => {
+    const canary = await startPod("canary", "127.0.0.1", 0, { hangRate: 1 });
+    const resilience = { firstByteTimeout: "0.5s" };
+    await gateway.apply(
+      route("hangs", { endpoints: [`127.0.0.1:${canary.port}`] }, { resilience }),
+    );
+    try {
+      const late = async () =>
+        (await everyone("hangs")).filter(({ status }) => status === 504).length;
+      expect(await late()).toBeGreaterThan(15);
+      await expect.poll(late, { timeout: 30_000 }).toBe(0);
+    } finally {
+      await canary.close();
+    }
   });
 
   it("sends long requests on as well", async () => {
@@ -262,4 +287,43 @@ it("tries the fallbacks in their order", async () => {
   } finally {
     await next.close();
   }
+});
+
+it("needs no filter that chooses variants", async () => {
+  const [port = 0] = await freePorts(1);
+  const document = route("drawn", { endpoints: [`127.0.0.1:${port}`] }, { canary: undefined });
+  await gateway.apply(document);
+  const answers = (await everyone("drawn")).map(told);
+  expect(answers.filter(({ said, status }) => status !== 200 || said !== "stable")).toEqual([]);
+});
+
+it("reaches pods that speak HTTP/2 alone", async () => {
+  const [port = 0] = await freePorts(1);
+  const server = createServer((_, res) => res.end("two"));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const document = route(
+    "two",
+    { endpoints: [`127.0.0.1:${port}`] },
+    { resilience: { connections: { http2: true } } },
+  );
+  const { port: live } = server.address() as AddressInfo;
+  document.spec.variants[0] = { name: "stable", weight: 50, endpoints: [`127.0.0.1:${live}`] };
+  try {
+    await gateway.apply(document);
+    const answers = await everyone("two");
+    expect(answers.filter(({ body, status }) => status !== 200 || `${body}` !== "two")).toEqual([]);
+  } finally {
+    server.close();
+  }
+});
+
+it("is what its example says", async () => {
+  const [port = 0] = await freePorts(1);
+  const document = parse(readFileSync("examples/failover/route.yaml", "utf8"));
+  document.spec.variants[0].endpoints = [`127.0.0.1:${stable.port}`];
+  document.spec.variants[1].endpoints = [`127.0.0.1:${port}`];
+  await gateway.apply(document);
+  const answers = (await everyone("assistant")).map(told);
+  expect(answers.filter(({ asked }) => asked === "canary").length).toBeGreaterThan(0);
+  expect(answers.filter(({ said, status }) => status !== 200 || said !== "stable")).toEqual([]);
 });
