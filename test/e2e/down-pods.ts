@@ -21,22 +21,17 @@ export async function startSilentPod(port: number): Promise<SilentPod> {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(child.stdout, "data");
-  const queued: Socket[] = [];
-  while (await queues(port, queued));
+  // Linux takes one more than the queue's length.
+  const queued = [1, 2].map(() => connect({ host: "127.0.0.1", port }));
+  await Promise.all(queued.map((socket) => once(socket, "connect")));
   return { close: () => end(child, queued) };
 }
 
-/** Whether one more connection found a place in the queue. */
-async function queues(port: number, queued: Socket[]): Promise<boolean> {
-  const socket = connect({ host: "127.0.0.1", port });
-  queued.push(socket);
-  socket.on("error", () => {});
-  const late = new Promise<boolean>((resolve) => setTimeout(resolve, 300, false));
-  return Promise.race([once(socket, "connect").then(() => true), late]);
-}
-
 async function end(child: ChildProcess, queued: Socket[]): Promise<void> {
-  for (const socket of queued) socket.destroy();
+  for (const socket of queued) {
+    socket.on("error", () => {});
+    socket.destroy();
+  }
   const ended = once(child, "exit");
   child.kill("SIGKILL");
   await ended;

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { freePorts } from "../free-ports.ts";
+import { counted } from "./counted.ts";
 import { startSilentPod } from "./down-pods.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { type Answer, type GatewayClient, gatewayClient } from "./gateway-client.ts";
@@ -82,10 +83,11 @@ function expectStable(answers: Answer[]) {
 
 const ranOn = (pod: Pod) => pod.served.get(path) ?? 0;
 
-/** Connections that the gateway has tried to open to a cluster. */
-async function connectionsTo(cluster: string): Promise<number> {
-  const stats = await fetch(`${gateway.admin}/stats?filter=${cluster}.upstream_cx_total`);
-  return Number(/upstream_cx_total: (\d+)/.exec(await stats.text())?.[1]);
+/** A count of Envoy's about the connections to a cluster. */
+async function connections(cluster: string, count = "total"): Promise<number> {
+  const name = `upstream_cx_${count}`;
+  const stats = await fetch(`${gateway.admin}/stats?filter=${cluster}.${name}`);
+  return Number(new RegExp(`${name}: (\\d+)`).exec(await stats.text())?.[1]);
 }
 
 const own = {
@@ -116,11 +118,12 @@ describe.each([
       await gateway.apply(route(name, { endpoints: [`127.0.0.1:${port}`] }, spec));
       const before = ranOn(stable);
       expectStable(await everyone(name));
+      expect(await connections(`${name}/canary`, "connect_timeout")).toBeGreaterThan(0);
       // Until its ejection ends, no request tries the pod.
       const withoutTry = async () => {
-        const tried = await connectionsTo(`${name}/canary`);
+        const tried = await connections(`${name}/canary`);
         expectStable(await everyone(name));
-        return (await connectionsTo(`${name}/canary`)) - tried;
+        return (await connections(`${name}/canary`)) - tried;
       };
       await expect.poll(withoutTry, { timeout: 30_000 }).toBe(0);
       expect((ranOn(stable) - before) % (users.length * 2)).toBe(0);
@@ -315,6 +318,31 @@ it("reaches pods that speak HTTP/2 alone", async () => {
   } finally {
     server.close();
   }
+});
+
+it("counts as no success of the variant that is down, and its streams as the other's", async () => {
+  const [port = 0] = await freePorts(1);
+  await gateway.apply(
+    route("measured", { endpoints: [`127.0.0.1:${port}`] }, { tokens: { measure: true } }),
+  );
+  // Connections from before have the filters of then.
+  client.close();
+  client = gatewayClient(gateway.url, users.length * 2);
+  const answers = (await everyone("measured")).map(told);
+  expectStable(await everyone("measured"));
+  const asked = 2 * answers.filter((each) => each.asked === "canary").length;
+  const of = 'route="inference/measured"';
+  const responses = (variant: string, status: string) =>
+    counted(gateway.server, "weir_responses_total", of, `variant="${variant}"`, status);
+  const reported = { timeout: 15_000, interval: 200 };
+  await expect.poll(() => responses("canary", 'status_class="fallback"'), reported).toBe(asked);
+  const own = users.length * 4 - asked;
+  await expect.poll(() => responses("stable", 'status_class="2xx"'), reported).toBe(own);
+  expect(await responses("canary", 'status_class="2xx"')).toBe(0);
+  const streams = (variant: string) =>
+    counted(gateway.server, "weir_streams_total", of, `variant="${variant}"`);
+  expect(await streams("stable")).toBe(users.length * 2);
+  expect(await streams("canary")).toBe(0);
 });
 
 it("is what its example says", async () => {

@@ -34,9 +34,9 @@ describe("token-limit.wasm", () => {
     ]);
   });
 
-  // 15 KiB beyond its first 32: shadow traffic, and the tables of all APIs with what they ask of a reader.
-  it("has at most 47 KiB", () => {
-    expect(readFileSync("build/token-limit.wasm").length).toBeLessThanOrEqual(47 * 1024);
+  // 16 KiB beyond its first 32: shadow traffic, fallbacks, and the tables of all APIs with what they ask of a reader.
+  it("has at most 48 KiB", () => {
+    expect(readFileSync("build/token-limit.wasm").length).toBeLessThanOrEqual(48 * 1024);
   });
 
   it("costs an event two host calls: the bytes and the time", () => {
