@@ -29,6 +29,7 @@ const entries = [
   "envoy/extensions/filters/http/cors/v3/cors.proto",
   "envoy/extensions/filters/http/fault/v3/fault.proto",
   "envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto",
+  "envoy/extensions/clusters/aggregate/v3/cluster.proto",
   "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto",
   "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.proto",
   "envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto",
@@ -144,19 +145,6 @@ function completeCompressor(file) {
 }
 
 /**
- * How much of a body may be held came to Envoy's API (1.36) after these protos.
- * @param {string} file
- */
-function completeRoute(file) {
-  const text = readFileSync(file, "utf8");
-  if (/request_body_buffer_limit = 25/.test(text)) return;
-  const message = "message VirtualHost {";
-  const at = text.indexOf(message) + message.length;
-  const field = "\n  google.protobuf.UInt64Value request_body_buffer_limit = 25;";
-  writeFileSync(file, `${text.slice(0, at)}${field}${text.slice(at)}`);
-}
-
-/**
  * Keep-alive of the clients' connections came to Envoy's API (1.36) after these protos.
  * @param {string} file
  */
@@ -167,6 +155,24 @@ function completeListener(file) {
   const at = text.indexOf(message) + message.length;
   const field = "\n  core.v3.TcpKeepalive tcp_keepalive = 37;";
   writeFileSync(file, `${text.slice(0, at)}${field}${text.slice(at)}`);
+}
+
+/**
+ * How much of a body may be held came to Envoy's API (1.36) after these protos.
+ * @param {string} file
+ */
+function completeRoute(file) {
+  let text = readFileSync(file, "utf8");
+  if (text.includes("request_body_buffer_limit")) return;
+  for (const [message, number] of [
+    ["\nmessage VirtualHost {", 25],
+    ["\nmessage Route {", 20],
+  ])
+    text = text.replace(
+      String(message),
+      `${message}\n  google.protobuf.UInt64Value request_body_buffer_limit = ${number};`,
+    );
+  writeFileSync(file, text);
 }
 
 /**

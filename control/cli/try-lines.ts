@@ -19,7 +19,9 @@ export function tryLines({ page, gateway, server, route }: Places): string {
   const at = showAddress(server) === "127.0.0.1:8080" ? "" : ` --server ${showAddress(server)}`;
   const ask = (body: string, flags: string, call = "chat/completions") =>
     `curl -s ${flags} ${url}/${call} -H 'host: ${host}' -H 'x-tenant-id: ${tenant}' -H 'x-user-id: ada' -H 'content-type: application/json' -d '${body}'`;
-  const message = '"model":"tiny","messages":[{"role":"user","content":"hello"}]';
+  const asked = route.spec?.match[0]?.model;
+  const model = asked?.exact || asked?.in[0] || "tiny";
+  const message = `"model":"${model}","messages":[{"role":"user","content":"hello"}]`;
   return [
     "",
     `page:         http://${showAddress(page)}/`,
@@ -29,7 +31,7 @@ export function tryLines({ page, gateway, server, route }: Places): string {
     "# the same as a stream of events",
     ask(`{${message},"stream":true}`, "-N"),
     "# a large answer, compressed: its headers",
-    ask('{"model":"tiny","input":"hello"}', "--compressed -o /dev/null -D -", "embeddings"),
+    ask(`{"model":"${model}","input":"hello"}`, "--compressed -o /dev/null -D -", "embeddings"),
     "# requests without a known tenant share a small limit: 429 with Retry-After after a few",
     `for i in $(seq 20); do curl -s -o /dev/null -w '%{http_code} ' ${url}/models -H 'host: ${host}'; done`,
     "# move users to the canary, and see that every proxy runs it",

@@ -1,4 +1,5 @@
 import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
+import { failsOver } from "../route/index.ts";
 import { type Cluster, readyPods } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
@@ -15,8 +16,10 @@ export const podLints: readonly Lint[] = [
       if (outlier === undefined) return [];
       const path = "spec.resilience.outlier.maxEjectionPercent";
       const percent = outlier.maxEjectionPercent ?? defaultEjectionPercent;
+      // Where others take over, they have the load.
+      const alone = live(route).filter((variant) => !failsOver(variant));
       const found: Remark[] =
-        percent > 50
+        percent > 50 && alone.length > 0
           ? [
               {
                 path,
@@ -24,7 +27,7 @@ export const podLints: readonly Lint[] = [
               },
             ]
           : [];
-      for (const variant of live(route)) {
+      for (const variant of alone) {
         const pods = podsOf(route, variant, cluster);
         // Envoy always ejects at least one.
         const ejected = Math.max(1, Math.floor(((pods ?? 0) * percent) / 100));
@@ -54,6 +57,22 @@ export const podLints: readonly Lint[] = [
                 ]
               : [],
           ),
+  },
+  {
+    id: "weight-without-endpoints",
+    severity: "warning",
+    reason: "its share of the users gets another variant, and measurements of the two are the same",
+    check: ({ spec }) =>
+      (spec?.variants ?? []).flatMap(({ endpoints, fallback, name, weight }, index) =>
+        weight > 0 && endpoints.length === 0 && fallback.length > 0
+          ? [
+              {
+                path: `spec.variants[${index}].weight`,
+                message: `variant ${name} has weight ${weight} and no endpoints: ${fallback[0]} answers its users`,
+              },
+            ]
+          : [],
+      ),
   },
   {
     id: "scale-without-warmup",

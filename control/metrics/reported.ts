@@ -36,7 +36,8 @@ const counterHelp: Record<string, string> = {
   [counterNames.routeFull]: "Requests refused because of the route's requests in flight.",
   [counterNames.tenantRefused]: "Refused requests by tenant, for at most 32 tenants of a route.",
   [counterNames.shadowTagged]: "Requests that got the shadow tag.",
-  [counterNames.responses]: "Answers by class of status.",
+  [counterNames.responses]:
+    "Answers by class of status, and those of other variants that took over.",
   [counterNames.waited]: "Requests that waited longer than this for their first byte or token.",
   [counterNames.streams]: "Event streams by how they ended.",
   [counterNames.finishes]: "Choices by finish reason.",

@@ -19,7 +19,7 @@ export const counterNames = {
   tenantRefused: "tenant_refused",
   /** Requests that got the shadow tag. */
   shadowTagged: "shadow_tagged",
-  /** Answers, by the class of their status: "2xx" to "5xx", "501" by itself, or "none" where none came. */
+  /** Answers, by the class of their status: "2xx" to "5xx", "501" by itself, "none" where none came, or "fallback" where another variant's pods answered 2xx. */
   responses: "responses",
   /** Requests that have waited so long for their answer to begin: "4s", "8s", "16s" and so on to "128s". */
   waited: "waited",

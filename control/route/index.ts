@@ -9,6 +9,7 @@ export { type JsonSchema, schemaOf } from "./document/schema.ts";
 export { checkStructure } from "./document/structure.ts";
 export type { RouteDraft } from "./draft.ts";
 export { type Excepted, exceptedOf } from "./except.ts";
+export { failsOver } from "./fails-over.ts";
 export {
   arrivalConfig,
   copyConfig,

@@ -59,6 +59,10 @@ function signals(
     totalOf(window, counterNames.responses, { ...where, label: "5xx" }) +
     totalOf(window, counterNames.responses, { ...where, label: "none" }) +
     totalOf(window, counterNames.failedAnswers, where) +
+    // The variant failed, and the route did not.
+    (where.variant === undefined
+      ? 0
+      : totalOf(window, counterNames.responses, { ...where, label: "fallback" })) +
     totalOf(window, counterNames.streams, { ...where, label: "cut" });
   const values: MessageInitShape<typeof SignalsSchema> = {
     // A route without a canary has no choice to count: its answers say how many there were.

@@ -41,6 +41,8 @@ export const RESPONSE_501: i32 = 29;
 /** Requests that have waited for 4 seconds for their answer to begin, and for twice as long each. */
 export const WAITED: i32 = 30;
 export const WAITS: i32 = 6;
+/** Successes that are in no class: the pods of another variant than the chosen one answered. */
+export const RESPONSE_FALLBACK: i32 = 36;
 
 export const FIRST_BYTE_MS: i32 = 0;
 export const FIRST_TOKEN_MS: i32 = 1;
@@ -51,7 +53,8 @@ export const TOKENS_PER_SECOND: i32 = 5;
 
 /** Writes the name of a counter; its label is labelled apart. */
 export function writeCounterName(counter: i32): void {
-  if (counter < STREAM_DONE || counter == RESPONSE_501) write("responses");
+  if (counter < STREAM_DONE || counter == RESPONSE_501 || counter == RESPONSE_FALLBACK)
+    write("responses");
   else if (counter < FINISH_STOP) write("streams");
   else if (counter < PROMPT_TOKENS) write("finishes");
   else if (counter < USAGE_REPORTED) write("tokens");
@@ -63,7 +66,7 @@ export function writeCounterName(counter: i32): void {
 
 export function writeCounterLabel(counter: i32): void {
   writeWord(
-    "none 1xx 2xx 3xx 4xx 5xx done cut aborted stop length tool_calls content_filter function_call other prompt completion reported estimated unreadable admitted refused clamped overrun finished error cached written reasoning 501 4s 8s 16s 32s 64s 128s ",
+    "none 1xx 2xx 3xx 4xx 5xx done cut aborted stop length tool_calls content_filter function_call other prompt completion reported estimated unreadable admitted refused clamped overrun finished error cached written reasoning 501 4s 8s 16s 32s 64s 128s fallback ",
     counter,
   );
 }

@@ -8,7 +8,7 @@ import { countValue, createHistogram } from "./histogram";
 // shared data (./shared-cells). Nothing on a stream's way touches the host.
 
 /** Counters of a cell, in the order of ./names. */
-export const COUNTERS: i32 = 36;
+export const COUNTERS: i32 = 37;
 /** So many of them stand before the distributions in shared data, where older versions look for these. */
 export const FIRST_COUNTERS: i32 = 25;
 /** Distributions of a cell, in the order of ./names. */
@@ -52,11 +52,14 @@ export function firstCell(): usize {
 
 /** The cell of a route, a variant and a tier (0 where unknown), or the one that all share who come beyond the bound; it lives as long as the VM. */
 export function cellOf(route: Text, variant: Text, tier: Text): Cell {
-  const bytes = bytesOf(tier);
-  let at = findCell(route, variant, tier == 0 ? 0 : textPtr(tier), bytes, 0, MAX_CELLS);
+  putName(ROUTE, route);
+  putName(VARIANT, variant);
+  putName(LAST, tier);
+  let at = findCell(0, MAX_CELLS);
   if (at == 0) {
     // No route has no name.
-    at = findCell(0, 0, 0, 0, 0, MAX_CELLS + 1);
+    memory.fill(names, 0, 3 * SPAN);
+    at = findCell(0, MAX_CELLS + 1);
     changetype<Cell>(at).place = BEYOND;
   }
   return changetype<Cell>(at);
@@ -64,49 +67,74 @@ export function cellOf(route: Text, variant: Text, tier: Text): Cell {
 
 /** The cell of a route, a variant and a tenant, whom the configuration has to name; null where there is no room. */
 export function cellOfTenant(route: Text, variant: Text, tenant: usize, bytes: usize): Cell | null {
-  return changetype<Cell | null>(findCell(route, variant, tenant, bytes, 1, MAX_WITH_TENANTS));
+  putName(ROUTE, route);
+  putName(VARIANT, variant);
+  putBytes(LAST, tenant, bytes);
+  return changetype<Cell | null>(findCell(1, MAX_WITH_TENANTS));
 }
 
-/** The cell of that name, made where there are fewer than `most`; else 0. */
-function findCell(
-  route: Text,
-  variant: Text,
-  last: usize,
-  lastBytes: usize,
-  ofTenant: u32,
-  max: u32,
-): usize {
-  const seed = hash(variant, hash(route, (<u64>ofTenant) << 32));
-  const fingerprint = last == 0 ? seed + 1 : xxh64(last, lastBytes, seed);
+/** The cell of another variant that is the same in all else; null where there is no room. */
+export function cellOfVariant(cell: Cell, variant: usize, bytes: usize): Cell | null {
+  const from = namesOf(cell);
+  const lastFrom = from + cell.routeBytes + cell.variantBytes;
+  putBytes(ROUTE, from, cell.routeBytes);
+  putBytes(VARIANT, variant, bytes);
+  putBytes(LAST, cell.lastBytes == 0 ? 0 : lastFrom, cell.lastBytes);
+  const max = cell.ofTenant == 0 ? MAX_CELLS : MAX_WITH_TENANTS;
+  return changetype<Cell | null>(findCell(cell.ofTenant, max));
+}
+
+// The three names of the cell that is looked for: usize start, 0 for none | usize bytes.
+const ROUTE: usize = 0;
+const VARIANT: usize = 1;
+const LAST: usize = 2;
+const SPAN: usize = 8;
+const names: usize = memory.data(24, 8);
+
+function putName(which: usize, text: Text): void {
+  if (text == 0) putBytes(which, 0, 0);
+  else putBytes(which, textPtr(text), textBytes(text));
+}
+function putBytes(which: usize, from: usize, bytes: usize): void {
+  store<usize>(names + which * SPAN, from);
+  store<usize>(names + which * SPAN, bytes, 4);
+}
+function startOf(which: usize): usize {
+  return load<usize>(names + which * SPAN);
+}
+function bytesOf(which: usize): usize {
+  return load<usize>(names + which * SPAN, 4);
+}
+
+/** The cell of the names that were put, made where there are fewer than `most`; else 0. */
+function findCell(ofTenant: u32, max: u32): usize {
+  const seed = hash(VARIANT, hash(ROUTE, (<u64>ofTenant) << 32));
+  const fingerprint = hash(LAST, seed);
   const known = valueIn(cells, fingerprint);
   if (known != 0 || cells.count >= max) return known;
-  const names = bytesOf(route) + bytesOf(variant) + lastBytes;
-  const at = allocate(NAMES + names);
+  const at = allocate(NAMES + bytesOf(ROUTE) + bytesOf(VARIANT) + bytesOf(LAST));
   memory.fill(at, 0, NAMES);
   const cell = changetype<Cell>(at);
   cell.fingerprint = fingerprint;
   cell.place = UNPLACED;
-  cell.routeBytes = <u32>bytesOf(route);
-  cell.variantBytes = <u32>bytesOf(variant);
-  cell.lastBytes = <u32>lastBytes;
+  cell.routeBytes = <u32>bytesOf(ROUTE);
+  cell.variantBytes = <u32>bytesOf(VARIANT);
+  cell.lastBytes = <u32>bytesOf(LAST);
   cell.ofTenant = ofTenant;
-  copy(at + NAMES, route);
-  copy(at + NAMES + bytesOf(route), variant);
-  memory.copy(at + NAMES + bytesOf(route) + bytesOf(variant), last, lastBytes);
+  let to = at + NAMES;
+  for (let which = ROUTE; which <= LAST; which++) {
+    memory.copy(to, startOf(which), bytesOf(which));
+    to += bytesOf(which);
+  }
   cell.nextOfAll = first;
   first = at;
   addTo(cells, fingerprint, at);
   return at;
 }
 
-function hash(text: Text, seed: u64): u64 {
-  return text == 0 ? seed + 1 : xxh64(textPtr(text), textBytes(text), seed);
-}
-function bytesOf(text: Text): usize {
-  return text == 0 ? 0 : textBytes(text);
-}
-function copy(to: usize, text: Text): void {
-  if (text != 0) memory.copy(to, textPtr(text), textBytes(text));
+function hash(which: usize, seed: u64): u64 {
+  const from = startOf(which);
+  return from == 0 ? seed + 1 : xxh64(from, bytesOf(which), seed);
 }
 
 /** Adds to a counter of ./names. */

@@ -8,6 +8,7 @@ import {
   nextMember,
   openArray,
   openObject,
+  readBool,
   readInteger,
   readNumber,
   readString,
@@ -49,6 +50,8 @@ export class TokenLimitPolicy {
   defaultName: Text;
   /** Tier of the unknown, or 0 where no one is told apart. */
   defaultTier: Tier | null;
+  /** Whether the pods of another variant than the chosen one may answer. */
+  fallback: bool;
   /** Text pointers, side by side. */
   variants: usize;
   variantCount: i32;
@@ -97,6 +100,7 @@ export function parseTokenLimit(region: Region): usize {
     } else if (member("writtenPercent")) {
       policy.writtenPercent = readInteger(0, 1000);
     } else if (member("overrun")) policy.finishOverrun = readOverrun();
+    else if (member("fallback")) policy.fallback = readBool();
     else if (member("shadow")) readShadow(policy, region);
     else if (member("proxies")) {
       policy.proxies = readInteger(1, 10000);

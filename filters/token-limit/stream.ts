@@ -96,6 +96,8 @@ export class Stream extends Account {
   isCompletion: bool;
   /** The body is there but cannot be read: compressed, or broken. */
   unreadable: bool;
+  /** The pods of another variant may answer. */
+  mayFallBack: bool;
   /** An event stream, rather than one whole answer. */
   isStream: bool;
   /** The stream told its end itself. */

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { toYaml } from "../../control/istio/index.ts";
-import { examples, renderFolder } from "./render-file.ts";
+import { examples, examplesOfPlainEnvoys, renderFolder } from "./render-file.ts";
 
 describe("golden files; npx vitest run test/istio/golden.test.ts -u writes them anew", () => {
   for (const name of readdirSync("test/istio/golden")) {
@@ -27,6 +27,14 @@ describe("examples; npx vitest run test/istio/golden.test.ts -u writes them anew
       const { manifests, problems } = renderFolder(`examples/${name}`);
       expect(problems).toEqual([]);
       await expect(toYaml(manifests)).toMatchFileSnapshot(`../../examples/${name}/istio.yaml`);
+    });
+  }
+
+  for (const [name, code] of Object.entries(examplesOfPlainEnvoys)) {
+    test(`${name} is refused`, () => {
+      const { manifests, problems } = renderFolder(`examples/${name}`);
+      expect(manifests).toEqual([]);
+      expect(problems.map(({ code }) => code)).toContain(code);
     });
   }
 });

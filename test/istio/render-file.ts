@@ -5,8 +5,16 @@ import { type RouteState, RouteStateSchema } from "../../control/gen/weir/v1/ser
 import { type Rendering, type RenderOptions, renderIstio } from "../../control/istio/index.ts";
 import { draftRoute, parseRoutes } from "../../control/route/index.ts";
 
-/** Folders of examples. */
-export const examples = readdirSync("examples").filter((name) => !name.endsWith(".md"));
+/** Examples of what only plain Envoys can do: Istio refuses them, with these codes. */
+export const examplesOfPlainEnvoys: Readonly<Record<string, string>> = {
+  failover: "fallback-in-istio",
+  models: "match-in-istio",
+};
+
+/** Folders of examples that are rendered for Istio. */
+export const examples = readdirSync("examples").filter(
+  (name) => !name.endsWith(".md") && !Object.hasOwn(examplesOfPlainEnvoys, name),
+);
 
 /** The states of newly stored routes, written as YAML. */
 export function statesOf(text: string): RouteState[] {

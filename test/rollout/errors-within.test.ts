@@ -34,6 +34,11 @@ describe("the success rate", () => {
     expect(successRate(canary, good)).toMatchObject({ canary: 0, canarySample: 30 });
   });
 
+  it("counts answers that another variant gave in its place as failed", () => {
+    const canary = side(["responses", "2xx", 60], ["responses", "fallback", 40]);
+    expect(successRate(canary, good)).toMatchObject({ outcome: "fail", canary: 60, stable: 100 });
+  });
+
   it("has no failure in a 501, which says that the server has no such endpoint", () => {
     const canary = side(["responses", "2xx", 300], ["responses", "501", 300]);
     expect(successRate(canary, good)).toMatchObject({ outcome: "pass", canary: 100 });

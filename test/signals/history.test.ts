@@ -1,8 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type ReportRequest, ReportRequestSchema } from "../../control/gen/weir/v1/report_pb.ts";
-import { bucketOf, createLedger, type Ledger } from "../../control/report/index.ts";
+import {
+  bucketOf,
+  createLedger,
+  type Ledger,
+  type Observation,
+} from "../../control/report/index.ts";
 import { createSignalHistory, type SignalHistory } from "../../control/signals/index.ts";
+import { signalsOf } from "../../control/signals/signals.ts";
 
 const route = { name: "inference/chat", variants: ["stable", "canary"] };
 let nowMs: number;
@@ -117,4 +123,17 @@ describe("history", () => {
     history.sample([]);
     expect(history.history(route.name).at).toHaveLength(0);
   });
+});
+
+it("shows what another variant answered as failed, of the variant and not of the route", () => {
+  const count = (label: string, total: number) =>
+    [label, { name: "responses", label, variant: "canary", tier: "", total }] as const;
+  const window: Observation = {
+    atMs: 0,
+    counters: new Map([count("2xx", 6), count("fallback", 4)]),
+    distributions: new Map(),
+  };
+  const { total, variants } = signalsOf("inference/chat", ["canary"], window, 1);
+  expect(total?.errorPercent).toBe(0);
+  expect(variants[0]?.signals?.errorPercent).toBe(40);
 });

@@ -89,14 +89,20 @@ function checkSubsets(spec: RouteSpec): Problem[] {
   return found;
 }
 
-/** A ServiceEntry has no pods in reserve. */
+/** A route of Istio leads to one subset; a ServiceEntry has no pods in reserve. */
 function checkFallback({ service, variants }: RouteSpec): Problem[] {
-  if (!service?.externalHost) return [];
-  return variants.flatMap(({ fallbackEndpoints, name }, index) => {
+  const others = variants.flatMap(({ fallback, name }, index) => {
+    if (fallback.length === 0) return [];
+    const message = `variant ${name} has fallback, which works only with plain Envoys: Istio sends no request from one subset to another; leave fallback out`;
+    return [problem("fallback-in-istio", `spec.variants[${index}].fallback`, message)];
+  });
+  if (!service?.externalHost) return others;
+  const reserves = variants.flatMap(({ fallbackEndpoints, name }, index) => {
     if (fallbackEndpoints.length === 0) return [];
     const message = `variant ${name} has fallbackEndpoints, which istio does not support: leave them out`;
     return [problem("fallback-endpoints", `spec.variants[${index}].fallbackEndpoints`, message)];
   });
+  return [...others, ...reserves];
 }
 
 /** Istio attaches a pool's endpoint picker only to routes of the Gateway API. */

@@ -4,9 +4,9 @@ import { counterNames, histogramNames, type Observation } from "../../report/ind
 /**
  * Answers of these kinds are failures of the variant, for the success rate, beside those that
  * contain an error despite a success status. A 501 is none of them: it says that this
- * server has no such endpoint.
+ * server has no such endpoint. A "fallback" is a success of another variant, whose pods answered.
  */
-const failedClasses = ["5xx", "none"];
+const failedClasses = ["5xx", "none", "fallback"];
 /** What a variant does not want to answer; what it refuses alike by both is their clients' making. */
 const refusedClasses = ["4xx", "501"];
 

@@ -248,6 +248,7 @@ function tokenPolicy(spec: RouteSpec): MessageInitShape<typeof TokenLimitPolicyS
     tenants: rateLimit ? sorted(tenantsOf(rateLimit, shadow)) : {},
     default: rateLimit?.default ?? "",
     variants: variants.map(({ name }) => name),
+    ...(variants.some(({ fallback }) => fallback.length > 0) ? { fallback: true } : {}),
     expectedTokens: tokens?.expected ?? 1024,
     overrun: tokens?.overrun || "pass",
     ...(tokens?.maxTokens === undefined ? {} : { maxTokens: tokens.maxTokens }),

@@ -6,6 +6,7 @@ import { checkAttachments } from "./attach.ts";
 import { checkCanary } from "./canary.ts";
 import { checkCompression } from "./compression.ts";
 import { checkDuplicates } from "./duplicates.ts";
+import { checkFallback } from "./fallback.ts";
 import { checkMatch } from "./match.ts";
 import { checkRateLimit } from "./rate-limit.ts";
 import { checkResilience } from "./resilience.ts";
@@ -17,6 +18,7 @@ import { checkService, checkVariants } from "./variants.ts";
 const checks: readonly ((spec: RouteSpec, report: Report) => void)[] = [
   checkService,
   checkVariants,
+  checkFallback,
   checkRateLimit,
   checkCanary,
   checkShadow,

@@ -1,12 +1,15 @@
 import { isIP } from "node:net";
-import type { RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
 import { bucketCount, toBuckets } from "../weights.ts";
 import { checkDuplicates } from "./duplicates.ts";
 
 /** Checks the Service of the pods. */
 export function checkService({ service, variants }: RouteSpec, report: Report): void {
-  if (service === undefined && variants.some(({ endpoints }) => endpoints.length === 0))
+  const withoutPods = variants.some(
+    (variant) => variant.endpoints.length === 0 && !mayBeEmpty(variant),
+  );
+  if (service === undefined && withoutPods)
     report(
       "missing-field",
       "spec.service",
@@ -35,11 +38,11 @@ export function checkVariants(spec: RouteSpec, report: Report): void {
   const endpoints = new Map<string, string>();
   spec.variants.forEach((variant, index) => {
     const path = `spec.variants[${index}]`;
-    if (withEndpoints.length > 0 && variant.endpoints.length === 0)
+    if (withEndpoints.length > 0 && variant.endpoints.length === 0 && !mayBeEmpty(variant))
       report(
         "missing-endpoints",
         `${path}.endpoints`,
-        `variant ${variant.name} has no endpoints, but others have: set endpoints for all variants or for none`,
+        `variant ${variant.name} has no endpoints, but others have: set endpoints for all variants or for none, or its fallback`,
       );
     for (const field of ["endpoints", "fallbackEndpoints"] as const)
       variant[field].forEach((endpoint, at) => {
@@ -57,6 +60,11 @@ export function checkVariants(spec: RouteSpec, report: Report): void {
       });
   });
   checkBackends(spec, report);
+}
+
+/** Its users are answered by others as long as it has no pods. */
+function mayBeEmpty({ fallback }: Variant): boolean {
+  return fallback.length > 0;
 }
 
 function endpointProblem(endpoint: string): string | undefined {

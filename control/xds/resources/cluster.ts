@@ -6,58 +6,58 @@ import {
   Cluster_LbPolicy,
   ClusterSchema,
 } from "../../gen/envoy/config/cluster/v3/cluster_pb.ts";
-import {
-  type ClusterLoadAssignment,
-  ClusterLoadAssignmentSchema,
-} from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { UpstreamCodecSchema } from "../../gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts";
-import type { InferenceRoute, Resilience, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
+import type {
+  InferenceRoute,
+  Outlier,
+  Resilience,
+  RouteSpec,
+  Variant,
+} from "../../gen/weir/v1/route_pb.ts";
 import {
   connectionsOf,
   type FilterFailure,
+  failsOver,
   filterFailureOf,
   maxCopies,
   mirrors,
-  routeName,
 } from "../../route/index.ts";
-import { adsSource, pack, seconds, socketAddress } from "./common.ts";
+import { adsSource, pack, seconds } from "./common.ts";
 import { wasmFilter } from "./extension.ts";
+import { connectTimeoutOf, isFollowed } from "./failover.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
 import { copyFilterName, type FilterCode } from "./options.ts";
 import { transportSocket } from "./transport-socket.ts";
 
-/** Name of a variant's cluster. */
-export function clusterName(route: InferenceRoute, variant: string): string {
-  return `${routeName(route)}/${variant}`;
-}
-
 /**
- * One cluster per variant; its endpoints come over EDS, so that they may change without it.
+ * A cluster of a variant's pods, by its name; its endpoints come over EDS, so that they may change
+ * without it.
  * @param copies what looks at the copies that the shadow variant gets
  */
-export function variantCluster(
+export function podsCluster(
   route: InferenceRoute,
   variant: Variant,
+  name: string,
   copies?: FilterCode,
 ): Cluster {
   const resilience = route.spec?.resilience;
   const inFlight = copiesInFlight(route, variant);
   const connections = connectionsOf(route.spec as RouteSpec);
   const outlier = resilience?.outlier;
+  const followed = isFollowed(route, name);
   const { interval, probes, time } = connections.keepalive ?? {};
   const socket = transportSocket(route.spec?.tls, connections.http2);
   return create(ClusterSchema, {
-    name: clusterName(route, variant.name),
+    name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: adsSource() },
-    connectTimeout: connections.connectTimeout ?? seconds(5),
+    connectTimeout: connectTimeoutOf(route.spec as RouteSpec, followed),
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
-    ...(outlier
+    ...(outlier || followed
       ? {
-          outlierDetection: outlierDetection(outlier),
-          // Envoy's own default asks ejected pods again once half of them are out.
-          commonLbConfig: { healthyPanicThreshold: { value: outlier.minHealthPercent ?? 0 } },
+          outlierDetection: outlierDetection(outlier, followed),
+          commonLbConfig: { healthyPanicThreshold: { value: panicPercent(outlier, variant) } },
         }
       : {}),
     ...(connections.keepalive
@@ -81,6 +81,14 @@ export function variantCluster(
       ),
     },
   });
+}
+
+/**
+ * Share of healthy pods below which ejected ones are asked again; Envoy's own default is half of
+ * them. A variant whose pods are ejected for the sake of others alone is asked where none is left.
+ */
+function panicPercent(outlier: Outlier | undefined, variant: Variant): number {
+  return outlier?.minHealthPercent ?? (outlier || failsOver(variant) ? 0 : 1);
 }
 
 /** The kernel counts in seconds; less than one would switch probes off. */
@@ -132,24 +140,6 @@ function slowStart(resilience: Resilience | undefined) {
         minWeightPercent: { value: warmup.minimumPercent ?? 10 },
       }
     : undefined;
-}
-
-/** The endpoints of a variant; those that only take over when these are down have the next priority. */
-export function variantEndpoints(route: InferenceRoute, variant: Variant): ClusterLoadAssignment {
-  const groups = [variant.endpoints, variant.fallbackEndpoints];
-  return create(ClusterLoadAssignmentSchema, {
-    clusterName: clusterName(route, variant.name),
-    endpoints: groups
-      .filter((group, priority) => priority === 0 || group.length > 0)
-      .map((group, priority) => ({ priority, lbEndpoints: group.map(lbEndpoint) })),
-  });
-}
-
-function lbEndpoint(endpoint: string) {
-  const colon = endpoint.lastIndexOf(":");
-  const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
-  const address = socketAddress({ host, port: Number(endpoint.slice(colon + 1)) });
-  return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
 }
 
 /**

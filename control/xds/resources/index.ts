@@ -5,10 +5,12 @@ import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/
 import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { filterFailureOf } from "../../route/index.ts";
+import { failsOver, filterFailureOf } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
-import { variantCluster, variantEndpoints } from "./cluster.ts";
+import { podsCluster } from "./cluster.ts";
+import { podsEndpoints, podsOf } from "./endpoints.ts";
 import { wasmFilter } from "./extension.ts";
+import { failoverCluster } from "./failover.ts";
 import { gatewayListener } from "./listener.ts";
 import {
   filterName,
@@ -45,15 +47,23 @@ export function buildResources(
   const failure = filterFailureOf(routes);
   return {
     CDS: [
-      ...pairs.map(({ route, variant }) =>
-        named(ClusterSchema, variantCluster(route, variant, options.copies?.(route))),
+      ...pairs.flatMap(({ route, variant }) =>
+        podsOf(route, variant).map(([name]) =>
+          named(ClusterSchema, podsCluster(route, variant, name, options.copies?.(route))),
+        ),
       ),
+      ...pairs
+        .filter(({ variant }) => failsOver(variant))
+        .map(({ route, variant }) => named(ClusterSchema, failoverCluster(route, variant))),
       { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
     ],
-    EDS: pairs.map(({ route, variant }) => {
-      const message = variantEndpoints(route, variant);
-      return { name: message.clusterName, schema: ClusterLoadAssignmentSchema, message };
-    }),
+    EDS: pairs.flatMap(({ route, variant }) =>
+      podsOf(route, variant).map(([name, endpoints]) => ({
+        name,
+        schema: ClusterLoadAssignmentSchema,
+        message: podsEndpoints(route, variant, name, endpoints),
+      })),
+    ),
     LDS: [
       { name: listenerName, schema: ListenerSchema, message: gatewayListener(routes, options) },
     ],

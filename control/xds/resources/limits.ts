@@ -73,16 +73,23 @@ export function thresholds(
   };
 }
 
-/** Passive health checking, by counts in a row alone. */
+/** Failures to connect in a row after which a pod is ejected where others take over. */
+const failuresToConnect = 3;
+
+/**
+ * Passive health checking, by counts in a row alone.
+ * @param outlier what a route asks for; absent where pods are ejected only because others take over
+ * @param followed whether others take over: then it ends no request that all pods are ejected
+ */
 export function outlierDetection(
-  outlier: Outlier,
+  outlier: Outlier | undefined,
+  followed: boolean,
 ): MessageInitShape<typeof OutlierDetectionSchema> {
-  const { consecutiveGatewayErrors: gateway, consecutiveLocalFailures: local } = outlier;
+  const gateway = outlier?.consecutiveGatewayErrors;
+  const local = outlier?.consecutiveLocalFailures ?? (followed ? failuresToConnect : undefined);
   return {
-    consecutive5xx: outlier.consecutiveErrors ?? 5,
-    interval: outlier.interval ?? seconds(10),
-    baseEjectionTime: outlier.baseEjectionTime ?? seconds(30),
-    maxEjectionPercent: outlier.maxEjectionPercent ?? 30,
+    ...(outlier ? timesOf(outlier) : soonBack),
+    maxEjectionPercent: outlier?.maxEjectionPercent ?? (followed ? 100 : 30),
     // Counted but not enforced is Envoy's default.
     ...(gateway === undefined
       ? {}
@@ -95,3 +102,19 @@ export function outlierDetection(
     ...(local === undefined ? {} : { enforcingLocalOriginSuccessRate: 0 }),
   };
 }
+
+function timesOf(outlier: Outlier) {
+  return {
+    consecutive5xx: outlier.consecutiveErrors ?? 5,
+    interval: outlier.interval ?? seconds(10),
+    baseEjectionTime: outlier.baseEjectionTime ?? seconds(30),
+  };
+}
+
+/** Users are back on their variant within half a minute; answers of pods eject none. */
+const soonBack = {
+  enforcingConsecutive5xx: 0,
+  interval: seconds(1),
+  baseEjectionTime: seconds(5),
+  maxEjectionTime: seconds(30),
+};

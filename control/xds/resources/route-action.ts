@@ -13,16 +13,19 @@ import { pack, seconds } from "./common.ts";
 type HashPolicy = MessageInitShape<typeof RouteAction_HashPolicySchema>;
 
 /** What may be tried again although a completion is not idempotent: the pod has not seen it. */
-const defaultRetryOn = ["connect-failure", "refused-stream", "reset-before-request"];
+const unseenByPods = ["connect-failure", "refused-stream", "reset-before-request"];
 
-/** How a route treats its pods: timeout, tries again, and what the choice of a pod hashes. */
+/**
+ * How a route treats its pods: timeout, tries again, and what the choice of a pod hashes.
+ * @param takeOvers clusters that take over, one after the other, from the one that requests go to
+ */
 export function behaviour(
   { fault, resilience }: RouteSpec,
-  drill: boolean,
+  { drill, takeOvers }: { drill: boolean; takeOvers: number },
 ): Pick<MessageInitShape<typeof RouteActionSchema>, "timeout" | "retryPolicy" | "hashPolicy"> {
   const { balance, firstByteTimeout, retries, timeout } = resilience ?? {};
   const policy = {
-    ...(retries && retries.attempts > 0 ? retryPolicy(retries) : {}),
+    ...retryPolicy(retries, takeOvers),
     // The time of one try ends with the headers of an answer. Without a condition nothing is tried again.
     ...(firstByteTimeout ? { perTryTimeout: firstByteTimeout } : {}),
   };
@@ -33,12 +36,22 @@ export function behaviour(
   };
 }
 
-function retryPolicy(retries: Retries): MessageInitShape<typeof RetryPolicySchema> {
+/** What a route asks for, and what its requests need to reach those that take over. */
+function retryPolicy(
+  retries: Retries | undefined,
+  takeOvers: number,
+): MessageInitShape<typeof RetryPolicySchema> {
+  const attempts = retries?.attempts ?? 0;
+  if (attempts + takeOvers === 0) return {};
+  const asked = attempts > 0 ? (retries?.retryOn ?? []) : [];
+  const needed = asked.length === 0 || takeOvers > 0 ? unseenByPods : [];
+  // A request that a pod may have seen runs no more often than the route allows.
+  const mayRunTwice = asked.some((condition) => !unseenByPods.includes(condition));
   return {
-    retryOn: (retries.retryOn.length > 0 ? retries.retryOn : defaultRetryOn).join(","),
-    numRetries: retries.attempts,
-    ...(retries.perTryTimeout ? { perTryTimeout: retries.perTryTimeout } : {}),
-    ...(retries.backoff ? { retryBackOff: { baseInterval: retries.backoff } } : {}),
+    retryOn: [...new Set([...asked, ...needed])].join(","),
+    numRetries: mayRunTwice ? attempts : Math.max(attempts, takeOvers),
+    ...(retries?.perTryTimeout ? { perTryTimeout: retries.perTryTimeout } : {}),
+    ...(retries?.backoff ? { retryBackOff: { baseInterval: retries.backoff } } : {}),
     // The pod that failed is the last one to ask again.
     retryHostPredicate: [
       {
@@ -47,7 +60,7 @@ function retryPolicy(retries: Retries): MessageInitShape<typeof RetryPolicySchem
       },
     ],
     hostSelectionRetryMaxAttempts: 5n,
-    ...(retries.remoteLocalities
+    ...(retries?.remoteLocalities || takeOvers > 0
       ? {
           retryPriority: {
             name: "envoy.retry_priorities.previous_priorities",

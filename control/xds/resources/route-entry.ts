@@ -4,10 +4,10 @@ import type {
   HeaderMatcherSchema,
   RouteActionSchema,
 } from "../../gen/envoy/config/route/v3/route_components_pb.ts";
-import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
 import { type Condition, type Rule, variantHeader } from "../../route/index.ts";
-import { clusterName } from "./cluster.ts";
 import type { RouteFields } from "./except.ts";
+import { answeringVariant, chainOf, clusterName, targetName } from "./failover.ts";
 import { faultFilterName, faultOnRoute } from "./fault.ts";
 import { behaviour } from "./route-action.ts";
 
@@ -18,10 +18,11 @@ export function routeEntry(route: InferenceRoute, rule: Rule): RouteFields {
   const spec = route.spec as RouteSpec;
   const { mirrorTo, targets } = rule;
   const clusters = targets.map(({ variant, weight }) => ({
-    name: clusterName(route, variant.name),
+    name: targetName(route, variant),
     weight,
-    responseHeadersToAdd: told(spec, variant.name),
+    responseHeadersToAdd: told(spec, variant),
   }));
+  const takeOvers = Math.max(...targets.map(({ variant }) => chainOf(route, variant).length)) - 1;
   const [only] = clusters;
   const clusterSpecifier: ActionInit["clusterSpecifier"] =
     clusters.length === 1 && only
@@ -46,19 +47,24 @@ export function routeEntry(route: InferenceRoute, rule: Rule): RouteFields {
       value: {
         clusterSpecifier,
         requestMirrorPolicies: mirror ? [mirror] : [],
-        ...behaviour(spec, rule.drill),
+        ...behaviour(spec, { drill: rule.drill, takeOvers }),
       },
     },
-    responseHeadersToAdd: single ? told(spec, single.variant.name) : [],
+    ...(takeOvers > 0 ? { requestBodyBufferLimit: maxBodyKept } : {}),
+    responseHeadersToAdd: single ? told(spec, single.variant) : [],
     ...(rule.drill && spec.fault
       ? { typedPerFilterConfig: { [faultFilterName]: faultOnRoute(spec.fault) } }
       : {}),
   };
 }
 
+/** Bytes of a request that are kept until a pod has it, for one that takes over: some images fit. */
+const maxBodyKept = 4n << 20n;
+
 /** Says which variant answered, over whatever a pod says. */
-function told({ tellVariant }: RouteSpec, variant: string) {
-  const header = { key: variantHeader, value: variant };
+function told({ tellVariant }: RouteSpec, { fallback, name }: Variant) {
+  const value = fallback.length > 0 ? answeringVariant : name;
+  const header = { key: variantHeader, value };
   return tellVariant ? [{ header, appendAction: AppendAction.OVERWRITE_IF_EXISTS_OR_ADD }] : [];
 }
 

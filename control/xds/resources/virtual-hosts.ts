@@ -67,11 +67,13 @@ function sharedHost({ hosts, routes }: HostGroup): VirtualHostInit {
   const rest = routes.find((route) => !matches(route));
   const [first] = routes as [InferenceRoute];
   const compressing = Object.assign({}, ...routes.map(compressorsOn)) as Record<string, Any>;
-  const limit = bodyLimit(routes);
+  const held = bodyLimit(routes);
+  const withOwn = (entry: RouteFields, route: InferenceRoute) =>
+    withBodyLimit(withSettings(entry, route, compressing), held);
   return {
     name: `shared:${hosts[0]}`,
     domains: hosts,
-    ...(limit === undefined ? {} : { requestBodyBufferLimit: BigInt(limit) }),
+    ...(held > 0 ? { requestBodyBufferLimit: BigInt(held) } : {}),
     typedPerFilterConfig: {
       ...compressing,
       // It is the same in all of them: a browser asks before a route is chosen.
@@ -80,26 +82,32 @@ function sharedHost({ hosts, routes }: HostGroup): VirtualHostInit {
     },
     routes: [
       notAllowed,
-      ...routes.flatMap((route) => chosen(route, compressing)),
-      ...(rest ? entriesOf(rest).map((entry) => withSettings(entry, rest, compressing)) : []),
+      ...routes.flatMap((route) => chosenEntries(route).map((entry) => withOwn(entry, route))),
+      ...(rest ? entriesOf(rest).map((entry) => withOwn(entry, rest)) : []),
       notRouted,
     ],
   };
 }
 
 /** The entries of a route behind the header that says that the request is for it. */
-function chosen(route: InferenceRoute, compressing: Record<string, Any>): RouteInit[] {
+function chosenEntries(route: InferenceRoute): RouteFields[] {
   return rulesOf(route).map((rule) => {
     const headers = { [routeHeader]: routeName(route), ...rule.headers };
-    return withSettings(routeEntry(route, { ...rule, headers }), route, compressing);
+    return routeEntry(route, { ...rule, headers });
   });
+}
+
+/** An entry's own limit must not be below what is held before anyone knows which entry it is. */
+function withBodyLimit(entry: RouteFields, held: number): RouteFields {
+  const own = Number(entry.requestBodyBufferLimit ?? 0);
+  return own > 0 ? { ...entry, requestBodyBufferLimit: BigInt(Math.max(own, held)) } : entry;
 }
 
 function withSettings(
   entry: RouteFields,
   route: InferenceRoute,
   compressing: Record<string, Any>,
-): RouteInit {
+): RouteFields {
   const settings = settingsOf(route);
   return {
     ...entry,

@@ -35,10 +35,11 @@ import {
   resetTokens,
 } from "../header-names";
 import { resetMs } from "../refusal";
-import { countOfTenant, EVENTS, findStream, JSON, LINES, Stream, UNREAD, UNTOLD } from "../stream";
+import { EVENTS, findStream, JSON, LINES, Stream, UNREAD, UNTOLD } from "../stream";
 import { beginAnswer, isWhole, readAnswer } from "./answer";
 import { endStream } from "./end-stream";
 import { endData, endEvent, readEvents, readLines, sinceMs } from "./events";
+import { countStatus } from "./fallback";
 import { passHeld } from "./hold-usage-event";
 
 const statusName = literal(":status");
@@ -55,7 +56,7 @@ export function onResponse(context: u32, last: bool): i32 {
   resetArena();
   const stream = findStream(context);
   if (stream === null || !readHeaders(RESPONSE_HEADERS)) return CONTINUE;
-  countOfTenant(stream, readStatus(stream));
+  countStatus(stream, readStatus(stream));
   observe(stream.cell, FIRST_BYTE_MS, sinceMs(stream.startNs, nowNs()));
   if (!last) beginBody(stream);
   if (stream.limited) tellTokens(stream);

@@ -57,6 +57,7 @@ export function onRequest(context: u32, last: bool): i32 {
   stream.startNs = nowNs();
   stream.cell = cellOfRequest(policy, caller.tier);
   stream.tenantCell = cellOfCaller(policy, caller);
+  stream.mayFallBack = policy.fallback;
   stream.api = unknownApi;
   if (!mayRunModel()) return CONTINUE;
   const api = apiOfRequest();

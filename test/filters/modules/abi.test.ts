@@ -50,7 +50,7 @@ describe.each([
   ["canary", 16_384],
   ["shadow", 16_384],
   ["compression", 15_360],
-  ["route-select", 29_696],
+  ["route-select", 30_208],
 ])("%s.wasm", (name, max) => {
   const module = compiled(name);
   it("imports only what Envoy offers", () => {

@@ -34,8 +34,8 @@ describe("token-limit.wasm", () => {
     ]);
   });
 
-  // 16 KiB beyond its first 32: shadow traffic, hosts of several routes, and the tables of all APIs with
-  // what they ask of a reader.
+  // 16 KiB beyond its first 32: shadow traffic, fallbacks, hosts of several routes, and the tables of all
+  // APIs with what they ask of a reader.
   it("has at most 48 KiB", () => {
     expect(readFileSync("build/token-limit.wasm").length).toBeLessThanOrEqual(48 * 1024);
   });
