@@ -20,10 +20,14 @@ import { skipPlain, skipText } from "./skip";
 import { namesModel } from "./spelling";
 import { isUtf8 } from "./utf8";
 
-// The strings of a document: strict, as json.loads and JSON.parse are, and UTF-8 everywhere,
-// because json.loads refuses a body that is not.
+// The strings of a document: strict, as json.loads and JSON.parse are. All of them have to be UTF-8,
+// not the names and the model alone: json.loads refuses other bodies, JavaScript and Go replace letters.
 
-/** Begins a string. @param takes what becomes of it: IGNORED, NAME or MODEL */
+/**
+ * Begins a string.
+ *
+ * @param takes what becomes of it: IGNORED, NAME or MODEL
+ */
 export function beginText(reader: ModelReader, takes: u8, isKey: bool): void {
   reader.where = IN_TEXT;
   reader.takes = takes;

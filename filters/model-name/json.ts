@@ -65,7 +65,8 @@ export function readJson(reader: ModelReader, from: usize, end: usize): void {
     if (where >= IN_TEXT) at = readText(reader, at, end);
     else if (where > IN_WORD) at = readNumber(reader, at, end);
     else if (where == IN_WORD) at = readWord(reader, at, end);
-    else at = readStructure(reader, at, end);
+    else if (where > MARK_END) at = readStructure(reader, at, end);
+    else readMark(reader, load<u8>(at++));
   }
 }
 
@@ -81,9 +82,8 @@ function readStructure(reader: ModelReader, from: usize, end: usize): usize {
   while (at < end) {
     const c = load<u8>(at++);
     const where = reader.where;
-    if (where <= MARK_END) readMark(reader, c);
-    else if (c == SPACE || c == LF || c == CR || c == TAB) continue;
-    else if (where == AFTER) {
+    if (c <= SPACE && (c == SPACE || c == LF || c == CR || c == TAB)) continue;
+    if (where == AFTER) {
       if (c == COMMA) reader.where = reader.inObject ? MEMBER : VALUE;
       else close(reader, c);
     } else if (where == AFTER_KEY) {

@@ -230,7 +230,7 @@ describe("the boundary in the Content-Type", () => {
   });
 });
 
-it("takes forms as curl, browsers and clients of OpenAI write them", () => {
+it("takes forms with a boundary like curl's, fields first or last", () => {
   const long = "------------------------d74496d66958873e";
   const bodies = [
     form(file("RIFF"), model).replaceAll("--xYz-1", `--${long}`),

@@ -37,10 +37,15 @@ export interface ModelReader {
 }
 
 /** Compiles the room filters/model-name as the modules are compiled. */
-export function createModelReader(): ModelReader {
-  const out = join(tmpdir(), `weir-model-name-${process.pid}-${Math.random()}.wasm`);
+export function compileModelReader(out: string): void {
   const entry = "filters/model-name/index.ts";
   execFileSync(process.execPath, ["tools/compile-own-filter.js", entry, out], { stdio: "pipe" });
+}
+
+/** The room on its own, with memory for its reader and the bodies. */
+export function createModelReader(): ModelReader {
+  const out = join(tmpdir(), `weir-model-name-${process.pid}-${Math.random()}.wasm`);
+  compileModelReader(out);
   const module = new WebAssembly.Module(readFileSync(out));
   rmSync(out);
   const wasm = new WebAssembly.Instance(module, {}).exports as unknown as Exports;

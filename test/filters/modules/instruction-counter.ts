@@ -1,9 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createGuestMemory, pairsSize } from "../../host/guest-memory.ts";
 import type { Headers } from "../../host/header-map.ts";
+import { createProgram } from "../instructions/program.ts";
 
 /** Counts the instructions that requests to weir.wasm take. */
 export interface Counter {
@@ -26,21 +26,16 @@ export interface Counter {
 export function createCounter(config: object, name = "weir"): Counter {
   const directory = mkdtempSync(join(tmpdir(), "weir-instructions-"));
   const at = (name: string) => join(directory, name);
-  const runtime = "/usr/share/wabt/wasm2c";
   const use = (given: object) => writeFileSync(at("config.json"), JSON.stringify(given));
   writeFileSync(at("headers"), "");
-  run("wasm2c", [`build/${name}.wasm`, "-n", "weir", "-o", at("weir.c")]);
-  const sources = ["test/filters/instructions/host.c", at("weir.c"), `${runtime}/wasm-rt-impl.c`];
-  run("gcc", ["-O2", `-I${directory}`, `-I${runtime}`, ...sources, "-o", at("counter"), "-lm"]);
+  const program = createProgram(directory, `build/${name}.wasm`, "host.c");
 
   function total(stepNs: number, requests: number, configurations = 1) {
-    const { stdout, stderr } = run("valgrind", [
-      ...["--tool=callgrind", "--callgrind-out-file=/dev/null", at("counter")],
-      ...[at("config.json"), at("headers")],
-      ...[stepNs, requests, configurations].map(String),
-    ]);
+    const { stdout, instructions } = program.run(
+      ...[at("config.json"), at("headers"), stepNs, requests, configurations],
+    );
     return {
-      instructions: Number(/Collected : (\d+)/.exec(stderr)?.[1]),
+      instructions,
       refused: Number(/^(\d+) refused/.exec(stdout)?.[1]),
       defined: Number(/(\d+) defined/.exec(stdout)?.[1]),
     };
@@ -75,11 +70,4 @@ function encodePairs(headers: Headers): Uint8Array {
   const memory = new WebAssembly.Memory({ initial: 1 });
   createGuestMemory(memory).writePairs(0, headers);
   return new Uint8Array(memory.buffer, 0, pairsSize(headers));
-}
-
-function run(command: string, args: string[]): { stdout: string; stderr: string } {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
-  if (error) throw error;
-  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}`);
-  return { stdout, stderr };
 }
