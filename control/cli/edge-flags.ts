@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { durationMs } from "../load/duration.ts";
-import { type EdgeOptions, edgeDefaults } from "../xds/resources/options.ts";
+import { type EdgeOptions, edgeDefaults, type GatewayTls } from "../xds/resources/options.ts";
+import { UsageError } from "./exit.ts";
 
 /** Flags for how the Envoys treat clients, as commander names them. */
 export interface EdgeFlags {
@@ -9,9 +10,13 @@ export interface EdgeFlags {
   gatewayHeadersTimeout: number;
   gatewayIdleTimeout: number;
   gatewayStreamTimeout: number;
+  gatewayTlsCert?: string;
+  gatewayTlsKey?: string;
+  gatewayClientCa?: string;
 }
 
 const maxHops = 16;
+const maxPathCharacters = 4096;
 
 export function withEdgeFlags(command: Command): void {
   const { headersTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = edgeDefaults;
@@ -43,20 +48,58 @@ export function withEdgeFlags(command: Command): void {
       "time after which a request or response without progress is ended",
       parseDuration,
       streamIdleTimeoutMs,
+    )
+    .option(
+      "--gateway-tls-cert <path>",
+      "certificate chain of the gateway (PEM), as a path on the Envoys' machines; turns on TLS for clients",
+      proxyPath,
+    )
+    .option(
+      "--gateway-tls-key <path>",
+      "key of that certificate, as a path on the Envoys' machines",
+      proxyPath,
+    )
+    .option(
+      "--gateway-client-ca <path>",
+      "certificate authority of the gateway's clients, as a path on the Envoys' machines; clients without a certificate of it are refused",
+      proxyPath,
     );
   for (const option of command.options)
     if (typeof option.defaultValue === "number" && option.flags.includes("<duration>"))
       option.default(option.defaultValue, `${option.defaultValue / 1000}s`);
 }
 
+/** @throws UsageError where flags of TLS lack each other */
 export function edgeOf(flags: EdgeFlags): EdgeOptions {
+  const tls = gatewayTlsOf(flags);
   return {
+    ...(tls ? { tls } : {}),
     trustedHops: flags.gatewayTrustedHops,
     proxyProtocol: flags.gatewayProxyProtocol ?? false,
     headersTimeoutMs: flags.gatewayHeadersTimeout,
     idleTimeoutMs: flags.gatewayIdleTimeout,
     streamIdleTimeoutMs: flags.gatewayStreamTimeout,
   };
+}
+
+function gatewayTlsOf({
+  gatewayTlsCert: cert,
+  gatewayTlsKey: key,
+  gatewayClientCa: clientCa,
+}: EdgeFlags): GatewayTls | undefined {
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw new UsageError("TLS of the gateway needs both --gateway-tls-cert and --gateway-tls-key");
+  return { cert, key, ...(clientCa === undefined ? {} : { clientCa }) };
+}
+
+/** Envoy would read a path that is not absolute from wherever it was started. */
+function proxyPath(text: string): string {
+  if (!text.startsWith("/") || text.length > maxPathCharacters || text.includes("\0"))
+    throw new InvalidArgumentError(
+      `give an absolute path of at most ${maxPathCharacters} characters.`,
+    );
+  return text;
 }
 
 /** Reads a flag's number. @throws InvalidArgumentError that names the limits */

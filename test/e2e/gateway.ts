@@ -29,12 +29,17 @@ export interface GatewayOptions extends Pick<ServerOptions, "edge" | "podMetrics
   limits?: BootstrapOptions["limits"];
   /** weir.wasm, the other modules beside it. */
   wasm?: string;
+  /** Asks for changes alone. */
+  delta?: boolean;
+  log?: ServerOptions["log"];
 }
 
 export async function startGateway({
+  delta = false,
   edge,
   host = "127.0.0.1",
   limits,
+  log = () => {},
   podMetrics,
   wasm = "build/weir.wasm",
 }: GatewayOptions = {}): Promise<Gateway> {
@@ -47,7 +52,7 @@ export async function startGateway({
     ...(podMetrics === undefined ? {} : { podMetrics }),
     store: "memory",
     wasm,
-    log: () => {},
+    log,
   });
   const envoy = await startEnvoy({
     binary: await findEnvoy(() => {}),
@@ -55,6 +60,7 @@ export async function startGateway({
       node: "policies",
       xds: server.xds,
       admin: local(admin),
+      delta,
       ...(limits ? { limits } : {}),
     }),
     admin: local(admin),

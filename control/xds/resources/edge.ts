@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from "../../gen/envoy/config/core/v3/protocol_pb.ts";
+import type { FilterChainSchema } from "../../gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { ProxyProtocolSchema } from "../../gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts";
 import {
@@ -8,6 +9,7 @@ import {
 } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HeaderMutationSchema } from "../../gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.ts";
 import { milliseconds, pack } from "./common.ts";
+import { gatewayTransportSocket } from "./gateway-tls.ts";
 import { type EdgeOptions, edgeDefaults } from "./options.ts";
 
 type ManagerInit = MessageInitShape<typeof HttpConnectionManagerSchema>;
@@ -77,6 +79,15 @@ export function edgeListener({ proxyProtocol }: EdgeOptions = {}) {
         ]
       : [],
   } satisfies ListenerInit;
+}
+
+/** How a connection of an edge begins: TLS is done with in the time of a request's headers. */
+export function edgeFilterChain({ tls, headersTimeoutMs }: EdgeOptions = {}) {
+  if (tls === undefined) return {};
+  return {
+    transportSocket: gatewayTransportSocket(tls),
+    transportSocketConnectTimeout: milliseconds(headersTimeoutMs ?? edgeDefaults.headersTimeoutMs),
+  } satisfies MessageInitShape<typeof FilterChainSchema>;
 }
 
 /**

@@ -1,0 +1,49 @@
+import { Command } from "commander";
+import { expect, it } from "vitest";
+import { type EdgeFlags, edgeOf, withEdgeFlags } from "../../control/cli/edge-flags.ts";
+
+/** What the flags mean, or why they are refused. */
+function read(...words: string[]) {
+  let said = "";
+  const command = new Command().exitOverride().configureOutput({
+    writeErr: (text) => {
+      said += text;
+    },
+  });
+  withEdgeFlags(command);
+  try {
+    command.parse(words, { from: "user" });
+    return edgeOf(command.opts<EdgeFlags>());
+  } catch (error) {
+    return said || (error as Error).message;
+  }
+}
+
+const pair = ["--gateway-tls-cert", "/tls/tls.crt", "--gateway-tls-key", "/tls/tls.key"];
+
+it("a certificate with its key turns on TLS, an authority asks for the clients'", () => {
+  expect(read()).not.toHaveProperty("tls");
+  expect(read(...pair)).toMatchObject({ tls: { cert: "/tls/tls.crt", key: "/tls/tls.key" } });
+  expect(read(...pair, "--gateway-client-ca", "/tls/ca.crt")).toMatchObject({
+    tls: { clientCa: "/tls/ca.crt" },
+  });
+});
+
+it.each([
+  ["--gateway-tls-cert", "/tls/tls.crt"],
+  ["--gateway-tls-key", "/tls/tls.key"],
+  ["--gateway-client-ca", "/tls/ca.crt"],
+])("%s alone is refused, and what it lacks is named", (...words) => {
+  expect(read(...words)).toBe(
+    "TLS of the gateway needs both --gateway-tls-cert and --gateway-tls-key",
+  );
+});
+
+it.each(["tls.crt", "", "./tls.crt", `/${"a".repeat(4096)}`])(
+  "a path that is not absolute or too long is refused: %s",
+  (path) => {
+    expect(read("--gateway-tls-cert", path)).toContain(
+      "give an absolute path of at most 4096 characters.",
+    );
+  },
+);
