@@ -293,6 +293,12 @@ const plainEnvoysAlone = [
   "Except.methods",
   "Except.path",
   "Fault.kibibytesPerSecond",
+  "HealthCheck.expectedStatuses",
+  "HealthCheck.healthyThreshold",
+  "HealthCheck.interval",
+  "HealthCheck.path",
+  "HealthCheck.timeout",
+  "HealthCheck.unhealthyThreshold",
   "Variant.fallbackEndpoints",
 ];
 

@@ -163,6 +163,27 @@ describe("a document with something wrong in it", () => {
       "first-byte-retries spec.resilience.firstByteTimeout: retries on gateway-error would retry requests that firstByteTimeout ended: leave gateway-error out, or use retries.perTryTimeout instead",
     ],
     [
+      "health checks without a pause",
+      changed((spec) => {
+        spec.resilience = { healthCheck: { path: "/health", interval: "0.01s" } };
+      }),
+      "out-of-range spec.resilience.healthCheck.interval: interval of a health check must be at least 0.1s",
+    ],
+    [
+      "a health check without a time",
+      changed((spec) => {
+        spec.resilience = { healthCheck: { path: "/health", timeout: "0s" } };
+      }),
+      "out-of-range spec.resilience.healthCheck.timeout: timeout must be at least 0.001s",
+    ],
+    [
+      "a status of health that is listed twice",
+      changed((spec) => {
+        spec.resilience = { healthCheck: { path: "/health", expectedStatuses: [200, 200] } };
+      }),
+      'duplicate-status spec.resilience.healthCheck.expectedStatuses[1]: status "200" is listed twice',
+    ],
+    [
       "a part for each variant of no limit",
       changed((spec) => {
         spec.rateLimit.variantPercent = 30;

@@ -22,6 +22,7 @@ import {
 } from "../../route/index.ts";
 import { adsSource, pack, seconds, socketAddress } from "./common.ts";
 import { wasmFilter } from "./extension.ts";
+import { besideHealthCheck, healthChecks } from "./health-check.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
 import { copyFilterName, type FilterCode } from "./options.ts";
 import { transportSocket } from "./transport-socket.ts";
@@ -54,12 +55,13 @@ export function variantCluster(
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
     ...(outlier
-      ? {
-          outlierDetection: outlierDetection(outlier),
-          // Envoy's own default asks ejected pods again once half of them are out.
-          commonLbConfig: { healthyPanicThreshold: { value: outlier.minHealthPercent ?? 0 } },
-        }
+      ? { outlierDetection: { ...outlierDetection(outlier), ...besideHealthCheck(resilience) } }
       : {}),
+    ...(outlier || resilience?.healthCheck
+      ? // Envoy's own default asks ejected pods again once half of them are out.
+        { commonLbConfig: { healthyPanicThreshold: { value: outlier?.minHealthPercent ?? 0 } } }
+      : {}),
+    ...healthChecks(route.spec as RouteSpec),
     ...(connections.keepalive
       ? {
           upstreamConnectionOptions: {
