@@ -2,7 +2,6 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import {
   type Cluster,
-  Cluster_DiscoveryType,
   Cluster_LbPolicy,
   ClusterSchema,
 } from "../../gen/envoy/config/cluster/v3/cluster_pb.ts";
@@ -14,13 +13,15 @@ import { UpstreamCodecSchema } from "../../gen/envoy/extensions/filters/http/ups
 import type { InferenceRoute, Resilience, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
 import {
   connectionsOf,
+  endpointAddress,
   type FilterFailure,
   filterFailureOf,
   maxCopies,
   mirrors,
   routeName,
 } from "../../route/index.ts";
-import { adsSource, pack, seconds, socketAddress } from "./common.ts";
+import { pack, seconds, socketAddress } from "./common.ts";
+import { discovery } from "./discovery.ts";
 import { wasmFilter } from "./extension.ts";
 import { besideHealthCheck, healthChecks } from "./health-check.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
@@ -33,7 +34,7 @@ export function clusterName(route: InferenceRoute, variant: string): string {
 }
 
 /**
- * One cluster per variant; its endpoints come over EDS, so that they may change without it.
+ * One cluster per variant.
  * @param copies what looks at the copies that the shadow variant gets
  */
 export function variantCluster(
@@ -49,8 +50,7 @@ export function variantCluster(
   const socket = transportSocket(route.spec?.tls, connections.http2);
   return create(ClusterSchema, {
     name: clusterName(route, variant.name),
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-    edsClusterConfig: { edsConfig: adsSource() },
+    ...discovery(variantEndpoints(route, variant)),
     connectTimeout: connections.connectTimeout ?? seconds(5),
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
@@ -148,9 +148,7 @@ export function variantEndpoints(route: InferenceRoute, variant: Variant): Clust
 }
 
 function lbEndpoint(endpoint: string) {
-  const colon = endpoint.lastIndexOf(":");
-  const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
-  const address = socketAddress({ host, port: Number(endpoint.slice(colon + 1)) });
+  const address = socketAddress(endpointAddress(endpoint));
   return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
 }
 

@@ -8,6 +8,7 @@ import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { filterFailureOf } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { variantCluster, variantEndpoints } from "./cluster.ts";
+import { hasNames } from "./discovery.ts";
 import { wasmFilter } from "./extension.ts";
 import { gatewayListener } from "./listener.ts";
 import {
@@ -49,10 +50,14 @@ export function buildResources(
       ),
       { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
     ],
-    EDS: pairs.map(({ route, variant }) => {
-      const message = variantEndpoints(route, variant);
-      return { name: message.clusterName, schema: ClusterLoadAssignmentSchema, message };
-    }),
+    EDS: pairs
+      .map(({ route, variant }) => variantEndpoints(route, variant))
+      .filter((message) => !hasNames(message))
+      .map((message) => ({
+        name: message.clusterName,
+        schema: ClusterLoadAssignmentSchema,
+        message,
+      })),
     LDS: [
       { name: listenerName, schema: ListenerSchema, message: gatewayListener(routes, options) },
     ],
