@@ -13,6 +13,7 @@ export interface EdgeFlags {
   gatewayTlsCert?: string;
   gatewayTlsKey?: string;
   gatewayClientCa?: string;
+  gatewayAccessLog?: string;
 }
 
 const maxHops = 16;
@@ -63,6 +64,11 @@ export function withEdgeFlags(command: Command): void {
       "--gateway-client-ca <path>",
       "certificate authority of the gateway's clients, as a path on the Envoys' machines; clients without a certificate of it are refused",
       proxyPath,
+    )
+    .option(
+      "--gateway-access-log <path>",
+      'file on the Envoys\' machines that gets a line of JSON for each request, or "stdout"',
+      (text) => (text === "stdout" ? text : proxyPath(text)),
     );
   for (const option of command.options)
     if (typeof option.defaultValue === "number" && option.flags.includes("<duration>"))
@@ -72,8 +78,10 @@ export function withEdgeFlags(command: Command): void {
 /** @throws UsageError where flags of TLS lack each other */
 export function edgeOf(flags: EdgeFlags): EdgeOptions {
   const tls = gatewayTlsOf(flags);
+  const { gatewayAccessLog: accessLog } = flags;
   return {
     ...(tls ? { tls } : {}),
+    ...(accessLog === undefined ? {} : { accessLog }),
     trustedHops: flags.gatewayTrustedHops,
     proxyProtocol: flags.gatewayProxyProtocol ?? false,
     headersTimeoutMs: flags.gatewayHeadersTimeout,

@@ -39,6 +39,13 @@ it.each([
   );
 });
 
+it("an access log is a file on the Envoys' machines, or their standard output", () => {
+  expect(read()).not.toHaveProperty("accessLog");
+  for (const accessLog of ["stdout", "/var/log/weir/access.log"])
+    expect(read("--gateway-access-log", accessLog)).toMatchObject({ accessLog });
+  expect(read("--gateway-access-log", "stderr")).toContain("give an absolute path");
+});
+
 it.each(["tls.crt", "", "./tls.crt", `/${"a".repeat(4096)}`])(
   "a path that is not absolute or too long is refused: %s",
   (path) => {

@@ -26,6 +26,7 @@ import { wasmFilter } from "./extension.ts";
 import { besideHealthCheck, healthChecks } from "./health-check.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
 import { copyFilterName, type FilterCode } from "./options.ts";
+import { told } from "./told.ts";
 import { transportSocket } from "./transport-socket.ts";
 
 /** Name of a variant's cluster. */
@@ -50,6 +51,7 @@ export function variantCluster(
   const socket = transportSocket(route.spec?.tls, connections.http2);
   return create(ClusterSchema, {
     name: clusterName(route, variant.name),
+    metadata: told({ route: routeName(route) }),
     ...discovery(variantEndpoints(route, variant)),
     connectTimeout: connections.connectTimeout ?? seconds(5),
     ...balance(resilience),
@@ -143,13 +145,19 @@ export function variantEndpoints(route: InferenceRoute, variant: Variant): Clust
     clusterName: clusterName(route, variant.name),
     endpoints: groups
       .filter((group, priority) => priority === 0 || group.length > 0)
-      .map((group, priority) => ({ priority, lbEndpoints: group.map(lbEndpoint) })),
+      .map((group, priority) => ({
+        priority,
+        lbEndpoints: group.map((endpoint) => lbEndpoint(endpoint, variant.name)),
+      })),
   });
 }
 
-function lbEndpoint(endpoint: string) {
+function lbEndpoint(endpoint: string, variant: string) {
   const address = socketAddress(endpointAddress(endpoint));
-  return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
+  return {
+    hostIdentifier: { case: "endpoint" as const, value: { address } },
+    metadata: told({ variant }),
+  };
 }
 
 /**

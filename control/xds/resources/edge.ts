@@ -8,6 +8,8 @@ import {
   type HttpConnectionManagerSchema,
 } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HeaderMutationSchema } from "../../gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.ts";
+import { controlHeaders } from "../../route/index.ts";
+import { accessLogs } from "./access-log.ts";
 import { milliseconds, pack } from "./common.ts";
 import { gatewayTransportSocket } from "./gateway-tls.ts";
 import { type EdgeOptions, edgeDefaults } from "./options.ts";
@@ -33,7 +35,7 @@ export function edgeManager(edge: EdgeOptions = {}) {
     useRemoteAddress: true,
     xffNumTrustedHops: trustedHops,
     internalAddressConfig: noOneInternal,
-    earlyHeaderMutationExtensions: [withoutEnvoyHeaders],
+    earlyHeaderMutationExtensions: [withoutClaims(edge)],
     stripPortMode: { case: "stripAnyHostPort", value: true },
     stripTrailingHostDot: true,
     normalizePath: true,
@@ -60,6 +62,7 @@ export function edgeManager(edge: EdgeOptions = {}) {
     requestTimeout: milliseconds(requestTimeoutMs),
     streamIdleTimeout: milliseconds(wait.streamIdleTimeoutMs),
     localReplyConfig: { mappers: [withoutReason] },
+    accessLog: accessLogs(edge),
   } satisfies ManagerInit;
 }
 
@@ -100,20 +103,27 @@ const noOneInternal = {
   cidrRanges: [{ addressPrefix: "255.255.255.255", prefixLen: 32 }],
 };
 
-/** In Envoy's own names only Envoy speaks: not each of them is removed by what makes a client external. */
-const withoutEnvoyHeaders = {
-  name: "envoy.http.early_header_mutation.header_mutation",
-  typedConfig: pack(HeaderMutationSchema, {
-    mutations: [
-      {
-        action: {
-          case: "removeOnMatch",
-          value: { keyMatcher: { matchPattern: { case: "prefix", value: "x-envoy-" } } },
-        },
-      },
-    ],
-  }),
-};
+/**
+ * In Envoy's own names only Envoy speaks: not each of them is removed by what makes a client
+ * external. The filters remove the claims of what only Weir may set, but not from requests that
+ * they refuse: a log would show a claim as the tenant.
+ */
+function withoutClaims({ accessLog }: EdgeOptions) {
+  const removed = (matchPattern: { case: "prefix" | "exact"; value: string }) => ({
+    action: { case: "removeOnMatch" as const, value: { keyMatcher: { matchPattern } } },
+  });
+  return {
+    name: "envoy.http.early_header_mutation.header_mutation",
+    typedConfig: pack(HeaderMutationSchema, {
+      mutations: [
+        removed({ case: "prefix", value: "x-envoy-" }),
+        ...(accessLog === undefined ? [] : controlHeaders).map((value) =>
+          removed({ case: "exact", value }),
+        ),
+      ],
+    }),
+  };
+}
 
 /** Envoy tells clients why it could not reach a pod, with words of its TLS library and the kernel. */
 const withoutReason: NonNullable<NonNullable<ManagerInit["localReplyConfig"]>["mappers"]>[number] =

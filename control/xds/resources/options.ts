@@ -37,6 +37,8 @@ export interface EdgeOptions {
   streamIdleTimeoutMs?: number;
   /** Absent: clear text. */
   tls?: GatewayTls;
+  /** "stdout", or an absolute path on the proxies' machines, for a line of JSON for each request; absent: none. */
+  accessLog?: string;
 }
 
 /** What the Envoy messages need beyond the routes. */
