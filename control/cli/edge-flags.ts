@@ -1,7 +1,13 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { durationMs } from "../load/duration.ts";
-import { type EdgeOptions, edgeDefaults, type GatewayTls } from "../xds/resources/options.ts";
+import {
+  type EdgeOptions,
+  edgeDefaults,
+  type GatewayTls,
+  type Traces,
+} from "../xds/resources/options.ts";
 import { UsageError } from "./exit.ts";
+import { filled } from "./flags.ts";
 
 /** Flags for how the Envoys treat clients, as commander names them. */
 export interface EdgeFlags {
@@ -14,10 +20,15 @@ export interface EdgeFlags {
   gatewayTlsKey?: string;
   gatewayClientCa?: string;
   gatewayAccessLog?: string;
+  gatewayTraces?: Traces["collector"];
+  gatewayTracesPercent: number;
+  gatewayTracesService: string;
 }
 
 const maxHops = 16;
 const maxPathCharacters = 4096;
+const maxServiceCharacters = 255;
+const otlpPath = "/v1/traces";
 
 export function withEdgeFlags(command: Command): void {
   const { headersTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = edgeDefaults;
@@ -69,6 +80,23 @@ export function withEdgeFlags(command: Command): void {
       "--gateway-access-log <path>",
       'file on the Envoys\' machines that gets a line of JSON for each request, or "stdout"',
       (text) => (text === "stdout" ? text : proxyPath(text)),
+    )
+    .option(
+      "--gateway-traces <url>",
+      "OTLP collector for the spans of requests, as the Envoys reach it: http://HOST:PORT[/PATH] or grpc://HOST:PORT",
+      parseCollector,
+    )
+    .option(
+      "--gateway-traces-percent <percent>",
+      "share of the requests that is traced",
+      parsePercent,
+      1,
+    )
+    .option(
+      "--gateway-traces-service <name>",
+      "service.name of the spans",
+      (text) => filled(text, maxServiceCharacters),
+      "weir-gateway",
     );
   for (const option of command.options)
     if (typeof option.defaultValue === "number" && option.flags.includes("<duration>"))
@@ -78,8 +106,17 @@ export function withEdgeFlags(command: Command): void {
 /** @throws UsageError where flags of TLS lack each other */
 export function edgeOf(flags: EdgeFlags): EdgeOptions {
   const tls = gatewayTlsOf(flags);
-  const { gatewayAccessLog: accessLog } = flags;
+  const { gatewayAccessLog: accessLog, gatewayTraces: collector } = flags;
   return {
+    ...(collector
+      ? {
+          traces: {
+            collector,
+            percent: flags.gatewayTracesPercent,
+            serviceName: flags.gatewayTracesService,
+          },
+        }
+      : {}),
     ...(tls ? { tls } : {}),
     ...(accessLog === undefined ? {} : { accessLog }),
     trustedHops: flags.gatewayTrustedHops,
@@ -108,6 +145,28 @@ function proxyPath(text: string): string {
       `give an absolute path of at most ${maxPathCharacters} characters.`,
     );
   return text;
+}
+
+/** Credentials in the URL would be part of the configuration of every proxy. */
+function parseCollector(text: string): Traces["collector"] {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const wrong = new InvalidArgumentError("give http://HOST:PORT[/PATH] or grpc://HOST:PORT.");
+  if (url === undefined || url.username || url.password || url.search || url.hash) throw wrong;
+  const port = Number(url.port || (url.protocol === "http:" ? 80 : 0));
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const bare = url.pathname === "" || url.pathname === "/";
+  if (host === "" || port === 0) throw wrong;
+  if (url.protocol === "http:")
+    return { host, port, protocol: "http", path: bare ? otlpPath : url.pathname };
+  if (url.protocol === "grpc:" && bare) return { host, port, protocol: "grpc", path: "" };
+  throw wrong;
+}
+
+function parsePercent(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || value > 100)
+    throw new InvalidArgumentError("give a number from 0 to 100.");
+  return value;
 }
 
 /** Reads a flag's number. @throws InvalidArgumentError that names the limits */

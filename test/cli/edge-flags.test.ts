@@ -46,6 +46,38 @@ it("an access log is a file on the Envoys' machines, or their standard output", 
   expect(read("--gateway-access-log", "stderr")).toContain("give an absolute path");
 });
 
+it("a collector of traces is reached over HTTP or gRPC", () => {
+  expect(read()).not.toHaveProperty("traces");
+  const usual = { percent: 1, serviceName: "weir-gateway" };
+  for (const [url, collector] of [
+    ["http://otel:4318", { host: "otel", port: 4318, protocol: "http", path: "/v1/traces" }],
+    ["http://[::1]:4318/otlp", { host: "::1", port: 4318, protocol: "http", path: "/otlp" }],
+    ["grpc://otel.example.net:4317", { host: "otel.example.net", port: 4317, protocol: "grpc" }],
+  ] as const)
+    expect(read("--gateway-traces", url)).toMatchObject({ traces: { ...usual, collector } });
+  const asked = ["--gateway-traces-percent", "2.5", "--gateway-traces-service", "edge"];
+  expect(read("--gateway-traces", "grpc://otel:4317", ...asked)).toMatchObject({
+    traces: { percent: 2.5, serviceName: "edge" },
+  });
+});
+
+it.each([
+  "otel:4317",
+  "https://otel:4318",
+  "grpc://otel",
+  "grpc://otel:4317/path",
+  "http://me:secret@otel:4318",
+  "http://otel:4318?key=secret",
+])("a collector that the Envoys cannot be told of is refused: %s", (url) => {
+  expect(read("--gateway-traces", url)).toContain(
+    "give http://HOST:PORT[/PATH] or grpc://HOST:PORT.",
+  );
+});
+
+it.each(["101", "-1", "", "1e1", "many"])("a share that is none is refused: %s", (percent) => {
+  expect(read(`--gateway-traces-percent=${percent}`)).toContain("give a number from 0 to 100.");
+});
+
 it.each(["tls.crt", "", "./tls.crt", `/${"a".repeat(4096)}`])(
   "a path that is not absolute or too long is refused: %s",
   (path) => {

@@ -26,6 +26,7 @@ const fields = {
   "weir.pod": "%UPSTREAM_HOST%",
   "weir.tenant": "%REQ(X-WEIR-TENANT)%",
   "weir.tier": "%REQ(X-WEIR-TIER)%",
+  trace_id: "%TRACE_ID%",
   "weir.request_id": "%REQ(X-REQUEST-ID)%",
   "weir.duration_ms": "%DURATION%",
   "weir.time_to_first_byte_ms": "%RESPONSE_DURATION%",

@@ -13,6 +13,7 @@ import { accessLogs } from "./access-log.ts";
 import { milliseconds, pack } from "./common.ts";
 import { gatewayTransportSocket } from "./gateway-tls.ts";
 import { type EdgeOptions, edgeDefaults } from "./options.ts";
+import { tracing } from "./traces.ts";
 
 type ManagerInit = MessageInitShape<typeof HttpConnectionManagerSchema>;
 type ListenerInit = MessageInitShape<typeof ListenerSchema>;
@@ -63,6 +64,7 @@ export function edgeManager(edge: EdgeOptions = {}) {
     streamIdleTimeout: milliseconds(wait.streamIdleTimeoutMs),
     localReplyConfig: { mappers: [withoutReason] },
     accessLog: accessLogs(edge),
+    ...(edge.traces ? { tracing: tracing(edge.traces) } : {}),
   } satisfies ManagerInit;
 }
 
@@ -103,12 +105,16 @@ const noOneInternal = {
   cidrRanges: [{ addressPrefix: "255.255.255.255", prefixLen: 32 }],
 };
 
+/** Context of a trace (W3C), by which the one in front decides what is traced. */
+const traceContext = ["traceparent", "tracestate"];
+
 /**
  * In Envoy's own names only Envoy speaks: not each of them is removed by what makes a client
  * external. The filters remove the claims of what only Weir may set, but not from requests that
- * they refuse: a log would show a claim as the tenant.
+ * they refuse: a log or a span would show a claim as the tenant. Where no proxy in front is
+ * trusted, a client must not have all of its requests traced.
  */
-function withoutClaims({ accessLog }: EdgeOptions) {
+function withoutClaims({ accessLog, traces, trustedHops = 0 }: EdgeOptions) {
   const removed = (matchPattern: { case: "prefix" | "exact"; value: string }) => ({
     action: { case: "removeOnMatch" as const, value: { keyMatcher: { matchPattern } } },
   });
@@ -117,9 +123,10 @@ function withoutClaims({ accessLog }: EdgeOptions) {
     typedConfig: pack(HeaderMutationSchema, {
       mutations: [
         removed({ case: "prefix", value: "x-envoy-" }),
-        ...(accessLog === undefined ? [] : controlHeaders).map((value) =>
-          removed({ case: "exact", value }),
-        ),
+        ...[
+          ...(accessLog === undefined && traces === undefined ? [] : controlHeaders),
+          ...(traces && trustedHops === 0 ? traceContext : []),
+        ].map((value) => removed({ case: "exact", value })),
       ],
     }),
   };

@@ -21,6 +21,7 @@ import {
 } from "./options.ts";
 import { reportCluster } from "./report-cluster.ts";
 import { routeConfiguration } from "./routes.ts";
+import { tracesCluster } from "./traces.ts";
 
 export { type FilterCode, type ResourceOptions, reportClusterName } from "./options.ts";
 
@@ -49,6 +50,7 @@ export function buildResources(
         named(ClusterSchema, variantCluster(route, variant, options.copies?.(route))),
       ),
       { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
+      ...(options.edge?.traces ? [named(ClusterSchema, tracesCluster(options.edge.traces))] : []),
     ],
     EDS: pairs
       .map(({ route, variant }) => variantEndpoints(route, variant))

@@ -23,6 +23,20 @@ export interface GatewayTls {
   clientCa?: string;
 }
 
+/** Where the proxies send the spans of requests, and of how many. */
+export interface Traces {
+  collector: Address & {
+    /** Of OTLP. */
+    protocol: "http" | "grpc";
+    /** Of the URL; empty with gRPC. */
+    path: string;
+  };
+  /** Share of the requests, 0 to 100. */
+  percent: number;
+  /** The service.name of the spans. */
+  serviceName: string;
+}
+
 /** Which proxies in front the gateway believes, and how long it waits for clients. */
 export interface EdgeOptions {
   /** Proxies in front whose entries of x-forwarded-for are taken for the client's address, 0 to 16; absent: 0. */
@@ -39,6 +53,8 @@ export interface EdgeOptions {
   tls?: GatewayTls;
   /** "stdout", or an absolute path on the proxies' machines, for a line of JSON for each request; absent: none. */
   accessLog?: string;
+  /** Absent: no request is traced. */
+  traces?: Traces;
 }
 
 /** What the Envoy messages need beyond the routes. */
