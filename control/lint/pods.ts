@@ -1,5 +1,5 @@
 import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
-import { failsOver } from "../route/index.ts";
+import { failsOver, isNamed } from "../route/index.ts";
 import { type Cluster, readyPods } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
@@ -163,5 +163,7 @@ function podsOf(
   cluster: Cluster | undefined,
 ): number | undefined {
   if (cluster) return readyPods(route, variant, cluster);
-  return variant.endpoints.length > 0 ? variant.endpoints.length : undefined;
+  const { endpoints } = variant;
+  // A name may stand for any number of pods.
+  return endpoints.length === 0 || endpoints.some(isNamed) ? undefined : endpoints.length;
 }

@@ -8,6 +8,7 @@ export { parseRoute, parseRoutes } from "./document/parse.ts";
 export { type JsonSchema, schemaOf } from "./document/schema.ts";
 export { checkStructure } from "./document/structure.ts";
 export type { RouteDraft } from "./draft.ts";
+export { endpointAddress, isNamed } from "./endpoint.ts";
 export { type Excepted, exceptedOf } from "./except.ts";
 export { failsOver } from "./fails-over.ts";
 export {

@@ -2,7 +2,6 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { DeltaDiscoveryRequestSchema } from "../gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { deltaResponse } from "./encode.ts";
 import { type Incoming, refusalIn } from "./incoming.ts";
-import { reportSecretName } from "./resources/options.ts";
 import { secretUrl } from "./secret.ts";
 import type { Protocol } from "./stream.ts";
 import { deltaSubscription, wants } from "./subscription.ts";
@@ -78,7 +77,8 @@ export function readDelta(message: Uint8Array): Incoming {
             nonce: request.responseNonce,
             names: subscribe,
             unsubscribed: unsubscribe,
-            version: request.initialResourceVersions[reportSecretName] ?? "",
+            version: "",
+            initialVersions: request.initialResourceVersions,
             ...refusalIn(request.errorDetail),
           },
         }

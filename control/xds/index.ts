@@ -1,6 +1,7 @@
 export { type BootstrapOptions, bootstrap } from "./bootstrap.ts";
 export { createFleet, type Fleet, type Member } from "./fleet.ts";
 export { withoutRemovals } from "./keep-removed-clusters.ts";
+export { gatewaySecrets } from "./resources/gateway-tls.ts";
 export {
   buildResources,
   type FilterCode,

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Secret } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { errorText } from "../text/error-text.ts";
 import { acceptCall, type GrpcCall } from "./call.ts";
 import { deltaProtocol, readDelta } from "./delta.ts";
@@ -6,7 +7,13 @@ import type { Fleet, ProxyStream } from "./fleet.ts";
 import { createFrameReader, type FrameReader } from "./frames.ts";
 import { bringsSomething, type Incoming, readNode, resumes } from "./incoming.ts";
 import { createPublished, type Published } from "./published.ts";
-import { createSecretStream, type SecretOf, type SecretStream } from "./secret.ts";
+import {
+  createReportSecret,
+  createSecretStream,
+  encodeSecrets,
+  type SecretOf,
+  type SecretStream,
+} from "./secret.ts";
 import type { ScopeOf, SnapshotOf, XdsLog, XdsServer } from "./server.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { readSotw, sotwProtocol } from "./sotw.ts";
@@ -43,7 +50,7 @@ interface Connection {
   node: string;
   scope: readonly string[];
   ads: AdsStream;
-  /** Absent before the first request, and where nobody is asked. */
+  /** Absent before the first request, and where there are no secrets. */
   secret?: SecretStream;
   call: GrpcCall;
   /** When the write that has not left this process yet was made; 0: there is none. */
@@ -61,14 +68,17 @@ export interface XdsOptions {
   stuckMs?: number;
   /** What each node shows when it reports; absent where nobody is asked. */
   secretOf?: SecretOf;
+  /** Secrets of all nodes, which name files on the proxies' machines. */
+  fileSecrets?: readonly Secret[];
 }
 
 /** Makes an xDS server that sends nothing until publish is called; the fleet learns what proxies answer. */
 export function createXdsServer(
   fleet: Fleet,
   log: XdsLog,
-  { stuckMs = defaultStuckMs, secretOf }: XdsOptions = {},
+  { stuckMs = defaultStuckMs, secretOf, fileSecrets = [] }: XdsOptions = {},
 ): XdsServer {
+  const ofAll = encodeSecrets(fileSecrets);
   /** Every open call, also of proxies that have not said who they are. */
   const connections = new Set<Connection>();
   /** Proxies that come from another process may still hold its nonces. */
@@ -200,9 +210,10 @@ export function createXdsServer(
       node = info.id;
       connection.node = node;
       connection.scope = scope;
-      if (secretOf)
+      const ofNode = secretOf && createReportSecret(() => secretOf(node, scope));
+      if (ofNode || ofAll.length > 0)
         connection.secret = createSecretStream(
-          () => secretOf(node, scope),
+          () => [...(ofNode?.() ?? []), ...ofAll],
           (version, message) => log.nack(node, "SDS", version, message),
         );
       told = fleet.connected({ ...info, scope }, resumes(incoming.request));

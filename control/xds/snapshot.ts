@@ -37,9 +37,14 @@ function encodeSet(resources: readonly Resource[]): ResourceSet {
   const encoded = new Map<string, EncodedResource>();
   for (const { name, schema, message } of resources) {
     const any = toBinary(AnySchema, anyPack(schema, message));
-    encoded.set(name, { name, any, version: digest([any]) });
+    encoded.set(name, encodeResource(name, any));
   }
   return { version: digestOf(encoded.values()), resources: encoded };
+}
+
+/** A resource under the digest of its content. */
+export function encodeResource(name: string, any: Uint8Array): EncodedResource {
+  return { name, any, version: digest([any]) };
 }
 
 /** Digest of a set of resources, by their names and versions. */

@@ -102,6 +102,7 @@ function decode(message: Uint8Array): Incoming {
             names,
             unsubscribed: [],
             version: request.versionInfo,
+            initialVersions: {},
             ...refusalIn(request.errorDetail),
           },
         }

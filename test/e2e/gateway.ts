@@ -1,4 +1,4 @@
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
 import type { ServerOptions } from "../../control/service/wiring/options.ts";
 import { startServer } from "../../control/service/wiring/server.ts";
@@ -29,12 +29,20 @@ export interface GatewayOptions extends Pick<ServerOptions, "edge" | "podMetrics
   limits?: BootstrapOptions["limits"];
   /** weir.wasm, the other modules beside it. */
   wasm?: string;
+  /** Asks for changes alone. */
+  delta?: boolean;
+  log?: ServerOptions["log"];
+  /** Port of the DNS server that Envoy asks. */
+  nameServer?: number;
 }
 
 export async function startGateway({
+  delta = false,
   edge,
   host = "127.0.0.1",
   limits,
+  log = () => {},
+  nameServer,
   podMetrics,
   wasm = "build/weir.wasm",
 }: GatewayOptions = {}): Promise<Gateway> {
@@ -47,16 +55,20 @@ export async function startGateway({
     ...(podMetrics === undefined ? {} : { podMetrics }),
     store: "memory",
     wasm,
-    log: () => {},
+    log,
   });
   const envoy = await startEnvoy({
     binary: await findEnvoy(() => {}),
-    bootstrap: bootstrap({
-      node: "policies",
-      xds: server.xds,
-      admin: local(admin),
-      ...(limits ? { limits } : {}),
-    }),
+    bootstrap: asking(
+      nameServer,
+      bootstrap({
+        node: "policies",
+        xds: server.xds,
+        admin: local(admin),
+        delta,
+        ...(limits ? { limits } : {}),
+      }),
+    ),
     admin: local(admin),
     concurrency: 2,
   });
@@ -88,6 +100,23 @@ export async function startGateway({
       await server.close();
     },
   };
+}
+
+/** A bootstrap with a DNS server of its own, instead of those of this machine. */
+function asking(nameServer: number | undefined, bootstrap: string): string {
+  if (nameServer === undefined) return bootstrap;
+  return stringify({
+    ...parse(bootstrap),
+    typed_dns_resolver_config: {
+      name: "envoy.network.dns_resolver.cares",
+      typed_config: {
+        "@type":
+          "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+        resolvers: [{ socket_address: { address: "127.0.0.1", port_value: nameServer } }],
+        dns_resolver_options: { no_default_search_domain: true },
+      },
+    },
+  });
 }
 
 /** A real Envoy with a fixed configuration: one listener with these filters before the router. */

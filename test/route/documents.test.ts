@@ -163,11 +163,69 @@ describe("a document with something wrong in it", () => {
       "first-byte-retries spec.resilience.firstByteTimeout: retries on gateway-error would retry requests that firstByteTimeout ended: leave gateway-error out, or use retries.perTryTimeout instead",
     ],
     [
+      "health checks without a pause",
+      changed((spec) => {
+        spec.resilience = { healthCheck: { path: "/health", interval: "0.01s" } };
+      }),
+      "out-of-range spec.resilience.healthCheck.interval: interval of a health check must be at least 0.1s",
+    ],
+    [
+      "a health check without a time",
+      changed((spec) => {
+        spec.resilience = { healthCheck: { path: "/health", timeout: "0s" } };
+      }),
+      "out-of-range spec.resilience.healthCheck.timeout: timeout must be at least 0.001s",
+    ],
+    [
+      "a status of health that is listed twice",
+      changed((spec) => {
+        spec.resilience = { healthCheck: { path: "/health", expectedStatuses: [200, 200] } };
+      }),
+      'duplicate-status spec.resilience.healthCheck.expectedStatuses[1]: status "200" is listed twice',
+    ],
+    [
       "a part for each variant of no limit",
       changed((spec) => {
         spec.rateLimit.variantPercent = 30;
       }),
       "no-effect spec.rateLimit.variantPercent: variantPercent has no effect without spec.canary and a limit of concurrent requests",
+    ],
+    ...[
+      ["10.0.0.256:80", "has no valid IP address"],
+      ["gpu.10:80", "has no valid IP address"],
+      ["[::1::2]:80", "has no valid IP address"],
+      ["gpu-1.example.net:0", "has a port outside 1 to 65535"],
+      [`${"a".repeat(64)}.example.net:80`, "has a name with a label of more than 63 characters"],
+      [`${"a.".repeat(126)}ab:80`, "has a name of more than 253 characters"],
+    ].map(([endpoint = "", problem]): [string, unknown, string] => [
+      `the endpoint ${endpoint}`,
+      changed((spec) => {
+        spec.variants[0].endpoints = [endpoint];
+      }),
+      `bad-endpoint spec.variants[0].endpoints[0]: endpoint "${endpoint}" ${problem}`,
+    ]),
+    ...[
+      "GPU.example.net:80",
+      "gpu_1:80",
+      "-gpu:80",
+      "gpu-.net:80",
+      "gpu..net:80",
+      "gpu",
+      ":80",
+    ].map((endpoint): [string, unknown, string] => [
+      `the endpoint ${endpoint}`,
+      changed((spec) => {
+        spec.variants[0].endpoints = [endpoint];
+      }),
+      `bad-value spec.variants[0].endpoints[0]: endpoints[0] must be "IP:port" or "name:port" in lower case, not "${endpoint}"`,
+    ]),
+    [
+      "a name that two variants have",
+      changed((spec) => {
+        spec.variants[0].endpoints = ["gpu-1:80", "192.0.2.1:80"];
+        spec.variants[1].endpoints = ["gpu-1:80"];
+      }),
+      "duplicate-endpoint spec.variants[1].endpoints[0]: endpoint gpu-1:80 already belongs to variant stable",
     ],
     [
       "a bad endpoint",

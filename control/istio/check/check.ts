@@ -161,8 +161,9 @@ function checkConditions(conditions: readonly Condition[], at: string): Problem[
 
 function checkResilience(resilience: Resilience): Problem[] {
   const at = "spec.resilience";
-  const { connections, locality } = resilience;
+  const { connections, healthCheck, locality } = resilience;
   const found = [
+    ...(healthCheck ? [noHealthCheck] : []),
     ...checkDurations(at, durationsOf(resilience)),
     ...checkCounts(`${at}.connections`, {
       maxConnections: connections?.maxConnections,
@@ -192,6 +193,12 @@ function checkResilience(resilience: Resilience): Problem[] {
   }
   return found;
 }
+
+const noHealthCheck = problem(
+  "health-check-in-istio",
+  "spec.resilience.healthCheck",
+  "healthCheck works only with plain Envoys: under istio the readiness probes of the pods do this",
+);
 
 function checkDurations(at: string, durations: Record<string, Duration | undefined>): Problem[] {
   const found: Problem[] = [];

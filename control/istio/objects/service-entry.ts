@@ -1,6 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
-import { routeName } from "../../route/index.ts";
+import { endpointAddress, isNamed, routeName } from "../../route/index.ts";
 import { sortedRecord } from "../attach.ts";
 import { defined, type Manifest, metadataFor } from "../manifest.ts";
 import { namespaceOf, objectName } from "../names.ts";
@@ -42,7 +42,8 @@ function serviceEntry(routes: InferenceRoute[]): Manifest {
           protocol: http2 ? "HTTP2" : "HTTP",
         })),
         location: "MESH_EXTERNAL",
-        resolution: "STATIC",
+        // Istio takes names only with DNS, and addresses with both.
+        resolution: endpointsIn(routes).some(isNamed) ? "DNS" : "STATIC",
         endpoints: endpointsOf(routes, ports),
         exportTo: exportTo(spec),
       }),
@@ -52,6 +53,10 @@ function serviceEntry(routes: InferenceRoute[]): Manifest {
       { path: ["spec", "endpoints"], text: "spec.variants[*].endpoints, spec.variants[*].labels" },
     ],
   };
+}
+
+function endpointsIn(routes: InferenceRoute[]): string[] {
+  return routes.flatMap(({ spec }) => (spec?.variants ?? []).flatMap(({ endpoints }) => endpoints));
 }
 
 function endpointsOf(routes: InferenceRoute[], ports: number[]): JsonObject[] {
@@ -66,10 +71,9 @@ function endpointsOf(routes: InferenceRoute[], ports: number[]): JsonObject[] {
 }
 
 function workload(endpoint: string, variant: Variant, ports: number[]): JsonObject {
-  const colon = endpoint.lastIndexOf(":");
-  const port = Number(endpoint.slice(colon + 1));
+  const { host, port } = endpointAddress(endpoint);
   return defined({
-    address: endpoint.slice(0, colon).replace(/^\[|\]$/g, ""),
+    address: host,
     ports: ports.every((each) => each === port)
       ? undefined
       : Object.fromEntries(ports.map((each) => [portName(each), port])),

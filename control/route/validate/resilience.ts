@@ -2,6 +2,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { Resilience, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
 import { checkBalance } from "./balance.ts";
+import { checkDuplicates } from "./duplicates.ts";
 import { checkLocality } from "./locality.ts";
 
 const path = "spec.resilience";
@@ -30,6 +31,7 @@ export function checkResilience({ resilience }: RouteSpec, report: Report): void
         `${name.split(".").at(-1)} must be at least 0.001s`,
       );
   checkFirstByte(resilience, report);
+  checkHealthCheck(resilience, report);
   checkBalance(resilience, report);
   if (resilience.locality) checkLocality(resilience.locality, report);
 }
@@ -55,17 +57,39 @@ function checkFirstByte({ firstByteTimeout, retries, timeout }: Resilience, repo
     report("no-effect", at, "firstByteTimeout has no effect unless it is shorter than timeout");
 }
 
+/** Every proxy checks every pod. */
+const minCheckInterval = 100_000_000n;
+
+function checkHealthCheck({ healthCheck }: Resilience, report: Report): void {
+  if (healthCheck === undefined) return;
+  const { expectedStatuses, interval } = healthCheck;
+  if (interval && nanosOf(interval) < minCheckInterval)
+    report(
+      "out-of-range",
+      `${path}.healthCheck.interval`,
+      "interval of a health check must be at least 0.1s",
+    );
+  checkDuplicates(
+    expectedStatuses.map(String),
+    `${path}.healthCheck.expectedStatuses`,
+    { code: "duplicate-status", noun: "status" },
+    report,
+  );
+}
+
 function nanosOf({ nanos, seconds }: Duration): bigint {
   return seconds * 1_000_000_000n + BigInt(nanos);
 }
 
 /** All durations of a route's resilience, by their path below it. */
 export function durationsOf(resilience: Resilience): Record<string, Duration | undefined> {
-  const { balance, connections, outlier, retries, warmup } = resilience;
+  const { balance, connections, healthCheck, outlier, retries, warmup } = resilience;
   const key = balance?.hash?.key;
   return {
     timeout: resilience.timeout,
     firstByteTimeout: resilience.firstByteTimeout,
+    "healthCheck.interval": healthCheck?.interval,
+    "healthCheck.timeout": healthCheck?.timeout,
     "retries.perTryTimeout": retries?.perTryTimeout,
     "retries.backoff": retries?.backoff,
     "outlier.interval": outlier?.interval,

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
+import { endpointAddress } from "../endpoint.ts";
 import type { Report } from "../problem.ts";
 import { bucketCount, toBuckets } from "../weights.ts";
 import { checkDuplicates } from "./duplicates.ts";
@@ -66,13 +67,21 @@ export function checkVariants(spec: RouteSpec, report: Report): void {
 function mayBeEmpty({ fallback }: Variant): boolean {
   return fallback.length > 0;
 }
+/** A name has at most 253 characters, and each label of it 63 (RFC 1035). */
+const maxName = 253;
+const maxLabel = 63;
 
 function endpointProblem(endpoint: string): string | undefined {
-  const colon = endpoint.lastIndexOf(":");
-  const address = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
-  const port = Number(endpoint.slice(colon + 1));
-  if (isIP(address) === 0) return "has no valid IP address";
-  return port >= 1 && port <= 65535 ? undefined : "has a port outside 1 to 65535";
+  const { host, port } = endpointAddress(endpoint);
+  if (port < 1 || port > 65535) return "has a port outside 1 to 65535";
+  if (isIP(host) !== 0) return undefined;
+  const labels = host.split(".");
+  // No domain ends in a number, but many a mistyped address does.
+  if (host.includes(":") || /^\d+$/.test(labels.at(-1) ?? "")) return "has no valid IP address";
+  if (host.length > maxName) return `has a name of more than ${maxName} characters`;
+  return labels.some((label) => label.length > maxLabel)
+    ? `has a name with a label of more than ${maxLabel} characters`
+    : undefined;
 }
 
 function checkBackends({ variants, service }: RouteSpec, report: Report): void {

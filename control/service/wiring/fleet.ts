@@ -8,6 +8,7 @@ import {
   createFleet,
   createXdsServer,
   type Fleet,
+  gatewaySecrets,
   type XdsServer,
 } from "../../xds/index.ts";
 import { openMetrics } from "./metrics.ts";
@@ -60,7 +61,10 @@ export function openFleet(
         refusals(`${node} refused ${type} ${version}: ${message}`, "xds-nack");
       },
     },
-    { ...(tokens ? { secretOf: tokens.tokenFor } : {}) },
+    {
+      ...(tokens ? { secretOf: tokens.tokenFor } : {}),
+      fileSecrets: gatewaySecrets(options.edge?.tls),
+    },
   );
   const code = createFilterCode(options);
   // Told at start rather than at the first publication: without it nothing works.

@@ -2,18 +2,12 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import {
   type Cluster,
-  Cluster_DiscoveryType,
   Cluster_LbPolicy,
   ClusterSchema,
 } from "../../gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type { ClusterLoadAssignment } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { UpstreamCodecSchema } from "../../gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts";
-import type {
-  InferenceRoute,
-  Outlier,
-  Resilience,
-  RouteSpec,
-  Variant,
-} from "../../gen/weir/v1/route_pb.ts";
+import type { InferenceRoute, Resilience, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
 import {
   connectionsOf,
   type FilterFailure,
@@ -21,45 +15,55 @@ import {
   filterFailureOf,
   maxCopies,
   mirrors,
+  routeName,
 } from "../../route/index.ts";
-import { adsSource, pack, seconds } from "./common.ts";
+import { pack, seconds } from "./common.ts";
+import { discovery } from "./discovery.ts";
 import { wasmFilter } from "./extension.ts";
 import { connectTimeoutOf, isFollowed } from "./failover.ts";
+import { besideHealthCheck, healthChecks } from "./health-check.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
 import { copyFilterName, type FilterCode } from "./options.ts";
+import { told } from "./told.ts";
 import { transportSocket } from "./transport-socket.ts";
 
 /**
- * A cluster of a variant's pods, by its name; its endpoints come over EDS, so that they may change
- * without it.
+ * A cluster of a variant's pods, named as its endpoints.
  * @param copies what looks at the copies that the shadow variant gets
  */
 export function podsCluster(
   route: InferenceRoute,
   variant: Variant,
-  name: string,
+  endpoints: ClusterLoadAssignment,
   copies?: FilterCode,
 ): Cluster {
   const resilience = route.spec?.resilience;
   const inFlight = copiesInFlight(route, variant);
   const connections = connectionsOf(route.spec as RouteSpec);
   const outlier = resilience?.outlier;
+  const name = endpoints.clusterName;
   const followed = isFollowed(route, name);
   const { interval, probes, time } = connections.keepalive ?? {};
   const socket = transportSocket(route.spec?.tls, connections.http2);
   return create(ClusterSchema, {
     name,
-    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-    edsClusterConfig: { edsConfig: adsSource() },
+    metadata: told({ route: routeName(route) }),
+    ...discovery(endpoints),
     connectTimeout: connectTimeoutOf(route.spec as RouteSpec, followed),
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
     ...(outlier || followed
       ? {
-          outlierDetection: outlierDetection(outlier, followed),
-          commonLbConfig: { healthyPanicThreshold: { value: panicPercent(outlier, variant) } },
+          outlierDetection: {
+            ...outlierDetection(outlier, followed),
+            ...besideHealthCheck(resilience),
+          },
         }
       : {}),
+    ...(outlier || followed || resilience?.healthCheck
+      ? { commonLbConfig: { healthyPanicThreshold: { value: panicPercent(route, variant) } } }
+      : {}),
+    ...healthChecks(route.spec as RouteSpec),
     ...(connections.keepalive
       ? {
           upstreamConnectionOptions: {
@@ -87,8 +91,9 @@ export function podsCluster(
  * Share of healthy pods below which ejected ones are asked again; Envoy's own default is half of
  * them. A variant whose pods are ejected for the sake of others alone is asked where none is left.
  */
-function panicPercent(outlier: Outlier | undefined, variant: Variant): number {
-  return outlier?.minHealthPercent ?? (outlier || failsOver(variant) ? 0 : 1);
+function panicPercent({ spec }: InferenceRoute, variant: Variant): number {
+  const { healthCheck, outlier } = spec?.resilience ?? {};
+  return outlier?.minHealthPercent ?? (outlier || healthCheck || failsOver(variant) ? 0 : 1);
 }
 
 /** The kernel counts in seconds; less than one would switch probes off. */

@@ -33,6 +33,11 @@ export function socketAddress({ host, port }: Address): EnvoyAddress {
   });
 }
 
+/** A file on the proxy's machine. */
+export function fileSource(filename: string) {
+  return { specifier: { case: "filename" as const, value: filename } };
+}
+
 /** A message as google.protobuf.Any. */
 export function pack<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Any {
   return anyPack(schema, create(schema, init));

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from "../../gen/envoy/config/core/v3/protocol_pb.ts";
+import type { FilterChainSchema } from "../../gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { ProxyProtocolSchema } from "../../gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts";
 import {
@@ -7,8 +8,12 @@ import {
   type HttpConnectionManagerSchema,
 } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HeaderMutationSchema } from "../../gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.ts";
+import { controlHeaders } from "../../route/index.ts";
+import { accessLogs } from "./access-log.ts";
 import { milliseconds, pack } from "./common.ts";
+import { gatewayTransportSocket } from "./gateway-tls.ts";
 import { type EdgeOptions, edgeDefaults } from "./options.ts";
+import { tracing } from "./traces.ts";
 
 type ManagerInit = MessageInitShape<typeof HttpConnectionManagerSchema>;
 type ListenerInit = MessageInitShape<typeof ListenerSchema>;
@@ -31,7 +36,7 @@ export function edgeManager(edge: EdgeOptions = {}) {
     useRemoteAddress: true,
     xffNumTrustedHops: trustedHops,
     internalAddressConfig: noOneInternal,
-    earlyHeaderMutationExtensions: [withoutEnvoyHeaders],
+    earlyHeaderMutationExtensions: [withoutClaims(edge)],
     stripPortMode: { case: "stripAnyHostPort", value: true },
     stripTrailingHostDot: true,
     normalizePath: true,
@@ -58,6 +63,8 @@ export function edgeManager(edge: EdgeOptions = {}) {
     requestTimeout: milliseconds(requestTimeoutMs),
     streamIdleTimeout: milliseconds(wait.streamIdleTimeoutMs),
     localReplyConfig: { mappers: [withoutReason] },
+    accessLog: accessLogs(edge),
+    ...(edge.traces ? { tracing: tracing(edge.traces) } : {}),
   } satisfies ManagerInit;
 }
 
@@ -79,6 +86,15 @@ export function edgeListener({ proxyProtocol }: EdgeOptions = {}) {
   } satisfies ListenerInit;
 }
 
+/** How a connection of an edge begins: TLS is done with in the time of a request's headers. */
+export function edgeFilterChain({ tls, headersTimeoutMs }: EdgeOptions = {}) {
+  if (tls === undefined) return {};
+  return {
+    transportSocket: gatewayTransportSocket(tls),
+    transportSocketConnectTimeout: milliseconds(headersTimeoutMs ?? edgeDefaults.headersTimeoutMs),
+  } satisfies MessageInitShape<typeof FilterChainSchema>;
+}
+
 /**
  * Whoever is internal to Envoy sets retries and timeouts by headers, and behind a balancer
  * every client has an address of the house. An empty list would mean Envoy's own, of all
@@ -89,20 +105,32 @@ const noOneInternal = {
   cidrRanges: [{ addressPrefix: "255.255.255.255", prefixLen: 32 }],
 };
 
-/** In Envoy's own names only Envoy speaks: not each of them is removed by what makes a client external. */
-const withoutEnvoyHeaders = {
-  name: "envoy.http.early_header_mutation.header_mutation",
-  typedConfig: pack(HeaderMutationSchema, {
-    mutations: [
-      {
-        action: {
-          case: "removeOnMatch",
-          value: { keyMatcher: { matchPattern: { case: "prefix", value: "x-envoy-" } } },
-        },
-      },
-    ],
-  }),
-};
+/** Context of a trace (W3C), by which the one in front decides what is traced. */
+const traceContext = ["traceparent", "tracestate"];
+
+/**
+ * In Envoy's own names only Envoy speaks: not each of them is removed by what makes a client
+ * external. The filters remove the claims of what only Weir may set, but not from requests that
+ * they refuse: a log or a span would show a claim as the tenant. Where no proxy in front is
+ * trusted, a client must not have all of its requests traced.
+ */
+function withoutClaims({ accessLog, traces, trustedHops = 0 }: EdgeOptions) {
+  const removed = (matchPattern: { case: "prefix" | "exact"; value: string }) => ({
+    action: { case: "removeOnMatch" as const, value: { keyMatcher: { matchPattern } } },
+  });
+  return {
+    name: "envoy.http.early_header_mutation.header_mutation",
+    typedConfig: pack(HeaderMutationSchema, {
+      mutations: [
+        removed({ case: "prefix", value: "x-envoy-" }),
+        ...[
+          ...(accessLog === undefined && traces === undefined ? [] : controlHeaders),
+          ...(traces && trustedHops === 0 ? traceContext : []),
+        ].map((value) => removed({ case: "exact", value })),
+      ],
+    }),
+  };
+}
 
 /** Envoy tells clients why it could not reach a pod, with words of its TLS library and the kernel. */
 const withoutReason: NonNullable<NonNullable<ManagerInit["localReplyConfig"]>["mappers"]>[number] =

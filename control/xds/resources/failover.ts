@@ -9,6 +9,7 @@ import type { InferenceRoute, RouteSpec, Variant } from "../../gen/weir/v1/route
 import { failsOver, routeName } from "../../route/index.ts";
 import { milliseconds, pack, seconds } from "./common.ts";
 import { thresholds } from "./limits.ts";
+import { told } from "./told.ts";
 
 /** Name of the cluster of a variant's own pods. */
 export function clusterName(route: InferenceRoute, variant: string): string {
@@ -51,6 +52,7 @@ export function failoverCluster(route: InferenceRoute, variant: Variant): Cluste
   const typedConfig = pack(ClusterConfigSchema, { clusters: chainOf(route, variant) });
   return create(ClusterSchema, {
     name: targetName(route, variant),
+    metadata: told({ route: routeName(route) }),
     clusterDiscoveryType: {
       case: "clusterType",
       value: { name: "envoy.clusters.aggregate", typedConfig },
@@ -78,8 +80,5 @@ export function connectTimeoutOf({ resilience }: RouteSpec, followed: boolean) {
   return milliseconds(Math.max(1, Math.floor(Math.min(1000, ...halves))));
 }
 
-/** Namespace and key of a pod's metadata that name its variant. */
-export const variantMetadata = { namespace: "weir", key: "variant" } as const;
-
-/** Reads that in a header of the answer. */
-export const answeringVariant = `%UPSTREAM_METADATA(${variantMetadata.namespace}:${variantMetadata.key})%`;
+/** Reads the variant of the pod that answered, in a header of the answer; see ./told. */
+export const answeringVariant = "%UPSTREAM_METADATA(weir:variant)%";

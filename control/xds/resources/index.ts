@@ -8,7 +8,8 @@ import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import { failsOver, filterFailureOf } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { podsCluster } from "./cluster.ts";
-import { podsEndpoints, podsOf } from "./endpoints.ts";
+import { hasNames } from "./discovery.ts";
+import { podsOf } from "./endpoints.ts";
 import { wasmFilter } from "./extension.ts";
 import { failoverCluster } from "./failover.ts";
 import { gatewayListener } from "./listener.ts";
@@ -23,6 +24,7 @@ import {
 } from "./options.ts";
 import { reportCluster } from "./report-cluster.ts";
 import { routeConfiguration } from "./route-configuration.ts";
+import { tracesCluster } from "./traces.ts";
 
 export { type FilterCode, type ResourceOptions, reportClusterName } from "./options.ts";
 
@@ -44,26 +46,28 @@ export function buildResources(
   const pairs = routes.flatMap((route) =>
     (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
   );
+  const pods = pairs.flatMap(({ route, variant }) =>
+    podsOf(route, variant).map((endpoints) => ({ route, variant, endpoints })),
+  );
   const failure = filterFailureOf(routes);
   return {
     CDS: [
-      ...pairs.flatMap(({ route, variant }) =>
-        podsOf(route, variant).map(([name]) =>
-          named(ClusterSchema, podsCluster(route, variant, name, options.copies?.(route))),
-        ),
+      ...pods.map(({ endpoints, route, variant }) =>
+        named(ClusterSchema, podsCluster(route, variant, endpoints, options.copies?.(route))),
       ),
       ...pairs
         .filter(({ variant }) => failsOver(variant))
         .map(({ route, variant }) => named(ClusterSchema, failoverCluster(route, variant))),
       { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
+      ...(options.edge?.traces ? [named(ClusterSchema, tracesCluster(options.edge.traces))] : []),
     ],
-    EDS: pairs.flatMap(({ route, variant }) =>
-      podsOf(route, variant).map(([name, endpoints]) => ({
-        name,
+    EDS: pods
+      .filter(({ endpoints }) => !hasNames(endpoints))
+      .map(({ endpoints }) => ({
+        name: endpoints.clusterName,
         schema: ClusterLoadAssignmentSchema,
-        message: podsEndpoints(route, variant, name, endpoints),
+        message: endpoints,
       })),
-    ),
     LDS: [
       { name: listenerName, schema: ListenerSchema, message: gatewayListener(routes, options) },
     ],

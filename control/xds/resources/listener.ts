@@ -11,7 +11,7 @@ import { adsSource, pack, socketAddress } from "./common.ts";
 import { compressors } from "./compressors.ts";
 import { connectionLimits } from "./connection-limit.ts";
 import { corsFilter } from "./cors.ts";
-import { edgeListener, edgeManager } from "./edge.ts";
+import { edgeFilterChain, edgeListener, edgeManager } from "./edge.ts";
 import { wasmFilter } from "./extension.ts";
 import { faultFilter } from "./fault.ts";
 import {
@@ -68,6 +68,7 @@ export function gatewayListener(
     ...edgeListener(options.edge),
     filterChains: [
       {
+        ...edgeFilterChain(options.edge),
         filters: [
           {
             name: "envoy.filters.network.http_connection_manager",

@@ -14,6 +14,29 @@ export interface FilterCode {
   config: string;
 }
 
+/** TLS of the gateway: absolute paths of PEM files on the proxies' machines. */
+export interface GatewayTls {
+  /** Certificate chain, the gateway's own first. */
+  cert: string;
+  key: string;
+  /** Authority of the clients, which then must show a certificate of it; absent: none is asked for. */
+  clientCa?: string;
+}
+
+/** Where the proxies send the spans of requests, and of how many. */
+export interface Traces {
+  collector: Address & {
+    /** Of OTLP. */
+    protocol: "http" | "grpc";
+    /** Of the URL; empty with gRPC. */
+    path: string;
+  };
+  /** Share of the requests, 0 to 100. */
+  percent: number;
+  /** The service.name of the spans. */
+  serviceName: string;
+}
+
 /** Which proxies in front the gateway believes, and how long it waits for clients. */
 export interface EdgeOptions {
   /** Proxies in front whose entries of x-forwarded-for are taken for the client's address, 0 to 16; absent: 0. */
@@ -26,6 +49,12 @@ export interface EdgeOptions {
   idleTimeoutMs?: number;
   /** Milliseconds that a request or its answer may stand still; absent: an hour. */
   streamIdleTimeoutMs?: number;
+  /** Absent: clear text. */
+  tls?: GatewayTls;
+  /** "stdout", or an absolute path on the proxies' machines, for a line of JSON for each request; absent: none. */
+  accessLog?: string;
+  /** Absent: no request is traced. */
+  traces?: Traces;
 }
 
 /** What the Envoy messages need beyond the routes. */
@@ -61,6 +90,10 @@ export const reportClusterName = "weir_control";
 
 /** Secret with which a proxy's reports prove whose they are. */
 export const reportSecretName = "weir-report";
+
+/** Secrets that name the files of the gateway's certificate, and of its clients' authority. */
+export const gatewayCertificateName = "weir-gateway-certificate";
+export const gatewayClientCaName = "weir-gateway-client-ca";
 
 /** Names of the one listener, route configuration and the filters. */
 export const listenerName = "weir";

@@ -9,7 +9,7 @@ import {
 } from "../../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import { UpstreamTlsContextSchema } from "../../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import type { UpstreamTls } from "../../gen/weir/v1/traffic_pb.ts";
-import { pack } from "./common.ts";
+import { fileSource, pack } from "./common.ts";
 
 /**
  * TLS to the pods; undefined for clear text, which is also what a mesh's own
@@ -29,7 +29,12 @@ export function transportSocket(
       tlsCertificates:
         clientCertificate === ""
           ? []
-          : [{ certificateChain: file(clientCertificate), privateKey: file(privateKey) }],
+          : [
+              {
+                certificateChain: fileSource(clientCertificate),
+                privateKey: fileSource(privateKey),
+              },
+            ],
       validationContextType: {
         case: "validationContext",
         value: insecureSkipVerify
@@ -38,7 +43,7 @@ export function transportSocket(
               // Without roots Envoy would take any certificate.
               ...(caCertificates === ""
                 ? { systemRootCerts: {} }
-                : { trustedCa: file(caCertificates) }),
+                : { trustedCa: fileSource(caCertificates) }),
               matchTypedSubjectAltNames: subjectAltNames.map((exact) => ({
                 sanType: exact.includes("://") ? SanType.URI : SanType.DNS,
                 matcher: { matchPattern: { case: "exact" as const, value: exact } },
@@ -51,8 +56,4 @@ export function transportSocket(
     name: "envoy.transport_sockets.tls",
     configType: { case: "typedConfig", value },
   });
-}
-
-function file(filename: string) {
-  return { specifier: { case: "filename" as const, value: filename } };
 }
