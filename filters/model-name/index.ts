@@ -4,6 +4,7 @@ import { BROKEN, isRefused, ModelReader, refuse, resetReader } from "./reader";
 
 export {
   ABSENT,
+  BROKEN,
   EMPTY,
   FOUND,
   isRefused,

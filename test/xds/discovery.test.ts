@@ -23,14 +23,13 @@ function resourcesOf(endpoints: string[], fallbackEndpoints: string[] = []) {
   const cluster = CDS[0]?.message as MessageShape<typeof ClusterSchema>;
   return {
     type: cluster.clusterDiscoveryType.value,
-    inside: (cluster.loadAssignment?.endpoints ?? []).map(({ lbEndpoints, priority }) => [
-      priority,
+    inside: (cluster.loadAssignment?.endpoints ?? []).map(({ lbEndpoints }) =>
       lbEndpoints.map(({ hostIdentifier }) => {
         const address =
           hostIdentifier.case === "endpoint" ? hostIdentifier.value.address?.address : undefined;
         return address?.case === "socketAddress" ? address.value.address : "";
       }),
-    ]),
+    ),
     discovered: EDS.map(({ name }) => name),
   };
 }
@@ -43,13 +42,10 @@ it("addresses alone come over EDS", () => {
   });
 });
 
-it("a name, and all that is beside it, is in the cluster", () => {
+it("a name, and all that is beside it, is in the cluster; pods in reserve have one of their own", () => {
   expect(resourcesOf(["192.0.2.1:80", "gpu-1:80", "[2001:db8::1]:80"], ["192.0.2.9:80"])).toEqual({
     type: DiscoveryType.STRICT_DNS,
-    inside: [
-      [0, ["192.0.2.1", "gpu-1", "2001:db8::1"]],
-      [1, ["192.0.2.9"]],
-    ],
-    discovered: [],
+    inside: [["192.0.2.1", "gpu-1", "2001:db8::1"]],
+    discovered: ["inference/chat/stable/reserve"],
   });
 });
