@@ -1,4 +1,4 @@
-import { BROKEN, EMPTY, MISSPELLED, NOT_TEXT, TOO_LONG, TWICE } from "../model-name";
+import { BROKEN, EMPTY, MISSPELLED, NOT_TEXT, TOO_DEEP, TOO_LONG, TWICE } from "../model-name";
 import { Ascii } from "../sdk";
 
 /** Why the model of a body cannot be told, of a state of its reader. */
@@ -8,6 +8,7 @@ export function reasonOf(state: u8): Ascii {
   if (state == TOO_LONG) return "model has more than 256 bytes";
   if (state == TWICE) return "model stands in the body more than once";
   if (state == MISSPELLED) return "model must be written in lower-case letters";
+  if (state == TOO_DEEP) return "objects and arrays stand in each other more than 512 deep";
   if (state == BROKEN) return "the body is neither a whole JSON object in UTF-8 nor a form";
-  return "the body is nested too deep";
+  return "";
 }
