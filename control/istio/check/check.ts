@@ -142,9 +142,10 @@ function checkFault({ fault }: RouteSpec): Problem[] {
 
 function checkResilience(resilience: Resilience): Problem[] {
   const at = "spec.resilience";
-  const { connections, healthCheck, locality } = resilience;
+  const { connections, healthCheck, locality, streamIdleTimeout } = resilience;
   const found = [
     ...(healthCheck ? [noHealthCheck] : []),
+    ...(streamIdleTimeout ? [noStreamIdle] : []),
     ...checkDurations(at, durationsOf(resilience)),
     ...checkCounts(`${at}.connections`, {
       maxConnections: connections?.maxConnections,
@@ -174,6 +175,12 @@ function checkResilience(resilience: Resilience): Problem[] {
   }
   return found;
 }
+
+const noStreamIdle = problem(
+  "stream-idle-in-istio",
+  "spec.resilience.streamIdleTimeout",
+  "streamIdleTimeout works only with plain Envoys: a VirtualService has no such timeout",
+);
 
 const noHealthCheck = problem(
   "health-check-in-istio",
