@@ -72,7 +72,7 @@ it("a name stands for all of its addresses, and other addresses are found", asyn
   await expect.poll(answering, wait).toEqual(addresses.slice(1));
 });
 
-it("a stream goes on although its pod is no longer an address of the name", async () => {
+it("a stream goes on although its pod is no longer an address of the name, and the list changes", async () => {
   names.addresses.set(name, addresses.slice(0, 1));
   await serve([`${name}:${port}`]);
   await expect.poll(answering, wait).toEqual(addresses.slice(0, 1));
@@ -81,6 +81,9 @@ it("a stream goes on although its pod is no longer an address of the name", asyn
   await readUntil(socket, (text) => text.includes("data: first"));
   names.addresses.set(name, addresses.slice(1, 2));
   await expect.poll(answering, wait).toEqual(addresses.slice(1, 2));
+  // A change of the list makes a new cluster, and ends none of the old one's streams either.
+  await serve([`${name}:${port}`, `${addresses[2]}:${port}`]);
+  await expect.poll(answering, wait).toEqual(addresses.slice(1));
   const rest = readUntil(socket, (text) => text.includes("data: last"));
   stream?.end("data: last\n\n");
   expect(await rest).toContain("data: last");

@@ -163,6 +163,30 @@ describe("a document with something wrong in it", () => {
       "first-byte-retries spec.resilience.firstByteTimeout: retries on gateway-error would retry requests that firstByteTimeout ended: leave gateway-error out, or use retries.perTryTimeout instead",
     ],
     [
+      "a pause that is longer than the whole answer",
+      changed((spec) => {
+        Object.assign(spec.resilience, { timeout: "20s", streamIdleTimeout: "20s" });
+      }),
+      "no-effect spec.resilience.streamIdleTimeout: streamIdleTimeout has no effect unless it is shorter than timeout",
+    ],
+    [
+      "a first byte that is due after the longest pause",
+      changed((spec) => {
+        spec.resilience = { streamIdleTimeout: "2s", firstByteTimeout: "2s" };
+      }),
+      "no-effect spec.resilience.firstByteTimeout: firstByteTimeout has no effect unless it is shorter than streamIdleTimeout",
+    ],
+    [
+      "a completion that paused and would run again",
+      changed((spec) => {
+        spec.resilience = {
+          streamIdleTimeout: "2s",
+          retries: { attempts: 1, retryOn: ["connect-failure", "reset"] },
+        };
+      }),
+      "stream-idle-retries spec.resilience.streamIdleTimeout: retries on reset would retry requests that streamIdleTimeout ended: leave reset out",
+    ],
+    [
       "health checks without a pause",
       changed((spec) => {
         spec.resilience = { healthCheck: { path: "/health", interval: "0.01s" } };

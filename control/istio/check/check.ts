@@ -161,9 +161,10 @@ function checkConditions(conditions: readonly Condition[], at: string): Problem[
 
 function checkResilience(resilience: Resilience): Problem[] {
   const at = "spec.resilience";
-  const { connections, healthCheck, locality } = resilience;
+  const { connections, healthCheck, locality, streamIdleTimeout } = resilience;
   const found = [
     ...(healthCheck ? [noHealthCheck] : []),
+    ...(streamIdleTimeout ? [noStreamIdle] : []),
     ...checkDurations(at, durationsOf(resilience)),
     ...checkCounts(`${at}.connections`, {
       maxConnections: connections?.maxConnections,
@@ -193,6 +194,12 @@ function checkResilience(resilience: Resilience): Problem[] {
   }
   return found;
 }
+
+const noStreamIdle = problem(
+  "stream-idle-in-istio",
+  "spec.resilience.streamIdleTimeout",
+  "streamIdleTimeout works only with plain Envoys: a VirtualService has no such timeout",
+);
 
 const noHealthCheck = problem(
   "health-check-in-istio",

@@ -31,6 +31,7 @@ export function checkResilience({ resilience }: RouteSpec, report: Report): void
         `${name.split(".").at(-1)} must be at least 0.001s`,
       );
   checkFirstByte(resilience, report);
+  checkStreamIdle(resilience, report);
   checkHealthCheck(resilience, report);
   checkBalance(resilience, report);
   if (resilience.locality) checkLocality(resilience.locality, report);
@@ -55,6 +56,28 @@ function checkFirstByte({ firstByteTimeout, retries, timeout }: Resilience, repo
       );
   if (timeout && nanosOf(firstByteTimeout) >= nanosOf(timeout))
     report("no-effect", at, "firstByteTimeout has no effect unless it is shorter than timeout");
+}
+
+/** A pod that sends nothing has begun its work: no other one may do it again. */
+function checkStreamIdle(resilience: Resilience, report: Report): void {
+  const { firstByteTimeout, retries, streamIdleTimeout, timeout } = resilience;
+  if (streamIdleTimeout === undefined) return;
+  const at = `${path}.streamIdleTimeout`;
+  for (const condition of retries?.retryOn ?? [])
+    if (retriedWhenLate.includes(condition))
+      report(
+        "stream-idle-retries",
+        at,
+        `retries on ${condition} would retry requests that streamIdleTimeout ended: leave ${condition} out`,
+      );
+  if (timeout && nanosOf(streamIdleTimeout) >= nanosOf(timeout))
+    report("no-effect", at, "streamIdleTimeout has no effect unless it is shorter than timeout");
+  if (firstByteTimeout && nanosOf(firstByteTimeout) >= nanosOf(streamIdleTimeout))
+    report(
+      "no-effect",
+      `${path}.firstByteTimeout`,
+      "firstByteTimeout has no effect unless it is shorter than streamIdleTimeout",
+    );
 }
 
 /** Every proxy checks every pod. */
@@ -88,6 +111,7 @@ export function durationsOf(resilience: Resilience): Record<string, Duration | u
   return {
     timeout: resilience.timeout,
     firstByteTimeout: resilience.firstByteTimeout,
+    streamIdleTimeout: resilience.streamIdleTimeout,
     "healthCheck.interval": healthCheck?.interval,
     "healthCheck.timeout": healthCheck?.timeout,
     "retries.perTryTimeout": retries?.perTryTimeout,

@@ -23,11 +23,14 @@ export function behaviour(
   { fault, resilience }: RouteSpec,
   { drill, takeOvers }: { drill: boolean; takeOvers: number },
 ): Pick<MessageInitShape<typeof RouteActionSchema>, "timeout" | "retryPolicy" | "hashPolicy"> {
-  const { balance, firstByteTimeout, retries, timeout } = resilience ?? {};
+  const { balance, firstByteTimeout, retries, streamIdleTimeout, timeout } = resilience ?? {};
   const policy = {
     ...retryPolicy(retries, takeOvers),
     // The time of one try ends with the headers of an answer. Without a condition nothing is tried again.
     ...(firstByteTimeout ? { perTryTimeout: firstByteTimeout } : {}),
+    // Unlike the route's own idle timeout it is about the pod alone: it begins when the request has
+    // arrived, so that no client is cut that is slow to send, and no WebSocket.
+    ...(streamIdleTimeout ? { perTryIdleTimeout: streamIdleTimeout } : {}),
   };
   return {
     timeout: (drill ? fault?.cutAfter : undefined) ?? timeout ?? seconds(0),
