@@ -25,7 +25,7 @@ import {
 import { adsSource, pack, seconds } from "./common.ts";
 import { wasmFilter } from "./extension.ts";
 import { connectTimeoutOf, isFollowed } from "./failover.ts";
-import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
+import { httpOptions, outlierDetection, probe, thresholds } from "./limits.ts";
 import { copyFilterName, type FilterCode } from "./options.ts";
 import { transportSocket } from "./transport-socket.ts";
 
@@ -45,13 +45,14 @@ export function podsCluster(
   const connections = connectionsOf(route.spec as RouteSpec);
   const outlier = resilience?.outlier;
   const followed = isFollowed(route, name);
+  const connectTimeout = connectTimeoutOf(route.spec as RouteSpec, followed);
   const { interval, probes, time } = connections.keepalive ?? {};
   const socket = transportSocket(route.spec?.tls, connections.http2);
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: adsSource() },
-    connectTimeout: connectTimeoutOf(route.spec as RouteSpec, followed),
+    connectTimeout,
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
     ...(outlier || followed
@@ -60,6 +61,7 @@ export function podsCluster(
           commonLbConfig: { healthyPanicThreshold: { value: panicPercent(outlier, variant) } },
         }
       : {}),
+    ...(followed ? { healthChecks: [probe(connectTimeout)] } : {}),
     ...(connections.keepalive
       ? {
           upstreamConnectionOptions: {
