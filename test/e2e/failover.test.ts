@@ -164,7 +164,7 @@ describe("a variant that fails over", () => {
         expect(answers.filter(({ status, whole }) => status !== 200 || !whole)).toEqual([]);
         return answers.filter(({ asked, ran, said }) => asked !== ran || said !== ran);
       };
-      await expect.poll(away, { timeout: 60_000, interval: 200 }).toEqual([]);
+      await expect.poll(away, { timeout: 45_000, interval: 200 }).toEqual([]);
     } finally {
       await canary.close();
     }
@@ -305,7 +305,7 @@ it("tries the fallbacks in their order", async () => {
         ({ ran, said, status }) => status !== 200 || ran !== "next" || said !== "next",
       );
     };
-    await expect.poll(notOfNext, { timeout: 60_000, interval: 200 }).toEqual([]);
+    await expect.poll(notOfNext, { timeout: 45_000, interval: 200 }).toEqual([]);
   } finally {
     await again.close();
   }
