@@ -1,37 +1,60 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { expect } from "vitest";
 
-/** A process that listens and accepts nothing, with the shortest queue that a kernel keeps. */
+/** Accepts connections until it is told something, with the shortest queue that a kernel keeps. */
 const listener = `
-const server = require("node:net").createServer();
-server.listen({ host: "127.0.0.1", port: Number(process.argv[1]), backlog: 1 }, () => {
-  require("node:fs").writeSync(1, "listens");
+const { writeSync } = require("node:fs");
+const server = require("node:net").createServer((socket) => socket.on("error", () => {}));
+server.listen({ host: "127.0.0.1", port: Number(process.argv[1]), backlog: 1 }, () => writeSync(1, "listens"));
+process.stdin.once("data", () => {
+  writeSync(1, "is silent");
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 });`;
 
-/** A pod whose packets are dropped: nobody that connects gets an answer, not even a refusal. */
+/** A pod that lives as far as can be seen from outside, until its packets are dropped. */
 export interface SilentPod {
+  /** From now on nobody that connects gets an answer, not even a refusal. */
+  fallSilent(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Listens on a port and fills its queue, so that the kernel drops what comes after. */
 export async function startSilentPod(port: number): Promise<SilentPod> {
   const child = spawn(process.execPath, ["-e", listener, String(port)], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "inherit"],
   });
   await once(child.stdout, "data");
-  // Linux takes one more than the queue's length.
-  const queued = [1, 2].map(() => connect({ host: "127.0.0.1", port }));
-  await Promise.all(queued.map((socket) => once(socket, "connect")));
-  return { close: () => end(child, queued) };
+  const queued = new AbortController();
+  return {
+    async fallSilent() {
+      child.stdin.write("now");
+      await once(child.stdout, "data");
+      // Whoever else connects meanwhile takes a place as well: of these some may never connect.
+      for (let i = 0; i < 2; i++)
+        connect({ host: "127.0.0.1", port, signal: queued.signal }).on("error", () => {});
+      await expect.poll(() => waitingAt(port), { timeout: 10_000 }).toBe(2);
+    },
+    async close() {
+      queued.abort();
+      await end(child);
+    },
+  };
 }
 
-async function end(child: ChildProcess, queued: Socket[]): Promise<void> {
-  for (const socket of queued) {
-    socket.on("error", () => {});
-    socket.destroy();
-  }
+/** Connections that the kernel has made for a listener which has not taken them; Linux makes one more than asked for. */
+function waitingAt(port: number): number {
+  const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
+  const [, , , , queues = ""] =
+    rows
+      .map((row) => row.trim().split(/\s+/))
+      .find(([, at, , state]) => at === address && state === "0A") ?? [];
+  return Number.parseInt(queues.split(":")[1] ?? "", 16);
+}
+
+async function end(child: ChildProcess): Promise<void> {
   const ended = once(child, "exit");
   child.kill("SIGKILL");
   await ended;

@@ -118,7 +118,7 @@ describe("a variant with a fallback", () => {
     const canary = cluster("canary");
     expect(ejection(canary)).toEqual({
       interval: "1s",
-      baseEjectionTime: "5s",
+      baseEjectionTime: "10s",
       maxEjectionTime: "30s",
       maxEjectionPercent: 100,
       enforcingConsecutive5xx: 0,
@@ -126,12 +126,17 @@ describe("a variant with a fallback", () => {
       enforcingLocalOriginSuccessRate: 0,
       splitExternalLocalOriginErrors: true,
       consecutiveLocalOriginFailure: 3,
+      successfulActiveHealthCheckUnejectHost: false,
     });
+    expect(canary?.healthChecks.map(({ healthChecker }) => healthChecker.case)).toEqual([
+      "tcpHealthCheck",
+    ]);
     expect(canary?.commonLbConfig?.healthyPanicThreshold?.value).toBe(0);
     expect(canary?.connectTimeout?.seconds).toBe(1n);
     expect(endpoints("canary")?.policy?.overprovisioningFactor).toBe(102_400);
     for (const name of ["stable", "other"]) {
       expect(cluster(name)?.outlierDetection).toBeUndefined();
+      expect(cluster(name)?.healthChecks).toEqual([]);
       expect(cluster(name)?.connectTimeout?.seconds).toBe(5n);
       expect(endpoints(name)?.policy).toBeUndefined();
     }
@@ -171,8 +176,9 @@ describe("a variant with a fallback", () => {
     [{ timeout: "60s", firstByteTimeout: "20s" }, 1n, 0],
     [{ connections: { connectTimeout: "3s" } }, 3n, 0],
   ])("waits for a connection for less than for an answer: %o", (resilience, seconds, nanos) => {
-    const { connectTimeout } = told({ resilience }).cluster("canary") ?? {};
+    const { connectTimeout, healthChecks } = told({ resilience }).cluster("canary") ?? {};
     expect(connectTimeout).toMatchObject({ seconds, nanos });
+    expect(healthChecks?.[0]?.timeout).toMatchObject({ seconds, nanos });
   });
 });
 

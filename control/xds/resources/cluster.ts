@@ -22,7 +22,7 @@ import { discovery } from "./discovery.ts";
 import { wasmFilter } from "./extension.ts";
 import { connectTimeoutOf, isFollowed } from "./failover.ts";
 import { besideHealthCheck, healthChecks } from "./health-check.ts";
-import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
+import { httpOptions, outlierDetection, probe, thresholds } from "./limits.ts";
 import { copyFilterName, type FilterCode } from "./options.ts";
 import { told } from "./told.ts";
 import { transportSocket } from "./transport-socket.ts";
@@ -43,13 +43,14 @@ export function podsCluster(
   const outlier = resilience?.outlier;
   const name = endpoints.clusterName;
   const followed = isFollowed(route, name);
+  const connectTimeout = connectTimeoutOf(route.spec as RouteSpec, followed);
   const { interval, probes, time } = connections.keepalive ?? {};
   const socket = transportSocket(route.spec?.tls, connections.http2);
   return create(ClusterSchema, {
     name,
     metadata: told({ route: routeName(route) }),
     ...discovery(endpoints),
-    connectTimeout: connectTimeoutOf(route.spec as RouteSpec, followed),
+    connectTimeout,
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
     ...(outlier || followed
@@ -63,6 +64,8 @@ export function podsCluster(
     ...(outlier || followed || resilience?.healthCheck
       ? { commonLbConfig: { healthyPanicThreshold: { value: panicPercent(route, variant) } } }
       : {}),
+    ...(followed ? { healthChecks: [probe(connectTimeout)] } : {}),
+    // Who asks for checks gets these alone.
     ...healthChecks(route.spec as RouteSpec),
     ...(connections.keepalive
       ? {

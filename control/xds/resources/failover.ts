@@ -59,7 +59,7 @@ export function failoverCluster(route: InferenceRoute, variant: Variant): Cluste
     },
     connectTimeout: connectTimeoutOf(route.spec as RouteSpec, true),
     lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
-    // Half of a variant's pods are enough of them: by itself Envoy would ask ejected ones again.
+    // By itself Envoy would ask ejected pods again where half of all are out.
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     circuitBreakers: { thresholds: [thresholds(route.spec?.resilience)] },
   });

@@ -1,7 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { CircuitBreakers_ThresholdsSchema } from "../../gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import type { OutlierDetectionSchema } from "../../gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
 import { RoutingPriority } from "../../gen/envoy/config/core/v3/base_pb.ts";
+import type { HealthCheckSchema } from "../../gen/envoy/config/core/v3/health_check_pb.ts";
 import type { HttpFilterSchema } from "../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import type { Connections, Outlier, Resilience } from "../../gen/weir/v1/route_pb.ts";
@@ -97,6 +99,7 @@ export function outlierDetection(
     ...(local === undefined
       ? {}
       : { splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailure: local }),
+    ...(followed ? { successfulActiveHealthCheckUnejectHost: false } : {}),
     // Statistical ejection needs more pods than most variants have.
     enforcingSuccessRate: 0,
     ...(local === undefined ? {} : { enforcingLocalOriginSuccessRate: 0 }),
@@ -115,6 +118,23 @@ function timesOf(outlier: Outlier) {
 const soonBack = {
   enforcingConsecutive5xx: 0,
   interval: seconds(1),
-  baseEjectionTime: seconds(5),
+  // Longer than the probes need to find that the pod is down.
+  baseEjectionTime: seconds(10),
   maxEjectionTime: seconds(30),
 };
+
+/**
+ * Connects to a pod and no more, so that no request has to find out whether one that was down still
+ * is. A pod that can be connected to, and does not answer, stays ejected all the same.
+ */
+export function probe(timeout: Duration): MessageInitShape<typeof HealthCheckSchema> {
+  return {
+    timeout,
+    interval: seconds(2),
+    // By itself a minute.
+    noTrafficInterval: seconds(2),
+    unhealthyThreshold: 2,
+    healthyThreshold: 1,
+    healthChecker: { case: "tcpHealthCheck", value: {} },
+  };
+}
