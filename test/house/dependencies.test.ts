@@ -38,6 +38,7 @@ const permissive = [
   "Apache-2.0",
   "BSD-2-Clause",
   "BSD-3-Clause",
+  "Unlicense",
   "BlueOak-1.0.0",
 ];
 /** Licences that tools of the build may have besides: nothing of them is handed on. */
