@@ -38,11 +38,10 @@ const permissive = [
   "Apache-2.0",
   "BSD-2-Clause",
   "BSD-3-Clause",
-  "Unlicense",
   "BlueOak-1.0.0",
 ];
 /** Licences that tools of the build may have besides: nothing of them is handed on. */
-const forTools = [...permissive, "MPL-2.0", "CC-BY-4.0", "Python-2.0"];
+const forTools = [...permissive, "MPL-2.0", "CC-BY-4.0", "Python-2.0", "Unlicense"];
 
 /** Whether one may take a package under the licences that are allowed. */
 function mayTake(expression: string, allowed: readonly string[]): boolean {
