@@ -1,4 +1,5 @@
 import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
+import { isForPlainEnvoys } from "../route/index.ts";
 import { type Cluster, readyPods } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
@@ -75,8 +76,7 @@ export const podLints: readonly Lint[] = [
     id: "plain-envoy-cannot",
     severity: "warning",
     reason: "plain Envoys have neither the mesh's certificates nor its localities",
-    check: ({ spec }) =>
-      spec?.variants.some(({ endpoints }) => endpoints.length > 0) ? beyondPlainEnvoy(spec) : [],
+    check: ({ spec }) => (spec?.variants.some(isForPlainEnvoys) ? beyondPlainEnvoy(spec) : []),
   },
 ];
 
@@ -144,5 +144,5 @@ function podsOf(
   cluster: Cluster | undefined,
 ): number | undefined {
   if (cluster) return readyPods(route, variant, cluster);
-  return variant.endpoints.length > 0 ? variant.endpoints.length : undefined;
+  return variant.endpoints.length > 0 && !variant.register ? variant.endpoints.length : undefined;
 }

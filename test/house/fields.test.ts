@@ -294,6 +294,7 @@ const plainEnvoysAlone = [
   "Except.path",
   "Fault.kibibytesPerSecond",
   "Variant.fallbackEndpoints",
+  "Variant.register",
 ];
 
 /** The code of some rooms, without what is said in comments. */

@@ -12,7 +12,13 @@ import {
   sarif,
   severities,
 } from "../../lint/index.ts";
-import { parseRoutes, passInVain, routeName, validateAll } from "../../route/index.ts";
+import {
+  isForPlainEnvoys,
+  parseRoutes,
+  passInVain,
+  routeName,
+  validateAll,
+} from "../../route/index.ts";
 import { FailedError } from "../exit.ts";
 import { files } from "../flags.ts";
 import { fileName, readInput, readObjectsFile } from "../input.ts";
@@ -193,9 +199,7 @@ function targetOf(route: InferenceRoute, target: CheckFlags["target"]): RenderTa
 function isForIstio({ spec }: InferenceRoute): boolean {
   if (spec === undefined) return false;
   return (
-    spec.gateways.length > 0 ||
-    spec.attach !== undefined ||
-    spec.variants.every(({ endpoints }) => endpoints.length === 0)
+    spec.gateways.length > 0 || spec.attach !== undefined || !spec.variants.some(isForPlainEnvoys)
   );
 }
 

@@ -22,6 +22,7 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
     ...checkSubsets(spec),
     ...checkPools(spec),
     ...checkFallback(spec),
+    ...checkRegister(spec),
     ...checkAttached(route),
     ...checkFault(spec),
     ...checkCopies(spec),
@@ -82,6 +83,16 @@ function checkFallback({ service, variants }: RouteSpec): Problem[] {
     if (fallbackEndpoints.length === 0) return [];
     const message = `variant ${name} has fallbackEndpoints, which istio does not support: leave them out`;
     return [problem("fallback-endpoints", `spec.variants[${index}].fallbackEndpoints`, message)];
+  });
+}
+
+/** A ServiceEntry has the pods of the document alone. */
+function checkRegister({ service, variants }: RouteSpec): Problem[] {
+  if (!service?.externalHost) return [];
+  return variants.flatMap(({ register, name }, index) => {
+    if (!register) return [];
+    const message = `variant ${name} has register, which istio does not support for a service outside the cluster: leave it out`;
+    return [problem("register-in-istio", `spec.variants[${index}].register`, message)];
   });
 }
 

@@ -1,16 +1,17 @@
 import { isIP } from "node:net";
 import type { RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
+import { isForPlainEnvoys } from "../register.ts";
 import { bucketCount, toBuckets } from "../weights.ts";
 import { checkDuplicates } from "./duplicates.ts";
 
 /** Checks the Service of the pods. */
 export function checkService({ service, variants }: RouteSpec, report: Report): void {
-  if (service === undefined && variants.some(({ endpoints }) => endpoints.length === 0))
+  if (service === undefined && !variants.every(isForPlainEnvoys))
     report(
       "missing-field",
       "spec.service",
-      "service is required when a variant has no endpoints: it names the Kubernetes Service of the pods",
+      "service is required when a variant has no endpoints and no register: it names the Kubernetes Service of the pods",
     );
   if (service?.externalHost && variants.some(({ endpoints }) => endpoints.length === 0))
     report(
@@ -31,15 +32,15 @@ export function checkVariants(spec: RouteSpec, report: Report): void {
   const sum = spec.variants.reduce((total, each) => total + toBuckets(each.weight), 0);
   if (sum !== bucketCount)
     report("weights-sum", "spec.variants", `weights must sum to exactly 100, not ${sum / 100}`);
-  const withEndpoints = spec.variants.filter((each) => each.endpoints.length > 0);
+  const isPlain = spec.variants.some(isForPlainEnvoys);
   const endpoints = new Map<string, string>();
   spec.variants.forEach((variant, index) => {
     const path = `spec.variants[${index}]`;
-    if (withEndpoints.length > 0 && variant.endpoints.length === 0)
+    if (isPlain && !isForPlainEnvoys(variant))
       report(
         "missing-endpoints",
         `${path}.endpoints`,
-        `variant ${variant.name} has no endpoints, but others have: set endpoints for all variants or for none`,
+        `variant ${variant.name} has no endpoints, but others have: set endpoints or register for all variants or for none`,
       );
     for (const field of ["endpoints", "fallbackEndpoints"] as const)
       variant[field].forEach((endpoint, at) => {

@@ -23,7 +23,7 @@ import {
 import { adsSource, pack, seconds, socketAddress } from "./common.ts";
 import { wasmFilter } from "./extension.ts";
 import { httpOptions, outlierDetection, thresholds } from "./limits.ts";
-import { copyFilterName, type FilterCode } from "./options.ts";
+import { copyFilterName, type FilterCode, type RegisteredPod } from "./options.ts";
 import { transportSocket } from "./transport-socket.ts";
 
 /** Name of a variant's cluster. */
@@ -50,6 +50,8 @@ export function variantCluster(
     name: clusterName(route, variant.name),
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: adsSource() },
+    // A pod that drains takes no requests, whatever a health check says of it.
+    ...(variant.register ? { ignoreHealthOnHostRemoval: true } : {}),
     connectTimeout: connections.connectTimeout ?? seconds(5),
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },
@@ -134,9 +136,17 @@ function slowStart(resilience: Resilience | undefined) {
     : undefined;
 }
 
-/** The endpoints of a variant; those that only take over when these are down have the next priority. */
-export function variantEndpoints(route: InferenceRoute, variant: Variant): ClusterLoadAssignment {
-  const groups = [variant.endpoints, variant.fallbackEndpoints];
+/**
+ * The endpoints of a variant; those that only take over when these are down have the next priority.
+ * @param registered pods that registered themselves
+ */
+export function variantEndpoints(
+  route: InferenceRoute,
+  variant: Variant,
+  registered: readonly RegisteredPod[],
+): ClusterLoadAssignment {
+  const listed = (all: readonly string[]) => all.map((address) => ({ address, capacity: 1 }));
+  const groups = [[...listed(variant.endpoints), ...registered], listed(variant.fallbackEndpoints)];
   return create(ClusterLoadAssignmentSchema, {
     clusterName: clusterName(route, variant.name),
     endpoints: groups
@@ -145,11 +155,14 @@ export function variantEndpoints(route: InferenceRoute, variant: Variant): Clust
   });
 }
 
-function lbEndpoint(endpoint: string) {
+function lbEndpoint({ address: endpoint, capacity }: RegisteredPod) {
   const colon = endpoint.lastIndexOf(":");
   const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
   const address = socketAddress({ host, port: Number(endpoint.slice(colon + 1)) });
-  return { hostIdentifier: { case: "endpoint" as const, value: { address } } };
+  return {
+    hostIdentifier: { case: "endpoint" as const, value: { address } },
+    ...(capacity === 1 ? {} : { loadBalancingWeight: capacity }),
+  };
 }
 
 /**

@@ -4,8 +4,9 @@ import { TypedExtensionConfigSchema } from "../../gen/envoy/config/core/v3/exten
 import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
+import type { InferenceRoute, Variant } from "../../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { filterFailureOf } from "../../route/index.ts";
+import { filterFailureOf, isForPlainEnvoys, routeName } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { variantCluster, variantEndpoints } from "./cluster.ts";
 import { wasmFilter } from "./extension.ts";
@@ -13,6 +14,7 @@ import { gatewayListener } from "./listener.ts";
 import {
   filterName,
   listenerName,
+  type RegisteredPods,
   type ResourceOptions,
   reportClusterName,
   routeConfigName,
@@ -35,12 +37,8 @@ export function buildResources(
   states: readonly RouteState[],
   options: ResourceOptions,
 ): Record<TypeName, Resource[]> {
-  const routes = states
-    .flatMap(({ route }) => route ?? [])
-    .filter((route) => route.spec?.variants.some(({ endpoints }) => endpoints.length > 0));
-  const pairs = routes.flatMap((route) =>
-    (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
-  );
+  const routes = routesOf(states);
+  const pairs = pairsOf(routes);
   const failure = filterFailureOf(routes);
   return {
     CDS: [
@@ -49,10 +47,7 @@ export function buildResources(
       ),
       { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
     ],
-    EDS: pairs.map(({ route, variant }) => {
-      const message = variantEndpoints(route, variant);
-      return { name: message.clusterName, schema: ClusterLoadAssignmentSchema, message };
-    }),
+    EDS: endpointResources(pairs, options.registered),
     LDS: [
       { name: listenerName, schema: ListenerSchema, message: gatewayListener(routes, options) },
     ],
@@ -75,6 +70,44 @@ export function buildResources(
         : []),
     ],
   };
+}
+
+/** The endpoints of the variants that pods register for, as far as these pods are known. */
+export function registeredResources(
+  states: readonly RouteState[],
+  registered: RegisteredPods,
+): Resource[] {
+  const pairs = pairsOf(routesOf(states)).filter(({ variant }) => variant.register);
+  return endpointResources(pairs, registered);
+}
+
+function routesOf(states: readonly RouteState[]): InferenceRoute[] {
+  return states
+    .flatMap(({ route }) => route ?? [])
+    .filter((route) => route.spec?.variants.some(isForPlainEnvoys));
+}
+
+interface Pair {
+  route: InferenceRoute;
+  variant: Variant;
+}
+
+function pairsOf(routes: readonly InferenceRoute[]): Pair[] {
+  return routes.flatMap((route) =>
+    (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
+  );
+}
+
+function endpointResources(
+  pairs: readonly Pair[],
+  registered: RegisteredPods = () => [],
+): Resource[] {
+  return pairs.flatMap(({ route, variant }) => {
+    const pods = variant.register ? registered(routeName(route), variant.name) : [];
+    if (pods === undefined) return [];
+    const message = variantEndpoints(route, variant, pods);
+    return [{ name: message.clusterName, schema: ClusterLoadAssignmentSchema, message }];
+  });
 }
 
 function named(schema: DescMessage, message: Message & { name: string }): Resource {
