@@ -46,6 +46,10 @@ const control: Record<string, Room> = {
     imports: ["text"],
   },
   loads: { is: "how busy the pods of a route are", imports: ["text", "route"] },
+  registration: {
+    is: "the pods that register themselves: leases, refusals, and what replicas tell each other",
+    imports: ["route"],
+  },
   peers: {
     is: "the exchange between replicas of the control service",
     imports: ["text", "route", "report"],
@@ -116,6 +120,7 @@ const control: Record<string, Room> = {
       "signals",
       "peers",
       "loads",
+      "registration",
     ],
   },
   service: {
@@ -138,6 +143,7 @@ const control: Record<string, Room> = {
       "istio",
       "route",
       "loads",
+      "registration",
       "web",
     ],
     parts: { calls: [], ports: ["calls"], wiring: ["ports"] },
@@ -160,6 +166,7 @@ const control: Record<string, Room> = {
       "load",
       "telemetry",
       "publish",
+      "registration",
       "service",
     ],
     parts: { ".": [], commands: ["."], "program.ts": [".", "commands"] },
