@@ -5,6 +5,7 @@ export { createHostCheck, type HostRules, type Misdirected } from "./hosts.ts";
 export { PolicyError, parsePolicy } from "./policy.ts";
 export {
   anonymous,
+  isPod,
   may,
   mayRegister,
   type Principal,

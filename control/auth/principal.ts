@@ -58,6 +58,11 @@ export function may(principal: Principal, role: Role, namespace?: string): boole
   );
 }
 
+/** Whether a principal is one of pods, of which many may share its name. */
+export function isPod({ grants }: Principal): boolean {
+  return grants.some(({ role }) => role === "pod");
+}
+
 /** Whether a principal may register pods of a route, by its "namespace/name". */
 export function mayRegister({ grants }: Principal, route: string): boolean {
   const [namespace = "", name = ""] = route.split("/", 2);

@@ -1,8 +1,12 @@
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 import { addressProblem } from "../route/index.ts";
+import { shorten } from "../text/shorten.ts";
 
 /** Whether pods may register at an address; undefined where they may, else why not. */
 export type AddressCheck = (address: string) => { code: string; message: string } | undefined;
+
+/** Characters of an address that a message shows. */
+const maxShown = 64;
 
 /** Ranges that no pod is in unless the operator names a range inside of them. */
 const special: [name: string, net: string, bits: number][] = [
@@ -48,7 +52,11 @@ export function createAddressCheck(ranges: readonly AddressRange[]): AddressChec
 
   return (address) => {
     const problem = endpointProblem(address);
-    if (problem) return { code: "bad-endpoint", message: `address "${address}" ${problem}` };
+    if (problem)
+      return {
+        code: "bad-endpoint",
+        message: `address "${shorten(address, maxShown)}" ${problem}`,
+      };
     const ip = hostOf(address);
     const kind = refused.find(({ holds }) => holds(ip));
     const inside = allowed.filter(({ holds }) => holds(ip));

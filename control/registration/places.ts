@@ -1,5 +1,6 @@
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import { routeName } from "../route/index.ts";
+import { shorten } from "../text/shorten.ts";
 import { refused } from "./refusal.ts";
 
 /** Where pods may register, by the documents as they are stored. */
@@ -17,6 +18,9 @@ export interface Places {
 
 /** "namespace/name/variant", which is also the name of the variant's cluster. */
 export const keyOf = (route: string, variant: string) => `${route}/${variant}`;
+
+/** Characters of a name that a message shows. */
+const maxShown = 63;
 
 export function createPlaces(): Places {
   let names = new Set<string>();
@@ -47,7 +51,7 @@ export function createPlaces(): Places {
           "unknown-variant",
           "unknown",
           "variant",
-          `route ${route} has no variant "${variant}"`,
+          `route ${route} has no variant "${shorten(variant, maxShown)}"`,
         );
       if (!takesPods)
         throw refused(

@@ -9,6 +9,7 @@ import { createRecovery } from "./recovery.ts";
 import { refused } from "./refusal.ts";
 import { type Asked, readAsked } from "./request.ts";
 import { createRoom } from "./room.ts";
+import { runBefore } from "./run-before.ts";
 
 /** A pod that takes requests. */
 interface ReadyPod {
@@ -88,7 +89,11 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
   let wasTold = false;
   let sweptMs = monotonicMs();
 
+  /** Pods that take requests, by variant; made again after a change. */
+  let readyByKey: Map<string, ReadyPod[]> | undefined;
+
   const changed = () => {
+    readyByKey = undefined;
     for (const listener of listeners) listener();
   };
   const named = ({ address, route, variant }: Entry) =>
@@ -103,6 +108,19 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
   function drop(entry: Entry): void {
     entries.delete(entry.address);
     room.drop(entry);
+  }
+
+  function allReady(): Map<string, ReadyPod[]> {
+    const all = new Map<string, ReadyPod[]>();
+    for (const { route, variant, address, capacity, state } of entries.values()) {
+      if (state !== "ready") continue;
+      const key = keyOf(route, variant);
+      const pods = all.get(key) ?? [];
+      pods.push({ address, capacity });
+      all.set(key, pods);
+    }
+    for (const pods of all.values()) pods.sort((a, b) => (a.address < b.address ? -1 : 1));
+    return all;
   }
 
   function found({ route, address, instance }: PodName): Entry | undefined {
@@ -124,29 +142,6 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
     );
   }
 
-  /** The run before at the address of one that registers; undefined where there is none. @throws RefusedError */
-  function before(
-    next: Pick<Entry, "address" | "instance" | "principal" | "route" | "variant">,
-  ): Entry | undefined {
-    const entry = entries.get(next.address);
-    if (entry === undefined) return undefined;
-    const refuse = (code: string, why: string): never => {
-      throw refused(code, "conflict", "address", `address ${next.address} ${why}`);
-    };
-    if (entry.earlier.includes(next.instance))
-      refuse("pod-replaced", "was registered by another run of the pod after this one");
-    if (entry.instance === next.instance && isSamePod(entry, next)) {
-      if (entry.state === "left") refuse("pod-left", "was deregistered by this run of the pod");
-      return entry;
-    }
-    if (entry.state !== "left" && !isSamePod(entry, next))
-      refuse(
-        "address-taken",
-        "is registered for another variant, route or caller until its lease ends",
-      );
-    return entry;
-  }
-
   return {
     follow(routes) {
       places.follow(routes);
@@ -166,7 +161,7 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
       places.check(route, variant, pod.address);
       const nowMs = monotonicMs();
       const next = { route, variant, principal, ...pod };
-      const last = before(next);
+      const last = runBefore(entries.get(pod.address), next);
       const isRenewal = last?.instance === pod.instance && isSamePod(last, next);
       if (!isRenewal) room.take(next, last);
       const entry: Entry = {
@@ -221,13 +216,10 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
         .filter((entry) => entry.route === route && entry.state !== "left")
         .sort((a, b) => (keyOf(a.variant, a.address) < keyOf(b.variant, b.address) ? -1 : 1)),
     ready(route, variant) {
-      if (!recovery.knows(keyOf(route, variant))) return undefined;
-      return [...entries.values()]
-        .filter(
-          (each) => each.route === route && each.variant === variant && each.state === "ready",
-        )
-        .map(({ address, capacity }) => ({ address, capacity }))
-        .sort((a, b) => (a.address < b.address ? -1 : 1));
+      const key = keyOf(route, variant);
+      if (!recovery.knows(key)) return undefined;
+      readyByKey ??= allReady();
+      return readyByKey.get(key) ?? [];
     },
     sweep() {
       const nowMs = monotonicMs();

@@ -23,11 +23,13 @@ export async function startRegistering(
   server: string,
   name: string,
   flags: readonly string[] = [],
+  lease = "3s",
 ): Promise<RegisteringPod> {
   const [port = 0] = await freePorts(1);
   const address = `127.0.0.1:${port}`;
   const command = [main, "register", "--route", "chat", "--variant", "stable"];
-  command.push("--address", address, "--health", `http://${address}/health`, "--lease", "3s");
+  command.push("--address", address, "--health", `http://${address}/health`);
+  command.push("--lease", lease);
   command.push("--server", server, ...flags);
   command.push("--", process.execPath, "test/e2e/streaming-pod.js", String(port), name);
   // A group of its own, so that one signal ends the command and the pod together.

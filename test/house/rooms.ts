@@ -48,7 +48,7 @@ const control: Record<string, Room> = {
   loads: { is: "how busy the pods of a route are", imports: ["text", "route"] },
   registration: {
     is: "the pods that register themselves: leases, refusals, and what replicas tell each other",
-    imports: ["route"],
+    imports: ["text", "route"],
   },
   peers: {
     is: "the exchange between replicas of the control service",

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRate } from "../../api/index.ts";
-import { anonymous, type Principal } from "../../auth/index.ts";
+import { anonymous, isPod, may, type Principal } from "../../auth/index.ts";
 
 /** Calls a second that are taken of one caller; twice as many at once. */
 const perSecond = {
@@ -25,7 +25,7 @@ export function createRates(
     reports: createRate(perSecond.reports, monotonicMs),
   };
   return (req, res, caller) => {
-    const isShared = caller.grants.some(({ role }) => role === "proxy" || role === "pod");
+    const isShared = may(caller, "proxy") || isPod(caller);
     const kind = !isShared ? "people" : req.url === reportPath ? "reports" : "shared";
     const key = caller === anonymous ? `${req.socket.remoteAddress}` : caller.name;
     if (rates[kind].admits(key)) return false;

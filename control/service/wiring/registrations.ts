@@ -31,15 +31,23 @@ export function openRegistrations(
 
 /** Changes that come within this time are sent to the proxies together. */
 const gatherMs = 50;
+/** Pods that come and go without end take one part in so many of the service's time. */
+const restParts = 10;
 
 /** Calls back once for all changes of the pods within a moment. @returns what ends it */
 export function onPodsChanged({ onChange }: Registry, work: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;
+  let tookMs = 0;
   onChange(() => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      work();
-    }, gatherMs);
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        const startedMs = performance.now();
+        work();
+        tookMs = performance.now() - startedMs;
+      },
+      Math.max(gatherMs, restParts * tookMs),
+    );
   });
   return () => clearTimeout(timer);
 }
