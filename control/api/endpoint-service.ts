@@ -9,7 +9,7 @@ import {
   type EndpointService,
 } from "../gen/weir/v1/endpoint_pb.ts";
 import { ProblemsSchema } from "../gen/weir/v1/service_pb.ts";
-import { type Entry, RefusedError, type Registry } from "../registration/index.ts";
+import { type Caller, type Entry, RefusedError, type Registry } from "../registration/index.ts";
 import { resolveName } from "../route/index.ts";
 import { permissionDenied, principal } from "./access.ts";
 import { notFound } from "./errors.ts";
@@ -37,9 +37,9 @@ export function createEndpointService({
   }
 
   /** Who registered a pod may change it, and so may an admin. */
-  function ownerIn(route: string): (owner: string) => boolean {
+  function callerIn(route: string): Caller {
     const who = principal();
-    return (owner) => owner === who.name || may(who, "admin", namespaceOf(route));
+    return { name: who.name, isAdmin: may(who, "admin", namespaceOf(route)) };
   }
 
   const named = (
@@ -74,7 +74,7 @@ export function createEndpointService({
     drainEndpoint: (request) =>
       answered(() => {
         const route = routeFor(request.route);
-        const { pod, waitMs } = registry.drain(named(request, route), ownerIn(route));
+        const { pod, waitMs } = registry.drain(named(request, route), callerIn(route));
         return {
           endpoint: shown(pod),
           ...(waitMs > 0 ? { effectiveAfter: duration(waitMs) } : {}),
@@ -83,7 +83,7 @@ export function createEndpointService({
     deregisterEndpoint: (request) =>
       answered(() => {
         const route = routeFor(request.route);
-        registry.deregister(named(request, route), ownerIn(route));
+        registry.deregister(named(request, route), callerIn(route));
         return {};
       }),
     listEndpoints({ name: word }) {

@@ -27,9 +27,9 @@ export interface Registry {
   /** Registers a pod or renews its lease. @throws RefusedError */
   register(route: string, variant: string, asked: Asked, principal: string): Entry;
   /** Sends a pod no new requests. @throws RefusedError */
-  drain(pod: PodName, isOwner: (principal: string) => boolean): { pod: Entry; waitMs: number };
+  drain(pod: PodName, caller: Caller): { pod: Entry; waitMs: number };
   /** Removes a pod. It does nothing where there is none. @throws RefusedError */
-  deregister(pod: PodName, isOwner: (principal: string) => boolean): void;
+  deregister(pod: PodName, caller: Caller): void;
   /** Pods of a route that are there, by variant and address. */
   list(route: string): Entry[];
   /** Pods of a variant that take requests; undefined while they are not known yet. */
@@ -47,6 +47,13 @@ export interface Registry {
   /** Calls back when the pods that proxies should have may have changed. */
   onChange(listener: () => void): void;
   counts: Counts;
+}
+
+/** Who drains or removes a pod. */
+export interface Caller {
+  name: string;
+  /** May also change pods of others. */
+  isAdmin: boolean;
 }
 
 /** Names a pod; without an instance, whichever is at the address. */
@@ -132,8 +139,8 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
     return isIt ? entry : undefined;
   }
 
-  function own(entry: Entry, isOwner: (principal: string) => boolean): void {
-    if (isOwner(entry.principal)) return;
+  function own(entry: Entry, { name, isAdmin }: Caller): void {
+    if (isAdmin || entry.principal === name) return;
     throw refused(
       "address-taken",
       "conflict",
@@ -183,7 +190,7 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
       if (!isRenewal || last.capacity !== entry.capacity) changed();
       return entry;
     },
-    drain(name, isOwner) {
+    drain(name, caller) {
       const entry = found(name);
       if (entry === undefined)
         throw refused(
@@ -192,23 +199,23 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
           "address",
           `no such pod is registered at ${name.address} for route ${name.route}`,
         );
-      own(entry, isOwner);
+      own(entry, caller);
       const waitMs = recovery.waitMs(keyOf(entry.route, entry.variant));
       if (entry.state === "draining") return { pod: entry, waitMs };
       const draining: Entry = { ...entry, state: "draining" };
       put(draining);
       counts.event("drain");
-      log(`${named(entry)} drains`, "pod-drains");
+      log(`${named(entry)} drains, as ${caller.name} says`, "pod-drains");
       changed();
       return { pod: draining, waitMs };
     },
-    deregister(name, isOwner) {
+    deregister(name, caller) {
       const entry = found(name);
       if (entry === undefined) return;
-      own(entry, isOwner);
+      own(entry, caller);
       put({ ...entry, state: "left", endsAtMs: monotonicMs() + leftMs });
       counts.event("leave");
-      log(`${named(entry)} left`, "pod-left");
+      log(`${named(entry)} left, as ${caller.name} says`, "pod-left");
       changed();
     },
     list: (route) =>

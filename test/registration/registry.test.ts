@@ -5,7 +5,7 @@ import { createWorld, openRoute, stateOf, type World } from "./registered.ts";
 const one = "10.0.0.1:8000";
 const two = "10.0.0.2:8000";
 const pod = (address: string, instance = "") => ({ route: "inference/chat", address, instance });
-const anyone = () => true;
+const anyone = { name: "pods", isAdmin: false };
 
 /** The code of a refusal. */
 function codeOf(work: () => unknown): string {
@@ -87,10 +87,14 @@ describe("a pod that drains", () => {
     world.join(one, { instance: "a" });
     expect(codeOf(() => world.registry.drain(pod(one, "b"), anyone))).toBe("pod-unknown");
   });
-  it("is refused to others", () => {
+  it("is refused to others, and not to an admin", () => {
     world.join(one);
-    expect(codeOf(() => world.registry.drain(pod(one), () => false))).toBe("address-taken");
-    expect(codeOf(() => world.registry.deregister(pod(one), () => false))).toBe("address-taken");
+    expect(codeOf(() => world.registry.drain(pod(one), { name: "others", isAdmin: false }))).toBe(
+      "address-taken",
+    );
+    expect(
+      codeOf(() => world.registry.deregister(pod(one), { name: "others", isAdmin: false })),
+    ).toBe("address-taken");
   });
 });
 

@@ -5,7 +5,7 @@ import { createWorld, openRoute, stateOf, type World } from "./registered.ts";
 const one = "10.0.0.1:8000";
 const two = "10.0.0.2:8000";
 const pod = (address: string, instance = "") => ({ route: "inference/chat", address, instance });
-const anyone = () => true;
+const anyone = { name: "pods", isAdmin: false };
 
 /** Two services that have run for a while, and what each tells the other when `tell` is called. */
 function pair() {

@@ -1,10 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { sha256Hex } from "../../control/auth/index.ts";
+import { OverloadSchema } from "../../control/gen/weir/v1/route_pb.ts";
 import { ProblemsSchema } from "../../control/gen/weir/v1/service_pb.ts";
+import { startPod } from "../../control/pods/index.ts";
 import type { ControlServer } from "../../control/service/wiring/server.ts";
 import { clientsOf } from "../api/clients.ts";
 import { refusal, startQuietServer, urlOf } from "../api/control-server.ts";
@@ -92,8 +95,8 @@ describe("a pod that calls", () => {
     const of = `${one} of inference/chat, variant stable`;
     expect(log).toEqual([
       `pod-joined: ${of} registered by chat-pods`,
-      `pod-drains: ${of} drains`,
-      `pod-left: ${of} left`,
+      `pod-drains: ${of} drains, as chat-pods says`,
+      `pod-left: ${of} left, as chat-pods says`,
     ]);
     const { entries } = await as("admin").audit.listAudit({ name: "chat" });
     expect(entries.map(({ action }) => action)).toEqual(["apply"]);
@@ -207,4 +210,30 @@ describe("a refusal has the code", () => {
     const call = as("chat-pods").endpoints.drainEndpoint(pod({ address: "10.0.0.9:1" }));
     expect(await refusedAs(call)).toEqual(["NotFound", "pod-unknown"]);
   });
+});
+
+it("pods that register are asked for their load as those are that a document lists", async () => {
+  const busy = await startPod("stable", "127.0.0.1", 0);
+  onTestFinished(() => busy.close());
+  const asking = await startQuietServer({
+    podMetrics: true,
+    endpointRanges: [{ net: "127.0.0.0", bits: 8 }],
+  });
+  onTestFinished(() => asking.close());
+  const route = openRoute();
+  const limit = route.spec?.rateLimit;
+  if (limit) limit.overload = create(OverloadSchema, {});
+  const clients = clientsOf(urlOf(asking));
+  await clients.routes.applyRoute({ route });
+  await clients.endpoints.registerEndpoint(pod({ address: `127.0.0.1:${busy.port}` }));
+  const { pods, read } = await clients.signals.listPods({ name: "chat" });
+  expect([read, pods.map(({ problem, state }) => [problem, state])]).toEqual([
+    true,
+    [["", "ready"]],
+  ]);
+  const saturation = async () =>
+    (await (await fetch(`${urlOf(asking)}/metrics`)).text()).match(/^weir_saturation\{.*\}/m)?.[0];
+  await expect
+    .poll(saturation, { timeout: 20_000 })
+    .toBe('weir_saturation{route="inference/chat",source="metrics",variant="stable"}');
 });

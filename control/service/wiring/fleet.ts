@@ -1,7 +1,8 @@
 import type { createGate } from "../../auth/index.ts";
+import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import type { Metrics } from "../../metrics/index.ts";
 import { createFilterCode, createHold, createPublisher } from "../../publish/index.ts";
-import type { Registry } from "../../registration/index.ts";
+import { type Registry, withPods } from "../../registration/index.ts";
 import type { Store } from "../../store/index.ts";
 import { sparse } from "../../telemetry/index.ts";
 import {
@@ -69,6 +70,9 @@ export function openFleet(
   // Told at start rather than at the first publication: without it nothing works.
   code("weir");
   let report = options.listen;
+  let stored: readonly RouteState[] = [];
+  /** Pods that register are asked for their load as those are that a document lists. */
+  const followPods = () => reports.follow(stored.map((state) => withPods(state, registry)));
   const publisher = createPublisher({
     store,
     fleet,
@@ -84,13 +88,17 @@ export function openFleet(
     registered: registry.ready,
     onRoutes(routes) {
       registry.follow(routes);
-      reports.follow(routes);
+      stored = routes;
+      followPods();
     },
     mayQuote: (scope, route) => scope.every((namespace) => sees(namespace, route)),
     onStored: hold.stored,
     log,
   });
-  const stopFollowing = onPodsChanged(registry, publisher.refresh);
+  const stopFollowing = onPodsChanged(registry, () => {
+    publisher.refresh();
+    followPods();
+  });
   return {
     fleet,
     xds,

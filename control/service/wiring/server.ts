@@ -78,7 +78,15 @@ async function start(
     mesh: () => controller?.filters,
     spoken: reports.namespaces,
   };
-  const rollouts = openRollouts(options, { store, replicas, served, scoped, sources, sees });
+  const rollouts = openRollouts(options, {
+    store,
+    replicas,
+    served,
+    scoped,
+    sources,
+    registry,
+    sees,
+  });
 
   const stop = new AbortController();
   const ports = openPorts(options, {
