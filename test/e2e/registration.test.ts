@@ -1,8 +1,12 @@
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from "vitest";
+import { stringify } from "yaml";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { type GatewayClient, gatewayClient } from "./gateway-client.ts";
 import { openDocument, type RegisteringPod, startRegistering } from "./registering.ts";
-import { weir } from "./weir-up.ts";
+import { weir, weirUp } from "./weir-up.ts";
 
 const soon = { timeout: 30_000, interval: 50 };
 
@@ -131,4 +135,21 @@ it("a command that fails is deregistered, and its failure is that of weir regist
   ]);
   expect([code, stderr]).toEqual([1, expect.stringContaining("ended with status 3")]);
   expect(await listed()).toEqual([]);
+});
+
+it("weir up lets pods of its own machine register, and says what it needs of a route without endpoints", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "weir-up-registered-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "route.yaml");
+  writeFileSync(file, stringify(openDocument()));
+  await expect(weirUp(["--route", file], {}, 0)).rejects.toThrow(
+    "variant stable has no endpoints: give addresses with --pods, or --no-pods where its pods register themselves",
+  );
+  const up = await weirUp(["--route", file, "--no-pods"], {}, 0);
+  onTestFinished(up.stop);
+  pods.push(await startRegistering(up.server, "mine"));
+  const asking = gatewayClient(up.gateway);
+  onTestFinished(asking.close);
+  const who = async () => (await asking.get("/v1/models")).headers["x-pod"];
+  await expect.poll(who, soon).toBe("mine");
 });
