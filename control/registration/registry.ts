@@ -71,6 +71,8 @@ const stoodStillMs = 1_000;
 const lostMs = 60_000;
 /** What has left is remembered this long, so that no older news of it counts. */
 const leftMs = 10_000;
+/** Lost replicas that are remembered: one that is restarted has another name. */
+const maxUnheard = 64;
 /** Earlier runs that are remembered of an address. */
 const maxEarlier = 8;
 
@@ -95,6 +97,8 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
   /** Another replica told of all pods. */
   let wasTold = false;
   let sweptMs = monotonicMs();
+  /** Replicas that are not heard now. */
+  const unheard = new Set<string>();
 
   /** Pods that take requests, by variant; made again after a change. */
   let readyByKey: Map<string, ReadyPod[]> | undefined;
@@ -249,6 +253,11 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
     isComplete: () => begun && recovery.isOver(),
     take(told, replica, isComplete) {
       const nowMs = monotonicMs();
+      // It tells all that it has: what left there in the meantime needs no more than a lease.
+      if (unheard.delete(replica))
+        for (const entry of entries.values())
+          if (entry.via === replica)
+            entry.endsAtMs = Math.min(entry.endsAtMs, nowMs + entry.leaseMs);
       let differs = isComplete && !recovery.isOver();
       for (const each of told) {
         const theirs = fromPeer(each, replica, nowMs);
@@ -270,6 +279,8 @@ export function createRegistry({ checkAddress, monotonicMs, log }: RegistryOptio
       if (differs) changed();
     },
     lost(replica) {
+      unheard.add(replica);
+      for (const oldest of unheard) if (unheard.size > maxUnheard) unheard.delete(oldest);
       const untilMs = monotonicMs() + lostMs;
       for (const entry of entries.values())
         if (entry.via === replica) entry.endsAtMs = Math.max(entry.endsAtMs, untilMs);

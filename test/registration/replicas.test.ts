@@ -133,6 +133,24 @@ describe("a replica that is not heard any more", () => {
   });
 });
 
+it("a replica that is heard again does not bring back what left there meanwhile", () => {
+  const { a, b, tell } = pair();
+  a.join(one);
+  a.join(two);
+  tell();
+  b.registry.lost("a");
+  a.registry.deregister(pod(one), anyone);
+  a.pass(15_000);
+  a.join(two, { instance: "b" });
+  b.pass(15_000);
+  b.registry.take(a.registry.open().take(), "a", true);
+  b.pass(9_750);
+  expect(b.ready()).toEqual([one, two]);
+  b.registry.take(a.registry.open().take(), "a", true);
+  b.pass(250);
+  expect(b.ready()).not.toContain(one);
+});
+
 describe("a service that starts on routes that pods registered for", () => {
   const start = () => createWorld([openRoute({ stable: 100, canary: 0 })]);
 
