@@ -67,6 +67,8 @@ export interface ApiContext {
   sources: Sources;
   /** The pods that registered themselves. */
   registry: Registry;
+  /** Tells the registry of the routes as they are stored now. */
+  followRoutes(): Promise<void>;
   /** A clock that nobody sets. */
   monotonicMs(): number;
   /** How busy pods are: what a report is answered with, and what proxies see. */

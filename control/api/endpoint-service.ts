@@ -17,12 +17,15 @@ import { notFound } from "./errors.ts";
 /** What the pods' own calls work on. */
 export interface EndpointContext {
   registry: Registry;
+  /** Tells the registry of the routes as they are stored now. */
+  followRoutes(): Promise<void>;
   monotonicMs(): number;
 }
 
 /** Lets pods register themselves, each for the routes that its caller may register pods of. */
 export function createEndpointService({
   registry,
+  followRoutes,
   monotonicMs,
 }: EndpointContext): ServiceImpl<typeof EndpointService> {
   /** The route that a pod's call is about. @throws ConnectError where the caller may not register pods of it */
@@ -30,6 +33,8 @@ export function createEndpointService({
     const who = principal();
     const mine = [...registry.routes()].filter((name) => mayRegister(who, name));
     const name = resolveName(word, mine);
+    // A name alone may be that of a route to come in one of the caller's namespaces.
+    if (!word.includes("/") && !mine.includes(name)) throw notFound(name);
     // Whether there is such a route is told to those alone who may register pods of it.
     if (!mayRegister(who, name)) throw permissionDenied(who, "pod", namespaceOf(name));
     if (!mine.includes(name)) throw notFound(name);
@@ -53,13 +58,26 @@ export function createEndpointService({
   const shown = (entry: Entry) => endpointOf(entry, monotonicMs());
 
   /** Runs a pod's call, and turns refusals into errors that name their code. */
-  function answered<T>(work: () => T): T {
+  async function answered<T>(work: () => T): Promise<T> {
     try {
-      return work();
+      return await upToDate(work);
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error;
       registry.counts.event("refuse");
       throw refusedError(error);
+    }
+  }
+
+  /** What a document says that was stored a moment ago counts. */
+  async function upToDate<T>(work: () => T): Promise<T> {
+    try {
+      return work();
+    } catch (error) {
+      const { code } = error as ConnectError | RefusedError;
+      if (code !== Code.NotFound && code !== "unknown-variant" && code !== "not-registering")
+        throw error;
+      await followRoutes();
+      return work();
     }
   }
 
@@ -86,15 +104,16 @@ export function createEndpointService({
         registry.deregister(named(request, route), callerIn(route));
         return {};
       }),
-    listEndpoints({ name: word }) {
-      const who = principal();
-      const sees = (name: string) => may(who, "viewer", namespaceOf(name));
-      const known = [...registry.routes()].filter(sees);
-      const name = resolveName(word, known);
-      if (!sees(name)) throw permissionDenied(who, "viewer", namespaceOf(name));
-      if (!known.includes(name)) throw notFound(name);
-      return { endpoints: registry.list(name).map(shown) };
-    },
+    listEndpoints: ({ name: word }) =>
+      upToDate(() => {
+        const who = principal();
+        const sees = (name: string) => may(who, "viewer", namespaceOf(name));
+        const known = [...registry.routes()].filter(sees);
+        const name = resolveName(word, known);
+        if (!sees(name)) throw permissionDenied(who, "viewer", namespaceOf(name));
+        if (!known.includes(name)) throw notFound(name);
+        return { endpoints: registry.list(name).map(shown) };
+      }),
   };
 }
 

@@ -101,6 +101,16 @@ describe("a pod that calls", () => {
     const { entries } = await as("admin").audit.listAudit({ name: "chat" });
     expect(entries.map(({ action }) => action)).toEqual(["apply"]);
   });
+  it("may do so as soon as its document is stored", async () => {
+    const { endpoints, routes } = as("admin");
+    for (let i = 0; i < 5; i++) {
+      await routes.applyRoute({ route: openRoute({ stable: 100 }, `new-${i}`) });
+      const address = `10.0.1.${i}:8000`;
+      expect((await endpoints.listEndpoints({ name: `new-${i}` })).endpoints).toEqual([]);
+      await endpoints.registerEndpoint(pod({ route: `inference/new-${i}`, address }));
+      await routes.deleteRoute({ name: `inference/new-${i}` });
+    }
+  });
   it("is counted", async () => {
     const { endpoints } = as("chat-pods");
     await endpoints.registerEndpoint(pod({ instance: "b" }));
@@ -174,6 +184,8 @@ describe("who may register where", () => {
     const { endpoints } = as("other-pods");
     const calls = [
       endpoints.registerEndpoint(pod({ route: "inference/nowhere" })),
+      endpoints.registerEndpoint(pod({ route: "nowhere" })),
+      as("chat-pods").endpoints.registerEndpoint(pod({ route: "search" })),
       as("viewer").endpoints.listEndpoints({ name: "inference/nowhere" }),
     ];
     for (const call of calls) expect(await refusedAs(call)).toEqual(["NotFound", undefined]);

@@ -101,6 +101,7 @@ async function start(
       replica,
       relay,
       registry,
+      followRoutes: async () => registry.follow((await store.list()).routes),
       monotonicMs: options.monotonicMs ?? (() => performance.now()),
       onReport: reports.take,
       loads: reports.loads,
