@@ -20,6 +20,7 @@ export function principal(): Principal {
 /** The role that a method requires, by how it is called. Methods that are not listed here require admin. */
 export function roleFor(method: string): Role {
   if (method === "Report") return "proxy";
+  if (/^(Register|Drain|Deregister)Endpoint$/.test(method)) return "pod";
   if (/^(Get|List|Watch|Follow|Render|Plan)/.test(method)) return "viewer";
   if (method === "ShiftWeights" || /Rollout$/.test(method) || method === "PinTenant")
     return "operator";

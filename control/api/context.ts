@@ -4,6 +4,7 @@ import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
 import type { KnownLoads } from "../loads/index.ts";
 import type { Peers, Refused, Relay } from "../peers/index.ts";
+import type { Registry } from "../registration/index.ts";
 import type { Lease, Ledger } from "../report/index.ts";
 import type { Engine, Sources } from "../rollout/index.ts";
 import type { SignalHistory } from "../signals/index.ts";
@@ -65,6 +66,12 @@ export interface ApiContext {
   rollouts: Pick<Engine, "progress" | "walking" | "onProgress">;
   /** What rollouts may ask besides the proxies' reports. */
   sources: Sources;
+  /** The pods that registered themselves. */
+  registry: Registry;
+  /** Tells the registry of the routes as they are stored now. */
+  followRoutes(): Promise<void>;
+  /** A clock that nobody sets. */
+  monotonicMs(): number;
   /** How busy pods are: what a report is answered with, and what proxies see. */
   loads: Pick<KnownLoads, "of" | "pods" | "observed">;
   /** Manifests for a route. */

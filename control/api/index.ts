@@ -1,10 +1,12 @@
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { EndpointService } from "../gen/weir/v1/endpoint_pb.ts";
 import { PeerService } from "../gen/weir/v1/peer_pb.ts";
 import { ReportService } from "../gen/weir/v1/report_pb.ts";
 import { RolloutService } from "../gen/weir/v1/rollout_pb.ts";
 import { AuditService, FleetService, RouteService } from "../gen/weir/v1/service_pb.ts";
 import { SignalService } from "../gen/weir/v1/signals_pb.ts";
 import type { ApiContext } from "./context.ts";
+import { createEndpointService } from "./endpoint-service.ts";
 import { toConnectError } from "./errors.ts";
 import { createAuditService, createFleetService } from "./fleet-service.ts";
 import { createPeerService } from "./peer-service.ts";
@@ -56,6 +58,7 @@ export function createApi(context: ApiContext): (router: ConnectRouter) => void 
     router.service(AuditService, createAuditService(context));
     router.service(ReportService, createReportService(context));
     router.service(PeerService, createPeerService(context));
+    router.service(EndpointService, createEndpointService(context));
     router.service(SignalService, createSignalService(context));
   };
 }

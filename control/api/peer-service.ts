@@ -19,7 +19,7 @@ import type { ApiContext } from "./context.ts";
 /** What other replicas are told of. */
 export type PeerContext = Pick<
   ApiContext,
-  "fleet" | "published" | "rollouts" | "relay" | "replica"
+  "fleet" | "published" | "registry" | "rollouts" | "relay" | "replica"
 >;
 
 /** Changes are collected for this long before they are sent. */
@@ -35,6 +35,7 @@ export function createPeerService(context: PeerContext): ServiceImpl<typeof Peer
       if (!may(who, "viewer", "*")) throw permissionDenied(who, "viewer", "*");
       const changes = createChanges(context);
       const outbox = context.relay.open();
+      const pods = context.registry.open();
       let sentMs = Number.NEGATIVE_INFINITY;
       try {
         while (!signal.aborted) {
@@ -42,6 +43,8 @@ export function createPeerService(context: PeerContext): ServiceImpl<typeof Peer
             replica: context.replica,
             ...changes(),
             ...outbox.take(),
+            endpoints: pods.take(),
+            endpointsKnown: context.registry.isComplete(),
           });
           if (!isEmpty(update) || performance.now() - sentMs >= heartbeatMs) {
             sentMs = performance.now();
@@ -51,6 +54,7 @@ export function createPeerService(context: PeerContext): ServiceImpl<typeof Peer
         }
       } finally {
         outbox.close();
+        pods.close();
       }
     },
   };
@@ -110,13 +114,15 @@ function lagMessage(node: string, lag: Lag) {
   return { lag: { node, reason, refused, refusedBefore }, brief, concerns: [...concerns] };
 }
 
-function isEmpty({ proxies, gone, editions, reports, grants, rollouts }: FollowResponse): boolean {
-  return [proxies, gone, editions, reports, grants, rollouts].every(({ length }) => length === 0);
+function isEmpty(update: FollowResponse): boolean {
+  const { proxies, gone, editions, reports, grants, rollouts, endpoints } = update;
+  const all = [proxies, gone, editions, reports, grants, rollouts, endpoints];
+  return all.every(({ length }) => length === 0);
 }
 
 function* inPieces(update: FollowResponse) {
-  const { replica, proxies, gone, editions, reports, grants, rollouts } = update;
-  const longest = Math.max(proxies.length, reports.length, grants.length);
+  const { replica, proxies, gone, editions, reports, grants, rollouts, endpoints } = update;
+  const longest = Math.max(proxies.length, reports.length, grants.length, endpoints.length);
   const pieces = Math.max(1, Math.ceil(longest / maxInOne));
   for (let i = 0; i < pieces; i++) {
     const part = <T>(all: T[]) => all.slice(i * maxInOne, (i + 1) * maxInOne);
@@ -126,6 +132,9 @@ function* inPieces(update: FollowResponse) {
       proxies: part(proxies),
       reports: part(reports),
       grants: part(grants),
+      endpoints: part(endpoints),
+      // All of them have been told with the last piece.
+      endpointsKnown: update.endpointsKnown && i === pieces - 1,
     });
   }
 }

@@ -11,9 +11,9 @@ import { notFound } from "./errors.ts";
 
 /** What variants do, now and in the last minutes, and how busy their pods are. */
 export function createSignalService(
-  context: AppliedContext & Pick<ApiContext, "loads" | "store" | "signals">,
+  context: AppliedContext & Pick<ApiContext, "loads" | "registry" | "store" | "signals">,
 ): ServiceImpl<typeof SignalService> {
-  const { loads, store, signals } = context;
+  const { loads, registry, store, signals } = context;
   const podLoads = loads.pods;
   async function named(word: string): Promise<(RouteVariants & { state: RouteState })[]> {
     const routes = (await store.list()).routes.flatMap((state) =>
@@ -48,11 +48,18 @@ export function createSignalService(
           saturationPercent: permille / 10,
           proxies,
         }));
-      if (podLoads === undefined) return { read: false, observed };
+      const registered = registry
+        .list(route?.name ?? "")
+        .map(({ variant, address, state }) => ({ variant, endpoint: address, state }));
+      if (podLoads === undefined) {
+        const problem = "its metrics are not read";
+        return { read: false, pods: registered.map((pod) => ({ ...pod, problem })), observed };
+      }
       const overload = route?.state.route?.spec?.rateLimit?.overload;
-      const endpoints = (route?.state.route?.spec?.variants ?? []).flatMap(
+      const listed = (route?.state.route?.spec?.variants ?? []).flatMap(
         ({ name: variant, endpoints: each }) => each.map((endpoint) => ({ variant, endpoint })),
       );
+      const endpoints = [...listed, ...registered];
       // Who asks first waits for the pods, as long as they have to answer.
       await Promise.all(endpoints.map(({ endpoint }) => podLoads.asked(endpoint)));
       const pods = endpoints.map((pod) => {

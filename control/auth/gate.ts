@@ -84,7 +84,7 @@ export function createGate({ access, token, tls: files }: GateOptions): Gate {
     }),
     guarded: true,
     partial: grantsOf(policy).some(
-      ({ role, namespaces }) => role !== "proxy" && !namespaces.includes("*"),
+      ({ role, namespaces }) => role !== "proxy" && role !== "pod" && !namespaces.includes("*"),
     ),
     reports,
     peerToken: peer.token,

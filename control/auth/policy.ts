@@ -121,7 +121,7 @@ function issuer(item: unknown, at: string): IssuerRule {
   };
 }
 
-const grantFields = ["role", "namespaces", "nodes"];
+const grantFields = ["role", "namespaces", "nodes", "routes"];
 
 function grant(fields: Fields, at: string): Grant {
   const role = roles.find((each) => each === fields.role);
@@ -129,7 +129,7 @@ function grant(fields: Fields, at: string): Grant {
     throw new PolicyError(`${at}.role "${fields.role}" must be one of ${roles.join(", ")}`);
   const namespaces =
     fields.namespaces === undefined ? ["*"] : texts(fields.namespaces, `${at}.namespaces`);
-  return { role, namespaces, ...nodesOf(role, fields, at) };
+  return { role, namespaces, ...nodesOf(role, fields, at), ...routesOf(role, fields, at) };
 }
 
 function nodesOf(role: Role, fields: Fields, at: string): { nodes?: string[] } {
@@ -137,6 +137,12 @@ function nodesOf(role: Role, fields: Fields, at: string): { nodes?: string[] } {
     throw new PolicyError(`${at}.nodes is only allowed with the role proxy`);
   if (role !== "proxy") return {};
   return { nodes: fields.nodes === undefined ? ["*"] : texts(fields.nodes, `${at}.nodes`) };
+}
+
+function routesOf(role: Role, { routes }: Fields, at: string): { routes?: string[] } {
+  if (routes === undefined) return {};
+  if (role !== "pod") throw new PolicyError(`${at}.routes is only allowed with the role pod`);
+  return { routes: texts(routes, `${at}.routes`) };
 }
 
 function object(value: unknown, at: string, known: readonly string[]): Fields {

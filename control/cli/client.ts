@@ -7,6 +7,7 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { EndpointService } from "../gen/weir/v1/endpoint_pb.ts";
 import { RolloutService } from "../gen/weir/v1/rollout_pb.ts";
 import {
   AuditService,
@@ -36,6 +37,7 @@ export interface Clients {
   audit: Client<typeof AuditService>;
   rollouts: Client<typeof RolloutService>;
   signals: Client<typeof SignalService>;
+  endpoints: Client<typeof EndpointService>;
 }
 
 /** Timeout for looking up names that only improve an error message. */
@@ -70,6 +72,7 @@ export async function withServer<T>(
     audit: createClient(AuditService, transport),
     rollouts: createClient(RolloutService, transport),
     signals: createClient(SignalService, transport),
+    endpoints: createClient(EndpointService, transport),
   };
   try {
     return await work(clients);

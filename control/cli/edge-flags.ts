@@ -177,7 +177,8 @@ export function wholeNumber(text: string, min: number, max: number): number {
   return value;
 }
 
-function parseDuration(text: string): number {
+/** Reads a flag's duration as milliseconds. @throws InvalidArgumentError that shows the form */
+export function parseDuration(text: string): number {
   try {
     return durationMs(text);
   } catch (error) {

@@ -10,6 +10,7 @@ import { addGet } from "./commands/get.ts";
 import { addLoad } from "./commands/load.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addPods } from "./commands/pods.ts";
+import { addRegister } from "./commands/register.ts";
 import { addRender } from "./commands/render.ts";
 import { addRollout } from "./commands/rollout.ts";
 import { addSchema } from "./commands/schema.ts";
@@ -47,6 +48,7 @@ export function createProgram(version: string): Command {
     addStatus,
     addProxies,
     addPods,
+    addRegister,
     addAudit,
     addDelete,
     addLoad,

@@ -4,6 +4,13 @@ import type { Rule } from "./structural.ts";
 const sources = (list: string) =>
   `${list}.all(s, (!has(s.apiKey) || s.apiKey) && (!has(s.sourceIp) || s.sourceIp) && (!has(s.header) || !s.header.startsWith('x-weir-')))`;
 
+/** A variant whose pods plain Envoys get. */
+const forPlainEnvoys =
+  "(has(v.endpoints) && size(v.endpoints) > 0) || (has(v.register) && v.register)";
+
+/** Others answer for it as long as it has no pods. */
+const mayBeEmpty = "has(v.fallback) && size(v.fallback) > 0";
+
 /**
  * What must hold between the fields of a spec, as the API server checks it:
  * the rules of control/route/validate that CEL can say within its budget. By
@@ -17,14 +24,14 @@ export const specRules: Record<string, Rule[]> = {
       fieldPath: ".variants",
     },
     {
-      rule: "self.variants.all(v, has(v.endpoints) && size(v.endpoints) > 0) || self.variants.all(v, !has(v.endpoints) || size(v.endpoints) == 0)",
+      rule: `self.variants.all(v, ${forPlainEnvoys} || ${mayBeEmpty}) || self.variants.all(v, !(${forPlainEnvoys}))`,
       message:
-        "some variants have endpoints and others have none: set endpoints for all variants or for none",
+        "some variants have endpoints and others have none: set endpoints or register for all variants or for none, or their fallback",
       fieldPath: ".variants",
     },
     {
-      rule: "has(self.service) || self.variants.all(v, has(v.endpoints) && size(v.endpoints) > 0)",
-      message: "service is required when a variant has no endpoints",
+      rule: `has(self.service) || self.variants.all(v, ${forPlainEnvoys} || ${mayBeEmpty})`,
+      message: "service is required when a variant has no endpoints and no register",
       fieldPath: ".service",
     },
     {

@@ -1,5 +1,5 @@
 import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
-import { failsOver, isNamed } from "../route/index.ts";
+import { failsOver, isForPlainEnvoys, isNamed } from "../route/index.ts";
 import { type Cluster, readyPods } from "./cluster.ts";
 import type { Lint, Remark } from "./finding.ts";
 
@@ -94,8 +94,7 @@ export const podLints: readonly Lint[] = [
     id: "plain-envoy-cannot",
     severity: "warning",
     reason: "plain Envoys have neither the mesh's certificates nor its localities",
-    check: ({ spec }) =>
-      spec?.variants.some(({ endpoints }) => endpoints.length > 0) ? beyondPlainEnvoy(spec) : [],
+    check: ({ spec }) => (spec?.variants.some(isForPlainEnvoys) ? beyondPlainEnvoy(spec) : []),
   },
 ];
 
@@ -163,7 +162,9 @@ function podsOf(
   cluster: Cluster | undefined,
 ): number | undefined {
   if (cluster) return readyPods(route, variant, cluster);
-  const { endpoints } = variant;
-  // A name may stand for any number of pods.
-  return endpoints.length === 0 || endpoints.some(isNamed) ? undefined : endpoints.length;
+  const { endpoints, register } = variant;
+  // A name may stand for any number of pods, and others may register.
+  return endpoints.length === 0 || register || endpoints.some(isNamed)
+    ? undefined
+    : endpoints.length;
 }

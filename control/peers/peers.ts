@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import type { Transport } from "@connectrpc/connect";
+import type { PeerEndpoint } from "../gen/weir/v1/peer_pb.ts";
 import type { ReportRequest } from "../gen/weir/v1/report_pb.ts";
 import type { RolloutProgress } from "../gen/weir/v1/rollout_pb.ts";
 import type { Proxy } from "../gen/weir/v1/service_pb.ts";
@@ -44,6 +45,10 @@ export interface Peers {
   onRollout(listener: (name: string) => void): () => void;
   /** Calls back with every report that reached another replica. */
   onReport(listener: (report: ReportRequest) => void): () => void;
+  /** Calls back with pods that registered at another replica, and whether it knows all of them. */
+  onPods(listener: (pods: readonly PeerEndpoint[], replica: string, all: boolean) => void): void;
+  /** Calls back when another replica is not heard any more. */
+  onLost(listener: (replica: string) => void): void;
   /** Calls back after something changed. */
   onChange(listener: () => void): () => void;
   close(): void;
@@ -71,6 +76,8 @@ export function createPeers(options: PeersOptions): Peers {
   const listeners = new Set<() => void>();
   const rolloutListeners = new Set<(name: string) => void>();
   const reportListeners = new Set<(report: ReportRequest) => void>();
+  const podListeners: Parameters<Peers["onPods"]>[0][] = [];
+  const lostListeners: Parameters<Peers["onLost"]>[0][] = [];
   const nowMs = () => performance.now();
   const peers = () => [...followed.values()].flatMap(({ peer }) => peer ?? []);
   const answering = () => peers().filter((peer) => peer.answers());
@@ -102,6 +109,8 @@ export function createPeers(options: PeersOptions): Peers {
         if (update.reports.length > 0) lastUpdateMs = nowMs();
         for (const report of update.reports)
           for (const listener of reportListeners) listener(report);
+        for (const listener of podListeners)
+          listener(update.endpoints, update.replica, update.endpointsKnown);
         for (const each of update.rollouts)
           for (const listener of rolloutListeners) listener(routeName(each.state?.rollout));
         for (const { node, leases, loads } of update.grants)
@@ -110,7 +119,10 @@ export function createPeers(options: PeersOptions): Peers {
         return true;
       },
       lost(why) {
-        if (peer.answers()) log(`lost replica ${peer.name()} at ${key}: ${why}`, "peer-lost");
+        if (peer.answers()) {
+          log(`lost replica ${peer.name()} at ${key}: ${why}`, "peer-lost");
+          for (const listener of lostListeners) listener(peer.name());
+        }
         peer.lost(nowMs());
         changed();
       },
@@ -164,6 +176,8 @@ export function createPeers(options: PeersOptions): Peers {
       reportListeners.add(listener);
       return () => reportListeners.delete(listener);
     },
+    onPods: (listener) => void podListeners.push(listener),
+    onLost: (listener) => void lostListeners.push(listener),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

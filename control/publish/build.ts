@@ -23,6 +23,8 @@ export interface BuilderOptions {
   report(): ResourceOptions["report"];
   /** How reports of a scope prove what they are. */
   reportAccess?(scope: readonly string[]): NonNullable<ResourceOptions["reportAccess"]>;
+  /** Pods that registered themselves; absent: none does. */
+  registered?: ResourceOptions["registered"];
   gateway: ResourceOptions["gateway"];
   edge?: ResourceOptions["edge"];
   /** Where the proxies get a module from. */
@@ -53,6 +55,7 @@ export function createBuilder(options: BuilderOptions): Build {
     const resources = buildResources(visible, {
       gateway: options.gateway,
       edge: options.edge,
+      registered: options.registered,
       report,
       weir: filter(headerModule(visible)),
       fallback: options.code("weir"),

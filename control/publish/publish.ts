@@ -6,8 +6,10 @@ import { errorText } from "../text/error-text.ts";
 import {
   type Fleet,
   type Refusal,
+  registeredResources,
   resourceTypes,
   type Snapshot,
+  withEndpoints,
   withoutRemovals,
   type XdsServer,
 } from "../xds/index.ts";
@@ -55,6 +57,8 @@ export interface PublisherOptions extends BuilderOptions {
 export interface Publisher {
   /** Reads the store and sends what changed, in each scope to one proxy first. */
   publish(): Promise<void>;
+  /** Sends the pods that registered themselves as they are now, without a try: no document has changed. */
+  refresh(): void;
   /** What is sent to proxies with these namespaces; undefined before anything was. */
   published(scope: readonly string[]): Published | undefined;
   /** Publishes after each event until they end. */
@@ -82,7 +86,7 @@ const maxIdleScopes = 100;
 export function createPublisher(options: PublisherOptions): Publisher {
   const { store, xds, fleet, log } = options;
   const { removalMs = usualRemovalMs, silentMs = usualSilentMs } = options;
-  const { mayQuote = () => true } = options;
+  const { mayQuote = () => true, registered = () => [] } = options;
   const build = createBuilder(options);
   const scopes = new Map<string, Scope>();
   let newest: Stored | undefined;
@@ -112,7 +116,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   /** Takes away what was kept only until no proxy named it; a newer edition sees to that itself. */
   function remove(scope: readonly string[], edition: Edition): void {
-    if (staged.newest(scope) !== edition) return;
+    // Pods come and go in the meantime; routes that do bring a newer edition.
+    if (staged.newest(scope)?.routes !== edition.routes) return;
     staged.push([{ scope, edition: editionOf(edition.routes, scope, undefined), tried: true }]);
   }
 
@@ -242,8 +247,18 @@ export function createPublisher(options: PublisherOptions): Publisher {
     if (failures.length > 0) throw failures[0];
   }
 
+  /** An edition with the pods that are registered now. */
+  function withPods(edition: Edition): Edition {
+    const pods = registeredResources([...edition.routes.values()], registered);
+    const snapshot = withEndpoints(edition.snapshot, pods);
+    return snapshot === edition.snapshot ? edition : { ...edition, snapshot };
+  }
+
   return {
     publish,
+    refresh() {
+      if (newest) staged.refresh(withPods);
+    },
     published(scope) {
       const edition = staged.newest(scope);
       return edition && { ...edition, held: scopeOf(scope).lane.refusals() };

@@ -28,6 +28,8 @@ export interface StagedPush<E extends Sendable> {
    * than a slow proxy answers still reach the others; of those that wait the newest is tried.
    */
   push(pushes: readonly Push<E>[]): void;
+  /** Sends every edition as it is now: only what no proxy could refuse may have changed in it. */
+  refresh(now: (edition: E) => E): void;
   /** What the proxies of a scope run or should run by now; undefined for a scope that none has. */
   settled(scope: readonly string[]): E | undefined;
   /** The same, or what one of them is trying, or what waits for its turn. */
@@ -244,6 +246,14 @@ export function createStagedPush<E extends Sendable>(
           settle(lane, edition);
         } else if (lane.trial?.first) lane.waiting = edition;
         else begin(lane, edition, new Set());
+      }
+      send();
+    },
+    refresh(now) {
+      for (const lane of lanes.values()) {
+        lane.settled = now(lane.settled);
+        if (lane.waiting) lane.waiting = now(lane.waiting);
+        if (lane.trial) lane.trial.edition = now(lane.trial.edition);
       }
       send();
     },

@@ -1,3 +1,4 @@
+export { addressProblem } from "./address.ts";
 export { initialBuckets, movesBetween, shiftBuckets } from "./buckets.ts";
 export { type Condition, conditionsOf } from "./conditions.ts";
 export { connectionsOf, serverConnections } from "./connections.ts";
@@ -35,6 +36,7 @@ export { meshHosts } from "./mesh-hosts.ts";
 export { defaultNamespace, isRouteName, resolveName, routeName } from "./names.ts";
 export { draftRoute, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
 export type { Problem, Report } from "./problem.ts";
+export { isForPlainEnvoys } from "./register.ts";
 export { answerHeaders, type Rule, rulesOf } from "./rules.ts";
 export {
   defaultModeHeader,

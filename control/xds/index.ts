@@ -6,11 +6,12 @@ export {
   buildResources,
   type FilterCode,
   type ResourceOptions,
+  registeredResources,
   reportClusterName,
 } from "./resources/index.ts";
-export type { Address, EdgeOptions } from "./resources/options.ts";
+export type { Address, EdgeOptions, RegisteredPods } from "./resources/options.ts";
 export { createXdsServer } from "./serve.ts";
 export type { XdsServer } from "./server.ts";
 export type { Refusal } from "./shown.ts";
-export { createSnapshot, type Snapshot } from "./snapshot.ts";
+export { createSnapshot, type Snapshot, withEndpoints } from "./snapshot.ts";
 export { type ResourceType, resourceTypes, type TypeName } from "./types.ts";

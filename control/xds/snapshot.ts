@@ -33,6 +33,16 @@ export function createSnapshot(resources: Record<TypeName, Resource[]>): Snapsho
   return Object.freeze(Object.fromEntries(sets)) as Snapshot;
 }
 
+/** The snapshot with other endpoints in the place of those by the same names. */
+export function withEndpoints(snapshot: Snapshot, endpoints: readonly Resource[]): Snapshot {
+  if (endpoints.length === 0) return snapshot;
+  const { resources: newer } = encodeSet(endpoints);
+  const resources = new Map([...snapshot.EDS.resources, ...newer]);
+  const version = digestOf(resources.values());
+  if (version === snapshot.EDS.version) return snapshot;
+  return Object.freeze({ ...snapshot, EDS: { version, resources } });
+}
+
 function encodeSet(resources: readonly Resource[]): ResourceSet {
   const encoded = new Map<string, EncodedResource>();
   for (const { name, schema, message } of resources) {

@@ -1,13 +1,17 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { EndpointService } from "../../control/gen/weir/v1/endpoint_pb.ts";
 import { RolloutService } from "../../control/gen/weir/v1/rollout_pb.ts";
 import { AuditService, RouteService } from "../../control/gen/weir/v1/service_pb.ts";
+import { SignalService } from "../../control/gen/weir/v1/signals_pb.ts";
 
-/** What tests ask of a control service: routes, rollouts and the audit of both. */
+/** What tests ask of a control service: routes, rollouts, the audit of both, and pods that register. */
 export interface ApiClients {
   routes: Client<typeof RouteService>;
   rollouts: Client<typeof RolloutService>;
   audit: Client<typeof AuditService>;
+  endpoints: Client<typeof EndpointService>;
+  signals: Client<typeof SignalService>;
 }
 
 export interface ApiClientOptions {
@@ -37,5 +41,7 @@ export function clientsOf(
     routes: createClient(RouteService, transport),
     rollouts: createClient(RolloutService, transport),
     audit: createClient(AuditService, transport),
+    endpoints: createClient(EndpointService, transport),
+    signals: createClient(SignalService, transport),
   };
 }

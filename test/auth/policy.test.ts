@@ -32,7 +32,7 @@ describe("an access file", () => {
     [
       "an unknown role",
       `tokens: [{name: a, sha256: ${digest}, role: root}]`,
-      /role "root" must be one of viewer, operator, admin, proxy/,
+      /role "root" must be one of viewer, operator, admin, proxy, pod/,
     ],
     ["no role", `tokens: [{name: a, sha256: ${digest}}]`, /role "undefined" must be one of/],
     [
@@ -49,6 +49,16 @@ describe("an access file", () => {
       "nodes of a person",
       `tokens: [{name: a, sha256: ${digest}, role: admin, nodes: [x]}]`,
       /nodes is only allowed with the role proxy/,
+    ],
+    [
+      "routes of a person",
+      `tokens: [{name: a, sha256: ${digest}, role: admin, routes: [x]}]`,
+      /routes is only allowed with the role pod/,
+    ],
+    [
+      "a pod of no route",
+      `tokens: [{name: a, sha256: ${digest}, role: pod, routes: []}]`,
+      /routes must not be empty/,
     ],
     [
       "the same token twice",

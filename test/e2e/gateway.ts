@@ -23,7 +23,8 @@ export interface Gateway {
 }
 
 /** What a test wants of its gateway beyond the defaults. */
-export interface GatewayOptions extends Pick<ServerOptions, "edge" | "podMetrics"> {
+export interface GatewayOptions
+  extends Pick<ServerOptions, "edge" | "endpointRanges" | "podMetrics"> {
   /** Where clients reach it. */
   host?: string;
   limits?: BootstrapOptions["limits"];
@@ -39,6 +40,7 @@ export interface GatewayOptions extends Pick<ServerOptions, "edge" | "podMetrics
 export async function startGateway({
   delta = false,
   edge,
+  endpointRanges,
   host = "127.0.0.1",
   limits,
   log = () => {},
@@ -52,6 +54,7 @@ export async function startGateway({
     xds: local(xds),
     gateway: { host, port: gateway },
     ...(edge ? { edge } : {}),
+    ...(endpointRanges ? { endpointRanges } : {}),
     ...(podMetrics === undefined ? {} : { podMetrics }),
     store: "memory",
     wasm,

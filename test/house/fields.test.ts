@@ -315,6 +315,7 @@ const plainEnvoysAlone = [
   "RequestMatch.path",
   "RouteSpec.models",
   "Variant.fallbackEndpoints",
+  "Variant.register",
 ];
 
 /** The code of some rooms, without what is said in comments. */

@@ -47,6 +47,10 @@ const control: Record<string, Room> = {
     imports: ["text"],
   },
   loads: { is: "how busy the pods of a route are", imports: ["text", "route"] },
+  registration: {
+    is: "the pods that register themselves: leases, refusals, and what replicas tell each other",
+    imports: ["text", "route"],
+  },
   peers: {
     is: "the exchange between replicas of the control service",
     imports: ["text", "route", "report"],
@@ -117,6 +121,7 @@ const control: Record<string, Room> = {
       "signals",
       "peers",
       "loads",
+      "registration",
     ],
   },
   service: {
@@ -139,6 +144,7 @@ const control: Record<string, Room> = {
       "istio",
       "route",
       "loads",
+      "registration",
       "web",
     ],
     parts: { calls: [], ports: ["calls"], wiring: ["ports"] },
@@ -161,6 +167,7 @@ const control: Record<string, Room> = {
       "load",
       "telemetry",
       "publish",
+      "registration",
       "service",
     ],
     parts: { ".": [], commands: ["."], "program.ts": [".", "commands"] },

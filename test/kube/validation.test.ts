@@ -29,6 +29,7 @@ const wrong: [string, (spec: Spec) => void, RegExp][] = [
   ["a shadow with a weight", (s) => shadow(s, { variant: "canary" }), /weight must be 0/],
   ["retries that are off and meant", (s) => retries(s), /no effect with 0 attempts/],
   ["no service and no endpoints", (s) => nowhere(s), /service is required/],
+  ["one variant alone that takes pods", (s) => open(s, 1), /set endpoints or register for all/],
 ];
 
 describe("the API server, by the CRD alone", () => {
@@ -56,6 +57,15 @@ describe("the API server, by the CRD alone", () => {
     expect(stderr).toMatch(words);
     expect(code).toBe(1);
     expect(parseRoutes(text).problems).not.toEqual([]);
+  });
+
+  test("takes variants that pods register for, without a Service", async () => {
+    const document = exampleDocument();
+    open(document.spec, 2);
+    delete (document.spec as Spec).service;
+    const { code, stderr } = await apply(JSON.stringify(document));
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
   });
 
   test("takes every weight of two decimals", async () => {
@@ -90,6 +100,13 @@ function limit(spec: Spec, change: object): void {
 function nowhere(spec: Spec): void {
   delete spec.service;
   for (const each of spec.variants as { endpoints?: unknown }[]) delete each.endpoints;
+}
+/** Lets pods register for the first variants, and takes all endpoints away. */
+function open(spec: Spec, count: number): void {
+  for (const [index, each] of (spec.variants as Record<string, unknown>[]).entries()) {
+    delete each.endpoints;
+    if (index < count) each.register = true;
+  }
 }
 function sticky(spec: Spec, source: object): void {
   (spec.canary as { stickyBy: object[] }).stickyBy = [source];

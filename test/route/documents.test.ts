@@ -98,7 +98,7 @@ describe("a document with something wrong in it", () => {
         spec.service = undefined;
         delete spec.variants[0].endpoints;
       }),
-      "missing-field spec.service: service is required when a variant has no endpoints: it names the Kubernetes Service of the pods",
+      "missing-field spec.service: service is required when a variant has no endpoints and no register: it names the Kubernetes Service of the pods",
     ],
     [
       "a negative rate",

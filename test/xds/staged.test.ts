@@ -110,6 +110,21 @@ describe("a push to several proxies", () => {
     await Promise.all([one.next(), two.next()]);
   });
 
+  it("refreshes what is tried and what runs, and goes on with the trial", async () => {
+    push.push(edition(10), false);
+    const [one, two] = [await proxy("one"), await proxy("two")];
+    push.push(edition(20), false);
+    const tried = await one.next();
+    const EDS = { version: "other pods", resources: new Map() };
+    staged.refresh(({ snapshot: before }) => ({ snapshot: { ...before, EDS } }));
+    expect([settled()?.EDS, staged.newest(["*"])?.snapshot.EDS]).toEqual([EDS, EDS]);
+    expect(settled()?.ECDS.version).toBe(snapshot(10).ECDS.version);
+    await two.silence();
+    one.answer(tried.versionInfo, tried.nonce);
+    expect((await two.next()).versionInfo).toBe(tried.versionInfo);
+    expect(settled()?.EDS).toBe(EDS);
+  });
+
   it("passes over a first one that says nothing, and names it", async () => {
     push.push(edition(10), false);
     const [one, two] = [await proxy("one"), await proxy("two")];

@@ -15,6 +15,7 @@ import {
 import {
   type HostOrder,
   hostOrders,
+  isForPlainEnvoys,
   parseRoutes,
   passInVain,
   routeName,
@@ -220,9 +221,7 @@ function targetOf(route: InferenceRoute, target: CheckFlags["target"]): RenderTa
 function isForIstio({ spec }: InferenceRoute): boolean {
   if (spec === undefined) return false;
   return (
-    spec.gateways.length > 0 ||
-    spec.attach !== undefined ||
-    spec.variants.every(({ endpoints }) => endpoints.length === 0)
+    spec.gateways.length > 0 || spec.attach !== undefined || !spec.variants.some(isForPlainEnvoys)
   );
 }
 

@@ -47,6 +47,11 @@ function show({ read, pods, observed }: ListPodsResponse): string {
 }
 
 function showPods(read: boolean, pods: readonly PodLoad[]): string {
+  if (!read && pods.length > 0)
+    return table(
+      ["POD", "VARIANT", "STATE"],
+      pods.map(({ endpoint, variant, state }) => [endpoint, variant, state]),
+    );
   if (!read)
     return "the control service does not read the pods' metrics: start it with --pod-metrics";
   if (pods.length === 0)
@@ -61,11 +66,13 @@ function showPods(read: boolean, pods: readonly PodLoad[]): string {
       running,
       saturationPercent,
       server,
+      state,
       variant,
       waiting,
     }) => [
       endpoint,
       variant,
+      state || "listed",
       server || "-",
       shown(running),
       shown(waiting),
@@ -75,7 +82,17 @@ function showPods(read: boolean, pods: readonly PodLoad[]): string {
     ],
   );
   return table(
-    ["POD", "VARIANT", "SERVER", "RUNNING", "WAITING", "KV CACHE", "SATURATION", "PROBLEM"],
+    [
+      "POD",
+      "VARIANT",
+      "STATE",
+      "SERVER",
+      "RUNNING",
+      "WAITING",
+      "KV CACHE",
+      "SATURATION",
+      "PROBLEM",
+    ],
     rows,
   );
 }

@@ -1,6 +1,7 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { TlsFiles } from "../../auth/index.ts";
 import { defaultIstioVersion, defaultWasmUrl } from "../../istio/index.ts";
+import { type AddressRange, parseRange } from "../../registration/index.ts";
 import type { Address } from "../../xds/index.ts";
 import { addressOption, collectAddresses, showAddress } from "../address.ts";
 import { readToken } from "../client.ts";
@@ -38,6 +39,7 @@ interface ServeFlags extends RolloutSourceFlags, EdgeFlags {
   instance: string;
   peer?: Address[];
   allowedHost?: string[];
+  endpointRange?: AddressRange[];
 }
 
 export function addServe(program: Command): void {
@@ -69,6 +71,11 @@ export function addServe(program: Command): void {
       collectAddresses,
     )
     .option(...allowedHost)
+    .option(
+      "--endpoint-range <range>",
+      "addresses that pods may register with, e.g. 10.0.0.0/8; may be repeated (default: all but loopback, link-local, metadata, multicast and unspecified ones)",
+      collectRanges,
+    )
     .option(
       "--istio-version <version>",
       "kube: version of Istio in the cluster",
@@ -123,6 +130,7 @@ export function addServe(program: Command): void {
         webhook,
         peer,
         allowedHost,
+        endpointRange,
         logFormat,
         tlsCert,
         tlsKey,
@@ -159,6 +167,7 @@ export function addServe(program: Command): void {
           ...(webhook ? { webhooks: webhook } : {}),
           ...(peer ? { peers: peer } : {}),
           ...(allowedHost ? { allowedHosts: allowedHost } : {}),
+          ...(endpointRange ? { endpointRanges: endpointRange } : {}),
           ...(token ? { token } : {}),
           ...(tls ? { tls } : {}),
           log,
@@ -174,6 +183,14 @@ export function addServe(program: Command): void {
     );
   withEdgeFlags(serve);
   withRolloutSources(serve);
+}
+
+/** @throws InvalidArgumentError for a text that is no range */
+function collectRanges(text: string, before: AddressRange[] = []): AddressRange[] {
+  const range = parseRange(text);
+  if (range === undefined)
+    throw new InvalidArgumentError("give an IP address or a range such as 10.0.0.0/8.");
+  return [...before, range];
 }
 
 function tlsOf(cert?: string, key?: string, clientCa?: string): TlsFiles | undefined {

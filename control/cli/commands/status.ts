@@ -86,6 +86,7 @@ function describe(
     `${state?.route ? routeName(state.route) : name} (etag ${state?.etag})`,
     table(head, rows ?? []),
     ...(applied ? [showApplied(applied)] : []),
+    ...describeRegistered(pods),
     ...describeSaturation(pods, observed),
     ...describeRefusals(signals),
   ].join("\n");
@@ -106,6 +107,14 @@ function describeRefusals(signals: RouteSignals | undefined): string[] {
     ...(tiers.length > 0 ? [table(["TIER", "ADMITTED/S", "REFUSED/S", "REASON"], ofTiers)] : []),
     ...(tenants.length > 0 ? [table(["TENANT", "REFUSED/S"], ofTenants)] : []),
   ];
+}
+
+/** Pods that registered themselves; empty without any. */
+function describeRegistered(pods: readonly PodLoad[]): string[] {
+  const rows = pods.flatMap(({ endpoint, state, variant }) =>
+    state === "" ? [] : [[endpoint, variant, state]],
+  );
+  return rows.length > 0 ? [table(["REGISTERED POD", "VARIANT", "STATE"], rows)] : [];
 }
 
 /** Requests that wait in a variant's pods, as far as these are asked. */

@@ -73,6 +73,14 @@ export function addUp(program: Command): void {
     .action((flags: UpFlags) => up(flags));
 }
 
+/** Pods that register may be on this machine. */
+const everywhere = [
+  { net: "127.0.0.0", bits: 8 },
+  { net: "::1", bits: 128 },
+  { net: "0.0.0.0", bits: 0 },
+  { net: "::", bits: 0 },
+];
+
 /** Things to undo, newest first. */
 type Undo = () => unknown;
 
@@ -111,6 +119,7 @@ async function start(flags: UpFlags, undo: Undo[]): Promise<{ ended: Promise<str
     ...(flags.allowedHost ? { allowedHosts: flags.allowedHost } : {}),
     // They are its own, or its user's.
     podMetrics: true,
+    endpointRanges: everywhere,
     log: (line) => print(line),
   });
   undo.push(() => server.close());
@@ -157,7 +166,12 @@ function placePods(
       `--pods has ${places.length} addresses, but the ${routes.length === 1 ? "route has" : "routes have"} ${variants.length} variants`,
     );
   return variants.map((variant, i) => {
-    const place = places[i] ?? parseAddress(variant.endpoints[0] ?? "");
+    const [endpoint] = variant.endpoints;
+    if (places.length === 0 && endpoint === undefined)
+      throw new FailedError(
+        `variant ${variant.name} has no endpoints: give addresses with --pods, or --no-pods where its pods register themselves`,
+      );
+    const place = places[i] ?? parseAddress(endpoint ?? "");
     variant.endpoints = [showAddress(place)];
     return { ...place, name: variant.name };
   });

@@ -27,6 +27,7 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
     ...checkSubsets(spec),
     ...checkPools(spec),
     ...checkFallback(spec),
+    ...checkRegister(spec),
     ...checkAttached(route),
     ...checkFault(spec),
     ...checkCopies(spec),
@@ -103,6 +104,16 @@ function checkFallback({ service, variants }: RouteSpec): Problem[] {
     return [problem("fallback-endpoints", `spec.variants[${index}].fallbackEndpoints`, message)];
   });
   return [...others, ...reserves];
+}
+
+/** A ServiceEntry has the pods of the document alone. */
+function checkRegister({ service, variants }: RouteSpec): Problem[] {
+  if (!service?.externalHost) return [];
+  return variants.flatMap(({ register, name }, index) => {
+    if (!register) return [];
+    const message = `variant ${name} has register, which istio does not support for a service outside the cluster: leave it out`;
+    return [problem("register-in-istio", `spec.variants[${index}].register`, message)];
+  });
 }
 
 /** Istio attaches a pool's endpoint picker only to routes of the Gateway API. */

@@ -1,5 +1,6 @@
 import type { RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
+import { isForPlainEnvoys } from "../register.ts";
 import { checkDuplicates } from "./duplicates.ts";
 
 /** Checks what takes over when a variant's pods cannot be reached. */
@@ -54,11 +55,11 @@ function checkName(
       path,
       `variant ${name} receives only shadow traffic: users of ${variant.name} need another fallback`,
     );
-  else if (target.endpoints.length === 0)
+  else if (!isForPlainEnvoys(target))
     report(
       "fallback-without-endpoints",
       path,
-      `variant ${name} has no endpoints, so plain Envoys cannot send users of ${variant.name} there: list its pods in endpoints`,
+      `variant ${name} has no endpoints, so plain Envoys cannot send users of ${variant.name} there: list its pods in endpoints, or let them register`,
     );
 }
 

@@ -1,20 +1,21 @@
 import { isIP } from "node:net";
 import type { RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
-import { endpointAddress } from "../endpoint.ts";
+import { endpointAddress, isNamed } from "../endpoint.ts";
 import type { Report } from "../problem.ts";
+import { isForPlainEnvoys } from "../register.ts";
 import { bucketCount, toBuckets } from "../weights.ts";
 import { checkDuplicates } from "./duplicates.ts";
 
 /** Checks the Service of the pods. */
 export function checkService({ service, variants }: RouteSpec, report: Report): void {
   const withoutPods = variants.some(
-    (variant) => variant.endpoints.length === 0 && !mayBeEmpty(variant),
+    (variant) => !isForPlainEnvoys(variant) && !mayBeEmpty(variant),
   );
   if (service === undefined && withoutPods)
     report(
       "missing-field",
       "spec.service",
-      "service is required when a variant has no endpoints: it names the Kubernetes Service of the pods",
+      "service is required when a variant has no endpoints and no register: it names the Kubernetes Service of the pods",
     );
   if (service?.externalHost && variants.some(({ endpoints }) => endpoints.length === 0))
     report(
@@ -35,15 +36,21 @@ export function checkVariants(spec: RouteSpec, report: Report): void {
   const sum = spec.variants.reduce((total, each) => total + toBuckets(each.weight), 0);
   if (sum !== bucketCount)
     report("weights-sum", "spec.variants", `weights must sum to exactly 100, not ${sum / 100}`);
-  const withEndpoints = spec.variants.filter((each) => each.endpoints.length > 0);
+  const isPlain = spec.variants.some(isForPlainEnvoys);
   const endpoints = new Map<string, string>();
   spec.variants.forEach((variant, index) => {
     const path = `spec.variants[${index}]`;
-    if (withEndpoints.length > 0 && variant.endpoints.length === 0 && !mayBeEmpty(variant))
+    if (isPlain && !isForPlainEnvoys(variant) && !mayBeEmpty(variant))
       report(
         "missing-endpoints",
         `${path}.endpoints`,
-        `variant ${variant.name} has no endpoints, but others have: set endpoints for all variants or for none, or its fallback`,
+        `variant ${variant.name} has no endpoints, but others have: set endpoints or register for all variants or for none, or its fallback`,
+      );
+    if (variant.register && variant.endpoints.some(isNamed))
+      report(
+        "register-beside-names",
+        `${path}.register`,
+        `variant ${variant.name} has names as endpoints, which Envoy resolves itself: pods can register only beside addresses`,
       );
     for (const field of ["endpoints", "fallbackEndpoints"] as const)
       variant[field].forEach((endpoint, at) => {

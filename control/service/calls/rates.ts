@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRate } from "../../api/index.ts";
-import { anonymous, may, type Principal } from "../../auth/index.ts";
+import { anonymous, isPod, may, type Principal } from "../../auth/index.ts";
 
 /** Calls a second that are taken of one caller; twice as many at once. */
 const perSecond = {
   /** Of a person or program of the access file. */
   people: 200,
-  /** Of a credential that many share: that of proxies, the one token, or an address of an open service. */
+  /** Of a credential that many share: that of proxies or pods, the one token, or an address of an open service. */
   shared: 2_000,
   /** Reports of such: each proxy's modules report once a second. */
   reports: 20_000,
@@ -25,7 +25,7 @@ export function createRates(
     reports: createRate(perSecond.reports, monotonicMs),
   };
   return (req, res, caller) => {
-    const isShared = may(caller, "proxy");
+    const isShared = may(caller, "proxy") || isPod(caller);
     const kind = !isShared ? "people" : req.url === reportPath ? "reports" : "shared";
     const key = caller === anonymous ? `${req.socket.remoteAddress}` : caller.name;
     if (rates[kind].admits(key)) return false;

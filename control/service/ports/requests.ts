@@ -18,8 +18,10 @@ import {
   createHostCheck,
   credentialsOf,
   type HostRules,
+  isPod,
   type Misdirected,
   may,
+  type Principal,
 } from "../../auth/index.ts";
 import { type Metrics, metricsInterceptor } from "../../metrics/index.ts";
 import { sparse } from "../../telemetry/index.ts";
@@ -98,8 +100,7 @@ export function createRequests({
     if (tooOften(req, res, identity.principal)) return;
     if (reported(req, res, identity.principal)) return;
     clampTimeout(req.headers);
-    // A name that many callers share cannot be queued as one caller.
-    const caller = may(identity.principal, "proxy") ? undefined : identity.principal.name;
+    const caller = callerOf(identity.principal, req);
     if (req.url !== "/metrics")
       return asPrincipal(identity.principal, () => call(req, res, caller));
     if (may(identity.principal, "viewer", "*")) return serveMetrics(metrics, res);
@@ -127,6 +128,12 @@ export function createRequests({
       if (!res.headersSent) answer(res, 500, "internal error\n");
     });
   };
+}
+
+/** Whom a call is queued for; undefined for a name that many proxies share. Pods that share one have addresses. */
+function callerOf(principal: Principal, { socket }: IncomingMessage): string | undefined {
+  if (may(principal, "proxy")) return undefined;
+  return isPod(principal) ? `${principal.name} ${socket.remoteAddress}` : principal.name;
 }
 
 /** Whether its client has taken a request back, or its session is being ended: then no one waits for it. */

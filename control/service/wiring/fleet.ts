@@ -1,6 +1,8 @@
 import type { createGate } from "../../auth/index.ts";
+import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import type { Metrics } from "../../metrics/index.ts";
 import { createFilterCode, createHold, createPublisher } from "../../publish/index.ts";
+import { type Registry, withPods } from "../../registration/index.ts";
 import type { Store } from "../../store/index.ts";
 import { sparse } from "../../telemetry/index.ts";
 import {
@@ -13,6 +15,7 @@ import {
 } from "../../xds/index.ts";
 import { openMetrics } from "./metrics.ts";
 import type { ServerOptions } from "./options.ts";
+import { onPodsChanged } from "./registrations.ts";
 import type { Replicas } from "./replicas.ts";
 import { openReports, type ReportInputs, type Reports } from "./reports.ts";
 
@@ -36,6 +39,7 @@ export interface FleetInputs extends Pick<ReportInputs, "podLoads"> {
   gate: Pick<ReturnType<typeof createGate>, "reports" | "tls">;
   store: Store;
   replicas: Replicas;
+  registry: Registry;
   /** Whether whoever reads the audit of a route may see a namespace. */
   sees(namespace: string, route: string): boolean;
 }
@@ -43,14 +47,14 @@ export interface FleetInputs extends Pick<ReportInputs, "podLoads"> {
 /** Makes what serves proxies. Nothing is sent before the first publication. @throws Error where a filter is missing */
 export function openFleet(
   options: ServerOptions,
-  { gate: { reports: tokens, tls }, store, replicas, podLoads, sees }: FleetInputs,
+  { gate: { reports: tokens, tls }, store, replicas, registry, podLoads, sees }: FleetInputs,
 ): ServedFleet {
   const { log } = options;
   const hold = createHold(options);
   const refusals = sparse(log);
   const fleet = createFleet();
   const reports = openReports(options, { replicas, fleet, podLoads, runs: hold.runs, refusals });
-  const metrics = openMetrics(fleet, reports, replicas);
+  const metrics = openMetrics(fleet, reports, replicas, registry);
   const xds = createXdsServer(
     fleet,
     {
@@ -70,6 +74,9 @@ export function openFleet(
   // Told at start rather than at the first publication: without it nothing works.
   code("weir");
   let report = options.listen;
+  let stored: readonly RouteState[] = [];
+  /** Pods that register are asked for their load as those are that a document lists. */
+  const followPods = () => reports.follow(stored.map((state) => withPods(state, registry)));
   const publisher = createPublisher({
     store,
     fleet,
@@ -82,10 +89,19 @@ export function openFleet(
     gateway: options.gateway,
     edge: options.edge,
     code,
-    onRoutes: reports.follow,
+    registered: registry.ready,
+    onRoutes(routes) {
+      registry.follow(routes);
+      stored = routes;
+      followPods();
+    },
     mayQuote: (scope, route) => scope.every((namespace) => sees(namespace, route)),
     onStored: hold.stored,
     log,
+  });
+  const stopFollowing = onPodsChanged(registry, () => {
+    publisher.refresh();
+    followPods();
   });
   return {
     fleet,
@@ -99,6 +115,9 @@ export function openFleet(
     },
     published: publisher.published,
     follow: publisher.follow,
-    close: publisher.close,
+    close() {
+      stopFollowing();
+      publisher.close();
+    },
   };
 }

@@ -3,10 +3,12 @@ import {
   fleetMetrics,
   isReporter,
   type Metrics,
+  registeredMetrics,
   reportedMetrics,
   roomMetrics,
   saturationMetrics,
 } from "../../metrics/index.ts";
+import type { Registry } from "../../registration/index.ts";
 import type { Fleet } from "../../xds/index.ts";
 import type { Replicas } from "./replicas.ts";
 import type { Reports } from "./reports.ts";
@@ -16,6 +18,7 @@ export function openMetrics(
   fleet: Pick<Fleet, "list">,
   { ledger, loads }: Pick<Reports, "ledger" | "loads">,
   { owns }: Pick<Replicas, "owns">,
+  { counts }: Pick<Registry, "counts">,
 ): Metrics {
   const tells = () => owns("metrics");
   return createMetrics([
@@ -25,5 +28,6 @@ export function openMetrics(
       tells() ? ledger.routes().map((route) => [route, ledger.observation(route)] as const) : [],
     ),
     ...saturationMetrics(loads, tells),
+    ...registeredMetrics(counts, tells),
   ]);
 }

@@ -2,6 +2,7 @@ import type { Interceptor } from "@connectrpc/connect";
 import type { TlsFiles } from "../../auth/index.ts";
 import type { ClusterOptions } from "../../controller/index.ts";
 import type { PeerAddress } from "../../peers/index.ts";
+import type { AddressRange } from "../../registration/index.ts";
 import type { SourceOptions } from "../../rollout/index.ts";
 import type { Log } from "../../telemetry/index.ts";
 import type { Address, EdgeOptions } from "../../xds/index.ts";
@@ -35,6 +36,8 @@ export interface ServerOptions extends SourceOptions {
   tls?: TlsFiles;
   /** Names, or names with a port, under which the API is reached besides loopback's. */
   allowedHosts?: readonly string[];
+  /** Addresses that pods may register with; absent: all but those that no pod has, such as loopback's. */
+  endpointRanges?: readonly AddressRange[];
   log: Log;
   /** APIs of the other replicas of this control service; a name may stand for several, this one among them. */
   peers?: readonly PeerAddress[];

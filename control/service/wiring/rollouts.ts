@@ -1,5 +1,6 @@
 import { type AppliedContext, appliedIn } from "../../api/index.ts";
 import { nobodyConnected } from "../../leader/index.ts";
+import { type Registry, withPods } from "../../registration/index.ts";
 import { createEngine, type createSources, type Engine } from "../../rollout/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { ServedFleet } from "./fleet.ts";
@@ -13,6 +14,7 @@ export interface RolloutInputs {
   /** What routes are compared with. */
   scoped: AppliedContext;
   sources: ReturnType<typeof createSources>;
+  registry: Registry;
   /** Whether whoever reads the audit of a route may see a namespace. */
   sees(namespace: string, route: string): boolean;
 }
@@ -20,7 +22,7 @@ export interface RolloutInputs {
 /** Makes what walks the rollouts, on the replica that leads. */
 export function openRollouts(
   { monotonicMs = () => performance.now(), log }: ServerOptions,
-  { store, replicas, served, scoped, sources, sees }: RolloutInputs,
+  { store, replicas, served, scoped, sources, registry, sees }: RolloutInputs,
 ): Engine {
   const { name: replica, leader, peers } = replicas;
   const { ledger } = served.reports;
@@ -41,6 +43,7 @@ export function openRollouts(
       nobody: () => nobodyConnected(replica, leader.current()?.fence, peers.names()),
     },
     ...sources,
+    gates: (name, state, route) => sources.gates?.(name, state, withPods(route, registry)) ?? [],
     monotonicMs,
     now: () => new Date(),
     log,

@@ -12,6 +12,7 @@ import { openFleet } from "./fleet.ts";
 import type { ServerOptions } from "./options.ts";
 import { startOwnWork } from "./own-work.ts";
 import { openPorts } from "./ports.ts";
+import { openRegistrations } from "./registrations.ts";
 import { renderManifests } from "./rendering.ts";
 import { openReplicas } from "./replicas.ts";
 import { openRollouts } from "./rollouts.ts";
@@ -52,10 +53,14 @@ async function start(
   const { name: replica, leader, peers, relay } = replicas;
   endings.add(replicas.close);
 
+  const registrations = openRegistrations(options, replicas);
+  const { registry } = registrations;
+  endings.add(registrations.close);
+
   const sources = createSources(options);
   const { podLoads } = sources;
   const sees = recordedSees(gate.partial);
-  const served = openFleet(options, { gate, store, replicas, podLoads, sees });
+  const served = openFleet(options, { gate, store, replicas, registry, podLoads, sees });
   const { fleet, reports } = served;
 
   const everyone = { list: () => wholeFleet({ fleet, peers }), onChange: fleet.onChange };
@@ -73,7 +78,15 @@ async function start(
     mesh: () => controller?.filters,
     spoken: reports.namespaces,
   };
-  const rollouts = openRollouts(options, { store, replicas, served, scoped, sources, sees });
+  const rollouts = openRollouts(options, {
+    store,
+    replicas,
+    served,
+    scoped,
+    sources,
+    registry,
+    sees,
+  });
 
   const stop = new AbortController();
   const ports = openPorts(options, {
@@ -88,6 +101,9 @@ async function start(
       ledger: reports.ledger,
       replica,
       relay,
+      registry,
+      followRoutes: async () => registry.follow((await store.list()).routes),
+      monotonicMs: options.monotonicMs ?? (() => performance.now()),
       onReport: reports.take,
       loads: reports.loads,
       signals: reports.signals,

@@ -50,6 +50,8 @@ export function podsCluster(
     name,
     metadata: told({ route: routeName(route) }),
     ...discovery(endpoints),
+    // A pod that drains takes no requests, whatever a health check says of it.
+    ...(variant.register || followed ? { ignoreHealthOnHostRemoval: true } : {}),
     connectTimeout,
     ...balance(resilience),
     circuitBreakers: { thresholds: [thresholds(resilience, inFlight)] },

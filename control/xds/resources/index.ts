@@ -4,18 +4,20 @@ import { TypedExtensionConfigSchema } from "../../gen/envoy/config/core/v3/exten
 import { ClusterLoadAssignmentSchema } from "../../gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../../gen/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../../gen/envoy/config/route/v3/route_pb.ts";
+import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
-import { failsOver, filterFailureOf } from "../../route/index.ts";
+import { failsOver, filterFailureOf, isForPlainEnvoys } from "../../route/index.ts";
 import type { TypeName } from "../types.ts";
 import { podsCluster } from "./cluster.ts";
 import { hasNames } from "./discovery.ts";
-import { podsOf } from "./endpoints.ts";
+import { type Pair, type PodsOf, podsOf } from "./endpoints.ts";
 import { wasmFilter } from "./extension.ts";
 import { failoverCluster } from "./failover.ts";
 import { gatewayListener } from "./listener.ts";
 import {
   filterName,
   listenerName,
+  type RegisteredPods,
   type ResourceOptions,
   reportClusterName,
   routeConfigName,
@@ -40,15 +42,9 @@ export function buildResources(
   states: readonly RouteState[],
   options: ResourceOptions,
 ): Record<TypeName, Resource[]> {
-  const routes = states
-    .flatMap(({ route }) => route ?? [])
-    .filter((route) => route.spec?.variants.some(({ endpoints }) => endpoints.length > 0));
-  const pairs = routes.flatMap((route) =>
-    (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
-  );
-  const pods = pairs.flatMap(({ route, variant }) =>
-    podsOf(route, variant).map((endpoints) => ({ route, variant, endpoints })),
-  );
+  const routes = routesOf(states);
+  const pairs = pairsOf(routes);
+  const pods = podsOf(pairs, options.registered);
   const failure = filterFailureOf(routes);
   return {
     CDS: [
@@ -61,13 +57,7 @@ export function buildResources(
       { name: reportClusterName, schema: ClusterSchema, message: reportCluster(options) },
       ...(options.edge?.traces ? [named(ClusterSchema, tracesCluster(options.edge.traces))] : []),
     ],
-    EDS: pods
-      .filter(({ endpoints }) => !hasNames(endpoints))
-      .map(({ endpoints }) => ({
-        name: endpoints.clusterName,
-        schema: ClusterLoadAssignmentSchema,
-        message: endpoints,
-      })),
+    EDS: endpointResources(pods),
     LDS: [
       { name: listenerName, schema: ListenerSchema, message: gatewayListener(routes, options) },
     ],
@@ -98,6 +88,38 @@ export function buildResources(
         : []),
     ],
   };
+}
+
+/** The endpoints of the variants that pods register for, as far as these pods are known. */
+export function registeredResources(
+  states: readonly RouteState[],
+  registered: RegisteredPods,
+): Resource[] {
+  const pairs = pairsOf(routesOf(states)).filter(({ variant }) => variant.register);
+  return endpointResources(podsOf(pairs, registered));
+}
+
+function routesOf(states: readonly RouteState[]): InferenceRoute[] {
+  return states
+    .flatMap(({ route }) => route ?? [])
+    .filter((route) => route.spec?.variants.some(isForPlainEnvoys));
+}
+
+function pairsOf(routes: readonly InferenceRoute[]): Pair[] {
+  return routes.flatMap((route) =>
+    (route.spec?.variants ?? []).map((variant) => ({ route, variant })),
+  );
+}
+
+/** What goes over EDS: names do not, and proxies keep the pods that they have while none are known. */
+function endpointResources(pods: readonly PodsOf[]): Resource[] {
+  return pods
+    .filter(({ endpoints, isKnown }) => isKnown && !hasNames(endpoints))
+    .map(({ endpoints }) => ({
+      name: endpoints.clusterName,
+      schema: ClusterLoadAssignmentSchema,
+      message: endpoints,
+    }));
 }
 
 function named(schema: DescMessage, message: Message & { name: string }): Resource {

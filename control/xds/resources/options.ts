@@ -57,6 +57,21 @@ export interface EdgeOptions {
   traces?: Traces;
 }
 
+/** A pod that registered itself, and its share of the variant's requests relative to others. */
+export interface RegisteredPod {
+  address: string;
+  capacity: number;
+}
+
+/**
+ * The pods that registered themselves for a variant of the route "namespace/name"; undefined while
+ * they are not known: then proxies keep those that they have.
+ */
+export type RegisteredPods = (
+  route: string,
+  variant: string,
+) => readonly RegisteredPod[] | undefined;
+
 /** What the Envoy messages need beyond the routes. */
 export interface ResourceOptions {
   /** Where the proxies listen for clients. */
@@ -72,6 +87,8 @@ export interface ResourceOptions {
   routeSelect?: FilterCode | undefined;
   /** What looks at the copies that a route's shadow gets; absent, or undefined of a route: nothing. */
   copies?(route: InferenceRoute): FilterCode | undefined;
+  /** Pods that registered themselves; absent: none does. */
+  registered?: RegisteredPods | undefined;
   /** Where the filters report to. */
   report: Address;
   /** How the filters' reports prove what they are; absent where nobody is asked. */
