@@ -125,6 +125,7 @@ function forEnvoy(
     gateway: address,
     report: address,
     weir,
+    registered: () => [{ address: "192.0.2.200:8000", capacity: 1 }],
     copies: (each) => {
       const config = copyConfig(each);
       return config && { wasm: code, config: JSON.stringify(config) };

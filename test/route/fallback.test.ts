@@ -119,7 +119,7 @@ describe("a fallback", () => {
       ],
       { service: { name: "llm", port: 8000 } },
       [
-        "fallback-without-endpoints spec.variants[1].fallback[0]: variant stable has no endpoints, so plain Envoys cannot send users of canary there: list its pods in endpoints",
+        "fallback-without-endpoints spec.variants[1].fallback[0]: variant stable has no endpoints, so plain Envoys cannot send users of canary there: list its pods in endpoints, or let them register",
       ],
     ],
   ])("to %s is refused", (_what, variants, spec, problems) => {
@@ -128,8 +128,27 @@ describe("a fallback", () => {
 
   it("is the only leave to be without endpoints beside variants that have them", () => {
     expect(problemsOf([{ name: "stable" }, { name: "canary", endpoints: [] }])).toEqual([
-      "missing-field spec.service: service is required when a variant has no endpoints: it names the Kubernetes Service of the pods",
-      "missing-endpoints spec.variants[1].endpoints: variant canary has no endpoints, but others have: set endpoints for all variants or for none, or its fallback",
+      "missing-field spec.service: service is required when a variant has no endpoints and no register: it names the Kubernetes Service of the pods",
+      "missing-endpoints spec.variants[1].endpoints: variant canary has no endpoints, but others have: set endpoints or register for all variants or for none, or its fallback",
     ]);
   });
+});
+
+it("pods can register beside addresses, and not beside names, which Envoy resolves itself", () => {
+  const found = (endpoints: string[]) =>
+    parseRoutes(
+      stringify({
+        apiVersion: "weir.dev/v1alpha1",
+        kind: "InferenceRoute",
+        metadata: { name: "chat", namespace: "inference" },
+        spec: {
+          hosts: ["chat.example.com"],
+          variants: [{ name: "stable", weight: 100, endpoints, register: true }],
+        },
+      }),
+    ).problems.map(({ code, path }) => `${code} ${path}`);
+  expect(found(["192.0.2.1:80"])).toEqual([]);
+  expect(found(["192.0.2.1:80", "gpu-1:80"])).toEqual([
+    "register-beside-names spec.variants[0].register",
+  ]);
 });
