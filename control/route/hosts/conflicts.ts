@@ -1,5 +1,5 @@
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
-import { routeName } from "../names.ts";
+import { defaultNamespace, routeName } from "../names.ts";
 import type { Problem } from "../problem.ts";
 import { asksModel, matches } from "./groups.ts";
 import { canBothHold, describe, type Selection, selectionsOf } from "./selection.ts";
@@ -17,21 +17,28 @@ export function hostConflicts(
   taken: ReadonlyMap<string, readonly InferenceRoute[]>,
   mayName: (owner: string) => boolean = () => true,
 ): Problem[] {
-  const conflicts = new Map<string, Conflict | undefined>();
-  return (route.spec?.hosts ?? []).flatMap((host, index) =>
-    (taken.get(host) ?? []).flatMap((other) => {
+  const conflicts = new Map<InferenceRoute, Conflict | undefined>();
+  const problems: Problem[] = [];
+  for (const [index, host] of (route.spec?.hosts ?? []).entries())
+    for (const other of taken.get(host) ?? []) {
+      if (isSame(route, other)) continue;
+      const isKnown = conflicts.has(other);
+      const conflict = isKnown ? conflicts.get(other) : conflictOf(route, other);
+      conflicts.set(other, conflict);
+      if (conflict === undefined) continue;
       const owner = routeName(other);
-      if (owner === routeName(route)) return [];
-      const isKnown = conflicts.has(owner);
-      const conflict = isKnown ? conflicts.get(owner) : conflictOf(route, other);
-      conflicts.set(owner, conflict);
       const called = mayName(owner) ? `route ${owner}` : "a route of another namespace";
-      const problem = conflict?.(host, called);
+      const problem = conflict(host, called);
       // What is wrong between two routes is said once; a host that is taken, of each host.
-      if (problem === undefined || (isKnown && problem.path !== undefined)) return [];
-      return [{ ...problem, path: problem.path ?? `spec.hosts[${index}]` }];
-    }),
-  );
+      if (isKnown && problem.path !== undefined) continue;
+      problems.push({ ...problem, path: problem.path ?? `spec.hosts[${index}]` });
+    }
+  return problems;
+}
+
+/** Whether these are states of one route. */
+function isSame(a: InferenceRoute, b: InferenceRoute): boolean {
+  return a.metadata?.name === b.metadata?.name && namespaceOf(a) === namespaceOf(b);
 }
 
 function conflictOf(route: InferenceRoute, other: InferenceRoute): Conflict | undefined {
@@ -55,22 +62,37 @@ function sharesWith(route: InferenceRoute, other: InferenceRoute): boolean {
 }
 
 function namespaceOf(route: InferenceRoute): string {
-  return routeName(route).split("/", 1)[0] ?? "";
+  return route.metadata?.namespace || defaultNamespace;
+}
+
+/** Of routes that were looked at: a host of a thousand routes is checked a thousand times. */
+const ranked = new WeakMap<InferenceRoute, ReadonlyMap<number, Selection[]>>();
+
+function byRank(route: InferenceRoute): ReadonlyMap<number, Selection[]> {
+  const known = ranked.get(route);
+  if (known !== undefined) return known;
+  const found = new Map<number, Selection[]>();
+  for (const each of selectionsOf(route)) {
+    const alike = found.get(each.rank);
+    if (alike) alike.push(each);
+    else found.set(each.rank, [each]);
+  }
+  ranked.set(route, found);
+  return found;
 }
 
 /** Two entries that are equally specific and can hold for one request. */
 function ambiguity(route: InferenceRoute, other: InferenceRoute): Conflict | undefined {
-  const others = new Map<number, Selection[]>();
-  for (const each of selectionsOf(other))
-    others.set(each.rank, [...(others.get(each.rank) ?? []), each]);
-  for (const mine of selectionsOf(route)) {
-    const theirs = others.get(mine.rank)?.find((each) => canBothHold(mine, each));
-    const words = describe(route.spec?.match[mine.entry]);
-    if (theirs !== undefined)
+  const others = byRank(other);
+  for (const [rank, all] of byRank(route)) {
+    const alike = others.get(rank);
+    const mine = alike && all.find((each) => alike.some((theirs) => canBothHold(each, theirs)));
+    const theirs = mine && alike?.find((each) => canBothHold(mine, each));
+    if (mine !== undefined && theirs !== undefined)
       return (_host, called) => ({
         code: "match-ambiguous",
         path: `spec.match[${mine.entry}]`,
-        message: `${words} is as specific as match[${theirs.entry}] of ${called}, and a request can meet both: make one of them more specific`,
+        message: `${describe(route.spec?.match[mine.entry])} is as specific as match[${theirs.entry}] of ${called}, and a request can meet both: make one of them more specific`,
       });
   }
   return undefined;
@@ -93,7 +115,8 @@ function difference(route: InferenceRoute, other: InferenceRoute): Conflict | un
       path: "spec.models.unreadable",
       message: `${called} already accepts requests for host ${host} whose model cannot be told: only one route can`,
     });
-  if (JSON.stringify(route.spec?.cors) !== JSON.stringify(other.spec?.cors))
+  const corsOf = ({ spec }: InferenceRoute) => spec?.cors && JSON.stringify(spec.cors);
+  if (corsOf(route) !== corsOf(other))
     return (host, called) => ({
       code: "cors-differs",
       path: "spec.cors",

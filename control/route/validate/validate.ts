@@ -72,8 +72,11 @@ export function validateAll(
       });
     names.add(name);
     add(...hostConflicts(route, hosts));
-    for (const host of route.spec?.hosts ?? [])
-      hosts.set(host, [...(hosts.get(host) ?? []), route]);
+    for (const host of route.spec?.hosts ?? []) {
+      const sharing = hosts.get(host);
+      if (sharing) sharing.push(route);
+      else hosts.set(host, [route]);
+    }
   }
   return problems;
 }
