@@ -66,6 +66,28 @@ export function fullConfig(): any {
   };
 }
 
+/** Routes on one host for route-select.wasm. */
+export function selectConfig(): any {
+  const route = (name: string, match: object[]) => ({
+    name: `inference/${name}`,
+    hosts: ["chat.example.com"],
+    select: { match, readsBody: true, maxBodyBytes: 4096 },
+  });
+  return {
+    revision: "s1",
+    routes: [
+      route("exact", [
+        { rank: 900, model: "tiny", headers: [{ header: "x-team", present: true }] },
+      ]),
+      route("prefix", [
+        { rank: 500, modelPrefix: "t", pathPrefix: "/v1" },
+        { rank: 9, path: "/x" },
+      ]),
+      route("rest", []),
+    ],
+  };
+}
+
 /** What weir-full.wasm can be asked beyond that, for the same host. */
 export function fullestConfig(): any {
   const config = fullConfig();

@@ -2,7 +2,14 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { createSharedState } from "../../host/proxy.ts";
 import { startWorker, type Worker } from "../../host/worker.ts";
-import { compiled, configuredProxy, fullConfig, fullestConfig, requestHeaders } from "../module.ts";
+import {
+  compiled,
+  configuredProxy,
+  fullConfig,
+  fullestConfig,
+  requestHeaders,
+  selectConfig,
+} from "../module.ts";
 import { events, says, stream, tokenConfig } from "../token-limit/token-streams.ts";
 
 // Rows V3 to V8 of docs/bad-inputs.md: a host that fails, and a clock that lies.
@@ -11,6 +18,7 @@ const modules: [name: string, config: () => any][] = [
   ["weir", fullConfig],
   ["weir-full", fullestConfig],
   ["token-limit", tokenConfig],
+  ["route-select", selectConfig],
 ];
 const acme = requestHeaders({ "x-tenant-id": "acme", "x-user-id": "ada" });
 
@@ -47,7 +55,11 @@ describe.each(modules)("%s.wasm", (name, config) => {
     );
     const large = config();
     const [route] = large.routes;
-    Object.assign((route.rateLimit ?? route.tokenLimit).tenants, tenants);
+    if (route.select)
+      route.select.match = Object.keys(tenants)
+        .slice(0, 4096)
+        .map((model) => ({ rank: 1, model }));
+    else Object.assign((route.rateLimit ?? route.tokenLimit).tenants, tenants);
     for (let root = 2; root < 12; root++) worker.configure(root, JSON.stringify(large));
     expect(worker.memoryBytes()).toBeLessThanOrEqual(64 << 16);
     expect(worker.exchange(acme).reply()).toBeUndefined();

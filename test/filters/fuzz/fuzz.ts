@@ -4,7 +4,7 @@ import { createSharedState, type SharedState } from "../../host/proxy.ts";
 import { startWorker, type Worker } from "../../host/worker.ts";
 import { generator } from "../../random.ts";
 import { refused } from "../document/refused-configs.ts";
-import { compiled, fullConfig, fullestConfig } from "../module.ts";
+import { compiled, fullConfig, fullestConfig, selectConfig } from "../module.ts";
 import { chunk, says, stream, tokenConfig, usage } from "../token-limit/token-streams.ts";
 
 // Any callback, in any order, with any bytes, from a host that fails at random:
@@ -115,6 +115,7 @@ type Input = ReturnType<typeof createInput>;
 /** A configuration that asks for all that the module does. */
 function configOf(name: string): object {
   if (name === "weir-full") return fullestConfig();
+  if (name === "route-select") return selectConfig();
   if (name !== "token-limit") return fullConfig();
   return tokenConfig((policy) => {
     policy.shadow = { header: "x-shadow-mode", maxTokens: 64 };
@@ -132,12 +133,16 @@ const pieces = [
   stream(says("a"), says("b")),
   stream(chunk(undefined, usage(5, 7)), "[DONE]"),
   JSON.stringify({ choices: [], usage: usage(1e9, -1) }),
+  '{"model":"tiny","x":"',
+  '"model":"t2"}',
+  '--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ntiny\r\n--b--\r\n',
   "data: ",
   "\r\n\r\n",
   "[".repeat(70),
   "\xff\x00",
 ].map((text) => Buffer.from(text, "latin1"));
 const types = ["text/event-stream", "application/json", "text/plain"];
+const asked = ["application/json", "multipart/form-data; boundary=b", "text/plain"];
 
 /** A completion whose body and answer come in pieces, in any order and at times never. */
 function converse(worker: Worker, { random, pick, below, headers }: Input): void {
@@ -145,6 +150,7 @@ function converse(worker: Worker, { random, pick, below, headers }: Input): void
     [":method", "POST"],
     [":path", pick(["/v1/chat/completions", "/v1/responses", "/v1/messages", "/x"])],
     [":authority", "chat.example.com"],
+    ["content-type", pick(asked)],
     ...(random() < 0.5 ? headers() : []),
   ]);
   for (let i = below(6); i > 0; i--) {
@@ -168,7 +174,7 @@ function step(worker: Worker, shared: SharedState, input: Input, exports: readon
   const { random, below, pick } = input;
   if (random() < 0.1) shared.nowNs += BigInt(below(3e9)) - 1_000_000_000n;
   const dice = random();
-  if (dice < 0.2) (exports.includes("proxy_on_response_body") ? converse : exchange)(worker, input);
+  if (dice < 0.2) (exports.includes("proxy_on_request_body") ? converse : exchange)(worker, input);
   else if (dice < 0.22)
     worker.answerCall(1 + below(5), { status: pick([200, 401, 0]), body: pick(answers) });
   else if (dice < 0.7) worker.request(input.headers(), { plugin: pick(["a", "b"]) });
