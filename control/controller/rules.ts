@@ -70,6 +70,11 @@ export const specRules: Record<string, Rule[]> = {
       message: "a tenant's tier is not one of the tiers",
       fieldPath: ".tenants",
     },
+    {
+      rule: "self.tiers.all(name, has(self.tiers[name].requestsPerSecond) != (has(self.tiers[name].forbidden) && self.tiers[name].forbidden))",
+      message: "each tier must have either requestsPerSecond or forbidden",
+      fieldPath: ".tiers",
+    },
     { rule: sources("self.identity"), message: sourceMessage(), fieldPath: ".identity" },
   ],
   canary: [{ rule: sources("self.stickyBy"), message: sourceMessage(), fieldPath: ".stickyBy" }],

@@ -15,6 +15,7 @@ const labelNames: Record<string, string> = {
   [counterNames.rateLimitRefused]: "tier",
   [counterNames.concurrencyRefused]: "tier",
   [counterNames.overloadRefused]: "tier",
+  [counterNames.forbidden]: "tier",
   [counterNames.tenantRefused]: "tenant",
   [counterNames.responses]: "status_class",
   [counterNames.waited]: "over",
@@ -34,6 +35,8 @@ const counterHelp: Record<string, string> = {
     "Requests refused because of their tenant's requests in flight.",
   [counterNames.overloadRefused]: "Requests refused because the pods were saturated.",
   [counterNames.routeFull]: "Requests refused because of the route's requests in flight.",
+  [counterNames.unauthenticated]: "Requests refused because nothing identified the caller.",
+  [counterNames.forbidden]: "Requests refused because their tier may not use the route.",
   [counterNames.tenantRefused]: "Refused requests by tenant, for at most 32 tenants of a route.",
   [counterNames.shadowTagged]: "Requests that got the shadow tag.",
   [counterNames.responses]:

@@ -15,6 +15,10 @@ export const counterNames = {
   overloadRefused: "overload_refused",
   /** Requests refused because the route had as many in flight as it may. */
   routeFull: "route_full",
+  /** Requests refused because nothing identified the caller. */
+  unauthenticated: "unauthenticated",
+  /** Requests refused because the tier may not use the route; label: the tier. */
+  forbidden: "forbidden",
   /** Requests refused for any of these reasons, of some tenants; label: the tenant. */
   tenantRefused: "tenant_refused",
   /** Requests that got the shadow tag. */

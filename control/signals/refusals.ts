@@ -2,11 +2,18 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { TenantSignalsSchema, TierSignalsSchema } from "../gen/weir/v1/signals_pb.ts";
 import { counterNames, labelsOf, type Observation, totalOf } from "../report/index.ts";
 
-/** Refusals by the code that they have; all but the last are counted with the tier as label. */
+/** Refusals by the code that they have, counted with the tier as label. */
 const ofTier = [
   ["rate_limited", counterNames.rateLimitRefused],
   ["concurrency_limited", counterNames.concurrencyRefused],
   ["overloaded", counterNames.overloadRefused],
+  ["forbidden", counterNames.forbidden],
+] as const;
+
+/** The same of refusals that are counted for the whole route. */
+const ofRoute = [
+  ["route_full", counterNames.routeFull],
+  ["unauthenticated", counterNames.unauthenticated],
 ] as const;
 
 type Tier = MessageInitShape<typeof TierSignalsSchema>;
@@ -14,8 +21,11 @@ type Tenant = MessageInitShape<typeof TenantSignalsSchema>;
 
 /** What was admitted and refused, by tier and reason; a tier without name is the whole route. */
 export function tiersOf(window: Observation, seconds: number): Tier[] {
-  const full = totalOf(window, counterNames.routeFull);
-  const route = tierOf("", 0, [["route_full", full]], seconds);
+  const whole = ofRoute.map(([code, counter]): [string, number] => [
+    code,
+    totalOf(window, counter),
+  ]);
+  const route = tierOf("", 0, whole, seconds);
   const names = new Set(
     [counterNames.rateLimitAdmitted, ...ofTier.map(([, counter]) => counter)].flatMap((counter) =>
       labelsOf(window, counter),
@@ -30,7 +40,7 @@ export function tiersOf(window: Observation, seconds: number): Tier[] {
     const admitted = totalOf(window, counterNames.rateLimitAdmitted, { label: tier });
     return tierOf(tier, admitted, [...reasons, ["tokens_limited", byTokens]], seconds);
   });
-  return full > 0 ? [...tiers, route] : tiers;
+  return whole.some(([, count]) => count > 0) ? [...tiers, route] : tiers;
 }
 
 function tierOf(

@@ -162,6 +162,14 @@ export function findTenant(sources: usize): Span | null {
   return found;
 }
 
+/**
+ * Whether a caller that is none of the tenants has no known identity: nothing identifies it, or
+ * an API key that nobody has. The names in headers and certificates were checked by who wrote them.
+ */
+export function isUnidentified(sources: usize): bool {
+  return findTenant(sources) === null || kind == API_KEY;
+}
+
 /** Whether a header says what only the connection tells where ranges are named. */
 function claimsRange(sources: usize, name: Span): bool {
   for (let at = sources; at != 0; at = changetype<KeySource>(at).next)

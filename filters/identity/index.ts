@@ -1,3 +1,3 @@
-export { findKey, findTenant, isCallerIn } from "./identify";
+export { findKey, findTenant, isCallerIn, isUnidentified } from "./identify";
 export { shadowTenant, unknownTenant } from "./names";
 export { readSources } from "./sources";

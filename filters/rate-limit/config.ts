@@ -55,6 +55,9 @@ export class RateLimitPolicy {
   overload: usize;
   /** Proxies that a fleet-wide limit is made for; 0 where limits are the proxy's own. */
   proxies: u32;
+  /** Whether callers without a known identity are refused. */
+  refuseUnknown: bool;
+  refusedUnknown: Counter;
 }
 
 export function parseRateLimit(region: Region): usize {
@@ -76,6 +79,7 @@ export function parseRateLimit(region: Region): usize {
       policy.variantShare = readInteger(1, 100) * 100;
     } else if (EXTENDED && member("overload")) policy.overload = parseOverload(region);
     else if (EXTENDED && member("fleet")) policy.proxies = readFleet();
+    else if (EXTENDED && member("refuseUnknown")) policy.refuseUnknown = readBool();
     else unknownField();
   }
   if (hasFailed()) return 0;
@@ -119,6 +123,7 @@ function readTier(tier: Tier, region: Region): void {
       const priority = readInteger(0, 100);
       if (EXTENDED) tier.priority = priority;
     } else if (EXTENDED && member("objective")) tier.objective = readText(region, 63);
+    else if (EXTENDED && member("forbidden")) tier.forbidden = readBool();
     else unknownField();
   }
   if (hasFailed()) return;
@@ -185,6 +190,7 @@ function bindPlaces(policy: RateLimitPolicy, route: Route): void {
   bindOverload(policy.overload, flow);
   policy.tracked = policy.concurrent != NO_LIMIT || policy.overload != 0;
   if (policy.concurrent != NO_LIMIT) policy.refusedFull = countedBy("route_full", route, "tier", 0);
+  if (policy.refuseUnknown) policy.refusedUnknown = countedBy("unauthenticated", route, "tier", 0);
   let lowest: u32 = u32.MAX_VALUE;
   for (let at = policy.tiers; at != 0; at = changetype<Tier>(at).next)
     lowest = min(lowest, max(changetype<Tier>(at).priority, 1));
@@ -194,6 +200,7 @@ function bindPlaces(policy: RateLimitPolicy, route: Route): void {
     if (tier.objective == 0) tier.objective = tier.name;
     if (policy.overload != 0)
       tier.refusedOverload = countedBy("overload_refused", route, "tier", tier.name);
+    if (tier.forbidden) tier.refusedForbidden = countedBy("forbidden", route, "tier", tier.name);
     if (tier.concurrent == NO_LIMIT) continue;
     policy.tracked = true;
     tier.refusedConcurrent = countedBy("concurrency_refused", route, "tier", tier.name);

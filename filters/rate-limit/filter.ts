@@ -10,16 +10,19 @@ import {
 import { EXTENDED, REQUEST_HEADERS, setHeader, Text, textBytes, textPtr } from "../sdk";
 import { ADMITTED, admit } from "./bucket/limiter";
 import { countRefused, Tenant, tenantNamed } from "./bucket/tenants";
+import { mayCall } from "./caller/may-call";
 import { takePlace, unknownName } from "./concurrency/concurrency";
 import { RateLimitPolicy } from "./config";
 import { RATE, refuse } from "./refusal";
 
 /**
  * Admits the request, or answers it; false when it was answered. A diverted
- * request is test traffic: no tenant pays for it.
+ * request is test traffic: no tenant pays for it, but its caller must be allowed to call.
  */
 export function applyRateLimit(policy: RateLimitPolicy, context: u32, diverted: bool): bool {
-  const tenant = EXTENDED && diverted ? shadowOf(policy) : tenantOf(policy);
+  const caller = tenantOf(policy);
+  if (EXTENDED && !mayCall(policy, caller)) return false;
+  const tenant = EXTENDED && diverted ? shadowOf(policy) : caller;
   const tier = tenant.tier;
   const waitNs = admit(tenant.bucket, tier);
   if (waitNs != ADMITTED) {

@@ -94,7 +94,8 @@ function policyOf(cause: i32): Ascii {
   return '"requests"';
 }
 
-function isGrpc(): bool {
+/** Whether the request is gRPC, whose answers have a status of their own. */
+export function isGrpc(): bool {
   const row = findHeader(contentType);
   if (row == 0 || valueBytes(row) < 16) return false;
   // "application/grpc", also "+proto"; grpc-web and Connect read the HTTP status.

@@ -6,7 +6,7 @@
 /**
  * What weir-full.wasm and token-limit.wasm have and weir.wasm lacks: limits on
  * requests in flight, over the fleet and under overload, pins, conversations,
- * certificates as identity, arrival and diversion of shadow traffic.
+ * certificates as identity, callers refused for who they are, arrival and diversion of shadow traffic.
  */
 export const EXTENDED: bool = false;
 /** Ranges of addresses as tenants: weir-full.wasm alone. */

@@ -104,7 +104,10 @@ beforeAll(async () => {
   for (const name of names) pods.set(name, await startPod("stable", "127.0.0.1", 0));
   gateway = await startGateway();
   const only = {
-    ...routeNamed("llama", "only.example.com"),
+    ...routeNamed("llama", "only.example.com", {
+      ...specs.llama,
+      cors: { allowOrigins: ["https://app.example.com"] },
+    }),
     metadata: { name: "only", namespace: "inference" },
   };
   await gateway.apply(...names.map((name) => routeNamed(name)), only);
@@ -266,6 +269,19 @@ describe("a host without a route for the rest", () => {
       type: "error",
       error: { type: "not_found_error", message: "The model `gpt-5` does not exist" },
     });
+  });
+
+  it("answers pages of other origins before it is known which route a request is for", async () => {
+    const headers = {
+      host: on,
+      origin: "https://app.example.com",
+      "access-control-request-method": "POST",
+    };
+    const { headers: said, status } = await client.send("OPTIONS", chat, headers);
+    expect(status).toBe(200);
+    expect(said["access-control-allow-origin"]).toBe("https://app.example.com");
+    const { headers: refused } = await client.post(chat, { model: "gpt-5" }, headers);
+    expect(refused["access-control-allow-origin"]).toBe("https://app.example.com");
   });
 
   it("answers 400 where no model is named, and 404 elsewhere", async () => {

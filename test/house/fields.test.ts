@@ -189,11 +189,15 @@ describe("every field of a route", () => {
     const sibling = field.oneof?.fields.find(
       ({ jsonName }) => jsonName !== field.jsonName && jsonName === "header",
     );
+    // A tier has either this or a limit.
+    const limit = keyOf(field) === "Tier.forbidden" ? { requestsPerSecond: 1 } : {};
     for (const other of others(field, value)) {
       if (other === undefined) delete holder[field.jsonName];
       else holder[field.jsonName] = other;
       if (other === undefined && sibling) holder[sibling.jsonName] = "x-other";
+      Object.assign(holder, limit);
       const after = answers(document);
+      for (const key of Object.keys(limit)) delete holder[key];
       if (other === undefined && sibling) delete holder[sibling.jsonName];
       for (const [who, text] of Object.entries(after ?? {}))
         if (text !== before[who]) changed.add(who);

@@ -7,6 +7,7 @@ import { exampleDocument } from "../route/documents.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
 type Spec = Record<string, unknown>;
+const forbiddenToo = { forbidden: true, requestsPerSecond: 5 };
 /** Specs that are wrong, each in one way, and a word of what the API server must say. */
 const wrong: [string, (spec: Spec) => void, RegExp][] = [
   ["weights that do not sum to 100", (s) => weights(s, 90, 11), /weights must sum to exactly 100/],
@@ -21,6 +22,8 @@ const wrong: [string, (spec: Spec) => void, RegExp][] = [
   ["selector and targetRefs", (s) => both(s), /exactly one of selector, targetRefs/],
   ["a default that is no tier", (s) => limit(s, { default: "iron" }), /not one of the tiers/],
   ["a tenant of no tier", (s) => limit(s, { tenants: { acme: "iron" } }), /not one of the tiers/],
+  ["a tier of nothing", (s) => tier(s, { burst: 5 }), /requestsPerSecond or forbidden/],
+  ["a forbidden tier with a rate", (s) => tier(s, forbiddenToo), /requestsPerSecond or forbidden/],
   ["a key source of two", (s) => sticky(s, { header: "x", apiKey: true }), /exactly one of/],
   ["a key source of none", (s) => sticky(s, {}), /exactly one of/],
   ["a key source weir sets", (s) => sticky(s, { header: "x-weir-tenant" }), /does not set/],
@@ -68,6 +71,13 @@ describe("the API server, by the CRD alone", () => {
     expect(code).toBe(0);
   });
 
+  test("takes a tier that is forbidden", async () => {
+    const document = exampleDocument();
+    tier(document.spec, { forbidden: true });
+    expect(parseRoutes(stringify(document)).problems).toEqual([]);
+    expect((await apply(stringify(document, { version: "1.1" }))).stderr).toBe("");
+  });
+
   test("takes every weight of two decimals", async () => {
     const documents = [0.01, 0.07, 0.29, 1.1, 8.2, 33.33, 57.01, 99.99].map((weight, index) => {
       const document = exampleDocument();
@@ -83,6 +93,10 @@ describe("the API server, by the CRD alone", () => {
 
 function set(spec: Spec, field: string, value: unknown): void {
   spec[field] = value;
+}
+function tier(spec: Spec, gold: object): void {
+  const { tiers } = spec.rateLimit as { tiers: Record<string, object> };
+  limit(spec, { tiers: { ...tiers, gold } });
 }
 function variant(spec: Spec, index: number, change: object): void {
   Object.assign((spec.variants as object[])[index] ?? {}, change);

@@ -214,6 +214,36 @@ describe("a document with something wrong in it", () => {
       }),
       "no-effect spec.rateLimit.variantPercent: variantPercent has no effect without spec.canary and a limit of concurrent requests",
     ],
+    [
+      "a tier that is forbidden and has a limit",
+      changed((spec) => {
+        spec.rateLimit.tiers.gold.forbidden = true;
+      }),
+      "forbidden-with-limits spec.rateLimit.tiers.gold.forbidden: tier gold is forbidden, so its other fields have no effect: remove them, or forbidden",
+    ],
+    [
+      "a tier without a rate",
+      changed((spec) => {
+        spec.rateLimit.tiers.gold = { forbidden: false };
+      }),
+      "missing-field spec.rateLimit.tiers.gold.requestsPerSecond: requestsPerSecond is required in a tier that is not forbidden",
+    ],
+    [
+      "unknown callers where every caller has an address",
+      changed((spec) => {
+        spec.rateLimit.identity = [{ apiKey: true }, { sourceIp: true }];
+        spec.rateLimit.unknownCaller = "refuse";
+      }),
+      "no-effect spec.rateLimit.unknownCaller: unknownCaller refuse has no effect with sourceIp in identity, because every caller has an address: remove one of them",
+    ],
+    [
+      "unknown callers where only certificates identify them",
+      changed((spec) => {
+        spec.rateLimit.identity = [{ san: "connection" }];
+        spec.rateLimit.unknownCaller = "refuse";
+      }),
+      "no-challenge spec.rateLimit.unknownCaller: unknownCaller refuse answers 401, which asks for a credential in a header, and identity has only certificates: set default to a tier with forbidden",
+    ],
     ...[
       ["10.0.0.256:80", "has no valid IP address"],
       ["gpu.10:80", "has no valid IP address"],

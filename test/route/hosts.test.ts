@@ -115,6 +115,12 @@ describe("routes that share a host", () => {
   });
 });
 
+it("what is exempt from limits cannot be told by a route that takes only some requests", () => {
+  const except = [{ path: "/status" }];
+  expect(problemsOf({ except })).toEqual([]);
+  expect(problemsOf({ ...model("a"), except })).toEqual(["no-effect spec.except"]);
+});
+
 describe("entries of a match", () => {
   it.each<[string, object, string]>([
     ["nothing", {}, "missing-field spec.match[0]"],

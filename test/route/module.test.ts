@@ -32,6 +32,17 @@ const asking: [string, ReturnType<typeof stateWith>][] = [
   ["overload", stateWith({ overload: {} })],
   ["a fleet-wide limit", stateWith({ fleet: {} })],
   ["a tier's objective", stateWith({}, { objective: "interactive" })],
+  ["callers that are refused", stateWith({ unknownCaller: "refuse" })],
+  [
+    "a tier that is forbidden",
+    stateWith({
+      tiers: {
+        gold: { requestsPerSecond: 1 },
+        silver: { requestsPerSecond: 1 },
+        bronze: { forbidden: true },
+      },
+    }),
+  ],
   ["schedulers' headers", stateWith({ forward: { scheduler: true } })],
   ["certificates as identity", stateWith({ identity: [{ san: "connection" }] })],
   [

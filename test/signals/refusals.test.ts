@@ -33,7 +33,9 @@ it("says of each tier what was admitted, and what was refused for which reason",
     ["overload_refused", "gold", 5],
     ["token_limit", "refused", 15, "gold"],
     ["token_limit", "admitted", 80, "gold"],
+    ["forbidden", "free", 40],
     ["route_full", "", 30],
+    ["unauthenticated", "", 10],
   ]);
   expect(tiersOf(window, 10)).toEqual([
     {
@@ -44,6 +46,12 @@ it("says of each tier what was admitted, and what was refused for which reason",
         { code: "rate_limited", perSecond: 2 },
         { code: "concurrency_limited", perSecond: 1 },
       ],
+    },
+    {
+      tier: "free",
+      admittedPerSecond: 0,
+      refusedPerSecond: 4,
+      refusals: [{ code: "forbidden", perSecond: 4 }],
     },
     {
       tier: "gold",
@@ -57,8 +65,11 @@ it("says of each tier what was admitted, and what was refused for which reason",
     {
       tier: "",
       admittedPerSecond: 0,
-      refusedPerSecond: 3,
-      refusals: [{ code: "route_full", perSecond: 3 }],
+      refusedPerSecond: 4,
+      refusals: [
+        { code: "route_full", perSecond: 3 },
+        { code: "unauthenticated", perSecond: 1 },
+      ],
     },
   ]);
 });

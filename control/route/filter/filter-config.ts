@@ -204,6 +204,7 @@ function policy(
               : { variantPercent: rateLimit.variantPercent }),
             ...(rateLimit.overload ? { overload: rateLimit.overload } : {}),
             ...(rateLimit.fleet ? { fleet: rateLimit.fleet } : {}),
+            ...(rateLimit.unknownCaller === "refuse" ? { refuseUnknown: true } : {}),
           },
         }
       : {}),

@@ -8,7 +8,7 @@ import { namedRanges } from "./caller-sources.ts";
  * headers. "weir-full" does the same and also follows streams to their end and
  * listens to the pods and the control service, for limits on requests in flight,
  * overload and the fleet; it knows certificates, schedulers' headers, baggage,
- * ranges of addresses, pinned tenants, conversations, and clients and times that are exceptions.
+ * ranges of addresses, callers to refuse, pinned tenants, conversations, and clients and times that are exceptions.
  * "token-limit" reads bodies. "route-select" tells the requests of routes on one host apart. One that lacks something refuses a configuration
  * that asks for it.
  */
@@ -41,6 +41,7 @@ function needsFull({ route }: RouteState): boolean {
     spec !== undefined &&
     (tellsCertificates(spec) ||
       limitsInFlight(spec) ||
+      refusesCallers(spec) ||
       followsShadow(spec) ||
       remembers(spec) ||
       excepts(spec) ||
@@ -93,6 +94,14 @@ function limitsInFlight({ rateLimit: limit }: RouteSpec): boolean {
     Object.values(limit.tiers).some(
       ({ concurrent, objective }) => concurrent !== undefined || objective !== "",
     )
+  );
+}
+
+/** Refuses callers for who they are. */
+function refusesCallers({ rateLimit: limit }: RouteSpec): boolean {
+  return (
+    limit?.unknownCaller === "refuse" ||
+    Object.values(limit?.tiers ?? {}).some(({ forbidden }) => forbidden)
   );
 }
 

@@ -4,8 +4,14 @@ import { checkDuplicates } from "./duplicates.ts";
 import { checkEntries } from "./matches.ts";
 
 /** Checks what requests of a route look like on hosts that it shares. */
-export function checkMatch({ match, models }: RouteSpec, report: Report): void {
+export function checkMatch({ except, match, models }: RouteSpec, report: Report): void {
   const at = "spec.match";
+  if (match.length > 0 && except.length > 0)
+    report(
+      "no-effect",
+      "spec.except",
+      "except has no effect with match: what is exempt is decided before it is known which route of the host a request is for",
+    );
   checkEntries(match, at, report);
   match.forEach((entry, index) => {
     checkModel(entry, `${at}[${index}].model`, report);

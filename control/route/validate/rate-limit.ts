@@ -1,5 +1,6 @@
 import type { RateLimit, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { Report } from "../problem.ts";
+import { checkCallers } from "./callers.ts";
 import { checkSources } from "./sources.ts";
 import { rangesProblem, tenantProblem } from "./tenant-name.ts";
 
@@ -37,6 +38,7 @@ export function checkRateLimit({ canary, rateLimit }: RouteSpec, report: Report)
       "spec.rateLimit.variantPercent",
       "variantPercent has no effect without spec.canary and a limit of concurrent requests",
     );
+  checkCallers(rateLimit, report);
   checkConnectionLimit(rateLimit, report);
 }
 

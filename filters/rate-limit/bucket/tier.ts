@@ -22,10 +22,13 @@ export class Tier {
   credit: f64;
   /** What inference schedulers know the tier by. */
   objective: Text;
+  /** Whether its tenants may not use the route at all. */
+  forbidden: bool;
   admitted: Counter;
   refused: Counter;
   refusedConcurrent: Counter;
   refusedOverload: Counter;
+  refusedForbidden: Counter;
 }
 
 /** The tier of that name. */
