@@ -61,8 +61,13 @@ function routeNamed(name: string): object {
   };
 }
 
-function rendered(): string {
-  const documents = Object.keys(asks).map((name) => JSON.stringify(routeNamed(name)));
+/** Their objects, with what the specs of the routes have besides. */
+function rendered(more: Record<string, object> = {}): string {
+  const names = [...new Set([...Object.keys(asks), ...Object.keys(more)])];
+  const documents = names.map((name) => {
+    const { spec, ...route } = routeNamed(name) as { spec: object };
+    return JSON.stringify({ ...route, spec: { ...spec, ...more[name] } });
+  });
   const { problems, routes } = parseRoutes(documents.join("\n---\n"));
   expect(problems).toEqual([]);
   const states: RouteState[] = routes.map((route) =>
@@ -110,7 +115,7 @@ beforeAll(async () => {
     return ports;
   };
   mesh = await startMesh("llm", "inference", {}, port);
-  for (const name of Object.keys(asks))
+  for (const name of [...Object.keys(asks), "rest"])
     await mesh.apply(serviceObject(name, "inference", await portsOf(name), port));
   await mesh.apply(rendered());
   stopSidecar = await mesh.join(sidecarNode("caller", "inference"));
@@ -199,4 +204,37 @@ it("at a gateway only the route that asks for it is compressed", async () => {
   };
   expect(await encodingOf("llama-3-8b")).toBe("gzip");
   expect(await encodingOf("qwen-7b")).toBeUndefined();
+});
+
+describe("five routes and one for the rest, where a proxy in front writes the model into a header", () => {
+  const models = { header: "x-model" };
+  const inHeader = (model: string, more = {}) => ({ headers: { "x-model": model, ...more } });
+
+  it("need no EnvoyFilter that holds requests", async () => {
+    const before = rendered();
+    const header = Object.fromEntries(Object.keys(asks).map((name) => [name, { models }]));
+    const after = rendered({ ...header, rest: { match: [] } });
+    const holds = "allow_on_headers_stop_iteration";
+    expect([before.includes(holds), after.includes(holds)]).toEqual([true, false]);
+    const objects = before.split("---\n").filter((object) => object.includes(holds));
+    for (const object of objects) await mesh.remove(object);
+    await mesh.apply(after);
+    for (const place of ["gateway", "sidecar"])
+      await expect
+        .poll(() => askedAt(place, "{}", inHeader("gpt-5")).catch(String), { timeout: 30_000 })
+        .toBe("rest");
+  });
+
+  it.each(["gateway", "sidecar"])(
+    "are told apart at a %s, and bodies do not count",
+    async (place) => {
+      const body = '{"model":"qwen-coder"}';
+      const asked = (sent: Sent) => askedAt(place, body, sent);
+      expect(await asked(inHeader("llama-3-8b"))).toBe("llama");
+      expect(await asked(inHeader("qwen-7b"))).toBe("qwen");
+      expect(await asked({})).toBe("rest");
+      expect(await asked({ path: "/v1/embeddings" })).toBe("embed");
+      expect(await asked(inHeader("gpt-5", { "x-weir-route": "inference/coder" }))).toBe("rest");
+    },
+  );
 });
