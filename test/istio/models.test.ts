@@ -12,6 +12,7 @@ import { type Mesh, serviceObject, sidecarNode, startMesh } from "./mesh.ts";
 const chat = "/v1/chat/completions";
 const maxBodyBytes = 2 << 20;
 const outside = "models.example.com";
+const page = "https://chat.example.org";
 const inside = "llm.inference.svc.cluster.local";
 
 /** What each route asks of its requests; each has a Service with two variants of its own. */
@@ -50,6 +51,7 @@ function routeNamed(name: string): object {
       },
       alsoAttach: [{ selector: { app: "caller" }, side: "client", filters: ["canary"] }],
       service: { name, port },
+      cors: { allowOrigins: [page] },
       canary: { stickyBy: [{ header: "x-user-id" }] },
       variants: ["stable", "canary"].map((each) => ({
         name: each,
@@ -193,6 +195,20 @@ describe.each(["gateway", "sidecar"])("five routes on one host of a %s under Ist
     expect(await asked(body(maxBodyBytes - 1000))).toBe("qwen");
     expect(await asked(body(2 * maxBodyBytes))).toBe("413 model_too_late");
   });
+});
+
+it("pages of an allowed origin may ask a gateway, and read what the filter that chooses refuses", async () => {
+  const client = clients.gateway as GatewayClient;
+  const headers = { host: outside, origin: page };
+  const allowed = "access-control-allow-origin";
+  const preflight = { ...headers, "access-control-request-method": "POST" };
+  const asked = await client.send("OPTIONS", chat, preflight);
+  expect([asked.status, asked.headers[allowed]]).toEqual([200, page]);
+  const refused = await client.post(chat, { model: "gpt-5" }, headers);
+  expect([refused.status, refused.headers[allowed]]).toEqual([404, page]);
+  const others = { host: outside, origin: "https://other.example.org" };
+  const hidden = await client.post(chat, { model: "gpt-5" }, others);
+  expect([hidden.status, hidden.headers[allowed]]).toEqual([404, undefined]);
 });
 
 it("at a gateway only the route that asks for it is compressed", async () => {
