@@ -48,6 +48,10 @@ export function withRenderOptions(command: Command): Command {
       "URL of token-limit.wasm, for routes that count tokens (default: next to weir.wasm)",
     )
     .option(
+      "--route-select-wasm-url <url>",
+      "URL of route-select.wasm, for routes that share hosts (default: next to weir.wasm)",
+    )
+    .option(
       "--wasm-sha256 <digest>",
       "SHA-256 of weir.wasm; proxies check it before they load the file",
     )

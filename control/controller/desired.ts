@@ -1,6 +1,11 @@
 import { createHash } from "node:crypto";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { type K8sObject, type RenderOptions, renderIstio } from "../istio/index.ts";
+import {
+  type K8sObject,
+  type RenderOptions,
+  renderIstio,
+  selectPluginName,
+} from "../istio/index.ts";
 import { type Problem, routeName } from "../route/index.ts";
 import { keyOf, kindOf } from "./resources.ts";
 
@@ -67,13 +72,20 @@ export function desired(object: K8sObject, instance: string): Desired {
   return { key: keyOf(object), rank: kindOf(object).rank, object: marked, digest, routes };
 }
 
+interface Plugin {
+  pluginName?: string;
+  pluginConfig?: { revision?: string };
+}
+
 /** What the filters of each route report when they run what is wanted, by route. */
 export function filterRevisions({ objects }: Wanted): Map<string, string> {
   const revisions = new Map<string, string>();
   for (const { object, routes } of objects.values()) {
-    const wasm = (object.spec.wasm ?? object.spec) as { pluginConfig?: { revision?: string } };
+    const wasm = (object.spec.wasm ?? object.spec) as Plugin;
     const revision = wasm.pluginConfig?.revision;
-    if (revision !== undefined) for (const name of routes) revisions.set(name, revision);
+    // Only that of a filter that reports it.
+    if (revision !== undefined && wasm.pluginName !== selectPluginName)
+      for (const name of routes) revisions.set(name, revision);
   }
   return revisions;
 }

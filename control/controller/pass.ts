@@ -5,7 +5,7 @@ import { eachOf } from "./concurrently.ts";
 import type { Wanted } from "./desired.ts";
 import type { Live, Managed } from "./managed.ts";
 import { type Put, steps } from "./plan.ts";
-import { kindOf, pathOf, routeRank } from "./resources.ts";
+import { filterRank, kindOf, pathOf, routeRank } from "./resources.ts";
 
 /** What one pass works with. */
 export interface PassContext {
@@ -126,7 +126,7 @@ function mayGo(
   live: Live,
   isUsed: (live: Live) => boolean,
 ): boolean {
-  if (kindOf(live.object).rank >= 2) return true;
+  if (kindOf(live.object).rank >= filterRank) return true;
   return !isUsed(live) && letGo(context, `${key} gone`);
 }
 

@@ -2,6 +2,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { type Desired, desired, type Wanted } from "./desired.ts";
 import { difference } from "./drift.ts";
 import type { Live, Managed } from "./managed.ts";
+import { filterRank } from "./resources.ts";
 
 /** An object to apply now. */
 export interface Put {
@@ -48,12 +49,21 @@ export function steps(
     .filter(
       ([key, live]) =>
         !wanted.objects.has(key) &&
-        // What belongs to a route that cannot be rendered now stays as it is.
-        !live.routes.some((name) => wanted.problems.has(name)) &&
+        !staysAsItIs(live, wanted, rankOf(live)) &&
         live.object.metadata.deletionTimestamp === undefined,
     )
     .sort(([, a], [, b]) => rankOf(b) - rankOf(a));
   return { puts, deletes };
+}
+
+/**
+ * What belongs to a route that cannot be rendered now stays as it is, and so do subsets that it
+ * shares with others. Filters and matches that it shares go once those have theirs: no request
+ * may meet both.
+ */
+function staysAsItIs({ routes }: Live, { problems }: Wanted, rank: number): boolean {
+  const isHeld = (name: string) => problems.has(name);
+  return rank < filterRank ? routes.some(isHeld) : routes.length > 0 && routes.every(isHeld);
 }
 
 /** The wanted object with the subsets that are there and not wanted; undefined when there are none. */

@@ -11,6 +11,9 @@ export interface RenderedKind extends Resource {
   needs: string;
 }
 
+/** Rank of the filters; lower are the places that matches lead to. */
+export const filterRank = 2;
+
 /** Rank of what leads requests somewhere. */
 export const routeRank = 4;
 
@@ -18,8 +21,14 @@ const istio = "networking.istio.io";
 const kinds: RenderedKind[] = [
   kind(`${istio}/v1`, "ServiceEntry", "serviceentries", 0),
   kind(`${istio}/v1`, "DestinationRule", "destinationrules", 1),
-  kind("extensions.istio.io/v1alpha1", "TrafficExtension", "trafficextensions", 2, "Istio 1.30"),
-  kind("extensions.istio.io/v1alpha1", "WasmPlugin", "wasmplugins", 2),
+  kind(
+    "extensions.istio.io/v1alpha1",
+    "TrafficExtension",
+    "trafficextensions",
+    filterRank,
+    "Istio 1.30",
+  ),
+  kind("extensions.istio.io/v1alpha1", "WasmPlugin", "wasmplugins", filterRank),
   kind(`${istio}/v1alpha3`, "EnvoyFilter", "envoyfilters", 3),
   kind("security.istio.io/v1", "AuthorizationPolicy", "authorizationpolicies", 3),
   kind("telemetry.istio.io/v1", "Telemetry", "telemetries", 3),

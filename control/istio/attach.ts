@@ -2,7 +2,13 @@ import { createHash } from "node:crypto";
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Attach, InferenceRoute, TargetRef } from "../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../gen/weir/v1/service_pb.ts";
-import { type FilterName, filterNames, routeName } from "../route/index.ts";
+import {
+  type FilterName,
+  filterNames,
+  matches,
+  routeName,
+  selectedRoutes,
+} from "../route/index.ts";
 import { namespaceOf, objectName } from "./names.ts";
 
 /**
@@ -24,6 +30,8 @@ export interface AttachPoint {
   filters: (readonly FilterName[])[];
   /** "namespace/name" of the routes, in order. */
   routes: string[];
+  /** Routes that share a host with one of these and attach elsewhere: the filters tell whose a request is. */
+  others: RouteState[];
 }
 
 /** API group of a target's kind, where the route leaves it out. */
@@ -69,12 +77,24 @@ export function sideOf(route: InferenceRoute, attach = route.spec?.attach): Side
     return "waypoint";
   if (attach && attach.targetRefs.length > 0) return "gateway";
   if (spec?.gateways.some((gateway) => gateway !== "mesh")) return "gateway";
-  return (spec?.canary ?? spec?.shadow) ? "client" : "server";
+  return (spec?.canary ?? spec?.shadow) || matches(route) ? "client" : "server";
 }
 
 /** The routes for which weir.wasm does anything at a point. */
 export function filteredAt({ filters, states }: AttachPoint): RouteState[] {
   return states.filter((_, index) => (filters[index] ?? []).length > 0);
+}
+
+/** Some routes of a point, and those that share a host with one of them, in the order of the point. */
+export function withSharing(
+  { others, states }: AttachPoint,
+  some: readonly RouteState[],
+): RouteState[] {
+  const among = new Set(some);
+  const hosts = new Set(some.flatMap(({ route }) => route?.spec?.hosts ?? []));
+  return [...states, ...others].filter(
+    (state) => among.has(state) || state.route?.spec?.hosts.some((host) => hosts.has(host)),
+  );
 }
 
 /**
@@ -85,17 +105,18 @@ export function filteredAt({ filters, states }: AttachPoint): RouteState[] {
  */
 export function attachPoints(states: RouteState[]): AttachPoint[] {
   const points = new Map<string, AttachPoint>();
+  const selected = selectedRoutes(states.flatMap(({ route }) => route ?? []));
   for (const state of states) {
     const route = state.route;
     if (route === undefined) continue;
     for (const [index, { attach }] of attachmentsOf(route).entries()) {
       const filters = filtersAt(route, attach);
-      if (filters.length === 0 && !isPointWithoutFilters(route)) continue;
+      const isPoint = filters.length > 0 || isPointWithoutFilters(route) || selected.has(route);
+      if (!isPoint) continue;
       const namespace = attach.namespace || namespaceOf(route);
       const side = sideOf(route, attach);
       const selector = sortedRecord(attach.selector);
-      const targetRefs = attach.targetRefs.map(targetRefJson);
-      const key = JSON.stringify([namespace, side, selector, targetRefs]);
+      const key = attachKey(route, attach);
       const point = points.get(key);
       if (point) {
         point.states.push(state);
@@ -113,11 +134,37 @@ export function attachPoints(states: RouteState[]): AttachPoint[] {
           states: [state],
           filters: [filters],
           routes: [routeName(route)],
+          others: [],
         });
       }
     }
   }
+  if (selected.size > 0) addOthers([...points.values()], states);
   return [...points.values()];
+}
+
+function addOthers(points: readonly AttachPoint[], states: readonly RouteState[]): void {
+  const byHost = new Map<string, RouteState[]>();
+  for (const state of states)
+    for (const host of state.route?.spec?.hosts ?? []) {
+      const sharing = byHost.get(host);
+      if (sharing) sharing.push(state);
+      else byHost.set(host, [state]);
+    }
+  for (const point of points) {
+    const hosts = point.states.flatMap(({ route }) => route?.spec?.hosts ?? []);
+    const sharing = new Set(hosts.flatMap((host) => byHost.get(host) ?? []));
+    for (const state of point.states) sharing.delete(state);
+    point.others = states.filter((state) => sharing.has(state));
+  }
+}
+
+/** The same for the same proxies, on the same side of them. */
+export function attachKey(route: InferenceRoute, attach: Attach): string {
+  const namespace = attach.namespace || namespaceOf(route);
+  const selector = sortedRecord(attach.selector);
+  const targetRefs = attach.targetRefs.map(targetRefJson);
+  return JSON.stringify([namespace, sideOf(route, attach), selector, targetRefs]);
 }
 
 function sharedName(key: string): string {

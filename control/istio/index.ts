@@ -1,4 +1,5 @@
 export { checkFilterFailure } from "./check/failure.ts";
+export { checkSelectedHosts } from "./check/shared-hosts.ts";
 export type { K8sObject, Manifest } from "./manifest.ts";
 export { mergeExisting } from "./merge/merge.ts";
 export { type ObjectChange, planObjects } from "./merge/plan.ts";
@@ -7,5 +8,6 @@ export type { ReportTo } from "./objects/report.ts";
 export type { RouteProblem } from "./problem.ts";
 export { defaultWasmUrl, type RenderOptions, type RenderTarget } from "./render/options.ts";
 export { type Rendering, renderIstio, targetProblems } from "./render/render.ts";
+export { selectPluginName } from "./select-filter.ts";
 export { toYaml } from "./text/yaml.ts";
 export { defaultIstioVersion } from "./version.ts";

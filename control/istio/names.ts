@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { InferenceRoute } from "../gen/weir/v1/route_pb.ts";
 import { defaultNamespace } from "../route/index.ts";
 
@@ -12,4 +13,15 @@ export function namespaceOf(route: InferenceRoute): string {
  */
 export function objectName(route: InferenceRoute): string {
   return `weir-${route.metadata?.name ?? ""}`;
+}
+
+/**
+ * Name of the objects of some hosts that routes share. It stays as routes come
+ * and go, so that they are changed and never replaced. No route's name has a dot.
+ */
+export function sharedHostsName(hosts: readonly string[]): string {
+  const digest = createHash("sha256")
+    .update([...hosts].sort().join())
+    .digest("hex");
+  return `weir-${digest.slice(0, 8)}.hosts`;
 }

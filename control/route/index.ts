@@ -30,7 +30,14 @@ export { besideWeir, countsTokens, type FilterModule, headerModule } from "./fil
 export { selectedRoutes, usualBodyBytes } from "./filter/select-policy.ts";
 export { maxCopies, mirrors } from "./filter/shadow-policy.ts";
 export { hostConflicts } from "./hosts/conflicts.ts";
-export { asksModel, type HostGroup, hostGroups, matches, routesByHost } from "./hosts/groups.ts";
+export {
+  asksModel,
+  type HostGroup,
+  hostGroups,
+  matches,
+  readsBodies,
+  routesByHost,
+} from "./hosts/groups.ts";
 export { type HostOrder, hostOrders } from "./hosts/order.ts";
 export { meshHosts } from "./mesh-hosts.ts";
 export { defaultNamespace, isRouteName, resolveName, routeName } from "./names.ts";

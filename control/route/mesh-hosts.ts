@@ -19,28 +19,33 @@ export function meshHosts(
 ): Map<RouteState, string[]> {
   const written = new Set(states.flatMap(({ route }) => route?.spec?.hosts ?? []));
   const added = new Map(states.map((state) => [state, otherNames(state, namespace)]));
-  const claims = new Map<string, number>();
+  /** What the routes that have a name mean by it: those that share a host mean the same. */
+  const meanings = new Map<string, Set<string>>();
   for (const names of added.values())
-    for (const name of names) claims.set(name, (claims.get(name) ?? 0) + 1);
+    for (const [name, meant] of names)
+      meanings.set(name, (meanings.get(name) ?? new Set()).add([...meant].sort().join()));
   return new Map(
     [...added].map(([state, names]) => {
       const hosts = state.route?.spec?.hosts ?? [];
-      const more = [...names].filter((name) => claims.get(name) === 1 && !written.has(name));
+      const isClear = (name: string) => meanings.get(name)?.size === 1 && !written.has(name);
+      const more = [...names.keys()].filter(isClear);
       return [state, [...hosts, ...more].slice(0, Math.max(hosts.length, maxHosts))];
     }),
   );
 }
 
-function otherNames({ route }: RouteState, namespace: string): Set<string> {
+/** The other names of a route's hosts, each with the hosts that it stands for, as written and in full. */
+function otherNames({ route }: RouteState, namespace: string): Map<string, Set<string>> {
   const own = route?.metadata?.namespace || defaultNamespace;
-  const names = new Set<string>();
+  const names = new Map<string, Set<string>>();
   for (const host of route?.spec?.hosts ?? []) {
     // Istio reads a bare name as a Service beside the VirtualService.
     const full = /^[^.*]+$/.test(host) ? `${host}.${own}.svc.cluster.local` : host;
     const [, service, of] = fullName.exec(full) ?? [];
     if (service === undefined || of === undefined) continue;
-    for (const name of [full, `${service}.${of}.svc`, `${service}.${of}`]) names.add(name);
-    if (of === namespace) names.add(service);
+    const short = [full, `${service}.${of}.svc`, `${service}.${of}`];
+    for (const name of of === namespace ? [...short, service] : short)
+      names.set(name, (names.get(name) ?? new Set()).add(`${host} ${full}`));
   }
   for (const host of route?.spec?.hosts ?? []) names.delete(host);
   return names;

@@ -80,6 +80,23 @@ describe("weir check", () => {
     expect((await weir(["check", "-f", file, "--target", "envoy"])).code).toBe(0);
   });
 
+  it("says what keeps routes of several files from sharing a host under Istio alone", async () => {
+    const [llama = "", qwen = ""] = readFileSync("examples/models/route.yaml", "utf8").split(
+      "---\n",
+    );
+    const files = [
+      write("llama.yaml", llama),
+      write("qwen.yaml", qwen.replace("istio-system/public", "istio-system/private")),
+    ];
+    const flags = files.flatMap((file) => ["-f", file]);
+    const refused = await weir(["check", ...flags]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(
+      /qwen.yaml: spec.gateways: gateways differs .*\[gateways-differ\]/,
+    );
+    expect((await weir(["check", ...flags, "--target", "envoy"])).code).toBe(0);
+  });
+
   it("says of several documents whose wish to pass has no effect, and of one alone nothing", async () => {
     const text = readFileSync(example, "utf8").replace(
       /^spec:$/m,

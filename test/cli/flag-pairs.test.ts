@@ -32,6 +32,7 @@ const other = written(
 );
 const [applied] = parseRoutes(readFileSync(canary, "utf8")).routes;
 /** With what only the experimental channel of the Gateway API has. */
+const models = "test/istio/golden/models/route.yaml";
 const pools = "test/istio/golden/gateway-api-pools/route.yaml";
 const secret = written("token", "secret\n");
 const adopt = "test/istio/merging/golden/adopt";
@@ -76,6 +77,10 @@ const commands: Record<string, Command> = {
       "--token-limit-wasm-url": {
         given: ["-f", tokens, "--token-limit-wasm-url", "oci://example.com/token-limit:1"],
         base: ["-f", tokens],
+      },
+      "--route-select-wasm-url": {
+        given: ["-f", models, "--route-select-wasm-url", "oci://example.com/route-select:1"],
+        base: ["-f", models],
       },
       "--wasm-sha256": {
         given: ["--wasm-url", "https://example.com/weir.wasm", "--wasm-sha256", "a".repeat(64)],

@@ -284,6 +284,12 @@ describe("a host without a route for the rest", () => {
     expect(refused["access-control-allow-origin"]).toBe("https://app.example.com");
   });
 
+  it("holds as much of a body as maxBodyBytes says, and no more", async () => {
+    const body = (bytes: number) => `{"x":"${"y".repeat(bytes)}","model":"llama-3-8b"}`;
+    expect(await sentTo(body(maxBodyBytes - 1000), { on })).toBe("llama");
+    expect(await sentTo(body(2 * maxBodyBytes), { on })).toBe("413 model_too_late");
+  });
+
   it("answers 400 where no model is named, and 404 elsewhere", async () => {
     expect(await sentTo('{"messages":[]}', { on })).toBe("400 model_missing");
     expect(await sentTo("", { on, method: "GET", path: "/v1/else" })).toBe("404 route_not_found");

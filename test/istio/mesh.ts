@@ -16,6 +16,8 @@ export interface Mesh {
   /** Address of Envoy's admin interface. */
   admin: string;
   envoy: Envoy;
+  /** Starts an Envoy as another proxy of the mesh, and returns how to stop it. */
+  join(node: ProxyNode): Promise<() => Promise<void>>;
   /** Adds or replaces objects, as kubectl apply would. */
   apply(yaml: string): Promise<void>;
   remove(yaml: string): Promise<void>;
@@ -34,11 +36,13 @@ export const istioEnv = {
  * Starts Istio's discovery with a Gateway and the pods of a Service, and an
  * Envoy as that gateway.
  * @param pods port of each pod, by its value of the label "version"
+ * @param port of the Service
  */
 export async function startMesh(
   host: string,
   namespace: string,
   pods: Record<string, number>,
+  port?: number,
 ): Promise<Mesh> {
   const { discovery } = buildIstio("discovery");
   const directory = mkdtempSync(join(tmpdir(), "weir-mesh-"));
@@ -49,7 +53,7 @@ export async function startMesh(
   };
   const child = spawn(
     discovery as string,
-    [file("cluster.yaml", meshObjects(host, namespace, pods, gateway))],
+    [file("cluster.yaml", meshObjects(host, namespace, pods, gateway, port))],
     {
       env: { ...process.env, ...istioEnv },
       stdio: ["pipe", "pipe", "pipe"],
@@ -63,16 +67,24 @@ export async function startMesh(
     const [answer] = await lines.next(/^(done|error: .*)$/);
     if (answer !== "done") throw new Error(answer);
   };
-  const envoy = await startEnvoy({
-    binary: await findEnvoy(console.log),
-    bootstrap: gatewayBootstrap(address, admin),
-    admin: { host: "127.0.0.1", port: admin },
-    concurrency: 2,
-  });
+  const binary = await findEnvoy(console.log);
+  const started = (port: number, node?: ProxyNode) =>
+    startEnvoy({
+      binary,
+      bootstrap: proxyBootstrap(address, port, node),
+      admin: { host: "127.0.0.1", port },
+      concurrency: 2,
+    });
+  const envoy = await started(admin);
   return {
     gateway: `http://127.0.0.1:${gateway}`,
     admin: `http://127.0.0.1:${admin}`,
     envoy,
+    async join(node) {
+      const [port = 0] = await freePorts(1);
+      const { stop } = await started(port, node);
+      return stop;
+    },
     apply: (yaml) => obey("apply", yaml),
     remove: (yaml) => obey("delete", yaml),
     async stop() {
@@ -93,6 +105,7 @@ export function meshObjects(
   namespace: string,
   pods: Record<string, number>,
   gateway: number,
+  port?: number,
 ): string {
   const metadata = (name: string, namespace: string) => ({ name, namespace });
   const api = "networking.istio.io/v1";
@@ -112,28 +125,76 @@ export function meshObjects(
         ],
       },
     },
-    {
-      apiVersion: api,
-      kind: "ServiceEntry",
-      metadata: metadata(host, namespace),
-      spec: {
-        hosts: [`${host}.${namespace}.svc.cluster.local`],
-        location: "MESH_INTERNAL",
-        resolution: "STATIC",
-        ports: [{ number: 8000, name: "http", protocol: "HTTP" }],
-        endpoints: Object.entries(pods).map(([version, port]) => ({
-          address: "127.0.0.1",
-          ports: { http: port },
-          labels: { version },
-        })),
-      },
-    },
   ];
-  return objects.map((object) => stringify(object)).join("---\n");
+  const service = serviceObject(host, namespace, pods, port);
+  return [...objects.map((object) => stringify(object)), service].join("---\n");
 }
 
-/** Weir's own bootstrap, for a node that Istio takes for its ingress gateway. */
-export function gatewayBootstrap(discovery: string, admin: number): string {
+/** A Service and its pods, by their value of the label "version". */
+export function serviceObject(
+  host: string,
+  namespace: string,
+  pods: Record<string, number>,
+  port = 8000,
+): string {
+  return stringify({
+    apiVersion: "networking.istio.io/v1",
+    kind: "ServiceEntry",
+    metadata: { name: host, namespace },
+    spec: {
+      hosts: [`${host}.${namespace}.svc.cluster.local`],
+      location: "MESH_INTERNAL",
+      resolution: "STATIC",
+      ports: [{ number: port, name: "http", protocol: "HTTP" }],
+      endpoints: Object.entries(pods).map(([version, pod]) => ({
+        address: "127.0.0.1",
+        ports: { http: pod },
+        labels: { version },
+      })),
+    },
+  });
+}
+
+/** How a proxy introduces itself to Istio. */
+export interface ProxyNode {
+  id: string;
+  cluster: string;
+  metadata: object;
+}
+
+const ingressGateway: ProxyNode = {
+  id: "router~127.0.0.1~gateway.istio-system~istio-system.svc.cluster.local",
+  cluster: "istio-ingressgateway.istio-system",
+  metadata: {
+    NAMESPACE: "istio-system",
+    CLUSTER_ID: "Kubernetes",
+    ISTIO_VERSION: "1.31.0",
+    INSTANCE_IPS: "127.0.0.1",
+    LABELS: { istio: "ingressgateway" },
+  },
+};
+
+/**
+ * A sidecar that nothing redirects traffic to: it listens on the ports of Services at 127.0.0.1. Its own
+ * address is another than that of all pods, or Istio took it for one of them.
+ */
+export function sidecarNode(app: string, namespace: string): ProxyNode {
+  return {
+    id: `sidecar~127.0.0.2~${app}.${namespace}~${namespace}.svc.cluster.local`,
+    cluster: `${app}.${namespace}`,
+    metadata: {
+      NAMESPACE: namespace,
+      CLUSTER_ID: "Kubernetes",
+      ISTIO_VERSION: "1.31.0",
+      INSTANCE_IPS: "127.0.0.2",
+      INTERCEPTION_MODE: "NONE",
+      LABELS: { app },
+    },
+  };
+}
+
+/** Weir's own bootstrap, for a node that Istio takes for its ingress gateway or another proxy. */
+export function proxyBootstrap(discovery: string, admin: number, node = ingressGateway): string {
   const [host = "", port = ""] = discovery.split(":");
   const document = parse(
     bootstrap({
@@ -142,17 +203,7 @@ export function gatewayBootstrap(discovery: string, admin: number): string {
       admin: { host: "127.0.0.1", port: admin },
     }),
   );
-  document.node = {
-    id: "router~127.0.0.1~gateway.istio-system~istio-system.svc.cluster.local",
-    cluster: "istio-ingressgateway.istio-system",
-    metadata: {
-      NAMESPACE: "istio-system",
-      CLUSTER_ID: "Kubernetes",
-      ISTIO_VERSION: "1.31.0",
-      INSTANCE_IPS: "127.0.0.1",
-      LABELS: { istio: "ingressgateway" },
-    },
-  };
+  document.node = { ...node };
   return stringify(document);
 }
 

@@ -8,7 +8,6 @@ import { draftRoute, parseRoutes } from "../../control/route/index.ts";
 /** Examples of what only plain Envoys can do: Istio refuses them, with these codes. */
 export const examplesOfPlainEnvoys: Readonly<Record<string, string>> = {
   failover: "fallback-in-istio",
-  models: "match-in-istio",
 };
 
 /** Folders of examples that are rendered for Istio. */

@@ -119,6 +119,31 @@ describe("the controller on a real API server", { timeout: 240_000 }, () => {
     await eventually(async () => (await rules()) === named("weir-chat"), "it is chat's again");
     await world.applied();
   });
+
+  test("routes that come to share a host share its VirtualService and the filter that chooses", async () => {
+    await world.apply(canary);
+    await world.applied();
+    const host = "hosts: [chat.example.com]";
+    const match = `${host}\n  match: [{ model: { exact: search } }]`;
+    await world.apply(canary.replace("name: chat", "name: search").replace(host, match));
+    await condition(world.cluster, "inference/search", "Applied", { status: "True" });
+    const names = async () =>
+      (await world.cluster.mustKubectl(["get", "virtualservices,envoyfilters", "-A", "-o", "name"]))
+        .split("\n")
+        .map((name) => name.replace(/^.*\//, ""))
+        .filter((name) => name !== "")
+        .sort();
+    const shared = [
+      expect.stringMatching(/^weir-\w+$/),
+      expect.stringMatching(/^weir-\w+-select$/),
+    ];
+    const own = expect.stringMatching(/^weir-\w+\.hosts$/);
+    await expect.poll(names, { timeout: 30_000 }).toEqual(expect.arrayContaining([...shared, own]));
+    await expect.poll(async () => (await names()).length, { timeout: 30_000 }).toBe(3);
+    await world.cluster.mustKubectl(["delete", "inferenceroute", "search", "-n", "inference"]);
+    await expect.poll(names, { timeout: 30_000 }).toEqual(["weir-chat", "weir-chat.inference"]);
+    await world.applied();
+  });
 });
 
 /** Notes the moments that matter, in the order the API server saw them. */

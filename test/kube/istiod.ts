@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Envoy, findEnvoy, startEnvoy } from "../../control/envoy/index.ts";
 import { freePorts } from "../free-ports.ts";
 import { buildIstio } from "../istio/istio-tools.ts";
-import { gatewayBootstrap, istioEnv, meshObjects } from "../istio/mesh.ts";
+import { istioEnv, meshObjects, proxyBootstrap } from "../istio/mesh.ts";
 import type { Cluster } from "./cluster.ts";
 import { eventually, startProgram } from "./processes.ts";
 
@@ -67,7 +67,7 @@ export async function startIngress(
   });
   const envoy = await startEnvoy({
     binary: await findEnvoy(console.log),
-    bootstrap: gatewayBootstrap(`127.0.0.1:${grpc}`, admin),
+    bootstrap: proxyBootstrap(`127.0.0.1:${grpc}`, admin),
     admin: { host: "127.0.0.1", port: admin },
     concurrency: 2,
   });

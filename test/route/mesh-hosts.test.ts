@@ -56,6 +56,17 @@ describe("the names under which a mesh sends requests for a route", () => {
     expect(three).toEqual(["chat.inference.svc.corp.example"]);
   });
 
+  it("are those of all routes that share the host, and of none that write it in another way", () => {
+    const short = ["chat.inference.svc", "chat.inference", "chat"];
+    expect(found("inference", state("inference", chat), state("inference", chat))).toEqual([
+      [chat, ...short],
+      [chat, ...short],
+    ]);
+    const [one, two] = found("other", state("inference", chat), state("inference", "chat"));
+    expect(one).toEqual([chat]);
+    expect(two).toEqual(["chat"]);
+  });
+
   it("are never more than a filter takes", () => {
     const many = Array.from({ length: 60 }, (_, i) => `s${i}.ml.svc.cluster.local`);
     expect(found("ml", state("ml", ...many))[0]).toHaveLength(64);

@@ -1,6 +1,12 @@
 import { type Command, Option } from "commander";
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
-import { checkFilterFailure, type RenderTarget, targetProblems } from "../../istio/index.ts";
+import {
+  checkFilterFailure,
+  checkSelectedHosts,
+  type RenderTarget,
+  type RouteProblem,
+  targetProblems,
+} from "../../istio/index.ts";
 import {
   atLeast,
   type Cluster,
@@ -78,8 +84,9 @@ export function addCheck(program: Command, version: string): void {
       const cluster = flags.cluster === undefined ? undefined : readObjectsFile(flags.cluster);
       const parsed = flags.file.map(parse);
       const problems = [...parsed.flatMap((each) => each.problems), ...together(parsed)];
+      const shared = sharedHosts(parsed, flags.target);
       const findings = [
-        ...parsed.flatMap((each) => lint(each, cluster, flags.target)),
+        ...parsed.flatMap((each) => lint(each, cluster, flags.target, shared)),
         ...(problems.length > 0 ? [] : ignoredFailures(parsed, flags.target)),
       ];
       const located = [...problems, ...findings];
@@ -186,10 +193,23 @@ function ignoredFailures(parsed: Parsed[], target: CheckFlags["target"]): Locate
   });
 }
 
+/** What keeps routes of several files from sharing their hosts under Istio, by route. */
+function sharedHosts(parsed: Parsed[], target: CheckFlags["target"]): Map<string, RouteProblem[]> {
+  const routes = parsed.flatMap((each) => each.routes);
+  const found = new Map<string, RouteProblem[]>();
+  for (const meshed of ["istio", "gateway-api"] as const) {
+    const there = routes.filter((route) => targetOf(route, target) === meshed);
+    for (const problem of checkSelectedHosts(there, meshed))
+      found.set(problem.route, [...(found.get(problem.route) ?? []), problem]);
+  }
+  return found;
+}
+
 function lint(
   { file, prefixes, routes, text }: Parsed,
   cluster: Cluster | undefined,
   target: CheckFlags["target"],
+  shared: ReadonlyMap<string, readonly RouteProblem[]>,
 ): Located[] {
   const lineOf = locate(text);
   return routes.flatMap((route, index) => {
@@ -198,7 +218,10 @@ function lint(
     const refused =
       asked === "envoy"
         ? []
-        : targetProblems(route, { target: asked }).map(({ code, message, path }) => ({
+        : [
+            ...targetProblems(route, { target: asked }),
+            ...(shared.get(routeName(route)) ?? []),
+          ].map(({ code, message, path }) => ({
             id: code,
             severity: "error" as const,
             reason: "the route cannot be rendered for this target, or would behave differently",

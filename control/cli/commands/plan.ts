@@ -69,6 +69,7 @@ const renderingFlags = [
   ["--gateway-api-channel", "gatewayApiChannel"],
   ["--wasm-url", "wasmUrl"],
   ["--token-limit-wasm-url", "tokenLimitWasmUrl"],
+  ["--route-select-wasm-url", "routeSelectWasmUrl"],
   ["--wasm-sha256", "wasmSha256"],
   ["--istio-version", "istioVersion"],
 ] as const;

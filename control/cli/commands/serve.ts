@@ -33,6 +33,7 @@ interface ServeFlags extends RolloutSourceFlags, EdgeFlags {
   istioVersion: string;
   wasmUrl: string;
   tokenLimitWasmUrl?: string;
+  routeSelectWasmUrl?: string;
   wasmSha256?: string;
   reportTo?: string;
   drift: "correct" | "pause";
@@ -91,6 +92,10 @@ export function addServe(program: Command): void {
       "kube: URL of token-limit.wasm, for routes that count tokens (default: next to weir.wasm)",
     )
     .option(
+      "--route-select-wasm-url <url>",
+      "kube: URL of route-select.wasm, for routes that share hosts (default: next to weir.wasm)",
+    )
+    .option(
       "--wasm-sha256 <digest>",
       "kube: SHA-256 of weir.wasm; proxies check it before they load the file",
     )
@@ -138,12 +143,13 @@ export function addServe(program: Command): void {
         ...given
       }: ServeFlags) => {
         const tls = tlsOf(tlsCert, tlsKey, clientCa);
-        const { istioVersion, wasmUrl, tokenLimitWasmUrl, wasmSha256, reportTo, ...others } = given;
-        const { store, drift, instance, ...flags } = others;
+        const { istioVersion, wasmUrl, tokenLimitWasmUrl, routeSelectWasmUrl, ...others } = given;
+        const { store, drift, instance, wasmSha256, reportTo, ...flags } = others;
         const report = reportTo === undefined ? undefined : { address: reportTo };
         const { acceptEmpty = false } = flags;
         const isComplete = instance === soleInstance;
-        const render = { istioVersion, wasmUrl, tokenLimitWasmUrl, wasmSha256, report, isComplete };
+        const urls = { wasmUrl, tokenLimitWasmUrl, routeSelectWasmUrl, wasmSha256 };
+        const render = { istioVersion, ...urls, report, isComplete };
         const cluster = { render, drift, instance, acceptEmpty };
         const token = readToken(tokenFile);
         // Loaded here: no other command should wait for the Envoy API's descriptors.

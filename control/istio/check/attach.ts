@@ -1,5 +1,5 @@
 import type { Attach, InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
-import type { Problem } from "../../route/index.ts";
+import { matches, type Problem } from "../../route/index.ts";
 import { attachmentsOf, filtersAt, filtersOf, sideOf } from "../attach.ts";
 
 /** What cannot be had where a route's filters attach. */
@@ -7,7 +7,7 @@ export function checkAttached(route: InferenceRoute): Problem[] {
   const asked = filtersOf(route);
   const attachments = attachmentsOf(route);
   if (attachments.length === 0) {
-    if (asked.length === 0) return [];
+    if (asked.length === 0 && !matches(route)) return [];
     const message = `attach is required: select the proxies that load the filters, by selector or targetRefs`;
     return [problem("attach-missing", "spec.attach", message)];
   }

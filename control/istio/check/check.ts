@@ -32,7 +32,6 @@ export function checkForIstio(route: InferenceRoute): Problem[] {
     ...checkFault(spec),
     ...checkCopies(spec),
     ...checkExcept(spec),
-    ...checkMatch(spec),
     ...(spec.resilience ? checkResilience(spec.resilience) : []),
   ];
 }
@@ -50,14 +49,6 @@ function checkExcept({ except }: RouteSpec): Problem[] {
   const message =
     "except works only with plain Envoys: Istio cannot turn off the filters for a path";
   return [problem("except-in-istio", "spec.except", message)];
-}
-
-/** Istio has no place yet for the filter that chooses among the routes of a host. */
-function checkMatch({ match }: RouteSpec): Problem[] {
-  if (match.length === 0) return [];
-  const message =
-    "match works only with plain Envoys: under istio a route takes all requests of its hosts";
-  return [problem("match-in-istio", "spec.match", message)];
 }
 
 function checkHosts(spec: RouteSpec): Problem[] {

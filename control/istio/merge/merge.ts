@@ -6,7 +6,7 @@ import {
   objectsOf,
 } from "../../objects/index.ts";
 import type { Report } from "../../route/index.ts";
-import { routeName } from "../../route/index.ts";
+import { routeHeader, routeName } from "../../route/index.ts";
 import type { K8sObject, Manifest } from "../manifest.ts";
 import type { RouteProblem } from "../problem.ts";
 import { mergeDestinationRule } from "./destination-rule.ts";
@@ -56,6 +56,13 @@ export function mergeExisting(
         "metadata.name",
         `${only.kind}s ${all} configure the same host: merge them into one first`,
       );
+      return manifest;
+    }
+    if (only.kind === "VirtualService" && isShared(manifest.object)) {
+      // No one else's object has this name.
+      if (only.metadata.name === manifest.object.metadata.name) return manifest;
+      const message = `${what} configures a host whose routes are told apart by match, which merging does not support: delete it once Weir's own VirtualService is applied`;
+      refuse("merge-match", "spec.match", message);
       return manifest;
     }
     const owner = only.metadata.ownerReferences?.find(({ controller }) => controller);
@@ -143,6 +150,12 @@ function routesAlike(other: KubernetesObject, { metadata, spec }: K8sObject): bo
   return parentsOf(other.spec ?? {}, other.metadata.namespace).some(({ key }) =>
     parents.includes(key),
   );
+}
+
+/** Whether a filter chooses which rules of the object a request is for. */
+function isShared({ spec }: K8sObject): boolean {
+  const rules = (spec.http ?? []) as { match?: { headers?: object }[] }[];
+  return rules.some(({ match }) => match?.some(({ headers }) => routeHeader in (headers ?? {})));
 }
 
 function withMetadata(object: K8sObject, there: KubernetesObject): K8sObject {

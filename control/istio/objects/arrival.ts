@@ -31,5 +31,6 @@ export function arrivalPoint(route: InferenceRoute): AttachPoint | undefined {
     states: [],
     filters: [],
     routes: [routeName(route)],
+    others: [],
   };
 }

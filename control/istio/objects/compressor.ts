@@ -83,6 +83,19 @@ function says({ header, value }: { header: string; value: string }): JsonObject 
   };
 }
 
+/** A route's configuration under which a compressor leaves every answer as it is. */
+export const compressorOff: JsonObject = {
+  "@type": `${typePrefix}.common.matching.v3.ExtensionWithMatcherPerRoute`,
+  xds_matcher: {
+    on_no_match: {
+      action: {
+        name: "skip",
+        typed_config: { "@type": `${typePrefix}.filters.common.matcher.action.v3.SkipFilter` },
+      },
+    },
+  },
+};
+
 /** A route's configuration that changes nothing about a compressor but that it is on. */
 const compressorOn: JsonObject = {
   "@type": `${typePrefix}.common.matching.v3.ExtensionWithMatcherPerRoute`,

@@ -6,27 +6,25 @@ import { defined, type Manifest, metadataFor, type Origin } from "../manifest.ts
 import { countedAt, tokenFilterName } from "../token-filter.ts";
 import { type ChainFilter, compressorsOf } from "./compressor.ts";
 import { connectionLimit } from "./connection-limit.ts";
+import { type Patch, sharedCompression } from "./shared-compression.ts";
 
 /** Without an explicit priority Istio warns that the order among EnvoyFilters is undefined. */
 const priority = 10;
 
-const contexts: Record<Side, string> = {
+/** Where the proxies of a side stand, in the words of an EnvoyFilter. */
+export const contexts: Record<Side, string> = {
   gateway: "GATEWAY",
   client: "SIDECAR_OUTBOUND",
   server: "SIDECAR_INBOUND",
   waypoint: "WAYPOINT",
 };
 
-interface Patch {
-  patch: JsonObject;
-  origin: string;
-}
-
 /** What a route of an attach point needs in the chain, and the fields that ask for it. */
 interface Wish {
   route: InferenceRoute;
   filters: ChainFilter[];
   origin: string;
+  compresses: boolean;
 }
 
 /**
@@ -118,12 +116,17 @@ function wishesOf(point: AttachPoint, weakensEtags: boolean): Wish[] {
     const here = point.filters[index] ?? [];
     if (route && rateLimit?.perConnection && here.includes("rateLimit")) {
       const filters = [connectionLimit(rateLimit.perConnection)];
-      limits.push({ route, filters, origin: "spec.rateLimit.perConnection" });
+      limits.push({
+        route,
+        filters,
+        origin: "spec.rateLimit.perConnection",
+        compresses: false,
+      });
     }
     if (route && compression && here.includes("compression")) {
       const filters = compressorsOf(compression, weakensEtags);
       const origin = "spec.compression: algorithms, minBytes, contentTypes";
-      compressors.push({ route, filters, origin });
+      compressors.push({ route, filters, origin, compresses: true });
     }
   }
   return [...limits, ...compressors];
@@ -149,6 +152,10 @@ function patchesOf(
     }
   }
   if (!offUnlessAsked) return patches;
+  const compressed = new Map(
+    wishes.filter(({ compresses }) => compresses).map(({ filters, route }) => [route, filters]),
+  );
+  patches.push(...sharedCompression(point, (route) => compressed.get(route) ?? [], ruleNames));
   for (const { route, filters, origin } of wishes) {
     for (const name of ruleNames(route)) {
       patches.push({

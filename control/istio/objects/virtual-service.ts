@@ -1,30 +1,36 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { Fault, InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
-import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
+import type { InferenceRoute, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
 import {
-  answerHeaders,
-  type Condition,
-  type CorsRules,
-  corsRules,
+  type HostGroup,
+  hostGroups,
+  matches,
   type Rule,
+  routeHeader,
   routeName,
   rulesOf,
-  variantHeader,
 } from "../../route/index.ts";
-import { sortedRecord } from "../attach.ts";
-import { durationText } from "../duration.ts";
-import { defined, definedOrNothing, type Manifest, metadataFor, type Origin } from "../manifest.ts";
-import { namespaceOf, objectName } from "../names.ts";
+import { defined, type Manifest, metadataFor, type Origin } from "../manifest.ts";
+import { namespaceOf, objectName, sharedHostsName } from "../names.ts";
 import { destination } from "./backend.ts";
 import { exportTo } from "./export-to.ts";
+import { corsPolicy, httpRules } from "./http-rules.ts";
 
-const defaultRetryOn = ["connect-failure", "refused-stream", "reset-before-request"];
+/**
+ * The VirtualServices of routes: one of each route, and one of the routes that
+ * share a host, as sidecars do not merge several of one host.
+ */
+export function virtualServices(routes: readonly InferenceRoute[]): Manifest[] {
+  return hostGroups(routes).map((group) =>
+    group.selects
+      ? sharedVirtualService(group)
+      : virtualService(group.routes[0] as InferenceRoute, group.hosts),
+  );
+}
 
 /** The VirtualService of a route; without hosts and gateways when another one delegates to it. */
-export function virtualService(route: InferenceRoute): Manifest {
+function virtualService(route: InferenceRoute, hosts: string[]): Manifest {
   const spec = route.spec as RouteSpec;
   const rules = rulesOf(route);
-  const common = commonOf(spec);
   const delegate = spec.mesh?.delegate === true;
   const from = delegate
     ? "spec.mesh.delegate, spec.variants"
@@ -39,140 +45,83 @@ export function virtualService(route: InferenceRoute): Manifest {
       kind: "VirtualService",
       metadata: metadataFor(objectName(route), namespaceOf(route), [routeName(route)]),
       spec: defined({
-        hosts: delegate ? undefined : spec.hosts,
+        hosts: delegate ? undefined : hosts,
         gateways: delegate || spec.gateways.length === 0 ? undefined : spec.gateways,
         exportTo: exportTo(spec),
-        http: rules.map((rule) => httpRoute(rule, spec, common)),
+        http: httpRules(route, rules),
       }),
     },
     origins,
   };
 }
 
+/** The VirtualService of routes that a filter chooses among: by the header that it writes, and what it gave to none. */
+function sharedVirtualService({ hosts, routes }: HostGroup): Manifest {
+  const [first] = routes as [InferenceRoute, ...InferenceRoute[]];
+  const spec = first.spec as RouteSpec;
+  const namespace = namespaceOf(first);
+  const rest = routes.find((route) => !matches(route));
+  const chosen = routes
+    .filter((route) => route !== rest)
+    .map((route) => ({ route, rules: chosenRules(route) }));
+  const parts = rest ? [...chosen, { route: rest, rules: rulesOf(rest) }] : chosen;
+  const names = routes.map(routeName);
+  const texts = parts.flatMap(({ route, rules }) =>
+    rules.map(({ origin }) => `${origin} of ${routeName(route)}`),
+  );
+  return {
+    object: {
+      apiVersion: "networking.istio.io/v1",
+      kind: "VirtualService",
+      metadata: metadataFor(sharedHostsName(hosts), namespace, names),
+      spec: defined({
+        hosts,
+        gateways: spec.gateways.length === 0 ? undefined : spec.gateways,
+        exportTo: exportTo(spec),
+        http: [
+          ...parts.flatMap(({ route, rules }) => httpRules(route, rules, namespace)),
+          ...(rest ? [] : [notRouted(first)]),
+        ],
+      }),
+    },
+    origins: [
+      {
+        path: [],
+        text: `VirtualService of ${names.join(", ")}: spec.hosts, spec.gateways, spec.match, spec.variants`,
+      },
+      ...[...texts, ...(rest ? [] : ["no route of these hosts takes the request"])].map(
+        (text, index) => ({ path: ["spec", "http", index], text }),
+      ),
+    ],
+  };
+}
+
+/** The rules of a route behind the header that says that the request is for it. */
+function chosenRules(route: InferenceRoute): Rule[] {
+  return rulesOf(route).map((rule) => ({
+    ...rule,
+    headers: { [routeHeader]: routeName(route), ...rule.headers },
+  }));
+}
+
+/**
+ * Answers 404. Without it, requests would have no route before a filter chose
+ * one, and with none, or with a direct response, the proxy knows neither how much of
+ * a body it may hold nor which pages may read. No request gets to its destination.
+ */
+function notRouted(route: InferenceRoute): JsonObject {
+  const spec = route.spec as RouteSpec;
+  const [variant] = spec.variants as [Variant];
+  return defined({
+    name: `${routeName(route)}/no-route`,
+    route: [{ destination: destination(spec, variant) }],
+    retries: { attempts: 0 },
+    fault: { abort: { percentage: { value: 100 }, httpStatus: 404 } },
+    corsPolicy: corsPolicy(spec),
+  });
+}
+
 /** Names of all http routes of a route, in order. */
 export function httpRouteNamesOf(route: InferenceRoute): string[] {
   return rulesOf(route).map((rule) => rule.name);
-}
-
-/** What all rules of a route have alike. */
-interface Common {
-  timeout: string | undefined;
-  retries: JsonObject;
-  headers: JsonObject;
-}
-
-function commonOf(spec: RouteSpec): Common {
-  return {
-    timeout: durationText(spec.resilience?.timeout),
-    retries: retries(spec),
-    headers: headers(spec),
-  };
-}
-
-function httpRoute(rule: Rule, spec: RouteSpec, common: Common): JsonObject {
-  return defined({
-    name: rule.name,
-    match: matchOf(rule),
-    route: rule.targets.map(({ variant, weight }) =>
-      defined({
-        destination: destination(spec, variant),
-        weight: rule.targets.length === 1 ? undefined : weight,
-        headers: spec.tellVariant
-          ? { response: { set: { [variantHeader]: variant.name } } }
-          : undefined,
-      }),
-    ),
-    mirrors: rule.mirrorTo && [
-      { destination: destination(spec, rule.mirrorTo), percentage: { value: 100 } },
-    ],
-    timeout: (rule.drill ? durationText(spec.fault?.cutAfter) : undefined) ?? common.timeout,
-    retries: common.retries,
-    fault: rule.drill && (spec.fault?.delay || spec.fault?.abort) ? fault(spec.fault) : undefined,
-    headers: common.headers,
-    corsPolicy: spec.cors && corsPolicy(corsRules(spec.cors, spec)),
-  });
-}
-
-function corsPolicy(rules: CorsRules): JsonObject {
-  return {
-    allowOrigins: rules.origins.map((origin) =>
-      origin === "*" ? { regex: ".*" } : { exact: origin },
-    ),
-    allowMethods: [...rules.methods],
-    allowHeaders: [...rules.allowHeaders],
-    exposeHeaders: [...rules.exposeHeaders],
-    maxAge: `${rules.maxAgeSeconds}s`,
-    allowCredentials: rules.credentials,
-  };
-}
-
-function matchOf({ headers, match }: Rule): JsonObject[] | undefined {
-  const present: JsonObject = {};
-  const absent: JsonObject = {};
-  for (const [name, exact] of Object.entries(headers)) present[name] = { exact };
-  for (const { header, value } of match) {
-    if (value.case === "present" && !value.value) absent[header] = {};
-    else present[header] = stringMatch(value);
-  }
-  const matched = definedOrNothing({
-    headers: Object.keys(present).length > 0 ? present : undefined,
-    withoutHeaders: Object.keys(absent).length > 0 ? absent : undefined,
-  });
-  return matched && [matched];
-}
-
-/** A StringMatch without a value asks whether the header is there. */
-function stringMatch(value: Condition["value"]): JsonObject {
-  if (value.case === "exact") return { exact: value.value };
-  return value.case === "prefix" ? { prefix: value.value } : {};
-}
-
-/** Istio's default is two retries, which would run a completion twice; so the number is always written. */
-function retries(spec: RouteSpec): JsonObject {
-  const wanted = spec.resilience?.retries;
-  const firstByte = durationText(spec.resilience?.firstByteTimeout);
-  if (wanted === undefined || wanted.attempts === 0)
-    // Istio drops the time of one try where it tries only once; what has no headers to go by is never tried again.
-    return firstByte
-      ? { attempts: 1, perTryTimeout: firstByte, retryOn: "retriable-headers" }
-      : { attempts: 0 };
-  return defined({
-    attempts: wanted.attempts,
-    perTryTimeout: firstByte ?? durationText(wanted.perTryTimeout),
-    retryOn: (wanted.retryOn.length > 0 ? wanted.retryOn : defaultRetryOn).join(","),
-    retryRemoteLocalities: wanted.remoteLocalities ? true : undefined,
-    backoff: durationText(wanted.backoff),
-  });
-}
-
-function fault({ abort, delay }: Fault): JsonObject {
-  return defined({
-    delay: delay && {
-      percentage: { value: delay.percent ?? 0 },
-      fixedDelay: durationText(delay.duration) ?? "",
-    },
-    abort: abort && { percentage: { value: abort.percent ?? 0 }, httpStatus: abort.httpStatus },
-  });
-}
-
-function headers(spec: RouteSpec): JsonObject {
-  // Only Weir speaks in these names; an answer that does is a pod pretending.
-  const spoken = answerHeaders(spec);
-  return defined({
-    request: operations(spec.headers?.request, []),
-    response: operations(spec.headers?.response, spoken),
-  });
-}
-
-function operations(asked: HeaderOperations | undefined, spoken: string[]): JsonObject | undefined {
-  const remove = [...spoken, ...(asked?.remove ?? [])];
-  return definedOrNothing({
-    set: filled(asked?.set),
-    add: filled(asked?.add),
-    remove: remove.length > 0 ? remove : undefined,
-  });
-}
-
-function filled(values: Record<string, string> | undefined): JsonObject | undefined {
-  return values && Object.keys(values).length > 0 ? sortedRecord(values) : undefined;
 }

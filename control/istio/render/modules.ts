@@ -3,22 +3,14 @@ import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import type { RouteState } from "../../gen/weir/v1/service_pb.ts";
 import {
   arrivalConfig,
-  besideWeir,
   copyConfig,
   type FilterModule,
-  headerModule,
   meshHosts,
   moduleConfig,
   type Place,
-  routeName,
 } from "../../route/index.ts";
-import { type AttachPoint, filteredAt } from "../attach.ts";
-import {
-  arrivalConfigOrigin,
-  arrivalPoint,
-  clampedAt,
-  copyConfigOrigin,
-} from "../objects/arrival.ts";
+import { type AttachPoint, filteredAt, withSharing } from "../attach.ts";
+import { arrivalConfigOrigin, arrivalPoint, copyConfigOrigin } from "../objects/arrival.ts";
 import { reportTarget } from "../objects/report.ts";
 import {
   type FilterCode,
@@ -27,7 +19,14 @@ import {
   pluginConfigOrigin,
   pluginName,
 } from "../objects/traffic-extension.ts";
-import type { RouteProblem } from "../problem.ts";
+import {
+  readsBodiesAt,
+  selectConfigOrigin,
+  selectedAt,
+  selectFilterPriority,
+  selectPluginName,
+  selectPoint,
+} from "../select-filter.ts";
 import {
   countedAt,
   tokenConfigOrigin,
@@ -35,7 +34,8 @@ import {
   tokenPluginName,
   tokenPoint,
 } from "../token-filter.ts";
-import { defaultWasmUrl, type RenderOptions } from "./options.ts";
+import { headerModuleAt, urlOf } from "./module-urls.ts";
+import type { RenderOptions } from "./options.ts";
 
 /** A module at the proxies of a point. */
 interface Placement {
@@ -52,15 +52,18 @@ interface Placement {
 export interface PlacedModule {
   point: AttachPoint;
   code: FilterCode;
+  /** It holds the headers of a request until it has read of the body. */
+  holdsHeaders: boolean;
 }
 
-/** Which modules run where: one for headers, at most, and one for bodies at each point. */
+/** Which modules run where: at each point at most one to choose among routes, one for headers and one for bodies. */
 export function modulePlacements(
   points: readonly AttachPoint[],
   routes: readonly InferenceRoute[],
   options: RenderOptions,
 ): PlacedModule[] {
   const placements = [
+    ...points.flatMap((point) => selectsAt(point, options)),
     ...points.flatMap((point) => headersAt(point, options)),
     ...routes.flatMap(arrivalsOf),
     ...routes.flatMap(copiesOf),
@@ -69,21 +72,41 @@ export function modulePlacements(
   return placements.flatMap((each) => placed(each, options));
 }
 
-/** Without a URL for token-limit.wasm it is left out: {@link checkModules} has reported it. */
+/** Without a URL a module is left out: checkModules has reported it. */
 function placed(
   { point, module, config, origin, routes }: Placement,
-  { wasmUrl = defaultWasmUrl, wasmSha256, tokenLimitWasmUrl }: RenderOptions,
+  options: RenderOptions,
 ): PlacedModule[] {
   const common = { pluginConfig: config, failStrategy: failStrategyOf(routes), origin };
-  const beside = besideWeir(wasmUrl, module);
-  if (module !== "token-limit") {
-    const code = { wasmUrl: beside ?? wasmUrl, wasmSha256, pluginName, priority: filterPriority };
-    return [{ point, code: { ...code, ...common } }];
-  }
-  const url = tokenLimitWasmUrl ?? beside;
+  const url = urlOf(module, options);
   if (url === undefined) return [];
-  const code = { wasmUrl: url, pluginName: tokenPluginName, priority: tokenFilterPriority };
-  return [{ point: tokenPoint(point), code: { ...code, ...common } }];
+  if (module === "token-limit") {
+    const code = { wasmUrl: url, pluginName: tokenPluginName, priority: tokenFilterPriority };
+    return [{ point: tokenPoint(point), code: { ...code, ...common }, holdsHeaders: false }];
+  }
+  if (module === "route-select") {
+    const code = { wasmUrl: url, pluginName: selectPluginName, priority: selectFilterPriority };
+    const holdsHeaders = readsBodiesAt(point);
+    return [{ point: selectPoint(point), code: { ...code, ...common }, holdsHeaders }];
+  }
+  const { wasmSha256 } = options;
+  const code = { wasmUrl: url, wasmSha256, pluginName, priority: filterPriority };
+  return [{ point, code: { ...code, ...common }, holdsHeaders: false }];
+}
+
+/** The module that chooses among the routes of a host. */
+function selectsAt(point: AttachPoint, options: RenderOptions): Placement[] {
+  const states = selectedAt(point);
+  if (states.length === 0) return [];
+  return [
+    {
+      point,
+      module: "route-select",
+      config: moduleConfig(states, undefined, placeOf(point, options), "route-select"),
+      origin: selectConfigOrigin,
+      routes: routesOf(states),
+    },
+  ];
 }
 
 /** The module that reads headers, where any of its filters runs. */
@@ -93,7 +116,7 @@ function headersAt(point: AttachPoint, options: RenderOptions): Placement[] {
   return [
     {
       point,
-      module: headerModule(point.states),
+      module: headerModuleAt(point),
       config: pluginConfig(point, options),
       origin: pluginConfigOrigin,
       routes: routesOf(served),
@@ -126,7 +149,12 @@ function tokensAt(point: AttachPoint, options: RenderOptions): Placement[] {
     {
       point,
       module: "token-limit",
-      config: moduleConfig(states, target, placeOf(point, options), "token-limit"),
+      config: moduleConfig(
+        withSharing(point, states),
+        target,
+        placeOf(point, options),
+        "token-limit",
+      ),
       origin: tokenConfigOrigin,
       routes: routesOf(states),
     },
@@ -139,55 +167,24 @@ function routesOf(states: readonly RouteState[]): InferenceRoute[] {
 
 /** What is particular to the filters at a point: which of them run, and who else may. */
 function placeOf(point: AttachPoint, { isComplete }: RenderOptions): Place {
-  const { states, side, namespace } = point;
-  const hosts = side === "gateway" ? undefined : meshHosts(states, namespace);
+  const { others, states, side, namespace } = point;
+  const all = [...states, ...others];
+  const hosts = side === "gateway" ? undefined : meshHosts(all, namespace);
+  const hostsOf = (state: RouteState) => hosts?.get(state) ?? state.route?.spec?.hosts ?? [];
+  // What others have besides is none of this point's business.
+  const shared = new Set(states.flatMap(hostsOf));
   return {
-    ...(hosts ? { hosts: (state) => hosts.get(state) ?? [] } : {}),
+    ...(hosts || others.length > 0
+      ? { hosts: (state) => hostsOf(state).filter((host) => shared.has(host)) }
+      : {}),
     ...((states.length === 1 || side === "gateway") && !isComplete ? { shared: true } : {}),
   };
 }
 
 function pluginConfig(point: AttachPoint, options: RenderOptions): JsonObject {
   const filters = new Map(point.states.map((state, index) => [state, point.filters[index] ?? []]));
-  return moduleConfig(filteredAt(point), reportTarget(point, options.report), {
+  return moduleConfig(withSharing(point, filteredAt(point)), reportTarget(point, options.report), {
     ...placeOf(point, options),
     only: (state) => filters.get(state) ?? [],
   });
-}
-
-/** A digest is of one file: where another of the modules is loaded, that must be said. */
-export function checkModules(
-  points: AttachPoint[],
-  routes: InferenceRoute[],
-  options: RenderOptions,
-): RouteProblem[] {
-  const wasmUrl = options.wasmUrl ?? defaultWasmUrl;
-  const found: RouteProblem[] = [];
-  const tokenUrl = options.tokenLimitWasmUrl ?? besideWeir(wasmUrl, "token-limit");
-  // An image holds one module: where weir.wasm comes in one, the other has no place beside it.
-  const counted = [
-    ...points.flatMap(countedAt),
-    ...routes.filter(clampedAt).map((route) => ({ route })),
-  ];
-  for (const { route } of tokenUrl === undefined ? counted : []) {
-    found.push({
-      route: routeName(route),
-      code: "token-limit-wasm-url",
-      path: "spec.tokens",
-      message: `cannot locate token-limit.wasm next to wasm url "${wasmUrl}": give its URL with --token-limit-wasm-url`,
-    });
-  }
-  const fullUrl = besideWeir(wasmUrl, "weir-full");
-  if (options.wasmSha256 === undefined || fullUrl === wasmUrl) return found;
-  const full = points.find(({ states }) => headerModule(states) === "weir-full")?.routes[0];
-  const arrival = routes.find((route) => arrivalPoint(route) !== undefined);
-  if (full !== undefined || arrival !== undefined) {
-    found.push({
-      route: full ?? routeName(arrival),
-      code: "wasm-sha256",
-      path: "wasmSha256",
-      message: `wasm sha256 belongs to ${wasmUrl}, but the routes need weir-full.wasm: give the URL and digest of weir-full.wasm`,
-    });
-  }
-  return found;
 }

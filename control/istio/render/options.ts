@@ -29,6 +29,8 @@ export interface RenderOptions {
   wasmSha256?: string | undefined;
   /** URL of token-limit.wasm, for routes that count tokens. Absent: beside weir.wasm. */
   tokenLimitWasmUrl?: string | undefined;
+  /** URL of route-select.wasm, for routes that share hosts. Absent: beside weir.wasm. */
+  routeSelectWasmUrl?: string | undefined;
   /** Where the filters report to. Absent: nowhere. */
   report?: ReportTo | undefined;
   /**
@@ -43,6 +45,7 @@ export function checkOptions({
   istioVersion,
   wasmUrl,
   tokenLimitWasmUrl,
+  routeSelectWasmUrl,
   wasmSha256,
   report,
 }: RenderOptions): RouteProblem[] {
@@ -54,6 +57,7 @@ export function checkOptions({
   for (const [path, what, url] of [
     ["wasmUrl", "wasm url", wasmUrl],
     ["tokenLimitWasmUrl", "token limit wasm url", tokenLimitWasmUrl],
+    ["routeSelectWasmUrl", "route select wasm url", routeSelectWasmUrl],
   ] as const) {
     if (url === undefined || /^(?:file:\/\/\/|https?:\/\/[^/]|oci:\/\/[^/])\S*$/.test(url))
       continue;

@@ -4,6 +4,7 @@ import { type Problem, routeName } from "../../route/index.ts";
 import { type AttachPoint, attachPoints, filteredAt } from "../attach.ts";
 import { checkForIstio } from "../check/check.ts";
 import { checkForGatewayApi } from "../check/gateway-api.ts";
+import { checkSelectedHosts } from "../check/shared-hosts.ts";
 import type { Manifest } from "../manifest.ts";
 import { authorizationPolicy } from "../objects/authorization-policy.ts";
 import { checkSharedHosts, destinationRules, hostsOf } from "../objects/destination-rule.ts";
@@ -11,15 +12,17 @@ import { envoyFilter } from "../objects/envoy-filter.ts";
 import { httpRoute, httpRouteRuleNames } from "../objects/http-route.ts";
 import { reportCluster } from "../objects/report.ts";
 import { scalers } from "../objects/scaler.ts";
+import { selectFilter } from "../objects/select-filter.ts";
 import { serviceEntries } from "../objects/service-entry.ts";
 import { checkTelemetry, telemetry } from "../objects/telemetry.ts";
 import { trafficExtension } from "../objects/traffic-extension.ts";
-import { httpRouteNamesOf, virtualService } from "../objects/virtual-service.ts";
+import { httpRouteNamesOf, virtualServices } from "../objects/virtual-service.ts";
 import { wasmPlugin } from "../objects/wasm-plugin.ts";
 import type { RouteProblem } from "../problem.ts";
 import { countedAt } from "../token-filter.ts";
 import { atLeast, defaultIstioVersion, parseIstioVersion } from "../version.ts";
-import { checkModules, modulePlacements } from "./modules.ts";
+import { checkModules } from "./module-urls.ts";
+import { modulePlacements } from "./modules.ts";
 import { checkOptions, type RenderOptions } from "./options.ts";
 
 /** Manifests, or why there are none. */
@@ -53,6 +56,7 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     const id = routeName(route);
     problems.push(...targetProblems(route, options).map((found) => ({ ...found, route: id })));
   }
+  problems.push(...checkSelectedHosts(routes, options.target));
   const points = attachPoints(ordered);
   const hosts = hostsOf(routes);
   problems.push(...checkSharedHosts(hosts), ...checkTelemetry(points));
@@ -69,11 +73,13 @@ export function renderIstio(states: RouteState[], options: RenderOptions = {}): 
     ...points.flatMap((point) =>
       hasFilters(point) ? (reportCluster(point, options.report) ?? []) : [],
     ),
-    ...modulePlacements(points, routes, options).map(({ point, code }) => extension(point, code)),
+    ...modulePlacements(points, routes, options).map(({ point, code, holdsHeaders }) =>
+      (holdsHeaders ? selectFilter : extension)(point, code),
+    ),
     ...points.flatMap((point) => envoyFilter(point, ruleNames, since30) ?? []),
     ...routes.flatMap((route) => authorizationPolicy(route) ?? []),
     ...points.flatMap((point) => telemetry(point) ?? []),
-    ...routes.map((route) => (gatewayApi ? httpRoute(route, options) : virtualService(route))),
+    ...(gatewayApi ? routes.map((route) => httpRoute(route, options)) : virtualServices(routes)),
     ...routes.flatMap(scalers),
   ];
   return { manifests, problems: [] };

@@ -141,20 +141,31 @@ const ownMembers: Partial<Record<FilterModule, string>> = {
 /**
  * The part of a configuration that a module reads, under the revision of the
  * whole: the token limit's copy of the tenants is none of the others' business.
+ * A route without a part of its own is in it by name where it shares a host with
+ * one that has one: its requests would else be taken for the other's.
  */
 function partFor(module: FilterModule, config: JsonObject): JsonObject {
   const routes: JsonObject[] = [];
   const own = ownMembers[module];
-  for (const route of (config.routes ?? []) as JsonObject[]) {
+  const all = (config.routes ?? []) as JsonObject[];
+  const hostsOf = ({ hosts }: JsonObject) => (hosts ?? []) as string[];
+  const shared = new Set(
+    own === undefined ? [] : all.filter((route) => route[own] !== undefined).flatMap(hostsOf),
+  );
+  for (const route of all) {
     const { tokenLimit, select, ...others } = route;
     if (own === undefined) {
       routes.push(tokenLimit === undefined && select === undefined ? route : others);
       continue;
     }
     const policy = route[own];
-    if (policy === undefined) continue;
+    if (policy === undefined && !hostsOf(route).some((host) => shared.has(host))) continue;
     const { hosts, name } = others;
-    routes.push({ ...(name ? { name } : {}), ...(hosts ? { hosts } : {}), [own]: policy });
+    routes.push({
+      ...(name ? { name } : {}),
+      ...(hosts ? { hosts } : {}),
+      ...(policy === undefined ? {} : { [own]: policy }),
+    });
   }
   const { routes: _, ...rest } = config;
   const part = routes.length > 0 ? { ...config, routes } : rest;

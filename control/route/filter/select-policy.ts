@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { SelectEntrySchema, SelectPolicySchema } from "../../gen/weir/v1/filter_pb.ts";
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
-import { asksModel, hostGroups } from "../hosts/groups.ts";
+import { asksModel, hostGroups, readsBodies } from "../hosts/groups.ts";
 import { type Selection, selectionsOf, type TextMatch } from "../hosts/selection.ts";
 import { filterCondition } from "./conditions.ts";
 
@@ -25,7 +25,7 @@ export function selectPolicy(route: InferenceRoute): SelectPolicyInit {
   const asks = asksModel(route);
   return {
     match: selectionsOf(route).map(entryOf),
-    ...(asks && !models?.header ? { readsBody: true } : {}),
+    ...(readsBodies(route) ? { readsBody: true } : {}),
     ...(asks && models?.header ? { modelHeader: models.header } : {}),
     ...(models?.unreadable === "accept" ? { acceptsUnreadable: true } : {}),
     maxBodyBytes: models?.maxBodyBytes ?? usualBodyBytes,

@@ -46,3 +46,8 @@ export function matches({ spec }: InferenceRoute): boolean {
 export function asksModel({ spec }: InferenceRoute): boolean {
   return (spec?.match ?? []).some(({ model }) => model !== undefined);
 }
+
+/** Whether bodies have to be read for the match of a route. */
+export function readsBodies(route: InferenceRoute): boolean {
+  return asksModel(route) && !route.spec?.models?.header;
+}

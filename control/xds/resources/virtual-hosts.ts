@@ -1,4 +1,4 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import {
   HeaderValueOption_HeaderAppendAction as AppendAction,
@@ -8,12 +8,13 @@ import type {
   RouteSchema,
   VirtualHostSchema,
 } from "../../gen/envoy/config/route/v3/route_components_pb.ts";
-import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
+import { FaultSchema, type InferenceRoute, type RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
 import {
   answerHeaders,
   type HostGroup,
   matches,
+  type Rule,
   routeHeader,
   routeName,
   rulesOf,
@@ -22,6 +23,7 @@ import { compressorsOff, compressorsOn } from "./compressors.ts";
 import { connectionLimitName, connectionLimitOnRoute } from "./connection-limit.ts";
 import { corsOnRoute } from "./cors.ts";
 import { exceptedEntries, type RouteFields } from "./except.ts";
+import { faultFilterName, faultOnRoute } from "./fault.ts";
 import { methodIn } from "./method.ts";
 import { routeEntry } from "./route-entry.ts";
 import { bodyLimit, selectOn } from "./select.ts";
@@ -83,8 +85,9 @@ function sharedHost({ hosts, routes }: HostGroup): VirtualHostInit {
     routes: [
       notAllowed,
       ...routes.flatMap((route) => chosenEntries(route).map((entry) => withOwn(entry, route))),
-      ...(rest ? entriesOf(rest).map((entry) => withOwn(entry, rest)) : []),
-      notRouted,
+      ...(rest
+        ? entriesOf(rest).map((entry) => withOwn(entry, rest))
+        : [withBodyLimit(notRouted(first), held)]),
     ],
   };
 }
@@ -172,9 +175,15 @@ const notAllowed: RouteInit = {
   responseHeadersToAdd: [{ header: { key: "allow", value: methods.join(", ") } }],
 };
 
-/** Without it no filter would see the requests of a host that no entry takes as they come. */
-const notRouted: RouteInit = {
-  name: "no-route",
-  match: { pathSpecifier: { case: "prefix", value: "/" } },
-  action: { case: "directResponse", value: { status: 404 } },
-};
+/**
+ * Answers 404. Without it no filter would see the requests of a host that no entry takes as they come,
+ * and with a direct response Envoy would hold no more of a body than it does for any host.
+ */
+function notRouted(route: InferenceRoute): RouteFields {
+  const rule = rulesOf(route).at(-1) as Rule;
+  const abort = create(FaultSchema, { abort: { percent: 100, httpStatus: 404 } });
+  return {
+    ...routeEntry(route, { ...rule, name: "no-route", drill: false }),
+    typedPerFilterConfig: { [faultFilterName]: faultOnRoute(abort) },
+  };
+}
