@@ -85,9 +85,8 @@ function find(document: Document, ptr: usize, bytes: usize, seed: u64): Host | n
 
 /** The host that an :authority value means: the exact one, else its longest wildcard, else "*"; null when there is none. */
 export function hostOf(document: Document, ptr: usize, bytes: usize): Host | null {
-  let length = withoutPort(ptr, bytes);
-  // The same name, written to its root (RFC 1034, section 3.1).
-  if (length > 1 && load<u8>(ptr + length - 1) == DOT) length--;
+  // A dot at the end is Envoy's to remove, before any filter: what it leaves, it does not match either.
+  const length = withoutPort(ptr, bytes);
   if (length == 0 || length > MAX_HOST_BYTES) return document.anyHost;
   for (let i: usize = 0; i < length; i++) {
     const c = load<u8>(ptr + i);

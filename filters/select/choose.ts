@@ -32,6 +32,15 @@ export function selects(host: Host): bool {
   return policy !== null && (host.other !== null || policy.entries != 0);
 }
 
+/** Whether a route of a host asks for the model of requests. */
+export function asksModels(first: Host): bool {
+  for (let host: Host | null = first; host !== null; host = host.other) {
+    const policy = policyAtHost(host);
+    if (policy !== null && (policy.readsBody || policy.modelHeader != 0)) return true;
+  }
+  return false;
+}
+
 /** Where the path of the request read last stands, without its query. */
 export function requestPath(): Span {
   path.bytes = 0;

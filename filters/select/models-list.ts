@@ -22,6 +22,8 @@ import { policyAtHost } from "./choose";
 import { SelectEntry } from "./policy";
 
 const listed = literal("weir_models");
+/** So long a list has room for one more model, whose name stands in it twice, and for its end. */
+const MAX_LIST: usize = 260_000;
 
 /** Answers with the models that the routes of a host name, as clients of OpenAI's and of Anthropic's API read them. */
 export function replyModels(first: Host): void {
@@ -32,6 +34,7 @@ export function replyModels(first: Host): void {
   const headers = keepHeaders();
   beginText();
   write('{"object":"list","data":[');
+  let more = false;
   let firstModel: Text = 0;
   let lastModel: Text = 0;
   for (let host: Host | null = first; host !== null; host = host.other) {
@@ -40,12 +43,16 @@ export function replyModels(first: Host): void {
     for (let at = policy.entries; at != 0; at = changetype<SelectEntry>(at).next) {
       const model = changetype<SelectEntry>(at).model;
       if (model == 0) continue;
+      if (writtenBytes() > MAX_LIST) {
+        more = true;
+        break;
+      }
       writeModel(model, firstModel == 0);
       if (firstModel == 0) firstModel = model;
       lastModel = model;
     }
   }
-  write('],"has_more":false');
+  write(more ? '],"has_more":true' : '],"has_more":false');
   if (firstModel != 0) {
     writeName(',"first_id":', firstModel);
     writeName(',"last_id":', lastModel);

@@ -2,15 +2,19 @@ import { Api, apiOf, FREE, isEncoded, unknownApi } from "../apis";
 import { Host } from "../document";
 import {
   ABSENT,
+  BROKEN,
   endModel,
   FOUND,
   isRefused,
+  MISSPELLED,
+  ModelReader,
   modelBytes,
   modelPtr,
   openFormReader,
   openModelReader,
   READING,
   readModel,
+  TWICE,
 } from "../model-name";
 import { openHost, routeHeader } from "../plugin";
 import {
@@ -32,7 +36,7 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { chooseRoute, hasMethod, policyAtHost, requestPath, selects } from "./choose";
+import { asksModels, chooseRoute, hasMethod, policyAtHost, requestPath, selects } from "./choose";
 import { Held, heldRequest, hold, letGo } from "./held";
 import { replyModels } from "./models-list";
 import { reasonOf } from "./reason";
@@ -104,11 +108,21 @@ export function onSelectBody(context: u32, bytes: usize, last: bool): i32 {
   // While a request is held, the host shows all that came of it so far.
   const from = held.waits ? held.seenBytes : 0;
   const piece = readBodyFrom(REQUEST_BODY, from, bytes - from);
-  if (piece !== null) readModel(held.reader, piece.ptr, piece.bytes);
   held.seenBytes = bytes;
+  if (piece !== null) {
+    // However much came at once: a model that stands beyond the limit comes too late.
+    const first = held.waits
+      ? min<usize>(piece.bytes, max(held.maxBytes, from) - from)
+      : piece.bytes;
+    readModel(held.reader, piece.ptr, first);
+    if (first < piece.bytes) {
+      if (held.reader.state == READING) return decide(context, held, last);
+      readModel(held.reader, piece.ptr + first, piece.bytes - first);
+    }
+  }
   if (last) endModel(held.reader);
   if (!held.waits) return readOn(context, held, last);
-  if (held.reader.state == READING && bytes <= held.maxBytes) return STOP_ITERATION;
+  if (held.reader.state == READING) return STOP_ITERATION;
   return decide(context, held, last);
 }
 
@@ -144,7 +158,10 @@ function decide(context: u32, held: Held, last: bool): i32 {
   else if (state == FOUND) result = select(host, modelPtr(reader), modelBytes(reader));
   else if (state == ABSENT) result = select(host, 0, 0);
   else {
-    result = state == READING ? tooLate(host) : unreadable(host, reasonOf(state));
+    // What named a model and went on wrongly is no one's to accept, as it is where both come apart.
+    if (state == READING) result = tooLate(host);
+    else if (hasNamed(reader)) result = refused(reasonOf(state));
+    else result = unreadable(host, reasonOf(state));
     letGo(context);
     return result;
   }
@@ -152,11 +169,24 @@ function decide(context: u32, held: Held, last: bool): i32 {
   return result;
 }
 
+/** Whether the model of a body that is refused was whole. */
+function hasNamed(reader: ModelReader): bool {
+  return (
+    modelBytes(reader) != 0 &&
+    (reader.state == TWICE || reader.state == BROKEN || reader.state == MISSPELLED)
+  );
+}
+
+function refused(reason: Ascii): i32 {
+  refuseUnread(wordsOf(), reason);
+  return STOP_ITERATION;
+}
+
 /** Sends the request to the route that takes it, or refuses it. */
 function select(host: Host, model: usize, bytes: usize): i32 {
   const choice = chooseRoute(host, model, bytes);
   const entry = choice.entry;
-  if (bytes == 0 && heldBytes(host) != 0 && hasMethod(get) && isModelsPath()) {
+  if (bytes == 0 && asksModels(host) && hasMethod(get) && isModelsPath()) {
     // A route that asks for this path answers itself.
     if (entry === null || (entry.path == 0 && entry.pathPrefix == 0)) {
       replyModels(host);
@@ -175,11 +205,16 @@ function select(host: Host, model: usize, bytes: usize): i32 {
 }
 
 function refuseChoice(host: Host, model: usize, bytes: usize): void {
-  const api = knownApi();
-  const errors: u8 = api === null ? unknownApi.errors : api.errors;
-  if (bytes != 0) refuseModel(errors, model, bytes);
-  else if (api !== null && heldBytes(host) != 0 && hasMethod(post)) refuseMissing(errors);
-  else refuseUnrouted(errors);
+  if (bytes != 0) refuseModel(wordsOf(), model, bytes);
+  else if (knownApi() !== null && heldBytes(host) != 0 && hasMethod(post)) refuseMissing(wordsOf());
+  else refuseUnrouted(wordsOf());
+}
+
+/** In whose words the API of the request tells errors. */
+function wordsOf(): u8 {
+  const path = requestPath();
+  const api = apiOf(path.ptr, path.bytes);
+  return api === null ? unknownApi.errors : api.errors;
 }
 
 function isModelsPath(): bool {
@@ -196,17 +231,13 @@ function knownApi(): Api | null {
 
 /** What becomes of a request whose model cannot be told: elsewhere than at a model's API it need not have one. */
 function unreadable(host: Host, reason: Ascii): i32 {
-  const api = knownApi();
-  if (api === null) return select(host, 0, 0);
-  if (accepted(host)) return CONTINUE;
-  refuseUnread(api.errors, reason);
-  return STOP_ITERATION;
+  if (knownApi() === null) return select(host, 0, 0);
+  return accepted(host) ? CONTINUE : refused(reason);
 }
 
 function tooLate(host: Host): i32 {
-  const api = knownApi();
   if (accepted(host)) return CONTINUE;
-  refuseLong(api === null ? unknownApi.errors : api.errors);
+  refuseLong(wordsOf());
   return STOP_ITERATION;
 }
 

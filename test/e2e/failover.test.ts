@@ -227,6 +227,25 @@ describe("a variant that fails over", () => {
     }
   });
 
+  it("leaves it also where its users come one after another", async () => {
+    const canary = await startPod("canary", "127.0.0.1", 0, { hangRate: 1 });
+    const resilience = { firstByteTimeout: "0.2s" };
+    await gateway.apply(
+      route("alone", { endpoints: [`127.0.0.1:${canary.port}`] }, { resilience }),
+    );
+    await seenAlive("alone/canary");
+    try {
+      const statuses: number[] = [];
+      for (const user of [...users, ...users].slice(0, 40))
+        statuses.push((await ask("alone", user, false)).status);
+      // Each of the two workers counts on its own; the pods of the others answer all along.
+      expect(statuses.filter((status) => status === 504).length).toBeLessThanOrEqual(6);
+      expect(statuses.slice(-10)).toEqual(Array(10).fill(200));
+    } finally {
+      await canary.close();
+    }
+  });
+
   it("sends long requests on as well", async () => {
     const [port = 0] = await freePorts(1);
     const silent = await startSilentPod(port);

@@ -123,9 +123,8 @@ describe("a variant with a fallback", () => {
       maxEjectionPercent: 100,
       enforcingConsecutive5xx: 0,
       enforcingSuccessRate: 0,
-      enforcingLocalOriginSuccessRate: 0,
-      splitExternalLocalOriginErrors: true,
-      consecutiveLocalOriginFailure: 3,
+      consecutiveGatewayFailure: 3,
+      enforcingConsecutiveGatewayFailure: 100,
       successfulActiveHealthCheckUnejectHost: false,
     });
     expect(canary?.healthChecks.map(({ healthChecker }) => healthChecker.case)).toEqual([
@@ -144,7 +143,7 @@ describe("a variant with a fallback", () => {
 
   it("ejects the pods of a fallback that others follow, and asks them where none is left", () => {
     const { cluster } = told({ canary: { fallback: ["stable", "other"] } });
-    expect(cluster("stable")?.outlierDetection?.consecutiveLocalOriginFailure).toBe(3);
+    expect(cluster("stable")?.outlierDetection?.consecutiveGatewayFailure).toBe(3);
     expect(cluster("stable")?.commonLbConfig?.healthyPanicThreshold?.value).toBe(1);
     expect(cluster("other")?.outlierDetection).toBeUndefined();
   });

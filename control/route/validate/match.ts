@@ -3,6 +3,10 @@ import type { Report } from "../problem.ts";
 import { checkDuplicates } from "./duplicates.ts";
 import { checkEntries } from "./matches.ts";
 
+/** What Weir or HTTP itself sets. */
+const reservedHeaders =
+  /^(x-weir-.*|host|connection|content-length|content-type|transfer-encoding|te|upgrade|cookie|authorization)$/;
+
 /** Checks what requests of a route look like on hosts that it shares. */
 export function checkMatch({ except, match, models }: RouteSpec, report: Report): void {
   const at = "spec.match";
@@ -19,6 +23,12 @@ export function checkMatch({ except, match, models }: RouteSpec, report: Report)
     if (entry.path && (exact === "") === (prefix === ""))
       report("one-of", `${at}[${index}].path`, "path must have exactly one of exact, prefix");
   });
+  if (models && reservedHeaders.test(models.header))
+    report(
+      "control-header",
+      "spec.models.header",
+      `header ${models.header} is not one that a proxy in front writes a model into: use another header`,
+    );
   if (models?.header && models.maxBodyBytes !== undefined)
     report(
       "no-effect",

@@ -75,8 +75,12 @@ export function thresholds(
   };
 }
 
-/** Failures to connect in a row after which a pod is ejected where others take over. */
-const failuresToConnect = 3;
+/**
+ * Failures in a row after which a pod is ejected where others take over: answers 502, 503 and 504, and
+ * what Envoy counts as such, connections that fail or are reset and requests that time out. Counted
+ * apart, these would begin anew with each connection that a pod takes before it hangs.
+ */
+const failuresInRow = 3;
 
 /**
  * Passive health checking, by counts in a row alone.
@@ -87,8 +91,8 @@ export function outlierDetection(
   outlier: Outlier | undefined,
   followed: boolean,
 ): MessageInitShape<typeof OutlierDetectionSchema> {
-  const gateway = outlier?.consecutiveGatewayErrors;
-  const local = outlier?.consecutiveLocalFailures ?? (followed ? failuresToConnect : undefined);
+  const gateway = outlier?.consecutiveGatewayErrors ?? (followed ? failuresInRow : undefined);
+  const local = outlier?.consecutiveLocalFailures;
   return {
     ...(outlier ? timesOf(outlier) : soonBack),
     maxEjectionPercent: outlier?.maxEjectionPercent ?? (followed ? 100 : 30),
@@ -114,7 +118,7 @@ function timesOf(outlier: Outlier) {
   };
 }
 
-/** Users are back on their variant within half a minute; answers of pods eject none. */
+/** Users are back on their variant within half a minute; a pod's own errors (500) eject none. */
 const soonBack = {
   enforcingConsecutive5xx: 0,
   interval: seconds(1),

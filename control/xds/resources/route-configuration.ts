@@ -12,6 +12,8 @@ import { virtualHost } from "./virtual-hosts.ts";
 export function routeConfiguration(routes: readonly InferenceRoute[]): RouteConfiguration {
   return create(RouteConfigurationSchema, {
     name: routeConfigName,
+    // The filters look hosts up without a port, also without an empty one, which Envoy's listener leaves.
+    ignorePortInHostMatching: true,
     virtualHosts: hostGroups(routes).map(virtualHost),
   });
 }
