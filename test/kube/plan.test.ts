@@ -52,7 +52,8 @@ const llama = stateOf("llama", { match: [{ model: { exact: "llama" } }] });
 const qwen = stateOf("qwen", { match: [{ model: { exact: "qwen" } }] });
 const broken = stateOf("qwen", {
   match: [{ model: { exact: "qwen" } }],
-  except: [{ path: "/health" }],
+  // Only plain Envoys have it.
+  resilience: { streamIdleTimeout: "60s" },
 });
 const kindsOf = (keys: string[]) => keys.map((key) => key.split(" ")[0]);
 

@@ -11,8 +11,16 @@ import { attachKey, attachmentsOf, sideOf } from "../attach.ts";
 import { namespaceOf } from "../names.ts";
 import type { RouteProblem } from "../problem.ts";
 
-/** Finds what is wrong with one route of a group; undefined: nothing. */
-type Check = (route: InferenceRoute, group: HostGroup) => Problem | undefined;
+/** Routes that share hosts, with what their checks ask of all of them. */
+interface Shared extends HostGroup {
+  /** Whether any of them attaches to a waypoint. */
+  atWaypoint: boolean;
+  /** The first one that attaches to proxies that choose. */
+  attached: InferenceRoute | undefined;
+}
+
+/** Finds what is wrong with one of them; undefined: nothing. */
+type Check = (route: InferenceRoute, shared: Shared) => Problem | undefined;
 
 /**
  * What keeps routes from sharing hosts under Istio, where one VirtualService has
@@ -24,14 +32,20 @@ export function checkSelectedHosts(
 ): RouteProblem[] {
   const checks = target === "gateway-api" ? [checkGatewayApi] : ofIstio;
   const found = new Map<string, RouteProblem>();
-  for (const group of hostGroups(routes).filter(({ selects }) => selects))
+  for (const group of hostGroups(routes).filter(({ selects }) => selects)) {
+    const shared: Shared = {
+      ...group,
+      atWaypoint: group.routes.some(isAtWaypoint),
+      attached: group.routes.find((route) => choosingPoints(route) !== ""),
+    };
     for (const route of group.routes)
       for (const check of checks) {
-        const problem = check(route, group);
+        const problem = check(route, shared);
         const name = routeName(route);
         // A route with hosts in several groups has its problem once.
         if (problem) found.set(`${name} ${problem.code}`, { ...problem, route: name });
       }
+  }
   return [...found.values()];
 }
 
@@ -40,22 +54,21 @@ const ofIstio: readonly Check[] = [
   checkSides,
   checkWaypoint,
   checkBareHosts,
-  (route, { hosts, routes }) =>
-    differing(route, routes, hosts, {
+  (route, { hosts, routes: [first] }) =>
+    differing(route, first, hosts, {
       code: "gateways-differ",
       member: "gateways",
       valueOf: gatewaysOf,
     }),
-  (route, { hosts, routes }) =>
-    differing(route, routes, hosts, {
+  (route, { hosts, routes: [first] }) =>
+    differing(route, first, hosts, {
       code: "export-differs",
       member: "mesh.exportTo",
       valueOf: exportsOf,
     }),
-  (route, { hosts, routes }) => {
+  (route, { attached, hosts }) => {
     // One whose filters run beside the pods alone is chosen where the others attach.
-    const attached = routes.filter((each) => choosingPoints(each) !== "");
-    if (!attached.includes(route)) return undefined;
+    if (choosingPoints(route) === "") return undefined;
     return differing(route, attached, hosts, {
       code: "attach-differs",
       member: "attach",
@@ -89,10 +102,11 @@ function checkSides(route: InferenceRoute): Problem | undefined {
   return { code: "match-at-server", path: "spec.match", message };
 }
 
-function checkWaypoint(route: InferenceRoute, { routes }: HostGroup): Problem | undefined {
-  const atWaypoint = routes.some((each) =>
-    attachmentsOf(each).some(({ attach }) => sideOf(each, attach) === "waypoint"),
-  );
+function isAtWaypoint(route: InferenceRoute): boolean {
+  return attachmentsOf(route).some(({ attach }) => sideOf(route, attach) === "waypoint");
+}
+
+function checkWaypoint(route: InferenceRoute, { atWaypoint }: Shared): Problem | undefined {
   if (!atWaypoint || !readsBodies(route)) return undefined;
   const message =
     "the model cannot be read from bodies at a waypoint, where istio supports no EnvoyFilter: set models.header to a header with the model, or attach to a gateway or side client";
@@ -120,7 +134,7 @@ interface Setting {
 
 function differing(
   route: InferenceRoute,
-  [first]: readonly InferenceRoute[],
+  first: InferenceRoute | undefined,
   hosts: readonly string[],
   { code, member, valueOf }: Setting,
 ): Problem | undefined {

@@ -34,19 +34,27 @@ export function sharedCompression(
       ),
       origin: `spec.compression: on for ${domainName}, whose routes are told apart later`,
     }));
-    return [...hosts, ...group.routes.flatMap((route) => turnedOff(route, filters))];
+    const names = new Set(filters.map(({ name }) => name));
+    const off = (route: InferenceRoute) => turnedOff(route, names, filtersOf(route), ruleNames);
+    return [...hosts, ...group.routes.flatMap(off)];
   });
+}
 
-  function turnedOff(route: InferenceRoute, filters: ChainFilter[]): Patch[] {
-    const own = new Set(filtersOf(route).map(({ name }) => name));
-    const others = filters.filter(({ name }) => !own.has(name));
-    if (others.length === 0) return [];
-    const off = Object.fromEntries(others.map(({ name }) => [name, compressorOff]));
-    return ruleNames(route).map((name) => ({
-      patch: merged("HTTP_ROUTE", { route: { name } }, off),
-      origin: `spec.compression of others: off for ${name} of ${routeName(route)}`,
-    }));
-  }
+/** Turns off for the rules of a route what only other routes of its host have. */
+function turnedOff(
+  route: InferenceRoute,
+  names: ReadonlySet<string>,
+  own: readonly ChainFilter[],
+  ruleNames: (route: InferenceRoute) => string[],
+): Patch[] {
+  const others = new Set(names);
+  for (const { name } of own) others.delete(name);
+  if (others.size === 0) return [];
+  const off = Object.fromEntries([...others].map((name) => [name, compressorOff]));
+  return ruleNames(route).map((name) => ({
+    patch: merged("HTTP_ROUTE", { route: { name } }, off),
+    origin: `spec.compression of others: off for ${name} of ${routeName(route)}`,
+  }));
 }
 
 function merged(applyTo: string, vhost: JsonObject, configs: JsonObject): JsonObject {
