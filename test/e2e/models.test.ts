@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { request } from "node:http";
+import { connect } from "node:http2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Pod, startPod } from "../../control/pods/index.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
@@ -110,7 +111,18 @@ beforeAll(async () => {
     }),
     metadata: { name: "only", namespace: "inference" },
   };
-  await gateway.apply(...names.map((name) => routeNamed(name)), only);
+  // Takes what no other host does, and answers no one.
+  const any = {
+    ...routeNamed("rest", "*", {
+      rateLimit: {
+        identity: [{ header: "x-tenant-id" }],
+        tiers: { none: { forbidden: true } },
+        default: "none",
+      },
+    }),
+    metadata: { name: "any", namespace: "inference" },
+  };
+  await gateway.apply(...names.map((name) => routeNamed(name)), any, only);
   client = gatewayClient(gateway.url);
 });
 afterAll(async () => {
@@ -269,6 +281,47 @@ describe("a host without a route for the rest", () => {
       type: "error",
       error: { type: "not_found_error", message: "The model `gpt-5` does not exist" },
     });
+  });
+
+  it("holds as much over HTTP/2", async () => {
+    const session = connect(gateway.url);
+    const ask = (bytes: number) =>
+      new Promise<string>((resolve, reject) => {
+        const headers = { ":method": "POST", ":path": chat, ":authority": on };
+        const stream = session.request({ ...headers, "content-type": "application/json" });
+        let body = "";
+        let status = 0;
+        stream.on("response", ({ ":status": code = 0 }) => {
+          status = code;
+        });
+        stream.on("data", (chunk) => {
+          body += chunk;
+        });
+        stream.on("end", () => resolve(`${status} ${/"code":"(\w+)"/.exec(body)?.[1]}`));
+        stream.on("error", reject);
+        stream.end(`{"x":"${"y".repeat(bytes)}","model":"llama-3-8b"}`);
+      });
+    expect(await ask(100_000)).toBe("200 undefined");
+    expect(await ask(maxBodyBytes - 1000)).toBe("200 undefined");
+    expect(await ask(2 * maxBodyBytes)).toBe("413 model_too_late");
+    session.destroy();
+  });
+
+  it.each([
+    "zzz",
+    `${on}:`,
+    `${on}.`,
+    `${on}..`,
+    `${on}.:`,
+    on.toUpperCase(),
+    `${on}:80`,
+    `${on}:80.`,
+  ])("Envoy and the filters mean the same route by the host %s", async (form) => {
+    const answers = [];
+    for (let i = 0; i < 3; i++) answers.push(await sentTo('{"model":"llama-3-8b"}', { on: form }));
+    // The route of all other hosts answers no one: whatever it served would be past its limits.
+    expect(answers).not.toContain("rest");
+    for (const answer of answers) expect(["llama", "403 forbidden"]).toContain(answer);
   });
 
   it("answers pages of other origins before it is known which route a request is for", async () => {

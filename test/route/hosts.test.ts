@@ -115,6 +115,15 @@ describe("routes that share a host", () => {
   });
 });
 
+it.each(["x-weir-model", "host", "content-length", "authorization"])(
+  "the header %s cannot be one that a proxy writes the model into",
+  (header) => {
+    expect(problemsOf({ ...model("a"), models: { header } })).toEqual([
+      "control-header spec.models.header",
+    ]);
+  },
+);
+
 it("what is exempt from limits cannot be told by a route that takes only some requests", () => {
   const except = [{ path: "/status" }];
   expect(problemsOf({ except })).toEqual([]);

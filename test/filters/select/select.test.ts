@@ -140,6 +140,45 @@ describe("route-select.wasm", () => {
     expect(chosen(worker(llama), post(), long, ',"model":"llama"}')).toBe("413 model_too_late");
   });
 
+  it("takes no model that stands beyond the limit, and no second one, however a body is split", () => {
+    const accepting = worker(llama, qwen, route("any", { acceptsUnreadable: true }));
+    const late = `{"x":"${"y".repeat(70_000)}","model":"llama"}`;
+    const twice = '{"model":"llama","model":"qwen-7b"}';
+    const wrong = '{"model":"llama",,}';
+    const pieces = (text: string) => [[text], [text.slice(0, 17), text.slice(17)]];
+    for (const split of pieces(late))
+      expect(chosen(accepting, post(), ...split)).toBe("inference/any -");
+    for (const split of pieces(late))
+      expect(chosen(on, post(), ...split)).toBe("413 model_too_late");
+    for (const text of [twice, wrong])
+      for (const split of pieces(text)) {
+        const exchange = accepting.exchange(post());
+        for (const [index, piece] of split.entries())
+          if (!exchange.reply())
+            exchange.requestBody(Buffer.from(piece), index === split.length - 1);
+        expect(exchange.reply()?.status).toBe(400);
+      }
+  });
+
+  it("lists as many models as an answer has room for, and says that there are more", () => {
+    const many = (count: number) =>
+      worker(
+        route("many", {
+          match: Array.from({ length: count }, (_, i) => entry(1, { model: `m${i}` })),
+          modelHeader: "x-ai-model",
+        }),
+      );
+    const list = (count: number) => {
+      const get = requestHeaders({ ":method": "GET", ":path": "/v1/models" });
+      return JSON.parse(many(count).exchange(get, true).reply()?.body ?? "");
+    };
+    expect(list(10)).toMatchObject({ has_more: false, data: { length: 10 } });
+    const long = list(4000);
+    expect(long.has_more).toBe(true);
+    expect(long.data.length).toBeGreaterThan(1000);
+    expect(long.last_id).toBe(long.data.at(-1).id);
+  });
+
   it("forgets what it holds, however a request ends", () => {
     const before = on.memoryBytes();
     for (let i = 0; i < 100_000; i++) {
