@@ -128,7 +128,7 @@ describe.skipIf(without("prometheus"))("on a real Prometheus", () => {
       data: { groups: { rules: { name: string; health: string }[] }[] };
     };
     const rules = answer.data.groups.flatMap((group) => group.rules);
-    expect(rules).toHaveLength(7);
+    expect(rules).toHaveLength(8);
     expect(rules.filter(({ health }) => health === "err")).toEqual([]);
   });
 });
