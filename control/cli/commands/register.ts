@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { startChild } from "../child.ts";
 import { type ServerFlags, withServer } from "../client.ts";
 import { parseDuration, wholeNumber } from "../edge-flags.ts";
@@ -31,7 +31,7 @@ export function addRegister(program: Command): void {
       "Registers a pod for a variant with register: true, and renews its lease while it is healthy. With a command after --, it starts the command first and ends with it. On SIGTERM or SIGINT it sends the pod no new requests, waits for its streams, ends the command and deregisters the pod; a second signal ends the wait.",
     )
     .argument("[command...]", "command that serves the pod's requests")
-    .requiredOption("--route <name>", "route of the variant")
+    .requiredOption("--route <name>", 'route of the variant, "namespace/name" or just its name')
     .requiredOption("--variant <name>", "variant that the pod belongs to")
     .requiredOption("--address <ip:port>", "address at which the proxies reach the pod")
     .option(
@@ -40,18 +40,19 @@ export function addRegister(program: Command): void {
       (text) => wholeNumber(text, 1, 1_000),
       1,
     )
-    .option(
-      "--lease <duration>",
-      "time after which the pod is gone when it does not renew, 3s to 30s (default: 10s)",
-      parseDuration,
-      10_000,
+    .addOption(
+      new Option(
+        "--lease <duration>",
+        "time after which the pod is gone when it does not renew, 3s to 30s",
+      )
+        .argParser(parseDuration)
+        .default(10_000, "10s"),
     )
     .option("--health <url>", "URL that answers 2xx when the pod can take requests", httpUrl)
-    .option(
-      "--drain <duration>",
-      "time that streams in flight get to finish (default: 30s)",
-      parseDuration,
-      30_000,
+    .addOption(
+      new Option("--drain <duration>", "time that streams in flight get to finish")
+        .argParser(parseDuration)
+        .default(30_000, "30s"),
     )
     .option(...server)
     .addHelpText(
