@@ -19,14 +19,14 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof UsageError) return complain(error, 2);
-    if (error instanceof FailedError) return complain(error, 1);
-    return complain(error, 1);
+    // Without a message, all was said on standard output.
+    if (error instanceof UsageError) return complain(error.message, 2);
+    if (error instanceof FailedError) return complain(error.message, 1);
+    return complain(errorText(error), 1);
   }
 }
 
-function complain(error: unknown, code: number): number {
-  const message = errorText(error);
+function complain(message: string, code: number): number {
   process.stderr.write(errorLines(message));
   return code;
 }

@@ -168,7 +168,8 @@ describe("weir plan --against a file", () => {
   });
 
   it("compares with a route document too", async () => {
-    const { code, stdout } = await weir(["plan", "-f", unwise, "--against", example]);
+    const { code, stderr, stdout } = await weir(["plan", "-f", unwise, "--against", example]);
+    expect(stderr).toBe("");
     expect(code).toBe(1);
     expect(stdout).toMatch(/^\+ +timeout: 60s$/m);
   });

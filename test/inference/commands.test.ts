@@ -38,7 +38,7 @@ it("weir pods waits for the first answer of pods, and says which server they run
     })),
   );
   const shown = await weir.weir("pods", "halves");
-  expect(shown).toMatch(/stable +llama\.cpp +0 +0 +- +0 % +-\n/);
+  expect(shown).toMatch(/stable +listed +llama\.cpp +0 +0 +- +0 % +-\n/);
   expect(shown).toMatch(/canary +0 % +pods' metrics +1 pod$/m);
 });
 

@@ -137,6 +137,8 @@ describe("entries of a match", () => {
     ["two kinds of models", { model: { exact: "a", prefix: "b" } }, "one-of spec.match[0].model"],
     ["a model twice", { model: { in: ["a", "a"] } }, "duplicate-model spec.match[0].model.in[1]"],
     ["two kinds of paths", { path: { exact: "/a", prefix: "/b" } }, "one-of spec.match[0].path"],
+    ["a pattern of models", { model: { prefix: "a*" } }, "bad-value spec.match[0].model.prefix"],
+    ["a pattern of paths", { path: { prefix: "/a/*" } }, "bad-value spec.match[0].path.prefix"],
     ["a header alone", { header: "a" }, "one-of spec.match[0]"],
     ["a value alone", { exact: "a" }, "missing-field spec.match[0].header"],
     ["two values", { header: "a", exact: "b", prefix: "c" }, "one-of spec.match[0]"],

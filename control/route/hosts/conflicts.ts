@@ -45,7 +45,7 @@ function conflictOf(route: InferenceRoute, other: InferenceRoute): Conflict | un
   if (!sharesWith(route, other) || !sharesWith(other, route))
     return (host, called) => ({
       code: "host-taken",
-      message: `host ${host} already belongs to ${called}`,
+      message: `host ${host} already belongs to ${called}: routes of two namespaces share a host only if each lists the other's in shareHostsWith`,
     });
   if (!matches(route) && !matches(other))
     return (host, called) => ({

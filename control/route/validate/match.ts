@@ -22,6 +22,7 @@ export function checkMatch({ except, match, models }: RouteSpec, report: Report)
     const { exact, prefix } = entry.path ?? {};
     if (entry.path && (exact === "") === (prefix === ""))
       report("one-of", `${at}[${index}].path`, "path must have exactly one of exact, prefix");
+    checkStar(entry.path?.prefix ?? "", `${at}[${index}].path.prefix`, report);
   });
   if (models && reservedHeaders.test(models.header))
     report(
@@ -42,5 +43,12 @@ function checkModel({ model }: RequestMatch, path: string, report: Report): void
   const given = [model.exact !== "", model.prefix !== "", model.in.length > 0];
   if (given.filter(Boolean).length !== 1)
     report("one-of", path, "model must have exactly one of exact, prefix, in");
+  checkStar(model.prefix, `${path}.prefix`, report);
   checkDuplicates(model.in, `${path}.in`, { code: "duplicate-model", noun: "model" }, report);
+}
+
+/** A star looks like a pattern, and would have to stand in the model or path itself. */
+function checkStar(prefix: string, path: string, report: Report): void {
+  if (prefix.endsWith("*"))
+    report("bad-value", path, `prefix ${prefix} is no pattern: leave the "*" at its end out`);
 }
