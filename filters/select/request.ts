@@ -27,6 +27,7 @@ import {
   REQUEST_BODY,
   REQUEST_HEADERS,
   readBodyFrom,
+  readHeaders,
   removeHeader,
   resetArena,
   STOP_ITERATION,
@@ -138,7 +139,9 @@ export function onSelectTrailers(context: u32): i32 {
 /** A second model, or what is no JSON, behind the one that was chosen by: servers may take another one. */
 function readOn(context: u32, held: Held, last: bool): i32 {
   if (isRefused(held.reader)) {
-    // The headers are out of reach now, and with them what API it is.
+    // The headers are out of reach by now, and with them what API it is; those read last may be another
+    // request's, and their memory is used anew.
+    readHeaders(REQUEST_HEADERS);
     refuseUnread(unknownApi.errors, reasonOf(held.reader.state));
     letGo(context);
     return STOP_ITERATION;
