@@ -22,6 +22,21 @@ export function tryLines({ page, gateway, server, route }: Places): string {
   const asked = route.spec?.match[0]?.model;
   const model = asked?.exact || asked?.in[0] || "tiny";
   const message = `"model":"${model}","messages":[{"role":"user","content":"hello"}]`;
+  const { spec } = route;
+  // Each line shows what the route has.
+  const compressed = spec?.compression && [
+    "# a large answer, compressed: its headers",
+    ask(`{"model":"${model}","input":"hello"}`, "--compressed -o /dev/null -D -", "embeddings"),
+  ];
+  const refused = spec?.rateLimit && [
+    "# requests without a known tenant share a small limit: 429 with Retry-After after a few",
+    `for i in $(seq 20); do curl -s -o /dev/null -w '%{http_code} ' ${url}/models -H 'host: ${host}'; done`,
+  ];
+  const listed = ["# the models of the host", `curl -s ${url}/models -H 'host: ${host}'`];
+  const moved = spec?.canary && [
+    "# move users to the canary, and see that every proxy runs it",
+    `npx weir shift ${name} ${canary}=30 --wait${at}`,
+  ];
   return [
     "",
     `page:         http://${showAddress(page)}/`,
@@ -30,12 +45,9 @@ export function tryLines({ page, gateway, server, route }: Places): string {
     ask(`{${message}}`, "-i"),
     "# the same as a stream of events",
     ask(`{${message},"stream":true}`, "-N"),
-    "# a large answer, compressed: its headers",
-    ask(`{"model":"${model}","input":"hello"}`, "--compressed -o /dev/null -D -", "embeddings"),
-    "# requests without a known tenant share a small limit: 429 with Retry-After after a few",
-    `for i in $(seq 20); do curl -s -o /dev/null -w '%{http_code} ' ${url}/models -H 'host: ${host}'; done`,
-    "# move users to the canary, and see that every proxy runs it",
-    `npx weir shift ${name} ${canary}=30 --wait${at}`,
+    // Where models share a host, another route may take these calls, and the filter answers the list itself.
+    ...(asked ? listed : [...(compressed ?? []), ...(refused ?? [])]),
+    ...(moved ?? []),
     `npx weir status ${name}${at}`,
     "",
   ].join("\n");
