@@ -112,7 +112,11 @@ async function handle(
   if (path === "/v1/models")
     return json(res, 200, { object: "list", data: [{ id: "tiny", object: "model" }] });
   const body = await readBody(req);
-  if (body === undefined) return json(res, 413, { error: { message: "the request is too large" } });
+  if (body === undefined) {
+    // The rest of the body is not read, so nothing else can come over this connection.
+    res.setHeader("connection", "close");
+    return json(res, 413, { error: { message: "the request is too large" } });
+  }
   if (path === "/behaviour" && req.method === "PUT") {
     Object.assign(state, JSON.parse(body));
     return json(res, 200, state);

@@ -55,6 +55,15 @@ it("tells it nowhere but in its metrics, as llama.cpp does", async () => {
   expect(await body.text()).toBe("llamacpp:requests_processing 0\nllamacpp:requests_deferred 4\n");
 });
 
+it("says that the connection ends where it refuses a body before it has read all of it", async () => {
+  const { ask } = await podThat({});
+  const messages = (bytes: number) => [{ content: "x".repeat(bytes) }];
+  const kept = await ask({ messages: messages(4_000_000) });
+  expect([kept.statusCode, kept.headers.connection]).toEqual([200, "keep-alive"]);
+  const refused = await ask({ messages: messages(4 << 20) });
+  expect([refused.statusCode, refused.headers.connection]).toEqual([413, "close"]);
+});
+
 it("closes the connection after a stream where it is llama.cpp, and keeps it where not", async () => {
   for (const [server, wanted] of [
     ["vllm", 1],
