@@ -7,6 +7,7 @@ import {
   filterNames,
   matches,
   routeName,
+  routesByHost,
   selectedRoutes,
 } from "../route/index.ts";
 import { namespaceOf, objectName } from "./names.ts";
@@ -144,18 +145,14 @@ export function attachPoints(states: RouteState[]): AttachPoint[] {
 }
 
 function addOthers(points: readonly AttachPoint[], states: readonly RouteState[]): void {
-  const byHost = new Map<string, RouteState[]>();
-  for (const state of states)
-    for (const host of state.route?.spec?.hosts ?? []) {
-      const sharing = byHost.get(host);
-      if (sharing) sharing.push(state);
-      else byHost.set(host, [state]);
-    }
+  const byHost = routesByHost(states.flatMap(({ route }) => route ?? []));
   for (const point of points) {
+    const own = new Set(point.states);
     const hosts = point.states.flatMap(({ route }) => route?.spec?.hosts ?? []);
     const sharing = new Set(hosts.flatMap((host) => byHost.get(host) ?? []));
-    for (const state of point.states) sharing.delete(state);
-    point.others = states.filter((state) => sharing.has(state));
+    point.others = states.filter(
+      (state) => state.route !== undefined && sharing.has(state.route) && !own.has(state),
+    );
   }
 }
 

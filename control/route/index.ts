@@ -27,11 +27,10 @@ export { type FilterFailure, filterFailureOf, passInVain } from "./filter/filter
 export { createFleetLimits } from "./filter/fleet-limit.ts";
 export { incompressible } from "./filter/incompressible.ts";
 export { besideWeir, countsTokens, type FilterModule, headerModule } from "./filter/module.ts";
-export { selectedRoutes, usualBodyBytes } from "./filter/select-policy.ts";
+export { bodyLimit, selectedRoutes } from "./filter/select-policy.ts";
 export { maxCopies, mirrors } from "./filter/shadow-policy.ts";
 export { hostConflicts } from "./hosts/conflicts.ts";
 export {
-  asksModel,
   type HostGroup,
   hostGroups,
   matches,
@@ -44,7 +43,7 @@ export { defaultNamespace, isRouteName, resolveName, routeName } from "./names.t
 export { draftRoute, planRoute, sameButWeights, sameRoute, toYaml } from "./plan.ts";
 export type { Problem, Report } from "./problem.ts";
 export { isForPlainEnvoys } from "./register.ts";
-export { answerHeaders, type Rule, rulesOf } from "./rules.ts";
+export { answerHeaders, chosenRulesOf, type Rule, rulesOf } from "./rules.ts";
 export {
   defaultModeHeader,
   defaultTagHeader,

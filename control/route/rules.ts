@@ -1,6 +1,6 @@
 import type { InferenceRoute, RouteSpec, Variant } from "../gen/weir/v1/route_pb.ts";
 import { type Condition, conditionsOf } from "./conditions.ts";
-import { controlHeaders, variantHeader } from "./control-headers.ts";
+import { controlHeaders, routeHeader, variantHeader } from "./control-headers.ts";
 import { corsHeaders } from "./cors.ts";
 import { routeName } from "./names.ts";
 import { shadowHeaderNames, shadowHeaders } from "./shadow-headers.ts";
@@ -115,6 +115,14 @@ function draftsOf(route: InferenceRoute, spec: RouteSpec): Draft[] {
     targets: weighted(spec),
   });
   return drafts;
+}
+
+/** The same behind the header by which a filter says that a request is for the route. */
+export function chosenRulesOf(route: InferenceRoute): Rule[] {
+  return rulesOf(route).map((rule) => ({
+    ...rule,
+    headers: { [routeHeader]: routeName(route), ...rule.headers },
+  }));
 }
 
 /** A rule with several targets cannot keep its drill to one of them. */

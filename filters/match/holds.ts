@@ -1,15 +1,4 @@
-import {
-  EXTENDED,
-  findHeader,
-  isText,
-  nextHeader,
-  sameBytes,
-  Text,
-  textBytes,
-  textPtr,
-  valueBytes,
-  valuePtr,
-} from "../sdk";
+import { beginsWith, EXTENDED, findHeader, isText, nextHeader, valueBytes, valuePtr } from "../sdk";
 import { ABSENT, Condition, EXACT, PRESENT } from "./read";
 
 /** Whether the request's headers meet a list of conditions: all of an alternative; they meet an empty one. */
@@ -44,9 +33,5 @@ function holds(match: Condition): bool {
 function fits(match: Condition, ptr: usize, bytes: usize): bool {
   return match.kind == EXACT
     ? isText(match.value, ptr, bytes)
-    : startsWith(match.value, ptr, bytes);
-}
-
-function startsWith(prefix: Text, ptr: usize, bytes: usize): bool {
-  return textBytes(prefix) <= bytes && sameBytes(textPtr(prefix), ptr, textBytes(prefix));
+    : beginsWith(match.value, ptr, bytes);
 }

@@ -54,7 +54,7 @@ export { readShared, writeShared } from "./shared-data";
 export { found, Span } from "./span";
 export { CAS_MISMATCH, CONTINUE, NOT_FOUND, OK, STOP_ITERATION } from "./status";
 export { addTo, clearTable, dropFrom, eachIn, openTable, Table, valueIn } from "./table";
-export { copyText, isLiteral, isText, literal, Text, textBytes, textPtr } from "./text";
+export { beginsWith, copyText, isLiteral, isText, literal, Text, textBytes, textPtr } from "./text";
 export {
   beginPair,
   beginPairOf,

@@ -56,6 +56,11 @@ function seal(text: usize, bytes: usize): Text {
   return text;
 }
 
+/** Whether a byte range begins with this text. */
+export function beginsWith(prefix: Text, ptr: usize, bytes: usize): bool {
+  return textBytes(prefix) <= bytes && sameBytes(textPtr(prefix), ptr, textBytes(prefix));
+}
+
 /** Whether a byte range is this text. */
 export function isText(text: Text, ptr: usize, bytes: usize): bool {
   return textBytes(text) == bytes && sameBytes(textPtr(text), ptr, bytes);

@@ -2,14 +2,13 @@ import { Host, policyOf, Route, SELECT } from "../document";
 import { HASH, QUESTION_MARK, SLASH } from "../format/ascii-codes";
 import { allHold } from "../match";
 import {
+  beginsWith,
   findHeader,
   isText,
   literal,
   Span,
-  sameBytes,
   Text,
   textBytes,
-  textPtr,
   valueBytes,
   valuePtr,
 } from "../sdk";
@@ -32,13 +31,37 @@ export function selects(host: Host): bool {
   return policy !== null && (host.other !== null || policy.entries != 0);
 }
 
-/** Whether a route of a host asks for the model of requests. */
-export function asksModels(first: Host): bool {
+/** How the requests for a host name their model, by what all of its routes ask. */
+@unmanaged
+class HostModels {
+  /** The header that a proxy in front wrote it into; 0: there is none. */
+  header: Text;
+  readsBody: bool;
+  /** How much of a body may be held until it is known; 0 where no route asks for bodies. */
+  heldBytes: usize;
+}
+const hostModels = changetype<HostModels>(memory.data(<i32>offsetof<HostModels>(), 8));
+
+/** Reads that from the routes of a host; it stands until the next call. */
+export function modelsOf(first: Host): HostModels {
+  let bytes: u32 = 0;
+  hostModels.header = 0;
+  hostModels.readsBody = false;
   for (let host: Host | null = first; host !== null; host = host.other) {
     const policy = policyAtHost(host);
-    if (policy !== null && (policy.readsBody || policy.modelHeader != 0)) return true;
+    if (policy === null) continue;
+    if (hostModels.header == 0) hostModels.header = policy.modelHeader;
+    if (policy.readsBody) hostModels.readsBody = true;
+    bytes = max(bytes, policy.maxBodyBytes);
   }
-  return false;
+  hostModels.heldBytes = hostModels.readsBody ? bytes : 0;
+  return hostModels;
+}
+
+/** Whether a route of a host asks for the model of requests. */
+export function asksModels(host: Host): bool {
+  const models = modelsOf(host);
+  return models.readsBody || models.header != 0;
 }
 
 /** Where the path of the request read last stands, without its query. */
@@ -98,20 +121,16 @@ export function chooseRoute(first: Host, model: usize, modelBytes: usize): Choic
 
 function holds(entry: SelectEntry, model: usize, modelBytes: usize): bool {
   if (entry.model != 0 && !isText(entry.model, model, modelBytes)) return false;
-  if (entry.modelPrefix != 0 && !begins(entry.modelPrefix, model, modelBytes)) return false;
+  if (entry.modelPrefix != 0 && !beginsWith(entry.modelPrefix, model, modelBytes)) return false;
   if (entry.path != 0 && !isText(entry.path, path.ptr, path.bytes)) return false;
   if (entry.pathPrefix != 0 && !isBelow(entry.pathPrefix)) return false;
   if (entry.method != 0 && !hasMethod(entry.method)) return false;
   return entry.headers == 0 || allHold(entry.headers);
 }
 
-function begins(prefix: Text, ptr: usize, bytes: usize): bool {
-  return textBytes(prefix) <= bytes && sameBytes(textPtr(prefix), ptr, textBytes(prefix));
-}
-
 /** Whether the path is that of the prefix or one below it; below "/" are all. */
 function isBelow(prefix: Text): bool {
   const bytes = textBytes(prefix);
-  if (!begins(prefix, path.ptr, path.bytes)) return false;
+  if (!beginsWith(prefix, path.ptr, path.bytes)) return false;
   return bytes == 1 || bytes == path.bytes || load<u8>(path.ptr + bytes) == SLASH;
 }

@@ -37,7 +37,15 @@ import {
   valueBytes,
   valuePtr,
 } from "../sdk";
-import { asksModels, chooseRoute, hasMethod, policyAtHost, requestPath, selects } from "./choose";
+import {
+  asksModels,
+  chooseRoute,
+  hasMethod,
+  modelsOf,
+  policyAtHost,
+  requestPath,
+  selects,
+} from "./choose";
 import { Held, heldRequest, hold, letGo } from "./held";
 import { replyModels } from "./models-list";
 import { reasonOf } from "./reason";
@@ -53,35 +61,14 @@ const contentType = literal("content-type");
 export function onSelect(context: u32, last: bool): i32 {
   const host = openHost();
   if (host === null || !selects(host)) return CONTINUE;
-  const given = headerModel(host);
+  const models = modelsOf(host);
+  const given: usize = models.header == 0 ? 0 : findHeader(models.header);
   if (given != 0) return select(host, valuePtr(given), valueBytes(given));
-  const maxBytes = heldBytes(host);
+  const maxBytes = models.heldBytes;
   if (maxBytes == 0 || last || !hasMethod(post)) return select(host, 0, 0);
   if (isEncoded()) return unreadable(host, "the body is encoded, so it cannot be read");
   open(hold(context, maxBytes));
   return STOP_ITERATION;
-}
-
-/** The row of the header that a proxy in front wrote the model into, or 0. */
-function headerModel(first: Host): usize {
-  for (let host: Host | null = first; host !== null; host = host.other) {
-    const policy = policyAtHost(host);
-    if (policy !== null && policy.modelHeader != 0) return findHeader(policy.modelHeader);
-  }
-  return 0;
-}
-
-/** How much of a body may be held until its model is known; 0 where no route of the host asks for it. */
-function heldBytes(first: Host): usize {
-  let reads = false;
-  let bytes: u32 = 0;
-  for (let host: Host | null = first; host !== null; host = host.other) {
-    const policy = policyAtHost(host);
-    if (policy === null) continue;
-    if (policy.readsBody) reads = true;
-    bytes = max(bytes, policy.maxBodyBytes);
-  }
-  return reads ? <usize>bytes : 0;
 }
 
 /** A form has its model in a field of that name, everything else is read as JSON. */
@@ -189,7 +176,7 @@ function refused(reason: Ascii): i32 {
 function select(host: Host, model: usize, bytes: usize): i32 {
   const choice = chooseRoute(host, model, bytes);
   const entry = choice.entry;
-  if (bytes == 0 && asksModels(host) && hasMethod(get) && isModelsPath()) {
+  if (bytes == 0 && hasMethod(get) && isModelsPath() && asksModels(host)) {
     // A route that asks for this path answers itself.
     if (entry === null || (entry.path == 0 && entry.pathPrefix == 0)) {
       replyModels(host);
@@ -209,7 +196,8 @@ function select(host: Host, model: usize, bytes: usize): i32 {
 
 function refuseChoice(host: Host, model: usize, bytes: usize): void {
   if (bytes != 0) refuseModel(wordsOf(), model, bytes);
-  else if (knownApi() !== null && heldBytes(host) != 0 && hasMethod(post)) refuseMissing(wordsOf());
+  else if (knownApi() !== null && modelsOf(host).heldBytes != 0 && hasMethod(post))
+    refuseMissing(wordsOf());
   else refuseUnrouted(wordsOf());
 }
 

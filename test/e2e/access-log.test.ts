@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Backend, startBackend } from "./backend.ts";
-import { edgeRoute } from "./edge-route.ts";
+import { tenantRoute } from "./edge-route.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { rawRequest, sendRaw } from "./raw-client.ts";
 
@@ -13,19 +13,7 @@ const file = join(directory, "access.log");
 let pod: Backend;
 let gateway: Gateway;
 
-const route = () =>
-  edgeRoute(pod.endpoint, {
-    rateLimit: {
-      identity: [{ header: "x-tenant-id" }],
-      tiers: {
-        gold: { requestsPerSecond: 1000, burst: 1000 },
-        none: { requestsPerSecond: 0, burst: 0 },
-      },
-      tenants: { acme: "gold" },
-      default: "none",
-      forward: { tenant: true, tier: true },
-    },
-  });
+const route = () => tenantRoute(pod.endpoint);
 
 beforeAll(async () => {
   pod = await startBackend("stable");

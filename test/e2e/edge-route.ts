@@ -12,3 +12,19 @@ export function edgeRoute(endpoint: string, spec: object = {}): object {
     },
   };
 }
+
+/** That with one tenant that it knows, acme, and none for others; pods are told of tenant and tier. */
+export function tenantRoute(endpoint: string): object {
+  return edgeRoute(endpoint, {
+    rateLimit: {
+      identity: [{ header: "x-tenant-id" }],
+      tiers: {
+        gold: { requestsPerSecond: 1000, burst: 1000 },
+        none: { requestsPerSecond: 0, burst: 0 },
+      },
+      tenants: { acme: "gold" },
+      default: "none",
+      forward: { tenant: true, tier: true },
+    },
+  });
+}

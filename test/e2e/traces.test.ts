@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { EdgeOptions } from "../../control/xds/index.ts";
 import { type Backend, startBackend } from "./backend.ts";
 import { type Collector, startCollector } from "./collector.ts";
-import { edgeRoute } from "./edge-route.ts";
+import { tenantRoute } from "./edge-route.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { rawRequest, sendRaw } from "./raw-client.ts";
 
@@ -15,19 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => pod?.close());
 
-const forwarding = () =>
-  edgeRoute(pod.endpoint, {
-    rateLimit: {
-      identity: [{ header: "x-tenant-id" }],
-      tiers: {
-        gold: { requestsPerSecond: 1000, burst: 1000 },
-        none: { requestsPerSecond: 0, burst: 0 },
-      },
-      tenants: { acme: "gold" },
-      default: "none",
-      forward: { tenant: true, tier: true },
-    },
-  });
+const forwarding = () => tenantRoute(pod.endpoint);
 
 const parent = "0af7651916cd43dd8448eb211c80319c";
 const given = `traceparent: 00-${parent}-b7ad6b7169203331-01`;

@@ -1,6 +1,5 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
-import { hostGroups, readsBodies, usualBodyBytes } from "../../route/index.ts";
+import { bodyLimit, hostGroups } from "../../route/index.ts";
 import { type AttachPoint, targetRefJson } from "../attach.ts";
 import { defined, type Manifest, metadataFor, type Origin } from "../manifest.ts";
 import { selectedAt } from "../select-filter.ts";
@@ -113,25 +112,12 @@ function inserted(name: string, context: string): JsonObject {
   };
 }
 
-/**
- * The filter refuses bodies that grow too long before the proxy does, which would
- * not say why. As much may come at once as a connection may buffer, which is 1 MiB
- * where nothing else is set; so twice that.
- */
-const spareBytes = 2 << 20;
-
-function bufferLimit(routes: readonly InferenceRoute[]): number | undefined {
-  if (!routes.some(readsBodies)) return undefined;
-  const sizes = routes.map(({ spec }) => spec?.models?.maxBodyBytes ?? usualBodyBytes);
-  return Math.max(...sizes) + spareBytes;
-}
-
 /** How much of a body the proxy may hold on the hosts whose routes ask for it. */
 function bufferLimits(point: AttachPoint, context: string): JsonObject[] {
   const routes = selectedAt(point).flatMap(({ route }) => route ?? []);
   return hostGroups(routes).flatMap(({ hosts, routes: sharing, selects }) => {
-    const limit = selects ? bufferLimit(sharing) : undefined;
-    if (limit === undefined) return [];
+    const limit = selects ? bodyLimit(sharing) : 0;
+    if (limit === 0) return [];
     return hosts.map((domainName) => ({
       applyTo: "VIRTUAL_HOST",
       match: { context, routeConfiguration: { vhost: { domainName } } },

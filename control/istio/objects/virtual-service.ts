@@ -1,11 +1,9 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { InferenceRoute, RouteSpec, Variant } from "../../gen/weir/v1/route_pb.ts";
 import {
+  chosenRulesOf,
   type HostGroup,
   hostGroups,
-  matches,
-  type Rule,
-  routeHeader,
   routeName,
   rulesOf,
 } from "../../route/index.ts";
@@ -56,14 +54,13 @@ function virtualService(route: InferenceRoute, hosts: string[]): Manifest {
 }
 
 /** The VirtualService of routes that a filter chooses among: by the header that it writes, and what it gave to none. */
-function sharedVirtualService({ hosts, routes }: HostGroup): Manifest {
+function sharedVirtualService({ hosts, rest, routes }: HostGroup): Manifest {
   const [first] = routes as [InferenceRoute, ...InferenceRoute[]];
   const spec = first.spec as RouteSpec;
   const namespace = namespaceOf(first);
-  const rest = routes.find((route) => !matches(route));
   const chosen = routes
     .filter((route) => route !== rest)
-    .map((route) => ({ route, rules: chosenRules(route) }));
+    .map((route) => ({ route, rules: chosenRulesOf(route) }));
   const parts = rest ? [...chosen, { route: rest, rules: rulesOf(rest) }] : chosen;
   const names = routes.map(routeName);
   const texts = parts.flatMap(({ route, rules }) =>
@@ -94,14 +91,6 @@ function sharedVirtualService({ hosts, routes }: HostGroup): Manifest {
       ),
     ],
   };
-}
-
-/** The rules of a route behind the header that says that the request is for it. */
-function chosenRules(route: InferenceRoute): Rule[] {
-  return rulesOf(route).map((rule) => ({
-    ...rule,
-    headers: { [routeHeader]: routeName(route), ...rule.headers },
-  }));
 }
 
 /**

@@ -8,7 +8,22 @@ import { filterCondition } from "./conditions.ts";
 type SelectPolicyInit = MessageInitShape<typeof SelectPolicySchema>;
 
 /** How much of a body is held until its model is known where nothing else is asked for. */
-export const usualBodyBytes = 1 << 20;
+const usualBodyBytes = 1 << 20;
+
+/**
+ * The filter refuses bodies that grow too long before the proxy does, which would not say why. As much
+ * may come at once as a connection may buffer, which is 1 MiB; so twice that.
+ */
+const spareBytes = 2 << 20;
+
+/** Bytes of a body that a proxy may hold on a host of these routes; 0 where none asks for bodies. */
+export function bodyLimit(routes: readonly InferenceRoute[]): number {
+  return routes.some(readsBodies) ? Math.max(...routes.map(maxBodyBytesOf)) + spareBytes : 0;
+}
+
+function maxBodyBytesOf({ spec }: InferenceRoute): number {
+  return spec?.models?.maxBodyBytes ?? usualBodyBytes;
+}
 
 /** Returns the routes with a host whose requests have to be told apart. */
 export function selectedRoutes(routes: readonly InferenceRoute[]): Set<InferenceRoute> {
@@ -28,7 +43,7 @@ export function selectPolicy(route: InferenceRoute): SelectPolicyInit {
     ...(readsBodies(route) ? { readsBody: true } : {}),
     ...(asks && models?.header ? { modelHeader: models.header } : {}),
     ...(models?.unreadable === "accept" ? { acceptsUnreadable: true } : {}),
-    maxBodyBytes: models?.maxBodyBytes ?? usualBodyBytes,
+    maxBodyBytes: maxBodyBytesOf(route),
   };
 }
 

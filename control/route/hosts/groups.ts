@@ -6,6 +6,8 @@ export interface HostGroup {
   hosts: string[];
   /** By name. */
   routes: InferenceRoute[];
+  /** The one that takes what no other does. */
+  rest: InferenceRoute | undefined;
   /** Whether something has to tell the requests of one route from those of others, or of none. */
   selects: boolean;
 }
@@ -13,13 +15,17 @@ export interface HostGroup {
 /** The routes by each of their hosts, in the order of the routes. */
 export function routesByHost(routes: Iterable<InferenceRoute>): Map<string, InferenceRoute[]> {
   const found = new Map<string, InferenceRoute[]>();
-  for (const route of routes)
-    for (const host of new Set(route.spec?.hosts)) {
-      const sharing = found.get(host);
-      if (sharing) sharing.push(route);
-      else found.set(host, [route]);
-    }
+  for (const route of routes) addByHost(found, route);
   return found;
+}
+
+/** Adds a route to those of its hosts. */
+export function addByHost(found: Map<string, InferenceRoute[]>, route: InferenceRoute): void {
+  for (const host of new Set(route.spec?.hosts)) {
+    const sharing = found.get(host);
+    if (sharing) sharing.push(route);
+    else found.set(host, [route]);
+  }
 }
 
 /** The hosts of some routes, those together that have the same routes, in the order of the routes. */
@@ -30,9 +36,17 @@ export function hostGroups(routes: readonly InferenceRoute[]): HostGroup[] {
     named.sort((a, b) => (a.name < b.name ? -1 : 1));
     const key = named.map(({ name }) => name).join(" ");
     const group = groups.get(key);
-    const selects = sharing.length > 1 || sharing.some(matches);
-    if (group) group.hosts.push(host);
-    else groups.set(key, { hosts: [host], routes: named.map(({ route }) => route), selects });
+    if (group) {
+      group.hosts.push(host);
+      continue;
+    }
+    const ordered = named.map(({ route }) => route);
+    groups.set(key, {
+      hosts: [host],
+      routes: ordered,
+      rest: ordered.find((route) => !matches(route)),
+      selects: ordered.length > 1 || ordered.some(matches),
+    });
   }
   return [...groups.values()];
 }

@@ -1,6 +1,6 @@
 import type { InferenceRoute } from "../../gen/weir/v1/route_pb.ts";
 import { routeName } from "../names.ts";
-import { hostGroups, matches } from "./groups.ts";
+import { hostGroups } from "./groups.ts";
 import { describe, selectionsOf } from "./selection.ts";
 
 /** How the requests for some hosts are given to routes. */
@@ -17,12 +17,11 @@ export function hostOrders(routes: readonly InferenceRoute[]): HostOrder[] {
   return hostGroups(routes)
     .filter(({ selects }) => selects)
     .map((group) => {
-      const rest = group.routes.find((route) => !matches(route));
       const entries = group.routes.flatMap(entriesOf).sort((a, b) => b.rank - a.rank);
       return {
         hosts: group.hosts,
         entries: entries.map(({ asks, route }) => ({ route, asks })),
-        rest: rest && routeName(rest),
+        rest: group.rest && routeName(group.rest),
       };
     });
 }

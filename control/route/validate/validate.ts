@@ -1,5 +1,6 @@
 import type { InferenceRoute, RouteSpec } from "../../gen/weir/v1/route_pb.ts";
 import { hostConflicts } from "../hosts/conflicts.ts";
+import { addByHost } from "../hosts/groups.ts";
 import { routeName } from "../names.ts";
 import type { Problem, Report } from "../problem.ts";
 import { checkAttachments } from "./attach.ts";
@@ -72,11 +73,7 @@ export function validateAll(
       });
     names.add(name);
     add(...hostConflicts(route, hosts));
-    for (const host of route.spec?.hosts ?? []) {
-      const sharing = hosts.get(host);
-      if (sharing) sharing.push(route);
-      else hosts.set(host, [route]);
-    }
+    addByHost(hosts, route);
   }
   return problems;
 }

@@ -26,7 +26,7 @@ const maxHeadersKb = 60;
 /** Streams that one HTTP/2 connection may have at once: more than a browser opens, fewer than a flood. */
 const maxStreams = 100;
 /** Bytes of a body that one connection may hold back for filters that read it whole, and for copies. */
-export const maxBufferedBytes = 1 << 20;
+const maxBufferedBytes = 1 << 20;
 
 /** How the connection manager of an edge reads requests, and what it believes of them. */
 export function edgeManager(edge: EdgeOptions = {}) {

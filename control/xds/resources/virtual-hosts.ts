@@ -12,10 +12,10 @@ import { FaultSchema, type InferenceRoute, type RouteSpec } from "../../gen/weir
 import type { HeaderOperations } from "../../gen/weir/v1/traffic_pb.ts";
 import {
   answerHeaders,
+  bodyLimit,
+  chosenRulesOf,
   type HostGroup,
-  matches,
   type Rule,
-  routeHeader,
   routeName,
   rulesOf,
 } from "../../route/index.ts";
@@ -26,7 +26,7 @@ import { exceptedEntries, type RouteFields } from "./except.ts";
 import { faultFilterName, faultOnRoute } from "./fault.ts";
 import { methodIn } from "./method.ts";
 import { routeEntry } from "./route-entry.ts";
-import { bodyLimit, selectOn } from "./select.ts";
+import { selectOn } from "./select.ts";
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
 type VirtualHostInit = MessageInitShape<typeof VirtualHostSchema>;
@@ -65,13 +65,15 @@ function ownHost(route: InferenceRoute, hosts: string[]): VirtualHostInit {
  * A host of several routes. Which filters a request meets is decided before its route is known, so all
  * that any route turns on is on; the entry of the route then turns off what is not its own.
  */
-function sharedHost({ hosts, routes }: HostGroup): VirtualHostInit {
-  const rest = routes.find((route) => !matches(route));
+function sharedHost({ hosts, rest, routes }: HostGroup): VirtualHostInit {
   const [first] = routes as [InferenceRoute];
   const compressing = Object.assign({}, ...routes.map(compressorsOn)) as Record<string, Any>;
+  const off = compressorsOff(Object.keys(compressing));
   const held = bodyLimit(routes);
-  const withOwn = (entry: RouteFields, route: InferenceRoute) =>
-    withBodyLimit(withSettings(entry, route, compressing), held);
+  const withOwn = (entries: readonly RouteFields[], route: InferenceRoute) => {
+    const settings = entrySettings(route, off);
+    return entries.map((entry) => withBodyLimit(withSettings(entry, settings), held));
+  };
   return {
     name: `shared:${hosts[0]}`,
     domains: hosts,
@@ -84,20 +86,10 @@ function sharedHost({ hosts, routes }: HostGroup): VirtualHostInit {
     },
     routes: [
       notAllowed,
-      ...routes.flatMap((route) => chosenEntries(route).map((entry) => withOwn(entry, route))),
-      ...(rest
-        ? entriesOf(rest).map((entry) => withOwn(entry, rest))
-        : [withBodyLimit(notRouted(first), held)]),
+      ...routes.flatMap((route) => withOwn(entriesFor(route, chosenRulesOf(route)), route)),
+      ...(rest ? withOwn(entriesOf(rest), rest) : [withBodyLimit(notRouted(first), held)]),
     ],
   };
-}
-
-/** The entries of a route behind the header that says that the request is for it. */
-function chosenEntries(route: InferenceRoute): RouteFields[] {
-  return rulesOf(route).map((rule) => {
-    const headers = { [routeHeader]: routeName(route), ...rule.headers };
-    return routeEntry(route, { ...rule, headers });
-  });
 }
 
 /** An entry's own limit must not be below what is held before anyone knows which entry it is. */
@@ -106,12 +98,16 @@ function withBodyLimit(entry: RouteFields, held: number): RouteFields {
   return own > 0 ? { ...entry, requestBodyBufferLimit: BigInt(Math.max(own, held)) } : entry;
 }
 
-function withSettings(
-  entry: RouteFields,
-  route: InferenceRoute,
-  compressing: Record<string, Any>,
-): RouteFields {
-  const settings = settingsOf(route);
+/** What the entries of a route have on a shared host. @param off compressors of the host, turned off */
+function entrySettings(route: InferenceRoute, off: Record<string, Any>): Settings {
+  const { typedPerFilterConfig, ...settings } = settingsOf(route);
+  return {
+    ...settings,
+    typedPerFilterConfig: { ...off, ...compressorsOn(route), ...typedPerFilterConfig },
+  };
+}
+
+function withSettings(entry: RouteFields, settings: Settings): RouteFields {
   return {
     ...entry,
     ...settings,
@@ -120,18 +116,17 @@ function withSettings(
       ...settings.requestHeadersToRemove,
     ],
     responseHeadersToAdd: [...(entry.responseHeadersToAdd ?? []), ...settings.responseHeadersToAdd],
-    typedPerFilterConfig: {
-      ...compressorsOff(Object.keys(compressing)),
-      ...compressorsOn(route),
-      ...settings.typedPerFilterConfig,
-      ...entry.typedPerFilterConfig,
-    },
+    typedPerFilterConfig: { ...settings.typedPerFilterConfig, ...entry.typedPerFilterConfig },
   };
 }
 
 function entriesOf(route: InferenceRoute): RouteFields[] {
-  const entries = rulesOf(route).map((rule) => routeEntry(route, rule));
+  const entries = entriesFor(route, rulesOf(route));
   return [...exceptedEntries(route, entries.at(-1) as RouteFields), ...entries];
+}
+
+function entriesFor(route: InferenceRoute, rules: readonly Rule[]): RouteFields[] {
+  return rules.map((rule) => routeEntry(route, rule));
 }
 
 function settingsOf({ spec }: InferenceRoute): Settings {
